@@ -1,0 +1,179 @@
+//! The one error type of the crate, sorted by what the caller can do about it.
+//!
+//! Every variant says what and where. Errors of other libraries travel boxed as `source`, never
+//! in a signature. There is no conversion from [`std::io::Error`], so that a path cannot be
+//! forgotten on the way.
+
+use std::path::PathBuf;
+
+use crate::{Dtype, Region};
+
+/// A [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Everything that can go wrong, by what the caller can do.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing is stored there: check the path or the name.
+    #[error("{what} not found: {}", path.display())]
+    NotFound {
+        /// What was looked for: "scan", "store", "subject", "volume".
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+    },
+
+    /// The target exists: choose another name, or ask to overwrite.
+    #[error("already exists: {} (ask to overwrite, or choose another name)", path.display())]
+    AlreadyExists {
+        /// The target that is in the way.
+        path: PathBuf,
+    },
+
+    /// The region leaves the volume and no padding was asked for.
+    #[error(
+        "region {region} leaves the volume of shape {} (z, y, x); choose a padding or move it",
+        show(shape)
+    )]
+    OutOfBounds {
+        /// The region asked for.
+        region: Region,
+        /// Shape of the volume, z, y, x.
+        shape: [usize; 3],
+    },
+
+    /// The voxels are of another type than the one asked for.
+    #[error(
+        "the volume stores {stored}, {asked} was asked for; read it as {stored}, or as scaled f32"
+    )]
+    DtypeMismatch {
+        /// Type on disk.
+        stored: Dtype,
+        /// Type of the caller's buffer.
+        asked: Dtype,
+    },
+
+    /// An argument makes no sense by itself: the message says which and what would.
+    #[error("{what} {value:?}: {reason}")]
+    InvalidArgument {
+        /// Which argument.
+        what: &'static str,
+        /// Its value, as given.
+        value: String,
+        /// Why it is refused, and the remedy.
+        reason: String,
+    },
+
+    /// A chunk layout that cannot be: the message says why.
+    #[error("layout: {reason}")]
+    InvalidLayout {
+        /// Why it is refused, and the remedy.
+        reason: String,
+    },
+
+    /// A sound file of a kind that this version does not read.
+    #[error("{}: not supported: {reason}", path.display())]
+    UnsupportedScan {
+        /// The source file.
+        path: PathBuf,
+        /// What is not supported, and the remedy.
+        reason: String,
+    },
+
+    /// A source file that contradicts itself or ends too early.
+    #[error("{}: damaged scan: {reason}", path.display())]
+    CorruptScan {
+        /// The source file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A stored volume whose bytes are not the ones that were written.
+    #[error("{}: damaged store: {reason}", path.display())]
+    CorruptStore {
+        /// The damaged file of the store.
+        path: PathBuf,
+        /// What is wrong with it, and where inside the file.
+        reason: String,
+    },
+
+    /// A Zarr node that is not a voxpatch volume, or not all of one.
+    #[error("{}: not a voxpatch {what}: {reason}", path.display())]
+    NotVoxpatch {
+        /// What was expected there: "store", "volume".
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What is missing or different.
+        reason: String,
+    },
+
+    /// Written by a newer voxpatch: upgrade to read it.
+    #[error("{}: format version {found} is newer than {supported}, the newest this voxpatch reads; upgrade it", path.display())]
+    VersionTooNew {
+        /// The node.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The newest version understood here.
+        supported: u64,
+    },
+
+    /// The caller asked to stop; nothing was left behind.
+    #[error("cancelled; nothing was written")]
+    Cancelled,
+
+    /// The system refused: the message says what was tried on which path.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "open", "write", "sync", ...
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+
+    /// The storage library failed where our own checks had passed.
+    #[error("{}: {action}: {source}", path.display())]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// On which node.
+        path: PathBuf,
+        /// The library's error.
+        source: Source,
+    },
+}
+
+impl Error {
+    /// For `map_err`: names the action and the path of a failed system call.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn invalid(
+        what: &'static str,
+        value: impl ToString,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::InvalidArgument { what, value: value.to_string(), reason: reason.into() }
+    }
+
+    pub(crate) fn corrupt_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::CorruptStore { path: path.into(), reason: reason.into() }
+    }
+}
+
+/// `ZxYxX`, as everywhere on the command line.
+pub(crate) fn show(shape: &[usize; 3]) -> String {
+    format!("{}x{}x{}", shape[0], shape[1], shape[2])
+}

@@ -1,0 +1,139 @@
+//! The codecs a chunk can be stored with, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// How chunks are compressed. Each is a standard Zarr v3 codec, and each chunk carries a CRC-32C
+/// of its own beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Codec {
+    /// Bytes of equal significance together (byte shuffle), then a fast compressor, in blocks of
+    /// whole z-planes that decode by themselves.
+    Blosc {
+        /// The compressor inside.
+        compressor: BloscCompressor,
+        /// 0 (store) to 9 (smallest).
+        level: u8,
+    },
+    /// Zstandard, without a filter.
+    Zstd {
+        /// 1 (fastest) to 22 (smallest).
+        level: u8,
+    },
+    /// Gzip, without a filter.
+    Gzip {
+        /// 0 (store) to 9 (smallest).
+        level: u8,
+    },
+    /// Uncompressed.
+    None,
+}
+
+/// The compressors of [`Codec::Blosc`] that are written here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BloscCompressor {
+    /// Fast both ways.
+    Lz4,
+    /// Slow to write, smaller, read as fast as `Lz4` or faster.
+    Lz4hc,
+    /// Smallest, and several times slower to read.
+    Zstd,
+}
+
+impl Default for Codec {
+    fn default() -> Self {
+        Self::Blosc { compressor: BloscCompressor::Lz4, level: 5 }
+    }
+}
+
+/// Target for the decoded bytes of one blosc block. Half of the first-level data cache of the
+/// processors in use, and above the size where blosc's per-block cost shows.
+const BLOSC_BLOCK_BYTES: usize = 16 << 10;
+
+impl Codec {
+    /// The smallest box of a chunk that can be decoded by itself, `z, y, x`: whole z-planes for
+    /// blosc, the chunk for the others. For `None` it is a row, as nothing needs decoding.
+    #[must_use]
+    pub fn decode_unit(&self, chunk: [usize; 3], item_bytes: usize) -> [usize; 3] {
+        match self {
+            Self::Blosc { .. } => {
+                let plane = chunk[1] * chunk[2] * item_bytes;
+                let planes = (BLOSC_BLOCK_BYTES / plane.max(1)).clamp(1, chunk[0]);
+                // Equal blocks: a last block that is smaller would cost its header for less.
+                let planes = (1..=planes).rev().find(|p| chunk[0].is_multiple_of(*p)).unwrap_or(1);
+                [planes, chunk[1], chunk[2]]
+            }
+            Self::Zstd { .. } | Self::Gzip { .. } => chunk,
+            Self::None => [1, 1, chunk[2]],
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blosc { compressor, level } => {
+                let name = match compressor {
+                    BloscCompressor::Lz4 => "lz4",
+                    BloscCompressor::Lz4hc => "lz4hc",
+                    BloscCompressor::Zstd => "zstd",
+                };
+                write!(f, "blosc-{name}:{level}")
+            }
+            Self::Zstd { level } => write!(f, "zstd:{level}"),
+            Self::Gzip { level } => write!(f, "gzip:{level}"),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+impl FromStr for Codec {
+    type Err = Error;
+
+    /// `NAME` or `NAME:LEVEL`, with the names `blosc` (the default codec), `blosc-lz4`,
+    /// `blosc-lz4hc`, `blosc-zstd`, `zstd`, `gzip`, `none`.
+    fn from_str(s: &str) -> Result<Self> {
+        let refuse = |reason: &str| Error::invalid("codec", s, reason);
+        let (name, level) = s.split_once(':').map_or((s, None), |(n, l)| (n, Some(l)));
+        let pick = |default: u8, range: std::ops::RangeInclusive<u8>| match level {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|l| range.contains(l)).ok_or_else(|| {
+                refuse(&format!("the level goes from {} to {}", range.start(), range.end()))
+            }),
+        };
+        let blosc = |compressor| Ok(Self::Blosc { compressor, level: pick(5, 0..=9)? });
+        match (name, Self::default()) {
+            ("blosc", Self::Blosc { compressor, level: default }) => {
+                Ok(Self::Blosc { compressor, level: pick(default, 0..=9)? })
+            }
+            ("blosc-lz4", _) => blosc(BloscCompressor::Lz4),
+            ("blosc-lz4hc", _) => blosc(BloscCompressor::Lz4hc),
+            ("blosc-zstd", _) => blosc(BloscCompressor::Zstd),
+            ("zstd", _) => Ok(Self::Zstd { level: pick(3, 1..=22)? }),
+            ("gzip", _) => Ok(Self::Gzip { level: pick(6, 0..=9)? }),
+            ("none", _) if level.is_none() => Ok(Self::None),
+            ("none", _) => Err(refuse("none has no level")),
+            _ => Err(refuse(
+                "use blosc, blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip or none, with :LEVEL if wanted",
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for Codec {
+    type Error = Error;
+    fn try_from(s: String) -> Result<Self> {
+        s.parse()
+    }
+}
+
+impl From<Codec> for String {
+    fn from(codec: Codec) -> Self {
+        codec.to_string()
+    }
+}

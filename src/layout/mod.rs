@@ -1,0 +1,82 @@
+//! Decisions about chunks and shards; no I/O.
+//!
+//! A *chunk* is the unit that is compressed, checked and decoded; a *shard* is one file holding
+//! many chunks. [`ChunkLayout`] is the validated choice.
+
+mod codec;
+
+pub use codec::{BloscCompressor, Codec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::show;
+use crate::{Error, Result};
+
+/// Largest chunk, in voxels: keeps any chunk below 2 GiB decoded, the limit of the blosc format.
+const MAX_CHUNK_VOXELS: usize = 1 << 27;
+/// Largest number of chunks in one shard: its index then takes 16 MiB.
+const MAX_CHUNKS_PER_SHARD: usize = 1 << 20;
+
+/// How a volume is cut and compressed. Shapes are `z, y, x` in voxels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChunkLayout {
+    /// Shape of a chunk. Chunks at the far borders of the volume are stored whole, padded.
+    pub chunk: [usize; 3],
+    /// Shape of a shard: a whole number of chunks along each axis.
+    pub shard: [usize; 3],
+    /// How each chunk is compressed.
+    pub codec: Codec,
+}
+
+impl ChunkLayout {
+    /// Checks that the shapes are possible.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLayout`] if an axis is zero, the chunk does not divide the shard, or one of
+    /// them is too large.
+    pub fn new(chunk: [usize; 3], shard: [usize; 3], codec: Codec) -> Result<Self> {
+        let refuse = |reason: String| Err(Error::InvalidLayout { reason });
+        if chunk.contains(&0) || shard.contains(&0) {
+            let (chunk, shard) = (show(&chunk), show(&shard));
+            return refuse(format!("chunk {chunk}, shard {shard}: every axis must be at least 1"));
+        }
+        if let Some(axis) = (0..3).find(|&a| !shard[a].is_multiple_of(chunk[a])) {
+            return refuse(format!(
+                "shard {} is not a whole number of chunks {} along {}; use a multiple of {}",
+                show(&shard),
+                show(&chunk),
+                ["z", "y", "x"][axis],
+                chunk[axis]
+            ));
+        }
+        if crate::geometry::voxels(chunk).is_none_or(|n| n > MAX_CHUNK_VOXELS) {
+            return refuse(format!(
+                "chunk {} is larger than {MAX_CHUNK_VOXELS} voxels",
+                show(&chunk)
+            ));
+        }
+        let layout = Self { chunk, shard, codec };
+        if crate::geometry::voxels(layout.chunks_per_shard())
+            .is_none_or(|n| n > MAX_CHUNKS_PER_SHARD)
+        {
+            return refuse(format!(
+                "shard {} holds more than {MAX_CHUNKS_PER_SHARD} chunks of {}",
+                show(&shard),
+                show(&chunk)
+            ));
+        }
+        Ok(layout)
+    }
+
+    /// Chunks along each axis of a shard, `z, y, x`.
+    #[must_use]
+    pub fn chunks_per_shard(&self) -> [usize; 3] {
+        std::array::from_fn(|a| self.shard[a] / self.chunk[a])
+    }
+
+    /// Shards along each axis of a volume of this shape, `z, y, x`.
+    #[must_use]
+    pub fn shards(&self, volume: [usize; 3]) -> [usize; 3] {
+        std::array::from_fn(|a| volume[a].div_ceil(self.shard[a]))
+    }
+}

@@ -1,0 +1,66 @@
+//! Files as byte slices: the only place that maps memory.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+
+/// A read-only view of a file, or of a stretch of one.
+///
+/// A file that is truncated by someone else while it is mapped raises a signal on access, as with
+/// every memory map. Our own writers only ever rename finished files into place, so a store that
+/// voxpatch alone writes to is safe from that.
+#[derive(Debug)]
+pub(crate) struct Mapped(Option<memmap2::Mmap>);
+
+impl Mapped {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        Self::window(&file, 0, usize::try_from(length).map_err(io::Error::other)?)
+    }
+
+    /// Maps `length` bytes from `offset`; the offset need not be aligned. Dropping a window gives
+    /// its pages back, so that a walk over a file in windows never holds the file.
+    pub(crate) fn window(file: &File, offset: u64, length: usize) -> io::Result<Self> {
+        if length == 0 {
+            return Ok(Self(None));
+        }
+        // Mapping beyond the end succeeds and fails on access: refuse it here.
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| file.metadata().is_ok_and(|m| end > m.len())) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: the map is private and read-only, and lives as long as the slices borrowed from
+        // it. Concurrent truncation is the documented limit above: it ends the process by a
+        // signal, it does not yield invalid values, as any bytes are valid `u8`.
+        let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(length).map(file) }?;
+        Ok(Self(Some(map)))
+    }
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_bounded_by_the_file() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(file.path(), b"0123456789").expect("write");
+        assert_eq!(&*Mapped::open(file.path()).expect("map"), b"0123456789");
+        let open = File::open(file.path()).expect("open");
+        assert_eq!(&*Mapped::window(&open, 3, 4).expect("map"), b"3456");
+        assert_eq!(&*Mapped::window(&open, 10, 0).expect("map"), b"");
+        assert!(Mapped::window(&open, 3, 8).is_err());
+        assert!(Mapped::window(&open, u64::MAX, 8).is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! What every format tells of its voxels, in one shape.
+
+use crate::{Affine, Dtype, Finding, Scaling, Spacing};
+
+/// What a scan says of its voxels.
+#[derive(Debug, Clone)]
+pub struct ScanHeader {
+    /// Type of the stored voxels.
+    pub dtype: Dtype,
+    /// Shape of one frame, `z, y, x`, each at least 1.
+    pub shape: [usize; 3],
+    /// Number of time points, 1 if there is no time axis.
+    pub times: usize,
+    /// Number of channels, 1 if there is no channel axis.
+    pub channels: usize,
+    /// Voxel `(x, y, z)` to RAS millimetres.
+    pub affine: Affine,
+    /// Voxel spacing in millimetres, `z, y, x`: the lengths of the affine's columns.
+    pub spacing: Spacing,
+    /// Seconds between time points, where the file says.
+    pub time_step: Option<f64>,
+    /// Stored voxel to real value, where the file says.
+    pub scaling: Option<Scaling>,
+    /// The file itself declares its voxels to be labels.
+    pub is_label: bool,
+    /// Name of the format, such as `nifti-1`.
+    pub format: &'static str,
+    /// Numeric header fields worth keeping, by their names in the format. No free text.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    /// What was decided, guessed and repaired while reading the header.
+    pub findings: Vec<Finding>,
+}
+
+impl ScanHeader {
+    /// Number of 3-D frames: times x channels.
+    #[must_use]
+    pub const fn frames(&self) -> usize {
+        self.times * self.channels
+    }
+
+    /// Bytes of one z-plane.
+    #[must_use]
+    pub const fn plane_bytes(&self) -> usize {
+        self.shape[1] * self.shape[2] * self.dtype.size()
+    }
+}

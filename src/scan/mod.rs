@@ -1,0 +1,56 @@
+//! Medical files as streams of voxel planes; the only folder that knows their formats.
+//!
+//! [`open`] sniffs the content and returns a [`Scan`]: a header, and the voxels frame by frame,
+//! plane by plane, in `z, y, x` order, never more of them in memory than the caller asks for. A
+//! new format is one new file here, and one line in [`open`].
+//!
+//! Voxels are delivered as stored: scale factors and geometry are metadata. Free text of a header
+//! (names, dates, descriptions, paths) never leaves this folder.
+
+mod header;
+pub mod nifti;
+
+use std::path::Path;
+
+pub use header::ScanHeader;
+
+use crate::{Finding, Frame, Result};
+
+/// An opened source file: its header, and its voxels once through.
+///
+/// The voxels come in `frames` (one 3-D volume for each time point and channel), in the order of
+/// the file; [`Scan::frame`] tells which frame comes `n`-th. Within a frame, planes come from
+/// `z = 0` up.
+pub trait Scan: Send {
+    /// What the file says of its voxels.
+    fn header(&self) -> &ScanHeader;
+
+    /// Which frame is delivered `n`-th, for `n` below `header().frames()`.
+    fn frame(&self, n: usize) -> Frame;
+
+    /// Fills `out` with the next planes of the current frame, C-contiguous, in the byte order of
+    /// this machine. `out` holds a whole number of planes and does not reach past the frame; after
+    /// its last plane the next frame begins.
+    ///
+    /// # Errors
+    /// [`crate::Error::CorruptScan`] if the file ends early or its voxels cannot be decoded,
+    /// [`crate::Error::Io`] if it cannot be read.
+    fn read_planes(&mut self, out: &mut [u8]) -> Result<()>;
+
+    /// To be called after the last plane: reads what remains, verifies trailing checksums, and
+    /// tells what was noticed on the way.
+    ///
+    /// # Errors
+    /// [`crate::Error::CorruptScan`] if a checksum fails: the voxels delivered are not to be used.
+    fn finish(&mut self) -> Result<Vec<Finding>>;
+}
+
+/// Opens a scan of any known format, told by its content, not by its name.
+///
+/// # Errors
+/// [`crate::Error::NotFound`], [`crate::Error::UnsupportedScan`] for formats and types not read
+/// here, [`crate::Error::CorruptScan`] for headers that contradict themselves or the file's size,
+/// [`crate::Error::Io`].
+pub fn open(path: &Path) -> Result<Box<dyn Scan>> {
+    nifti::open(path)
+}

@@ -1,0 +1,3 @@
+//! The on-disk format; the only importer of zarrs.
+
+mod decode;
