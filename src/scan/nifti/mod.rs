@@ -1,0 +1,133 @@
+//! NIfTI-1 and NIfTI-2: single files and header/image pairs, plain and gzipped.
+//!
+//! On the way in, a file is a [`Stream`] of bytes; [`Fields`] are the numbers of its header as
+//! they stand; [`check`] decides what of them can be, and [`geometry`] where the voxels are. What
+//! passes these is trusted from there on. On the way out, [`NiftiWriter`].
+//!
+//! The bytes of a file run `x` fastest, then `y`, `z`, time, channel: read in order they are
+//! C-contiguous `z, y, x` frames, and nothing is ever transposed.
+//!
+//! Not read: ANALYZE 7.5, colour and complex voxels, more than five axes, header extensions.
+
+mod check;
+mod encode;
+mod fields;
+mod geometry;
+mod gzip;
+mod pair;
+mod quaternion;
+mod record;
+mod stream;
+mod swap;
+mod write;
+
+use std::path::Path;
+
+pub use write::{NiftiWriter, WriteHeader};
+
+use super::{Scan, ScanHeader};
+use crate::{Error, Finding, Frame, Result};
+use check::Reject;
+use fields::{ByteOrder, Fields};
+use stream::Stream;
+
+/// Inflated bytes after the voxels that are still read to reach the checksum: more than any
+/// padding, little enough that a decompression bomb ends soon.
+const DRAIN: u64 = 64 << 20;
+
+struct NiftiScan {
+    header: ScanHeader,
+    stream: Stream,
+    /// Voxels need their bytes reversed.
+    swapped: bool,
+    /// Bytes left of the current frame, and frames left after it.
+    frame_left: usize,
+    frames_left: usize,
+}
+
+/// Opens either half of a pair, or a single file.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Scan>> {
+    let header_path = pair::header_of(path);
+    let mut stream = Stream::open(&header_path)?;
+    let mut findings: Vec<Finding> = stream.name_finding().into_iter().collect();
+    let fields = read_fields(&mut stream)?;
+    if !fields.single {
+        findings.extend(stream.finish(DRAIN)?);
+        stream = Stream::open(&pair::image_of(path, &header_path)?)?;
+        findings.extend(stream.name_finding());
+    }
+    let reject = |reject: Reject| reject.at(&header_path);
+    let voxels = check::voxels(&fields, &mut findings).map_err(reject)?;
+    voxels.fit(stream.most()).map_err(|reject| reject.at(stream.path()))?;
+    let affine = geometry::affine(&fields, voxels.shape, &mut findings).map_err(reject)?;
+    let header = ScanHeader {
+        dtype: voxels.dtype,
+        shape: voxels.shape,
+        times: voxels.times,
+        channels: voxels.channels,
+        affine,
+        spacing: affine.spacing()?,
+        time_step: geometry::time_step(&fields, voxels.times, &mut findings),
+        scaling: check::scaling(&fields).map_err(reject)?,
+        is_label: check::is_label(&fields, &mut findings),
+        format: if fields.version == 1 { "nifti-1" } else { "nifti-2" },
+        fields: record::record(&fields, voxels.shape),
+        findings,
+    };
+    stream.skip_to(voxels.offset)?;
+    Ok(Box::new(NiftiScan {
+        swapped: voxels.dtype.size() > 1 && fields.order != ByteOrder::NATIVE,
+        frame_left: header.shape[0] * header.plane_bytes(),
+        frames_left: header.frames() - 1,
+        header,
+        stream,
+    }))
+}
+
+fn read_fields(stream: &mut Stream) -> Result<Fields> {
+    let mut bytes = [0; fields::LONGEST];
+    let mut held = stream.read_up_to(&mut bytes[..fields::SHORTEST])?;
+    if held == fields::SHORTEST && fields::header_length(&bytes) == Some(fields::LONGEST) {
+        held += stream.read_up_to(&mut bytes[held..])?;
+    }
+    Fields::parse(&bytes[..held]).map_err(|reject| reject.at(stream.path()))
+}
+
+impl Scan for NiftiScan {
+    fn header(&self) -> &ScanHeader {
+        &self.header
+    }
+
+    fn frame(&self, n: usize) -> Frame {
+        Frame { time: n % self.header.times, channel: n / self.header.times }
+    }
+
+    fn read_planes(&mut self, out: &mut [u8]) -> Result<()> {
+        if self.frame_left == 0 && self.frames_left > 0 {
+            self.frames_left -= 1;
+            self.frame_left = self.header.shape[0] * self.header.plane_bytes();
+        }
+        if !out.len().is_multiple_of(self.header.plane_bytes()) || out.len() > self.frame_left {
+            let reason = format!(
+                "must be whole planes of {} bytes, of which the frame has {} bytes left",
+                self.header.plane_bytes(),
+                self.frame_left
+            );
+            return Err(Error::invalid("buffer length", out.len(), reason));
+        }
+        self.stream.read_exact(out)?;
+        self.frame_left -= out.len();
+        if self.swapped {
+            swap::reverse_each(out, self.header.dtype.size());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Finding>> {
+        let frame = self.header.shape[0] * self.header.plane_bytes();
+        let unread = (self.frames_left * frame + self.frame_left) as u64;
+        self.stream.skip_to(self.stream.at().saturating_add(unread))?;
+        (self.frames_left, self.frame_left) = (0, 0);
+        self.stream.finish(DRAIN)
+    }
+}

@@ -1,0 +1,89 @@
+//! Rotations as NIfTI's `qform` keeps them: three components of a unit quaternion, and a sign.
+//!
+//! Formulas: `nifti1.h`, "method 2", and the usual extraction from the largest component.
+
+/// How far `b² + c² + d²` may exceed 1: rounding of single precision, as nibabel allows.
+const TOLERANCE: f64 = 3.0 * f32::EPSILON as f64;
+
+/// The rotation matrix of a quaternion given by `b, c, d`; the first component follows, as the
+/// length is 1. `None` if they cannot be part of a unit quaternion.
+pub(super) fn rotation([b, c, d]: [f64; 3]) -> Option<[[f64; 3]; 3]> {
+    let rest = 1.0 - (b * b + c * c + d * d);
+    if rest.is_nan() || rest < -TOLERANCE {
+        return None;
+    }
+    let a = if rest < TOLERANCE { 0.0 } else { rest.sqrt() };
+    // 1, but for the tolerance above.
+    let s = 2.0 / (a * a + b * b + c * c + d * d);
+    Some([
+        [1.0 - s * (c * c + d * d), s * (b * c - a * d), s * (b * d + a * c)],
+        [s * (b * c + a * d), 1.0 - s * (b * b + d * d), s * (c * d - a * b)],
+        [s * (b * d - a * c), s * (c * d + a * b), 1.0 - s * (b * b + c * c)],
+    ])
+}
+
+/// `b, c, d` of a proper rotation matrix, with a first component that is not negative.
+pub(super) fn components(r: [[f64; 3]; 3]) -> [f64; 3] {
+    let squares = [
+        1.0 + r[0][0] + r[1][1] + r[2][2],
+        1.0 + r[0][0] - r[1][1] - r[2][2],
+        1.0 - r[0][0] + r[1][1] - r[2][2],
+        1.0 - r[0][0] - r[1][1] + r[2][2],
+    ];
+    let largest = (1..4).fold(0, |best, i| if squares[i] > squares[best] { i } else { best });
+    // Four times the largest component is at least 2, so the division is safe.
+    let s = 2.0 * squares[largest].sqrt();
+    let [yz, zx, xy] = [r[2][1] - r[1][2], r[0][2] - r[2][0], r[1][0] - r[0][1]];
+    let [xy_sum, zx_sum, yz_sum] = [r[1][0] + r[0][1], r[0][2] + r[2][0], r[2][1] + r[1][2]];
+    let [a, b, c, d] = match largest {
+        0 => [s / 4.0, yz / s, zx / s, xy / s],
+        1 => [yz / s, s / 4.0, xy_sum / s, zx_sum / s],
+        2 => [zx / s, xy_sum / s, s / 4.0, yz_sum / s],
+        _ => [xy / s, zx_sum / s, yz_sum / s, s / 4.0],
+    };
+    if a < 0.0 { [-b, -c, -d] } else { [b, c, d] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rotation about one axis, by the textbook.
+    fn about(axis: usize, angle: f64) -> [[f64; 3]; 3] {
+        let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
+        let mut r = [[0.0; 3]; 3];
+        r[axis][axis] = 1.0;
+        (r[u][u], r[u][v]) = (angle.cos(), -angle.sin());
+        (r[v][u], r[v][v]) = (angle.sin(), angle.cos());
+        r
+    }
+
+    fn product(a: [[f64; 3]; 3], b: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
+        std::array::from_fn(|i| {
+            std::array::from_fn(|j| (0..3).map(|k| a[i][k] * b[k][j]).sum::<f64>())
+        })
+    }
+
+    #[test]
+    fn every_rotation_survives_its_components() {
+        for i in -4..=4 {
+            for j in -4..=4 {
+                let (p, q) = (f64::from(i) * 0.785_398_2, f64::from(j) * 0.785_398_2 + 1e-3);
+                let r = product(product(about(0, p), about(1, q)), about(2, p - q));
+                let back = rotation(components(r)).expect("a rotation");
+                for (back, r) in back.iter().flatten().zip(r.iter().flatten()) {
+                    assert!((back - r).abs() < 1e-6, "{back} {r}");
+                }
+            }
+        }
+        assert_eq!(rotation([0.0; 3]), Some(about(0, 0.0)));
+    }
+
+    #[test]
+    fn impossible_components_are_refused() {
+        assert!(rotation([0.8, 0.8, 0.0]).is_none());
+        assert!(rotation([f64::NAN, 0.0, 0.0]).is_none());
+        assert!(rotation([f64::INFINITY, 0.0, 0.0]).is_none());
+        assert!(rotation([1.0 + 1e-7, 0.0, 0.0]).is_some());
+    }
+}

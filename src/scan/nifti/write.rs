@@ -1,0 +1,205 @@
+//! Writing a NIfTI single file, plane by plane.
+//!
+//! The file is made beside its target under a hidden name, synced and renamed when finished, so
+//! that a file of the wanted name is always a whole one.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::fields::ByteOrder;
+use super::{encode, swap};
+use crate::{Affine, Dtype, Error, Result, Scaling};
+
+/// What to say of the voxels.
+#[derive(Debug, Clone)]
+pub struct WriteHeader {
+    /// Type of the voxels.
+    pub dtype: Dtype,
+    /// Shape of one frame, `z, y, x`, each at least 1.
+    pub shape: [usize; 3],
+    /// Number of time points, at least 1.
+    pub times: usize,
+    /// Number of channels, at least 1.
+    pub channels: usize,
+    /// Voxel `(x, y, z)` to RAS millimetres; must be usable. NIfTI-1 keeps it in single precision.
+    pub affine: Affine,
+    /// Stored voxel to real value.
+    pub scaling: Option<Scaling>,
+    /// Seconds between time points, positive.
+    pub time_step: Option<f64>,
+    /// The voxels are labels.
+    pub is_label: bool,
+}
+
+/// Writes one NIfTI file, `.nii` or `.nii.gz`. Dropped before [`NiftiWriter::finish`], it leaves
+/// nothing behind.
+///
+/// The version is NIfTI-1; NIfTI-2 where an axis is longer than 32767 or a number does not fit
+/// single precision. The affine is written as sform, and as qform too if its axes are at right
+/// angles, both with code 1 (scanner coordinates). Bytes are little-endian.
+#[derive(Debug)]
+pub struct NiftiWriter {
+    path: PathBuf,
+    staged: PathBuf,
+    /// `None` once finished.
+    sink: Option<Sink>,
+    plane: usize,
+    item: usize,
+    /// Bytes still to be written.
+    left: u64,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Plain(BufWriter<File>),
+    Gzip(GzEncoder<BufWriter<File>>),
+}
+
+impl NiftiWriter {
+    /// Starts a file; `gzip` is a level from 0 to 9, or `None` for a plain file. A file that is
+    /// at `path` already stays as it is until [`NiftiWriter::finish`] replaces it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for values that a header cannot hold, [`Error::Io`].
+    pub fn create(path: &Path, header: &WriteHeader, gzip: Option<u32>) -> Result<Self> {
+        let left = validate(header, gzip)?;
+        let (staged, file) = stage(path)?;
+        let file = BufWriter::new(file);
+        let sink = match gzip {
+            None => Sink::Plain(file),
+            Some(level) => Sink::Gzip(GzEncoder::new(file, Compression::new(level))),
+        };
+        let item = header.dtype.size();
+        let plane = header.shape[1] * header.shape[2] * item;
+        let mut writer = Self { path: path.into(), staged, sink: Some(sink), plane, item, left };
+        writer.write(&encode::header(header))?;
+        Ok(writer)
+    }
+
+    /// Appends whole planes, C-contiguous, in the byte order of this machine. Frames follow each
+    /// other time fastest, then channel; within a frame planes go from `z = 0` up.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for less than whole planes, or more than the header announced;
+    /// [`Error::Io`].
+    pub fn write_planes(&mut self, planes: &[u8]) -> Result<()> {
+        let length = planes.len();
+        if !length.is_multiple_of(self.plane) || length as u64 > self.left {
+            let reason = format!(
+                "must be whole planes of {} bytes, of which {} bytes are still to come",
+                self.plane, self.left
+            );
+            return Err(Error::invalid("buffer length", length, reason));
+        }
+        if ByteOrder::NATIVE == ByteOrder::Little {
+            self.write(planes)?;
+        } else {
+            let mut swapped = planes.to_vec();
+            swap::reverse_each(&mut swapped, self.item);
+            self.write(&swapped)?;
+        }
+        self.left -= length as u64;
+        Ok(())
+    }
+
+    /// Syncs the file and gives it its name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if planes are missing, [`Error::Io`]; nothing is left then.
+    pub fn finish(mut self) -> Result<()> {
+        if self.left > 0 {
+            let reason = "planes are missing; write them all before finishing";
+            return Err(Error::invalid("bytes not written", self.left, reason));
+        }
+        let Some(sink) = self.sink.take() else { return Ok(()) };
+        let finished = match sink {
+            Sink::Plain(file) => Ok(file),
+            Sink::Gzip(encoder) => encoder.finish(),
+        };
+        finished
+            .and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error))
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(&self.staged, &self.path))
+            .and_then(|()| File::open(folder(&self.path))?.sync_all())
+            .map_err(Error::io("write", &self.path))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.sink {
+            Some(Sink::Plain(file)) => file.write_all(bytes),
+            Some(Sink::Gzip(encoder)) => encoder.write_all(bytes),
+            None => Ok(()),
+        }
+        .map_err(Error::io("write", &self.path))
+    }
+}
+
+impl Drop for NiftiWriter {
+    fn drop(&mut self) {
+        // After a finished rename there is nothing of this name; otherwise this is best effort.
+        let _ = std::fs::remove_file(&self.staged);
+    }
+}
+
+/// Returns the number of voxel bytes.
+fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
+    if gzip.is_some_and(|level| level > 9) {
+        return Err(Error::invalid("gzip level", gzip.unwrap_or(0), "must be 0 to 9"));
+    }
+    if !header.affine.is_usable() {
+        let reason = "must be finite and invertible, with a last row of 0 0 0 1";
+        return Err(Error::invalid("affine", format!("{:?}", header.affine.0), reason));
+    }
+    let is_sound = |s: Scaling| s.slope != 0.0 && s.slope.is_finite() && s.intercept.is_finite();
+    if !header.scaling.is_none_or(is_sound) {
+        let value = format!("{:?}", header.scaling);
+        return Err(Error::invalid("scaling", value, "must be finite, with a slope other than 0"));
+    }
+    if let Some(step) = header.time_step.filter(|t| !t.is_finite() || *t <= 0.0) {
+        return Err(Error::invalid("time step", step, "must be positive seconds"));
+    }
+    let [z, y, x] = header.shape;
+    let sizes = [x, y, z, header.times, header.channels];
+    // The header's own length is left for, and NIfTI-2 counts in 63 bits.
+    let most = i64::MAX.unsigned_abs() - 1024;
+    sizes
+        .into_iter()
+        .filter(|n| *n > 0)
+        .try_fold(header.dtype.size() as u64, |bytes, n| bytes.checked_mul(n as u64))
+        .filter(|bytes| *bytes <= most && sizes.iter().all(|n| *n > 0))
+        .filter(|_| y.checked_mul(x).and_then(|n| n.checked_mul(header.dtype.size())).is_some())
+        .ok_or_else(|| {
+            let value = format!("{z}x{y}x{x}, {} times, {} channels", sizes[3], sizes[4]);
+            Error::invalid("shape", value, "every axis must be at least 1, and all fit a file")
+        })
+}
+
+/// Creates the hidden sibling that is written to, without touching any existing file.
+fn stage(path: &Path) -> Result<(PathBuf, File)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let Some(name) = path.file_name() else {
+        return Err(Error::invalid("output path", path.display(), "must end in a file name"));
+    };
+    loop {
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+        hidden.push(format!(".{}-{n}.partial", std::process::id()));
+        let staged = path.with_file_name(hidden);
+        match OpenOptions::new().write(true).create_new(true).open(&staged) {
+            Ok(file) => return Ok((staged, file)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io("create", path)(e)),
+        }
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
