@@ -7,6 +7,8 @@ mod finding;
 mod geometry;
 mod mapped;
 
+pub mod phantom;
+
 pub mod scan;
 
 pub mod layout;
