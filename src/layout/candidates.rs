@@ -42,14 +42,14 @@ impl Search<'_> {
         (self.bytes(chunk) >= self.least_bytes() && self.is_allowed(chunk)).then_some(chunk)
     }
 
-    /// Lengths to try along an axis: with a fixed shard its divisors; else `2^k`, `3 * 2^k`, the
-    /// patches' lengths and the volume's own.
+    /// Lengths to try along an axis: with a fixed shard its divisors; else `2^k`, `3 * 2^k` from 24
+    /// (below, powers are close enough), the patches' lengths and the volume's own.
     fn lengths(&self, axis: usize) -> Vec<usize> {
         let longest = self.volume[axis].min(MAX_CHUNK_BYTES / self.item_bytes);
         let mut lengths = match self.shard {
             Some(shard) => divisors(shard[axis]),
             None => {
-                let powers = (0..usize::BITS - 2).flat_map(|k| [1 << k, 3 << k]);
+                let powers = (0..usize::BITS - 5).flat_map(|k| [1 << k, 24 << k]);
                 let own = self.patches.iter().map(|p| p[axis]).chain([self.volume[axis]]);
                 powers.chain(own).collect()
             }

@@ -41,7 +41,8 @@ fn chunk_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -
     };
     format!(
         "chunks of {shape} ({size}): the least expected time over the workload{share}, counting \
-         what small chunks add to the store; of equals within 2 %, the fewest chunks"
+         what small chunks add to the store; of equals within 2 %, the one that needs little \
+         memory to write and makes the fewest chunks"
     )
 }
 

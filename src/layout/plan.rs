@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::candidates::Search;
-use super::shard::{self, memory_to_write, product};
+use super::shard::{self, MEMORY_AIM, memory_to_write, product};
 use super::{ChunkLayout, Codec, CostModel, PatchCost, Workload};
 use crate::error::show;
 use crate::{Dtype, Error, Result, Spacing};
 
-/// Scores this close to the best count as equal; the fewest chunks then win.
+/// Scores this close to the best count as equal; memory and the number of chunks then decide.
 const TIE: f64 = 1.02;
 /// How many runners-up are shown, besides the shapes that are always shown.
 const RUNNERS_UP: usize = 3;
@@ -123,7 +123,7 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
         (Some(chunk), None) => shard::choose(&model, chunk, options.codec)?,
         (None, Some(shard)) => {
             let refused = || ChunkLayout::new([1; 3], shard, options.codec).err();
-            let Some(best) = ranking.best() else {
+            let Some(best) = ranking.best(&model) else {
                 return Err(refused().unwrap_or_else(|| Error::InvalidLayout {
                     reason: format!("shard {} cannot be cut into chunks; give both", show(&shard)),
                 }));
@@ -131,7 +131,7 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
             ChunkLayout::new(best.chunk, shard, options.codec)?
         }
         (None, None) => {
-            let best = ranking.best().expect("an unbound search always has a candidate");
+            let best = ranking.best(&model).expect("an unbound search always has a candidate");
             shard::choose(&model, best.chunk, options.codec)?
         }
     };
@@ -235,13 +235,14 @@ impl Ranking {
         Self(ranked)
     }
 
-    /// Among those as good as the best but for [`TIE`]: the fewest chunks, the least padding, the
-    /// best score.
-    fn best(&self) -> Option<&Candidate> {
+    /// Among those as good as the best but for [`TIE`]: the least memory above the aim, then the
+    /// fewest chunks, the least padding, the best score.
+    fn best(&self, model: &CostModel) -> Option<&Candidate> {
         let limit = self.0.first()?.score * TIE;
         let stored = |c: &Candidate| c.total_chunks.saturating_mul(product(c.chunk));
+        let excess = |c: &Candidate| shard::least_memory(model, c.chunk).saturating_sub(MEMORY_AIM);
         let ties = self.0.iter().take_while(|c| c.score <= limit);
-        ties.min_by_key(|c| (c.total_chunks, stored(c)))
+        ties.min_by_key(|c| (excess(c), c.total_chunks, stored(c)))
     }
 
     /// The best few and every shape with a name, without `chunk` itself; best first.

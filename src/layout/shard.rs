@@ -20,6 +20,11 @@ pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usi
     band_memory(&model, layout.chunk, layout.shard[0])
 }
 
+/// [`memory_to_write`] with the flattest shard that a chunk shape allows.
+pub(super) fn least_memory(model: &CostModel, chunk: [usize; 3]) -> u64 {
+    band_memory(model, chunk, chunk[0])
+}
+
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 fn band_memory(model: &CostModel, chunk: [usize; 3], depth: usize) -> u64 {
     let band = band_bytes(model, depth);
