@@ -62,8 +62,8 @@ impl Codec {
     pub fn decode_unit(&self, chunk: [usize; 3], item_bytes: usize) -> [usize; 3] {
         match self {
             Self::Blosc { .. } => {
-                let plane = chunk[1] * chunk[2] * item_bytes;
-                let planes = (BLOSC_BLOCK_BYTES / plane.max(1)).clamp(1, chunk[0]);
+                let plane = chunk[1].saturating_mul(chunk[2]).saturating_mul(item_bytes);
+                let planes = (BLOSC_BLOCK_BYTES / plane.max(1)).clamp(1, chunk[0].max(1));
                 // Equal blocks: a last block that is smaller would cost its header for less.
                 let planes = (1..=planes).rev().find(|p| chunk[0].is_multiple_of(*p)).unwrap_or(1);
                 [planes, chunk[1], chunk[2]]

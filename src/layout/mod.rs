@@ -1,11 +1,22 @@
 //! Decisions about chunks and shards; no I/O.
 //!
 //! A *chunk* is the unit that is compressed, checked and decoded; a *shard* is one file holding
-//! many chunks. [`ChunkLayout`] is the validated choice.
+//! many chunks. [`ChunkLayout`] is the validated choice; [`plan()`] makes one for a [`Workload`],
+//! by the [`CostModel`], and says why.
 
+mod candidates;
 mod codec;
+mod cost;
+mod explain;
+mod plan;
+mod shard;
+mod workload;
 
 pub use codec::{BloscCompressor, Codec};
+pub use cost::{AxisAccess, CostConstants, CostModel, PatchCost, expected_chunks_along};
+pub use plan::{Candidate, LayoutPlan, PatchPlan, PlanOptions, VolumeSpec, plan};
+pub use shard::memory_to_write;
+pub use workload::{Access, PatchShape, WeightedPatch, Workload};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +26,7 @@ use crate::{Error, Result};
 /// Largest chunk, in voxels: keeps any chunk below 2 GiB decoded, the limit of the blosc format.
 const MAX_CHUNK_VOXELS: usize = 1 << 27;
 /// Largest number of chunks in one shard: its index then takes 16 MiB.
-const MAX_CHUNKS_PER_SHARD: usize = 1 << 20;
+pub(crate) const MAX_CHUNKS_PER_SHARD: usize = 1 << 20;
 
 /// How a volume is cut and compressed. Shapes are `z, y, x` in voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

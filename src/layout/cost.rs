@@ -1,0 +1,313 @@
+//! What reading a patch costs, for a chunk shape: exact counts, then a simple model of time.
+//!
+//! The counts are exact averages over every place a patch can start at. The time is that of one
+//! core with the store in the page cache, linear in the counts:
+//!
+//! ```text
+//! chunks * per_chunk + units * per_unit + bytes_read / check + bytes_decoded / decode
+//!   + rows * per_row + bytes_returned / copy
+//! ```
+//!
+//! Every number that is not a count is in [`CostConstants`].
+
+use serde::Serialize;
+
+use super::{Access, BloscCompressor, Codec};
+
+/// Nanoseconds, rates and losses of one codec on one core: the numbers to measure.
+///
+/// Rates are in GB/s, which is bytes per nanosecond. To measure them, read one resident volume
+/// with many chunk and patch shapes and fit the formula above by least squares; the method of
+/// each single number is said beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CostConstants {
+    /// Finding a chunk in its shard's index and setting its decoder up, in ns. The intercept of
+    /// the time per chunk over its size, for chunks of 1 to 64 KiB wholly inside the patch.
+    pub per_chunk_ns: f64,
+    /// Starting on one decode unit, in ns. The time to decode chunks of equal bytes in more or
+    /// fewer units, against their number.
+    pub per_unit_ns: f64,
+    /// Bringing encoded bytes in and verifying their checksum, in GB/s of encoded bytes. The
+    /// slope of the time to verify, but not decode, over the bytes.
+    pub check_gb_per_s: f64,
+    /// Decoding, in GB/s of decoded bytes. The slope of the time per chunk over its decoded size.
+    pub decode_gb_per_s: f64,
+    /// Addressing one row of voxels in the destination, in ns. The intercept of the time per
+    /// copied row over its length.
+    pub per_row_ns: f64,
+    /// Copying decoded voxels into the patch, in GB/s. The slope of the same line.
+    pub copy_gb_per_s: f64,
+    /// Encoded bytes per decoded byte, for large chunks of 16-bit CT and MR.
+    pub ratio: f64,
+    /// Bytes a chunk costs beyond that: its index entry (16), checksum (4), header, and what a
+    /// compressor loses by starting from nothing. The encoded size of a volume against its
+    /// number of chunks.
+    pub lost_bytes_per_chunk: f64,
+}
+
+impl CostConstants {
+    /// The constants of a codec. Levels change them too little to matter for a layout.
+    #[must_use]
+    pub const fn of(codec: Codec) -> Self {
+        let base = Self {
+            per_chunk_ns: 300.0,
+            per_unit_ns: 60.0,
+            check_gb_per_s: 15.0,
+            decode_gb_per_s: 5.0,
+            per_row_ns: 8.0,
+            copy_gb_per_s: 12.0,
+            ratio: 0.5,
+            lost_bytes_per_chunk: 200.0,
+        };
+        match codec {
+            Codec::Blosc { compressor: BloscCompressor::Lz4, .. } => base,
+            Codec::Blosc { compressor: BloscCompressor::Lz4hc, .. } => {
+                Self { decode_gb_per_s: 6.0, ratio: 0.48, ..base }
+            }
+            Codec::Blosc { compressor: BloscCompressor::Zstd, .. } => {
+                Self { per_unit_ns: 500.0, decode_gb_per_s: 1.5, ratio: 0.42, ..base }
+            }
+            Codec::Zstd { .. } => {
+                Self { per_unit_ns: 500.0, decode_gb_per_s: 1.0, ratio: 0.5, ..base }
+            }
+            Codec::Gzip { .. } => {
+                Self { per_unit_ns: 1000.0, decode_gb_per_s: 0.4, ratio: 0.5, ..base }
+            }
+            Codec::None => Self {
+                per_unit_ns: 0.0,
+                decode_gb_per_s: 12.0,
+                ratio: 1.0,
+                lost_bytes_per_chunk: 20.0,
+                ..base
+            },
+        }
+    }
+}
+
+/// The average cost of reading one patch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PatchCost {
+    /// Chunks touched.
+    pub chunks: f64,
+    /// Decode units touched ([`Codec::decode_unit`]).
+    pub units: f64,
+    /// Encoded bytes read and checked: whole chunks.
+    pub bytes_read: f64,
+    /// Bytes that decoding yields: whole units.
+    pub bytes_decoded: f64,
+    /// Rows of voxels copied, each inside one chunk.
+    pub rows: f64,
+    /// Bytes of the patch itself, without what lies outside the volume.
+    pub bytes_returned: f64,
+    /// Expected time on one core, in nanoseconds.
+    pub nanoseconds: f64,
+}
+
+impl PatchCost {
+    /// Bytes decoded for each byte returned; 1 is the least.
+    #[must_use]
+    pub fn amplification(&self) -> f64 {
+        self.bytes_decoded / self.bytes_returned
+    }
+}
+
+/// What stays the same while chunk shapes are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct CostModel {
+    /// Shape of the volume, `z, y, x`; no axis is 0.
+    pub volume: [usize; 3],
+    /// Bytes of a voxel.
+    pub item_bytes: usize,
+    /// How chunks are compressed.
+    pub codec: Codec,
+    /// Where patches start.
+    pub access: Access,
+    /// Times and rates.
+    pub constants: CostConstants,
+}
+
+impl CostModel {
+    /// A model with the constants of the codec.
+    #[must_use]
+    pub const fn new(volume: [usize; 3], item_bytes: usize, codec: Codec, access: Access) -> Self {
+        Self { volume, item_bytes, codec, access, constants: CostConstants::of(codec) }
+    }
+
+    /// The average cost of a patch with this chunk shape, both `z, y, x` in voxels.
+    #[must_use]
+    pub fn patch(&self, patch: [usize; 3], chunk: [usize; 3]) -> PatchCost {
+        self.patch_with(patch, chunk, |axis, unit| self.along(patch, axis, unit))
+    }
+
+    /// [`expected_chunks_along`] one axis, 0 for z, for units of `unit` voxels.
+    pub(super) fn along(&self, patch: [usize; 3], axis: usize, unit: usize) -> f64 {
+        let access = AxisAccess::of(self.access, axis);
+        expected_chunks_along(self.volume[axis], patch[axis], unit, access)
+    }
+
+    /// As [`CostModel::patch`], with the counts along each axis from `along(axis, unit)`, so that
+    /// a search over many chunk shapes can remember them.
+    pub(super) fn patch_with(
+        &self,
+        patch: [usize; 3],
+        chunk: [usize; 3],
+        mut along: impl FnMut(usize, usize) -> f64,
+    ) -> PatchCost {
+        let unit = self.codec.decode_unit(chunk, self.item_bytes);
+        let inside: [f64; 3] = std::array::from_fn(|a| float(patch[a].min(self.volume[a])));
+        let touched: [f64; 3] = std::array::from_fn(|a| along(a, chunk[a]));
+        // The starts along the axes are independent, so averages multiply.
+        let chunks = touched.iter().product::<f64>();
+        let units: f64 = (0..3)
+            .map(|a| if unit[a] == chunk[a] { touched[a] } else { along(a, unit[a]) })
+            .product();
+        let bytes_read = chunks * self.encoded_bytes(chunk);
+        let bytes_decoded = units * self.bytes(unit);
+        let rows = inside[0] * inside[1] * touched[2];
+        let bytes_returned = inside.iter().product::<f64>() * float(self.item_bytes);
+        let c = &self.constants;
+        let nanoseconds = chunks * c.per_chunk_ns
+            + units * c.per_unit_ns
+            + bytes_read / c.check_gb_per_s
+            + bytes_decoded / c.decode_gb_per_s
+            + rows * c.per_row_ns
+            + bytes_returned / c.copy_gb_per_s;
+        PatchCost { chunks, units, bytes_read, bytes_decoded, rows, bytes_returned, nanoseconds }
+    }
+
+    /// Expected size of an encoded chunk, in bytes: the codec's ratio, and a fixed loss.
+    #[must_use]
+    pub fn encoded_bytes(&self, chunk: [usize; 3]) -> f64 {
+        self.bytes(chunk) * self.constants.ratio + self.constants.lost_bytes_per_chunk
+    }
+
+    /// How many times larger the store becomes by cutting it into chunks of this shape, against
+    /// chunks without end. Always above 1; small chunks lose most.
+    #[must_use]
+    pub fn growth(&self, chunk: [usize; 3]) -> f64 {
+        self.encoded_bytes(chunk) / (self.bytes(chunk) * self.constants.ratio)
+    }
+
+    fn bytes(&self, shape: [usize; 3]) -> f64 {
+        shape.into_iter().map(float).product::<f64>() * float(self.item_bytes)
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn float(n: usize) -> f64 {
+    n as f64
+}
+
+/// [`Access`] along one axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AxisAccess {
+    /// Every start is equally likely.
+    Random,
+    /// A grid whose neighbours share this many voxels.
+    Grid {
+        /// Voxels shared by neighbouring patches; less than the patch.
+        overlap: usize,
+    },
+}
+
+impl AxisAccess {
+    /// The part of `access` that concerns `axis`, 0 for z.
+    #[must_use]
+    pub const fn of(access: Access, axis: usize) -> Self {
+        match access {
+            Access::Random => Self::Random,
+            Access::Grid { overlap } => Self::Grid { overlap: overlap[axis] },
+        }
+    }
+}
+
+/// The exact average number of chunks that a patch touches along one axis, over every start that
+/// `access` gives. All in voxels. A patch larger than the volume is clipped to it; a chunk or
+/// patch of 0 is taken as 1, a grid's step below 1 as 1.
+///
+/// A patch of `P` starting at `s` touches `floor((s + P - 1) / C) - floor(s / C) + 1` chunks of
+/// `C`; the sum of the two floors over equally spaced starts has a closed form.
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn expected_chunks_along(volume: usize, patch: usize, chunk: usize, access: AxisAccess) -> f64 {
+    let volume = volume.max(1) as u128;
+    let patch = (patch.max(1) as u128).min(volume);
+    let chunk = chunk.max(1) as u128;
+    let last = volume - patch;
+    let step = match access {
+        AxisAccess::Random => 1,
+        AxisAccess::Grid { overlap } => patch.saturating_sub(overlap as u128).max(1),
+    };
+    let regular = last / step + 1;
+    let mut starts = regular;
+    let mut sum = floor_sum(regular, chunk, step, patch - 1) - floor_sum(regular, chunk, step, 0);
+    if !last.is_multiple_of(step) {
+        starts += 1;
+        sum += (volume - 1) / chunk - last / chunk;
+    }
+    1.0 + sum as f64 / starts as f64
+}
+
+/// Sum of `floor((a * i + b) / m)` for `i` from 0 to `n - 1`, by the Euclidean reduction of
+/// lattice points under a line. `m` is not 0; `a * n + b` is at most about `2^64`, so nothing
+/// here leaves 128 bits.
+fn floor_sum(mut n: u128, mut m: u128, mut a: u128, mut b: u128) -> u128 {
+    let mut sum = 0;
+    loop {
+        sum += n * n.saturating_sub(1) / 2 * (a / m) + n * (b / m);
+        a %= m;
+        b %= m;
+        let top = a * n + b;
+        if top < m {
+            return sum;
+        }
+        // Count the same points by columns of the transposed line.
+        (n, m, a, b) = (top / m, a, m, top % m);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_starts_match_the_textbook_amplification_far_from_borders() {
+        // (P + C - 1) / C chunks on average when every phase is equally frequent.
+        let along = expected_chunks_along(128 + 32 * 7 - 1, 128, 32, AxisAccess::Random);
+        assert!((along - (128.0 + 31.0) / 32.0).abs() < 1e-12, "{along}");
+    }
+
+    #[test]
+    fn the_largest_axes_do_not_overflow() {
+        for chunk in [1, 3, 1 << 20, usize::MAX] {
+            for patch in [1, 96, usize::MAX / 2, usize::MAX] {
+                for access in [AxisAccess::Random, AxisAccess::Grid { overlap: patch / 2 }] {
+                    let along = expected_chunks_along(usize::MAX, patch, chunk, access);
+                    assert!(along >= 1.0 && along.is_finite());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tiny_chunk_grows_the_store_and_a_large_one_hardly_does() {
+        let model = CostModel::new([512; 3], 2, Codec::default(), Access::Random);
+        assert!(model.growth([8, 16, 16]) > 1.05);
+        assert!(model.growth([64, 64, 64]) < 1.01);
+    }
+
+    #[test]
+    fn the_time_is_the_documented_sum() {
+        let model = CostModel::new([64; 3], 2, Codec::Zstd { level: 3 }, Access::Random);
+        let c = model.constants;
+        let cost = model.patch([64; 3], [32; 3]);
+        assert_eq!((cost.chunks, cost.units, cost.rows), (8.0, 8.0, 64.0 * 64.0 * 2.0));
+        assert_eq!((cost.bytes_decoded, cost.amplification()), (524_288.0, 1.0));
+        let expected = 8.0 * (c.per_chunk_ns + c.per_unit_ns)
+            + cost.bytes_read / c.check_gb_per_s
+            + 524_288.0 / c.decode_gb_per_s
+            + cost.rows * c.per_row_ns
+            + 524_288.0 / c.copy_gb_per_s;
+        assert!((cost.nanoseconds - expected).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,109 @@
+//! A plan's reasons, in words.
+
+use super::plan::{LayoutPlan, PlanOptions, VolumeSpec};
+use super::shard::{MEMORY_AIM, product};
+use crate::error::show;
+
+/// One sentence for each decision, and one for each thing that the reader should know of it.
+pub(super) fn reasons(
+    plan: &LayoutPlan,
+    volume: &VolumeSpec,
+    options: &PlanOptions,
+) -> Vec<String> {
+    let mut reasons = vec![chunk_reason(plan, volume, options)];
+    reasons.extend(plan.patches.iter().map(|p| {
+        format!(
+            "a patch of {} touches {:.1} chunks on average, decodes {:.2} bytes for each byte it \
+             returns, and is expected to take {:.0} µs on one core",
+            show(&p.patch),
+            p.cost.chunks,
+            p.amplification,
+            p.microseconds
+        )
+    }));
+    reasons.extend(rival_reason(plan));
+    reasons.push(shard_reason(plan, volume, options));
+    reasons.push(memory_reason(plan));
+    reasons
+}
+
+fn chunk_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -> String {
+    let chunk = plan.layout.chunk;
+    let shape = show(&chunk);
+    let size = bytes(product([chunk[0], chunk[1], chunk[2], volume.dtype.size()]));
+    if options.chunk.is_some() {
+        return format!("chunks of {shape} ({size}) were given");
+    }
+    let share = match options.shard {
+        Some(shard) => format!(" among those that divide the shard {}", show(&shard)),
+        None if chunk == volume.shape => " (the whole volume)".into(),
+        None => String::new(),
+    };
+    format!(
+        "chunks of {shape} ({size}): the least expected time over the workload{share}, counting \
+         what small chunks add to the store; of equals within 2 %, the one that needs little \
+         memory to write and makes the fewest chunks"
+    )
+}
+
+/// What the best known alternatives would cost, against the chosen chunk.
+fn rival_reason(plan: &LayoutPlan) -> Option<String> {
+    let compared: Vec<_> = plan
+        .rivals
+        .iter()
+        .filter(|r| r.role != "runner-up" || plan.chosen.role == "given")
+        .map(|r| {
+            let times = r.microseconds / plan.chosen.microseconds;
+            format!("{} ({}) {times:.2} times as long", show(&r.chunk), r.role)
+        })
+        .collect();
+    (!compared.is_empty()).then(|| format!("other chunks would take: {}", compared.join(", ")))
+}
+
+fn shard_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -> String {
+    let layout = &plan.layout;
+    let shape = show(&layout.shard);
+    let size =
+        bytes(product([layout.shard[0], layout.shard[1], layout.shard[2], volume.dtype.size()]));
+    let files = if plan.shards == 1 { "one file".into() } else { format!("{} files", plan.shards) };
+    let chunks = product(layout.chunks_per_shard());
+    let why = if options.shard.is_some() {
+        "as given"
+    } else if layout.shards(volume.shape) == [1; 3] {
+        "the whole volume fits one"
+    } else if layout.shards(volume.shape)[1..] == [1; 2] {
+        "whole planes, as deep as the memory to write allows"
+    } else {
+        "part of each plane, as whole planes would make files too large"
+    };
+    format!("shards of {shape} ({size}, {chunks} chunks each), {files}: {why}")
+}
+
+fn memory_reason(plan: &LayoutPlan) -> String {
+    let need = bytes(plan.memory_to_write);
+    let depth = plan.layout.shard[0];
+    let text = format!(
+        "writing takes about {need} of memory: two bands of {depth} z-planes, and one encoded"
+    );
+    if plan.memory_to_write <= MEMORY_AIM {
+        return text;
+    }
+    format!("{text}; that is above the aim of {}, as a shard needs whole chunks", bytes(MEMORY_AIM))
+}
+
+/// `n` in the largest binary unit that leaves at least 1.
+#[allow(clippy::cast_precision_loss)]
+fn bytes(n: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(value.fract() > 0.05 && value < 100.0);
+    format!("{value:.digits$} {}", UNITS[unit])
+}

@@ -1,0 +1,293 @@
+//! The choice of a layout: every candidate priced, the best taken, the rivals shown.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::candidates::Search;
+use super::shard::{self, MEMORY_AIM, memory_to_write, product};
+use super::{ChunkLayout, Codec, CostModel, PatchCost, Workload};
+use crate::error::show;
+use crate::{Dtype, Error, Result, Spacing};
+
+/// Scores this close to the best count as equal; memory and the number of chunks then decide.
+const TIE: f64 = 1.02;
+/// How many runners-up are shown, besides the shapes that are always shown.
+const RUNNERS_UP: usize = 3;
+
+/// The volume to be stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VolumeSpec {
+    /// Voxels, `z, y, x`.
+    pub shape: [usize; 3],
+    /// Time points; each is cut by itself.
+    pub times: usize,
+    /// Channels; each is cut by itself.
+    pub channels: usize,
+    /// Millimetres, `z, y, x`.
+    pub spacing: Spacing,
+    /// Type of a voxel.
+    pub dtype: Dtype,
+}
+
+/// What is decided beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PlanOptions {
+    /// How chunks are compressed.
+    pub codec: Codec,
+    /// The shape of a chunk, `z, y, x`, instead of the best one.
+    pub chunk: Option<[usize; 3]>,
+    /// The shape of a shard, `z, y, x`, instead of a fitting one.
+    pub shard: Option<[usize; 3]>,
+}
+
+/// A chunk shape and what it would cost: the averages of a patch over the workload's weights.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Shape of the chunk, `z, y, x`.
+    pub chunk: [usize; 3],
+    /// Why it is in the list: `chosen`, `given`, `runner-up`, `cube` or `patch-shaped`.
+    pub role: &'static str,
+    /// Chunks touched by a patch.
+    pub chunks: f64,
+    /// Bytes decoded for each byte returned.
+    pub amplification: f64,
+    /// Expected time of a patch on one core, in microseconds.
+    pub microseconds: f64,
+    /// The time, multiplied by how much the store grows by chunks of this size: what is compared.
+    pub score: f64,
+    /// Chunks in one frame of the volume.
+    pub total_chunks: u64,
+}
+
+/// What one patch shape costs with the chosen layout.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PatchPlan {
+    /// Voxels, `z, y, x`, as asked for, even if larger than the volume.
+    pub patch: [usize; 3],
+    /// As given in the workload.
+    pub weight: f64,
+    /// Bytes decoded for each byte returned.
+    pub amplification: f64,
+    /// Expected time on one core, in microseconds.
+    pub microseconds: f64,
+    /// The counts behind it.
+    pub cost: PatchCost,
+}
+
+/// A layout, what it costs, what else was possible, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayoutPlan {
+    /// The choice.
+    pub layout: ChunkLayout,
+    /// Its cost for each patch shape, in the workload's order.
+    pub patches: Vec<PatchPlan>,
+    /// Its cost over the workload.
+    pub chosen: Candidate,
+    /// Others, best first. Unless the chunk was given, none scores better by more than 2 %.
+    pub rivals: Vec<Candidate>,
+    /// Chunks, over all frames.
+    pub chunks: u64,
+    /// Shards, which are files, over all frames.
+    pub shards: u64,
+    /// Bytes of memory needed to write it ([`memory_to_write`]).
+    pub memory_to_write: u64,
+    /// Why this chunk and this shard: one sentence each, numbers included.
+    pub reasons: Vec<String>,
+}
+
+impl LayoutPlan {
+    /// The reasons as lines of text.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        self.reasons.join("\n")
+    }
+}
+
+/// Chooses how to cut and compress a volume for a workload.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] if the volume is empty or its bytes do not fit 64 bits, or if a
+/// grid's overlap is not less than a patch. [`Error::InvalidLayout`] if a chunk or shard given in
+/// `options` is not possible.
+pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> Result<LayoutPlan> {
+    check(volume)?;
+    let patches = workload.in_voxels(volume.spacing)?;
+    let item_bytes = volume.dtype.size();
+    let model = CostModel::new(volume.shape, item_bytes, options.codec, workload.access());
+    let mut pricing = Pricing::new(model, workload, patches);
+    let ranking = Ranking::new(&mut pricing, options.shard);
+
+    let layout = match (options.chunk, options.shard) {
+        (Some(chunk), Some(shard)) => ChunkLayout::new(chunk, shard, options.codec)?,
+        (Some(chunk), None) => shard::choose(&model, chunk, options.codec)?,
+        (None, Some(shard)) => {
+            let refused = || ChunkLayout::new([1; 3], shard, options.codec).err();
+            let Some(best) = ranking.best(&model) else {
+                return Err(refused().unwrap_or_else(|| Error::InvalidLayout {
+                    reason: format!("shard {} cannot be cut into chunks; give both", show(&shard)),
+                }));
+            };
+            ChunkLayout::new(best.chunk, shard, options.codec)?
+        }
+        (None, None) => {
+            let best = ranking.best(&model).expect("an unbound search always has a candidate");
+            shard::choose(&model, best.chunk, options.codec)?
+        }
+    };
+    Ok(describe(volume, options, layout, &mut pricing, &ranking))
+}
+
+fn check(volume: &VolumeSpec) -> Result<()> {
+    let axes = [&volume.shape[..], &[volume.times, volume.channels]].concat();
+    let refuse = |reason| Err(Error::invalid("volume", show(&volume.shape), reason));
+    if axes.contains(&0) {
+        return refuse("has no voxels; every axis, times and channels must be at least 1");
+    }
+    let bytes = axes.iter().try_fold(volume.dtype.size(), |bytes, n| bytes.checked_mul(*n));
+    if bytes.is_none() {
+        return refuse("has more bytes than fit in 64 bits");
+    }
+    Ok(())
+}
+
+/// Prices chunk shapes for one workload, remembering the counts along each axis.
+struct Pricing<'a> {
+    model: CostModel,
+    workload: &'a Workload,
+    /// In voxels, in the workload's order.
+    patches: Vec<[usize; 3]>,
+    /// By patch, axis and unit.
+    counts: HashMap<(usize, usize, usize), f64>,
+}
+
+impl<'a> Pricing<'a> {
+    fn new(model: CostModel, workload: &'a Workload, patches: Vec<[usize; 3]>) -> Self {
+        Self { model, workload, patches, counts: HashMap::new() }
+    }
+
+    fn patch(&mut self, index: usize, chunk: [usize; 3]) -> PatchCost {
+        let Self { model, patches, counts, .. } = self;
+        let patch = patches[index];
+        model.patch_with(patch, chunk, |axis, unit| {
+            let count = counts.entry((index, axis, unit));
+            *count.or_insert_with(|| model.along(patch, axis, unit))
+        })
+    }
+
+    fn candidate(&mut self, chunk: [usize; 3], role: &'static str) -> Candidate {
+        let weights: Vec<f64> = self.workload.patches().iter().map(|p| p.weight()).collect();
+        // Divided by the largest first, so that no sum of finite weights is infinite.
+        let largest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let [mut sum, mut chunks, mut decoded, mut returned, mut time] = [0.0; 5];
+        for (index, weight) in weights.iter().enumerate() {
+            let cost = self.patch(index, chunk);
+            let weight = weight / largest;
+            sum += weight;
+            chunks += weight * cost.chunks;
+            decoded += weight * cost.bytes_decoded;
+            returned += weight * cost.bytes_returned;
+            time += weight * cost.nanoseconds;
+        }
+        let microseconds = time / sum / 1e3;
+        let grid: [usize; 3] = std::array::from_fn(|a| self.model.volume[a].div_ceil(chunk[a]));
+        Candidate {
+            chunk,
+            role,
+            chunks: chunks / sum,
+            amplification: decoded / returned,
+            microseconds,
+            score: microseconds * self.model.growth(chunk),
+            total_chunks: product(grid),
+        }
+    }
+
+    /// The shape of the patch of largest weight, in voxels.
+    fn main_patch(&self) -> [usize; 3] {
+        let weights = self.workload.patches().iter().map(|p| p.weight());
+        let pairs = weights.zip(&self.patches);
+        let heaviest = pairs.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        *heaviest.expect("a workload has a patch").1
+    }
+}
+
+/// All candidates, best score first.
+struct Ranking(Vec<Candidate>);
+
+impl Ranking {
+    fn new(pricing: &mut Pricing<'_>, shard: Option<[usize; 3]>) -> Self {
+        let CostModel { volume, item_bytes, .. } = pricing.model;
+        let clip = |p: &[usize; 3]| std::array::from_fn(|a| p[a].min(volume[a]));
+        let patches: Vec<[usize; 3]> = pricing.patches.iter().map(clip).collect();
+        let search = Search { volume, item_bytes, patches: &patches, shard };
+        let named = [(pricing.main_patch(), "patch-shaped"), ([32; 3], "cube"), ([64; 3], "cube")];
+        let mut shapes: Vec<([usize; 3], &str)> = Vec::new();
+        let named = named.into_iter().filter_map(|(c, role)| Some((search.bounded(c)?, role)));
+        for (chunk, role) in named.chain(search.all().into_iter().map(|c| (c, "runner-up"))) {
+            shapes.push((chunk, role));
+        }
+        // A stable sort: of equal shapes the one with a name comes first and stays.
+        shapes.sort_by_key(|(chunk, _)| *chunk);
+        shapes.dedup_by_key(|(chunk, _)| *chunk);
+        let mut ranked: Vec<Candidate> =
+            shapes.into_iter().map(|(chunk, role)| pricing.candidate(chunk, role)).collect();
+        ranked.sort_by(|a, b| a.score.total_cmp(&b.score));
+        Self(ranked)
+    }
+
+    /// Among those as good as the best but for [`TIE`]: the least memory above the aim, then the
+    /// fewest chunks, the least padding, the best score.
+    fn best(&self, model: &CostModel) -> Option<&Candidate> {
+        let limit = self.0.first()?.score * TIE;
+        let stored = |c: &Candidate| c.total_chunks.saturating_mul(product(c.chunk));
+        let excess = |c: &Candidate| shard::least_memory(model, c.chunk).saturating_sub(MEMORY_AIM);
+        let ties = self.0.iter().take_while(|c| c.score <= limit);
+        ties.min_by_key(|c| (excess(c), c.total_chunks, stored(c)))
+    }
+
+    /// The best few and every shape with a name, without `chunk` itself; best first.
+    fn rivals(&self, chunk: [usize; 3]) -> Vec<Candidate> {
+        let others = self.0.iter().filter(|c| c.chunk != chunk).enumerate();
+        others
+            .filter(|(rank, c)| *rank < RUNNERS_UP || c.role != "runner-up")
+            .map(|(_, c)| c.clone())
+            .collect()
+    }
+}
+
+fn describe(
+    volume: &VolumeSpec,
+    options: &PlanOptions,
+    layout: ChunkLayout,
+    pricing: &mut Pricing<'_>,
+    ranking: &Ranking,
+) -> LayoutPlan {
+    let role = if options.chunk.is_some() { "given" } else { "chosen" };
+    let chosen = pricing.candidate(layout.chunk, role);
+    let weights = pricing.workload.patches();
+    let patches = (0..weights.len())
+        .map(|index| {
+            let cost = pricing.patch(index, layout.chunk);
+            PatchPlan {
+                patch: pricing.patches[index],
+                weight: weights[index].weight(),
+                amplification: cost.amplification(),
+                microseconds: cost.nanoseconds / 1e3,
+                cost,
+            }
+        })
+        .collect();
+    let frames = product([volume.times, volume.channels]);
+    let mut plan = LayoutPlan {
+        layout,
+        patches,
+        rivals: ranking.rivals(layout.chunk),
+        chunks: chosen.total_chunks.saturating_mul(frames),
+        shards: product(layout.shards(volume.shape)).saturating_mul(frames),
+        memory_to_write: memory_to_write(volume.shape, &layout, volume.dtype.size()),
+        chosen,
+        reasons: Vec::new(),
+    };
+    plan.reasons = super::explain::reasons(&plan, volume, options);
+    plan
+}

@@ -1,0 +1,86 @@
+//! How many chunks go into one file, and what that costs in memory while writing.
+
+use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD};
+use crate::Result;
+
+/// Aim for the memory to write, in bytes.
+pub(super) const MEMORY_AIM: u64 = 128 << 20;
+/// Aim for a shard, in decoded bytes: large enough that files stay few, small enough to rewrite.
+pub(super) const SHARD_AIM: u64 = 64 << 20;
+/// A shard's index is read whole; at 16 bytes for each chunk this keeps it at 1 MiB.
+const CHUNKS_AIM: u64 = 1 << 16;
+
+/// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: two bands
+/// of voxels, one being read while the other is encoded, each `shard_z * Y * X * item_bytes`, and
+/// the encoded shards of one band. A shard deeper than the volume holds no more than the volume.
+/// Saturates.
+#[must_use]
+pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usize) -> u64 {
+    let model = CostModel::new(volume, item_bytes, layout.codec, super::Access::Random);
+    band_memory(&model, layout.chunk, layout.shard[0])
+}
+
+/// [`memory_to_write`] with the flattest shard that a chunk shape allows.
+pub(super) fn least_memory(model: &CostModel, chunk: [usize; 3]) -> u64 {
+    band_memory(model, chunk, chunk[0])
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+fn band_memory(model: &CostModel, chunk: [usize; 3], depth: usize) -> u64 {
+    let band = band_bytes(model, depth);
+    // Float to integer casts saturate; the ratio is an estimate anyway.
+    let encoded = (band as f64 * model.constants.ratio * model.growth(chunk)) as u64;
+    band.saturating_mul(2).saturating_add(encoded)
+}
+
+/// Bytes of `depth` whole z-planes.
+fn band_bytes(model: &CostModel, depth: usize) -> u64 {
+    let [planes, rows, columns] = model.volume;
+    product([depth.min(planes), rows, columns, model.item_bytes])
+}
+
+/// The shard for a chunk shape, `z, y, x`: whole planes if they fit the aims, as deep as the aims
+/// allow, never more than the volume rounded up to chunks.
+///
+/// # Errors
+/// [`crate::Error::InvalidLayout`] if the chunk itself is refused.
+pub(super) fn choose(model: &CostModel, chunk: [usize; 3], codec: Codec) -> Result<ChunkLayout> {
+    ChunkLayout::new(chunk, chunk, codec)?;
+    let grid: [usize; 3] = std::array::from_fn(|a| model.volume[a].div_ceil(chunk[a]));
+    let chunk_bytes = product([chunk[0], chunk[1], chunk[2], model.item_bytes]);
+    let most = (SHARD_AIM / chunk_bytes.max(1)).clamp(1, CHUNKS_AIM);
+
+    // Depth first: it decides the memory, whatever the extent in the plane.
+    let fits = |depth: usize| {
+        band_memory(model, chunk, depth.saturating_mul(chunk[0])) <= MEMORY_AIM
+            && product([depth, grid[1], grid[2], 1]) <= most
+    };
+    let depth = largest(grid[0], fits);
+    let rows = largest(grid[1], |rows| product([depth, rows, grid[2], 1]) <= most);
+    let columns = largest(grid[2], |columns| product([depth, rows, columns, 1]) <= most);
+    let counts = [even(grid[0], depth), even(grid[1], rows), even(grid[2], columns)];
+    debug_assert!(product([counts[0], counts[1], counts[2], 1]) <= MAX_CHUNKS_PER_SHARD as u64);
+    let shard = std::array::from_fn(|a| counts[a].saturating_mul(chunk[a]));
+    ChunkLayout::new(chunk, shard, codec)
+}
+
+/// The largest number from 1 to `most` that `fits`, which must hold for all smaller ones too;
+/// 1 if none does.
+fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (1, most);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if fits(middle) { low = middle } else { high = middle - 1 }
+    }
+    low
+}
+
+/// The least count that needs no more shards than `count` does, so that the last is not a sliver.
+fn even(total: usize, count: usize) -> usize {
+    total.div_ceil(total.div_ceil(count))
+}
+
+/// Saturating product.
+pub(super) fn product<const N: usize>(factors: [usize; N]) -> u64 {
+    factors.into_iter().fold(1, |product, n| product.saturating_mul(n as u64))
+}
