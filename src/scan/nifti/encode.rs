@@ -162,7 +162,9 @@ fn qform(affine: &Affine) -> Option<(f64, [f64; 3])> {
     }
     let cross = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]];
     let qfac = if dot(cross, z) < 0.0 { -1.0 } else { 1.0 };
-    unit.iter_mut().for_each(|row| row[2] *= qfac);
+    for row in &mut unit {
+        row[2] *= qfac;
+    }
     Some((qfac, quaternion::components(unit)))
 }
 

@@ -26,7 +26,7 @@ use std::path::Path;
 pub use write::{NiftiWriter, WriteHeader};
 
 use super::{Scan, ScanHeader};
-use crate::{Error, Finding, Frame, Result};
+use crate::{Certainty, Error, Finding, Frame, Result};
 use check::Reject;
 use fields::{ByteOrder, Fields};
 use stream::Stream;
@@ -52,7 +52,9 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Scan>> {
     let mut findings: Vec<Finding> = stream.name_finding().into_iter().collect();
     let fields = read_fields(&mut stream)?;
     if !fields.single {
-        findings.extend(stream.finish(DRAIN)?);
+        // Extensions may follow a header; only damage behind it is worth telling.
+        let is_damage = |finding: &Finding| finding.certainty == Certainty::Repaired;
+        findings.extend(stream.finish(DRAIN)?.into_iter().filter(is_damage));
         stream = Stream::open(&pair::image_of(path, &header_path)?)?;
         findings.extend(stream.name_finding());
     }

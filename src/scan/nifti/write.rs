@@ -58,7 +58,7 @@ pub struct NiftiWriter {
 #[derive(Debug)]
 enum Sink {
     Plain(BufWriter<File>),
-    Gzip(GzEncoder<BufWriter<File>>),
+    Gzip(Box<GzEncoder<BufWriter<File>>>),
 }
 
 impl NiftiWriter {
@@ -73,7 +73,7 @@ impl NiftiWriter {
         let file = BufWriter::new(file);
         let sink = match gzip {
             None => Sink::Plain(file),
-            Some(level) => Sink::Gzip(GzEncoder::new(file, Compression::new(level))),
+            Some(level) => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::new(level)))),
         };
         let item = header.dtype.size();
         let plane = header.shape[1] * header.shape[2] * item;
