@@ -1,0 +1,138 @@
+//! What is shown: tables, sizes and rates for people, JSON for programs, progress for terminals.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
+/// is nobody left to tell.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Writes a value as one JSON document.
+pub fn print_json(value: &impl Serialize) -> io::Result<()> {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+/// A table with a header. The first column is text; in the others, cells that begin like numbers
+/// are aligned right.
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header).add_rows(rows);
+    for (n, column) in table.column_iter_mut().enumerate().skip(1) {
+        let numeric = |row: &Vec<String>| {
+            row.get(n).is_none_or(|cell| {
+                cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit())
+            })
+        };
+        if rows.iter().all(numeric) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// Lines of `name  value`, the values below each other.
+pub fn facts(facts: &[(&str, String)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = facts.iter().map(|(name, value)| format!("{name:width$}  {value}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// `ZxYxX`.
+pub fn shape(shape: [usize; 3]) -> String {
+    shape.map(|n| n.to_string()).join("x")
+}
+
+/// Three digits and a decimal unit: `999 B`, `1.44 MB`, `18.0 GB`.
+#[allow(clippy::cast_precision_loss)]
+pub fn bytes(count: u64) -> String {
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    scaled(count as f64)
+}
+
+/// Bytes per second, in the units of [`bytes`].
+#[allow(clippy::cast_precision_loss)]
+pub fn rate(bytes: u64, time: Duration) -> String {
+    if time.is_zero() {
+        return "-".to_owned();
+    }
+    format!("{}/s", scaled(bytes as f64 / time.as_secs_f64()))
+}
+
+fn scaled(mut value: f64) -> String {
+    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut unit = 0;
+    // What would be rounded to 1000 belongs to the next unit.
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let decimals = if value >= 99.95 { 0 } else { 1 + usize::from(value < 9.995) };
+    format!("{value:.decimals$} {}", UNITS[unit])
+}
+
+/// A bar on standard error that counts bytes, or nothing if that is not a terminal or `quiet`.
+pub fn progress(total: u64, what: &str, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
+    );
+    let bar = ProgressBar::new(total).with_message(what.to_owned());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits_and_never_1000() {
+        for (count, shown) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.00 kB"),
+            (9_994, "9.99 kB"),
+            (9_996, "10.0 kB"),
+            (99_960, "100 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1.00 MB"),
+            (144_179_200, "144 MB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(bytes(count), shown);
+        }
+        assert_eq!(rate(3_000_000_000, Duration::from_millis(1500)), "2.00 GB/s");
+        assert_eq!(rate(7, Duration::ZERO), "-");
+    }
+
+    #[test]
+    fn numbers_are_aligned_right_and_text_left() {
+        let rows =
+            [["ct", "9 MB", "x"], ["pet", "10 MB", "yy"]].map(|r| r.map(str::to_owned).to_vec());
+        let table = table(&["name", "size", "note"], &rows);
+        let lines: Vec<&str> = table.lines().filter(|l| l.contains("MB")).collect();
+        assert_eq!(lines[0].find("MB"), lines[1].find("MB"), "{table}");
+        assert_eq!(lines[0].find('x'), lines[1].find("yy"), "{table}");
+    }
+
+    #[test]
+    fn facts_stand_below_each_other() {
+        let shown = facts(&[("a", "1".to_owned()), ("long", "2".to_owned())]);
+        assert_eq!(shown, "a     1\nlong  2");
+    }
+}
