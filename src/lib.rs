@@ -5,7 +5,10 @@ pub mod error;
 mod exec;
 mod finding;
 mod geometry;
+mod kind;
 mod mapped;
+mod padding;
+mod statistics;
 
 pub mod phantom;
 
@@ -13,10 +16,20 @@ pub mod scan;
 
 pub mod layout;
 
-mod store;
+pub mod store;
+
+pub mod ingest;
+
+mod query;
 
 pub use dtype::{Dtype, Element, Scaling};
 pub use error::{Error, Result};
 pub use exec::Pool;
 pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
+pub use ingest::{ConvertOptions, ConvertReport, convert};
+pub use kind::Kind;
+pub use padding::Padding;
+pub use query::ReadCost;
+pub use statistics::Statistics;
+pub use store::{Dataset, Volume, VolumeName};

@@ -1,3 +1,69 @@
-//! The on-disk format; the only importer of zarrs.
+//! Volumes on disk; the only importer of zarrs.
+//!
+//! # The format, version 1
+//!
+//! A dataset is a Zarr v3 hierarchy that any Zarr reader can use:
+//!
+//! ```text
+//! scans.zarr/
+//!   zarr.json                     group; attributes.voxpatch = {version, role: "dataset"}
+//!   case01/
+//!     zarr.json                   group; attributes.voxpatch = {version, role: "subject"}
+//!     image/
+//!       zarr.json                 OME-Zarr 0.5 image; attributes.ome, attributes.voxpatch
+//!       0/
+//!         zarr.json               array (t,) (c,) z, y, x
+//!         c/0/0/0 ...             shards
+//!         manifest.json           what the volume consists of, written last
+//! ```
+//!
+//! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
+//!   Chunks: `bytes` (little), one of `blosc`, `zstd`, `gzip` or nothing, then `crc32c`. Axes of
+//!   time and channels are there if longer than 1, and never chunked. Fill value 0. Border chunks
+//!   are stored whole, zeros beyond the volume. A chunk of zeros alone is not stored.
+//! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
+//!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
+//!   free text, names, dates or paths of the source are kept.
+//! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
+//!   voxels that re-encoding keeps, and its own. A shard is missing by intent only if the
+//!   manifest says that it is empty.
+//!
+//! # What is promised
+//!
+//! - A volume is there as a whole or not at all. It is staged in a hidden folder of the dataset,
+//!   synced file by file and folder by folder, renamed into place in one step, and its parents
+//!   synced. Replacing exchanges the two folders in one step.
+//! - Opening a volume checks its manifest and both documents; reading checks each shard's length
+//!   and index once, and each chunk's checksum when a handle first decodes it. What fails a check
+//!   is an error, never voxels. Swapped but intact shards are found by `verify` alone.
+//! - Not promised: disks that lie about flushing, file systems without POSIX rename, and files
+//!   changed in place by other programs while a handle has them mapped.
 
+mod codec;
+mod dataset;
 mod decode;
+mod digest;
+mod disk;
+mod documents;
+mod manifest;
+mod name;
+mod ome;
+mod shard;
+mod verify;
+mod volume;
+mod writer;
+
+pub use dataset::Dataset;
+pub use disk::{Blob, Disk, LocalDisk};
+pub use documents::Attributes;
+pub use name::VolumeName;
+pub use verify::{Damage, VerifyReport, VolumeCheck};
+pub use volume::Volume;
+
+pub(crate) use digest::VoxelDigest;
+pub(crate) use documents::{ArrayShape, VERSION};
+pub(crate) use volume::Destination;
+pub(crate) use writer::VolumeWriter;
+
+/// Name of every Zarr document.
+const DOCUMENT: &str = "zarr.json";

@@ -1,4 +1,5 @@
-//! What several test files share. Each uses a part of it.
-#![allow(dead_code)]
+//! What several tests share: inputs made on the spot, and plain oracles.
+#![allow(dead_code, reason = "each test uses its part")]
 
+pub mod dense;
 pub mod nifti;

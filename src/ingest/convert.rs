@@ -1,0 +1,259 @@
+//! Converting: a scan becomes a stored volume, in memory that does not grow with it.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::layout::{self, ChunkLayout, PlanOptions, VolumeSpec, Workload};
+use crate::scan::{Scan, ScanHeader};
+use crate::statistics::{Statistics, StatisticsAccumulator};
+use crate::store::{
+    ArrayShape, Attributes, Dataset, VERSION, VolumeName, VolumeWriter, VoxelDigest,
+};
+use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
+
+/// How to convert.
+#[derive(Debug, Clone, Default)]
+pub struct ConvertOptions {
+    /// The reads to lay the volume out for; without, [`Workload::default_for`] its spacing.
+    pub workload: Option<Workload>,
+    /// Codec, and shapes to take instead of the planner's choice.
+    pub plan: PlanOptions,
+    /// Intensities or labels; without, as the file says, and intensities if it does not.
+    pub kind: Option<Kind>,
+    /// Replace a volume that is there already. It stays until the new one is complete.
+    pub overwrite: bool,
+}
+
+/// What a conversion did, and on what grounds.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConvertReport {
+    /// `SUBJECT/IMAGE`.
+    pub name: String,
+    /// Format of the source.
+    pub source_format: String,
+    /// Voxel type.
+    pub dtype: Dtype,
+    /// Intensities or labels.
+    pub kind: Kind,
+    /// Shape of a frame, `z, y, x`.
+    pub shape: [usize; 3],
+    /// Time points.
+    pub times: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Millimetres, `z, y, x`.
+    pub spacing: Spacing,
+    /// The layout taken.
+    pub layout: ChunkLayout,
+    /// Bytes of the voxels.
+    pub raw_bytes: u64,
+    /// Bytes of the shards.
+    pub stored_bytes: u64,
+    /// Digest of the voxels, whatever their layout.
+    pub voxel_digest: String,
+    /// What was decided, guessed and repaired.
+    pub findings: Vec<Finding>,
+    /// From opening the scan to the published volume.
+    pub seconds: f64,
+}
+
+/// Part of a band that one task gathers statistics of. It depends on nothing but the volume, so
+/// that sums of floats are taken in one order, whatever the number of threads.
+const STATISTICS_PIECE: usize = 4 << 20;
+
+/// Converts one scan into one volume of `dataset`.
+///
+/// The scan is read once, in bands of whole shards: while the pool encodes and writes one band,
+/// one of its threads reads the next. Memory holds two bands and the encoded shards of one; the
+/// plan tells how much that is. `progress` is called with the number of bytes converted since
+/// the last call, from any thread; a false answer cancels.
+///
+/// The volume appears when it is complete and durable; after an error nothing of it is left.
+///
+/// # Errors
+/// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
+/// [`Error::InvalidArgument`] for labels that are none, [`Error::Cancelled`], [`Error::Io`].
+pub fn convert(
+    mut scan: Box<dyn Scan>,
+    dataset: &Dataset,
+    name: &VolumeName,
+    options: &ConvertOptions,
+    pool: &Pool,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<ConvertReport> {
+    let began = std::time::Instant::now();
+    let header = scan.header().clone();
+    let spec = VolumeSpec {
+        shape: header.shape,
+        times: header.times,
+        channels: header.channels,
+        spacing: header.spacing,
+        dtype: header.dtype,
+    };
+    let default = || Workload::default_for(header.spacing);
+    let workload = options.workload.clone().unwrap_or_else(default);
+    let layout = layout::plan(&spec, &workload, &options.plan)?.layout;
+    let default = if header.is_label { Kind::Label } else { Kind::Intensity };
+    let kind = options.kind.unwrap_or(default);
+    let shape = ArrayShape {
+        dtype: header.dtype,
+        times: header.times,
+        channels: header.channels,
+        shape: header.shape,
+    };
+    let writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
+    let mut pass = Pass::new(&header, layout, kind);
+    let late = pool.run(|| {
+        pass.run(&mut *scan, &writer, progress)?;
+        scan.finish()
+    })?;
+    let (statistics, voxel_digest) = pass.finish()?;
+    let findings: Vec<_> = header.findings.iter().cloned().chain(late).collect();
+    let attributes = Attributes {
+        version: VERSION,
+        kind,
+        affine: header.affine,
+        spacing: header.spacing,
+        time_step: header.time_step,
+        scaling: header.scaling,
+        layout,
+        workload,
+        statistics,
+        source_format: header.format.to_owned(),
+        source_fields: header.fields.clone(),
+        findings: findings.clone(),
+    };
+    if !progress(0) {
+        return Err(Error::Cancelled);
+    }
+    let stored_bytes = writer.stored_bytes();
+    writer.commit(&attributes, voxel_digest.clone())?;
+    Ok(ConvertReport {
+        name: name.to_string(),
+        source_format: header.format.to_owned(),
+        dtype: header.dtype,
+        kind,
+        shape: header.shape,
+        times: header.times,
+        channels: header.channels,
+        spacing: header.spacing,
+        layout,
+        raw_bytes: (header.plane_bytes() * header.shape[0] * header.frames()) as u64,
+        stored_bytes,
+        voxel_digest,
+        findings,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// The planes of one row of shards along z.
+#[derive(Clone, Copy)]
+struct Band {
+    frame: Frame,
+    /// Index along z of the shards.
+    shard_z: usize,
+    bytes: usize,
+}
+
+/// The one pass over the voxels.
+struct Pass {
+    layout: ChunkLayout,
+    shape: [usize; 3],
+    dtype: Dtype,
+    plane_bytes: usize,
+    kind: Kind,
+    statistics: StatisticsAccumulator,
+    digest: VoxelDigest,
+}
+
+impl Pass {
+    fn new(header: &ScanHeader, layout: ChunkLayout, kind: Kind) -> Self {
+        let ScanHeader { dtype, shape, times, channels, .. } = *header;
+        Self {
+            layout,
+            shape,
+            dtype,
+            plane_bytes: header.plane_bytes(),
+            kind,
+            statistics: StatisticsAccumulator::new(dtype, kind),
+            digest: VoxelDigest::new(dtype, times, channels, shape),
+        }
+    }
+
+    fn bands(&self, scan: &dyn Scan) -> Vec<Band> {
+        let mut bands = Vec::new();
+        for n in 0..scan.header().frames() {
+            let frame = scan.frame(n);
+            for (shard_z, z) in (0..self.shape[0]).step_by(self.layout.shard[0]).enumerate() {
+                let planes = self.layout.shard[0].min(self.shape[0] - z);
+                bands.push(Band { frame, shard_z, bytes: planes * self.plane_bytes });
+            }
+        }
+        bands
+    }
+
+    /// Reads every band while the one before is written.
+    fn run(
+        &mut self,
+        scan: &mut dyn Scan,
+        writer: &VolumeWriter,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<()> {
+        let bands = self.bands(scan);
+        let largest = bands.iter().map(|b| b.bytes).max().unwrap_or(0);
+        let (mut ahead, mut current) = (buffer(largest)?, buffer(largest)?);
+        let Some(first) = bands.first() else { return Ok(()) };
+        scan.read_planes(&mut current[..first.bytes])?;
+        for (n, band) in bands.iter().enumerate() {
+            let next = bands.get(n + 1);
+            let (read, written) = rayon::join(
+                || next.map_or(Ok(()), |next| scan.read_planes(&mut ahead[..next.bytes])),
+                || self.write(band, &current[..band.bytes], writer),
+            );
+            written?;
+            if !progress(band.bytes as u64) {
+                return Err(Error::Cancelled);
+            }
+            read?;
+            std::mem::swap(&mut ahead, &mut current);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, band: &Band, voxels: &[u8], writer: &VolumeWriter) -> Result<()> {
+        let grid = self.layout.shards(self.shape);
+        let shards = || {
+            (0..grid[1] * grid[2]).into_par_iter().try_for_each(|n| {
+                let at = [band.shard_z, n / grid[2], n % grid[2]];
+                writer.write_shard(band.frame, at, voxels)
+            })
+        };
+        let (digest, statistics) = (&mut self.digest, &mut self.statistics);
+        let (dtype, kind) = (self.dtype, self.kind);
+        let (written, gathered) = rayon::join(shards, || {
+            digest.add(band.frame, voxels, dtype);
+            let pieces = voxels.par_chunks(STATISTICS_PIECE);
+            let pieces: Vec<_> = pieces
+                .map(|piece| {
+                    let mut part = StatisticsAccumulator::new(dtype, kind);
+                    part.add(piece).map(|()| part)
+                })
+                .collect::<Result<_>>()?;
+            pieces.into_iter().try_for_each(|piece| statistics.merge(piece))
+        });
+        written.and(gathered)
+    }
+
+    fn finish(self) -> Result<(Statistics, String)> {
+        Ok((self.statistics.finish()?, self.digest.finish()))
+    }
+}
+
+fn buffer(bytes: usize) -> Result<Vec<u8>> {
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(bytes).map_err(|_| Error::InvalidLayout {
+        reason: format!("a band of shards takes {bytes} bytes, more than memory holds; give a --shard of fewer z-planes"),
+    })?;
+    buffer.resize(bytes, 0);
+    Ok(buffer)
+}

@@ -1,0 +1,5 @@
+//! Scan + layout + store: converting.
+
+mod convert;
+
+pub use convert::{ConvertOptions, ConvertReport, convert};

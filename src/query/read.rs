@@ -1,0 +1,89 @@
+//! Reading one patch.
+
+use ndarray::Array3;
+
+use super::padded;
+use crate::error::show;
+use crate::store::{Destination, Volume};
+use crate::{Element, Error, Region, Result};
+
+impl Volume {
+    /// Reads a region as a new array of its shape, `z, y, x`, C-contiguous.
+    ///
+    /// Runs on the calling thread. Each chunk that the region touches is decoded once, as far as
+    /// it is needed; [`Volume::cost`] tells how much that is.
+    ///
+    /// # Errors
+    /// [`Error::DtypeMismatch`] if `T` is not what this handle returns (the stored type, or `f32`
+    /// if [`Volume::scaled`]); [`Error::OutOfBounds`] if the region leaves the volume and the
+    /// handle is not [`Volume::padded`]; [`Error::CorruptStore`] if a check fails;
+    /// [`Error::InvalidArgument`] for a region without voxels, or more than memory holds;
+    /// [`Error::Io`].
+    pub fn read<T: Element>(&self, region: Region) -> Result<Array3<T>> {
+        let n = self.check::<T>(region)?;
+        let mut voxels: Vec<T> = Vec::new();
+        voxels.try_reserve_exact(n).map_err(|_| too_large(region))?;
+        voxels.resize(n, T::default());
+        self.fetch(region, &mut voxels)?;
+        Ok(Array3::from_shape_vec(region.shape, voxels).expect("as many voxels as the shape has"))
+    }
+
+    /// Reads a region into a buffer of exactly its number of voxels, `z, y, x`, C-contiguous.
+    ///
+    /// As [`Volume::read`], and without allocating once the handle and the calling thread are
+    /// warm, unless the region is padded. After an error the buffer holds anything.
+    ///
+    /// # Errors
+    /// As [`Volume::read`], and [`Error::InvalidArgument`] if the buffer has another length.
+    pub fn read_into<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {
+        let n = self.check::<T>(region)?;
+        if out.len() != n {
+            let reason = format!("the region {region} has {n} voxels");
+            return Err(Error::invalid("buffer length", out.len(), reason));
+        }
+        self.fetch(region, out)
+    }
+
+    /// The number of voxels, if this handle can return them as `T`.
+    fn check<T: Element>(&self, region: Region) -> Result<usize> {
+        let stored = self.returned_dtype();
+        if stored != T::DTYPE {
+            return Err(Error::DtypeMismatch { stored, asked: T::DTYPE });
+        }
+        if region.shape.contains(&0) {
+            let reason = "every axis (z, y, x) must be at least 1";
+            return Err(Error::invalid("patch shape", show(&region.shape), reason));
+        }
+        if self.padding().is_none() && !region.is_inside(self.shape()) {
+            return Err(Error::OutOfBounds { region, shape: self.shape() });
+        }
+        let bytes = region.voxels().and_then(|n| n.checked_mul(size_of::<T>()));
+        match (bytes, region.voxels()) {
+            (Some(bytes), Some(n)) if isize::try_from(bytes).is_ok() => Ok(n),
+            _ => Err(too_large(region)),
+        }
+    }
+
+    fn fetch<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {
+        match self.padding() {
+            Some(padding) if !region.is_inside(self.shape()) => {
+                padded::read(self, region, padding, out)
+            }
+            _ => {
+                let row = region.shape[2] * size_of::<T>();
+                let bytes = bytemuck::cast_slice_mut(out);
+                let out = Destination { bytes, offset: 0, plane: region.shape[1] * row, row };
+                self.read_box(inside(region), region.shape, out)
+            }
+        }
+    }
+}
+
+/// The start of a region that lies inside a volume.
+pub(super) fn inside(region: Region) -> [usize; 3] {
+    region.start.map(|s| usize::try_from(s).expect("the region was found to be inside"))
+}
+
+pub(super) fn too_large(region: Region) -> Error {
+    Error::invalid("patch shape", show(&region.shape), "more voxels than memory can hold")
+}

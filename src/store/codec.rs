@@ -1,0 +1,189 @@
+//! From a [`Codec`] to a Zarr codec chain, and chunks through that chain.
+
+use std::num::NonZeroU64;
+
+use serde_json::{Value, json};
+use zarrs::array::codec::api::CodecOptions;
+use zarrs::array::codec::api::ArrayToBytesCodecTraits as _;
+use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue, data_type};
+use zarrs::metadata::v3::MetadataV3;
+
+use super::decode::{self, CodecSpec, Decoder, Part, Scratch, Target};
+use crate::Dtype;
+use crate::layout::{BloscCompressor, ChunkLayout, Codec};
+
+/// The codecs of one chunk as they stand in `zarr.json`.
+pub(super) fn chain_of(layout: &ChunkLayout, dtype: Dtype) -> Vec<Value> {
+    let item = dtype.size();
+    let mut chain = vec![match item {
+        1 => json!({"name": "bytes"}),
+        _ => json!({"name": "bytes", "configuration": {"endian": "little"}}),
+    }];
+    match layout.codec {
+        Codec::Blosc { compressor, level } => {
+            let cname = match compressor {
+                BloscCompressor::Lz4 => "lz4",
+                BloscCompressor::Lz4hc => "lz4hc",
+                BloscCompressor::Zstd => "zstd",
+            };
+            let unit = layout.codec.decode_unit(layout.chunk, item);
+            chain.push(json!({"name": "blosc", "configuration": {
+                "cname": cname,
+                "clevel": level,
+                "shuffle": if item == 1 { "noshuffle" } else { "shuffle" },
+                "typesize": item,
+                "blocksize": unit.iter().product::<usize>() * item,
+            }}));
+        }
+        Codec::Zstd { level } => chain
+            .push(json!({"name": "zstd", "configuration": {"level": level, "checksum": false}})),
+        Codec::Gzip { level } => {
+            chain.push(json!({"name": "gzip", "configuration": {"level": level}}));
+        }
+        Codec::None => {}
+    }
+    chain.push(json!({"name": "crc32c"}));
+    chain
+}
+
+/// Encodes and decodes the chunks of one array.
+#[derive(Debug)]
+pub(super) struct ChunkCodec {
+    chain: CodecChain,
+    data_type: DataType,
+    fill: FillValue,
+    /// The chunk's shape, `z, y, x`, and with the leading axes of length 1.
+    chunk: [usize; 3],
+    full_shape: Vec<NonZeroU64>,
+    item: usize,
+    decoder: Option<Box<dyn Decoder>>,
+}
+
+impl ChunkCodec {
+    /// From the chain in `zarr.json`, or why it cannot be used. `leading` is the number of axes
+    /// before z.
+    pub(super) fn new(
+        chain: &[Value],
+        dtype: Dtype,
+        leading: usize,
+        chunk: [usize; 3],
+    ) -> Result<Self, String> {
+        let parse = |v: &Value| serde_json::from_value::<MetadataV3>(v.clone());
+        let metadata: Vec<_> =
+            chain.iter().map(parse).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        let axes = std::iter::repeat_n(1, leading).chain(chunk);
+        let full_shape = axes.map(|n| NonZeroU64::new(n as u64)).collect::<Option<_>>();
+        Ok(Self {
+            chain: CodecChain::from_metadata(&metadata).map_err(|e| e.to_string())?,
+            data_type: zarr_type(dtype),
+            fill: FillValue::new(vec![0; dtype.size()]),
+            chunk,
+            full_shape: full_shape.ok_or("a chunk has an axis of length 0")?,
+            item: dtype.size(),
+            decoder: spec_of(chain, dtype.size())
+                .and_then(|s| decode::decoder_for(s, dtype.size())),
+        })
+    }
+
+    /// The same without our own decoders: every chunk goes through zarrs.
+    #[cfg(test)]
+    pub(super) fn without_decoder(mut self) -> Self {
+        self.decoder = None;
+        self
+    }
+
+    /// Whether our own decoder reads this chain; its checksum is then the last codec.
+    pub(super) fn has_decoder(&self) -> bool {
+        self.decoder.is_some()
+    }
+
+    /// Encodes a whole chunk of voxels in native byte order.
+    pub(super) fn encode(
+        &self,
+        voxels: &[u8],
+    ) -> Result<Vec<u8>, zarrs::array::codec::api::CodecError> {
+        let bytes = ArrayBytes::new_flen(voxels);
+        self.chain
+            .encode(bytes, &self.full_shape, &self.data_type, &self.fill, &options())
+            .map(std::borrow::Cow::into_owned)
+    }
+
+    /// Decodes a part of a chunk by our own decoder; the checksum is verified and taken off.
+    pub(super) fn decode(
+        &self,
+        encoded: &[u8],
+        part: &Part,
+        target: &mut Target<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), String> {
+        let decoder = self.decoder.as_ref().expect("asked only if there is one");
+        decoder.decode(encoded, part, target, scratch)
+    }
+
+    /// Decodes a whole chunk by zarrs, checksums included, and hands out the part.
+    pub(super) fn decode_by_zarrs(
+        &self,
+        encoded: &[u8],
+        part: &Part,
+        target: &mut Target<'_>,
+    ) -> Result<(), String> {
+        let decoded = self
+            .chain
+            .decode(encoded.into(), &self.full_shape, &self.data_type, &self.fill, &options())
+            .and_then(|bytes| bytes.into_fixed().map_err(Into::into))
+            .map_err(|e| e.to_string())?;
+        let expected = self.chunk.iter().product::<usize>() * self.item;
+        if decoded.len() != expected {
+            return Err(format!("decodes to {} bytes instead of {expected}", decoded.len()));
+        }
+        for z in 0..part.shape[0] {
+            for y in 0..part.shape[1] {
+                let row = (part.start[0] + z) * self.chunk[1] + part.start[1] + y;
+                let at = (row * self.chunk[2] + part.start[2]) * self.item;
+                target.put(z, y, &decoded[at..at + part.shape[2] * self.item]);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn options() -> CodecOptions {
+    // Parallel work is over chunks, in our own pool.
+    CodecOptions::default().with_concurrent_target(1).with_chunk_concurrent_minimum(1)
+}
+
+fn zarr_type(dtype: Dtype) -> DataType {
+    match dtype {
+        Dtype::UInt8 => data_type::uint8(),
+        Dtype::UInt16 => data_type::uint16(),
+        Dtype::UInt32 => data_type::uint32(),
+        Dtype::UInt64 => data_type::uint64(),
+        Dtype::Int8 => data_type::int8(),
+        Dtype::Int16 => data_type::int16(),
+        Dtype::Int32 => data_type::int32(),
+        Dtype::Int64 => data_type::int64(),
+        Dtype::Float32 => data_type::float32(),
+        Dtype::Float64 => data_type::float64(),
+    }
+}
+
+/// What our own decoders need to know of a chain `bytes, X, crc32c`; `None` for any other chain.
+fn spec_of(chain: &[Value], item: usize) -> Option<CodecSpec> {
+    let name = |codec: &Value| codec.get("name").and_then(Value::as_str).map(str::to_owned);
+    let (first, rest) = chain.split_first()?;
+    let (last, middle) = rest.split_last()?;
+    let little = first["configuration"]["endian"] == "little" || item == 1;
+    if name(first)? != "bytes" || name(last)? != "crc32c" || !little {
+        return None;
+    }
+    match middle {
+        [] => Some(CodecSpec::None),
+        [codec] => match name(codec)?.as_str() {
+            "zstd" => Some(CodecSpec::Zstd),
+            "gzip" => Some(CodecSpec::Gzip),
+            "blosc" => Some(CodecSpec::Blosc),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! A dataset: the root group, its subjects and their volumes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, LocalDisk};
+use super::documents::{self, ArrayShape};
+use super::name::{self, VolumeName};
+use super::volume::Volume;
+use super::writer::VolumeWriter;
+use super::{DOCUMENT, VERSION};
+use crate::layout::ChunkLayout;
+use crate::{Error, Result};
+
+/// The root of stored volumes. Cheap to clone; holds no open files.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    disk: Arc<dyn Disk>,
+}
+
+impl Dataset {
+    /// Opens an existing dataset in a local folder.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotVoxpatch`], [`Error::VersionTooNew`], [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_on(Arc::new(LocalDisk::new(path.as_ref())))
+    }
+
+    /// A dataset to convert into. If the folder does not exist, it is made with the first volume.
+    ///
+    /// # Errors
+    /// [`Error::NotVoxpatch`] if something else is there, [`Error::VersionTooNew`], [`Error::Io`].
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        Self::create_on(Arc::new(LocalDisk::new(path.as_ref())))
+    }
+
+    /// As [`Self::open`], on any [`Disk`].
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self> {
+        let path = disk.path("");
+        match disk.read(DOCUMENT) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let empty = disk.list("").map_err(Error::io("list", &path))?.is_empty();
+                if empty {
+                    return Err(Error::NotFound { what: "store", path });
+                }
+                let reason = format!("there is no {DOCUMENT}");
+                return Err(Error::NotVoxpatch { what: "store", path, reason });
+            }
+            document => {
+                let document = document.map_err(Error::io("read", disk.path(DOCUMENT)))?;
+                check_role(&document, disk.path(DOCUMENT))?;
+            }
+        }
+        Ok(Self { disk })
+    }
+
+    /// As [`Self::create`], on any [`Disk`].
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_on(disk: Arc<dyn Disk>) -> Result<Self> {
+        let path = disk.path("");
+        let there = disk.list("").map_err(Error::io("list", &path))?;
+        // Only what a killed writer leaves behind: as good as empty.
+        if there.iter().all(|name| name.starts_with('.')) {
+            return Ok(Self { disk });
+        }
+        Self::open_on(disk)
+    }
+
+    /// Where the dataset is.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.disk.path("")
+    }
+
+    /// Names of the subjects, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn subjects(&self) -> Result<Vec<String>> {
+        self.groups("")
+    }
+
+    /// Names of a subject's volumes, sorted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Io`].
+    pub fn images(&self, subject: &str) -> Result<Vec<String>> {
+        // Checks the name before it becomes part of a path.
+        VolumeName::new(subject, "image")?;
+        if self.disk.list(subject).map_err(Error::io("list", self.disk.path(subject)))?.is_empty() {
+            return Err(Error::NotFound { what: "subject", path: self.disk.path(subject) });
+        }
+        self.groups(subject)
+    }
+
+    /// Every volume, sorted by subject, then image.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn volumes(&self) -> Result<Vec<VolumeName>> {
+        let mut volumes = Vec::new();
+        for subject in self.subjects()? {
+            for image in self.groups(&subject)? {
+                volumes.push(VolumeName::new(&subject, image)?);
+            }
+        }
+        Ok(volumes)
+    }
+
+    /// Opens a volume by its name, `SUBJECT/IMAGE`. Reads three small files, no voxels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an impossible name, [`Error::NotFound`],
+    /// [`Error::CorruptStore`], [`Error::NotVoxpatch`], [`Error::VersionTooNew`], [`Error::Io`].
+    pub fn volume(&self, name: &str) -> Result<Volume> {
+        self.open_volume(&name.parse()?)
+    }
+
+    /// As [`Self::volume`], by a checked name.
+    ///
+    /// # Errors
+    /// As [`Self::volume`].
+    pub fn open_volume(&self, name: &VolumeName) -> Result<Volume> {
+        Volume::open(Arc::clone(&self.disk), name)
+    }
+
+    /// Begins to write a volume.
+    pub(crate) fn write_volume(
+        &self,
+        name: &VolumeName,
+        shape: ArrayShape,
+        layout: ChunkLayout,
+        replace: bool,
+    ) -> Result<VolumeWriter> {
+        VolumeWriter::begin(Arc::clone(&self.disk), name, shape, layout, replace)
+    }
+
+    /// Folders that hold a Zarr document; hidden ones are staging and never looked at.
+    fn groups(&self, folder: &str) -> Result<Vec<String>> {
+        let names = self.disk.list(folder).map_err(Error::io("list", self.disk.path(folder)))?;
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let is_group = |name: &String| {
+            name::is_valid(name)
+                && name != DOCUMENT
+                && self
+                    .disk
+                    .list(&format!("{prefix}{name}"))
+                    .is_ok_and(|inside| inside.iter().any(|f| f == DOCUMENT))
+        };
+        Ok(names.into_iter().filter(is_group).collect())
+    }
+}
+
+fn check_role(document: &[u8], path: PathBuf) -> Result<()> {
+    let reason = match documents::attribute_of(document) {
+        Ok(attribute) => {
+            let found = attribute["version"].as_u64();
+            match found {
+                Some(found) if found > VERSION => {
+                    return Err(Error::VersionTooNew { path, found, supported: VERSION });
+                }
+                Some(_) if attribute["role"] == "dataset" => return Ok(()),
+                _ => "its voxpatch attribute is not that of a dataset (open the dataset's root)"
+                    .into(),
+            }
+        }
+        Err(reason) => reason,
+    };
+    Err(Error::NotVoxpatch { what: "store", path, reason })
+}

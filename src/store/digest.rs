@@ -1,0 +1,55 @@
+//! Digests: of files, and of voxels whatever their layout.
+
+use crate::{Dtype, Frame};
+
+/// BLAKE3, in hexadecimal: what the manifest records of each file.
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// Digest of a volume's decoded voxels, the same for every chunking and codec.
+///
+/// BLAKE3 over a head (`voxpatch voxels 1`, the dtype's name, and the shape t, c, z, y, x as
+/// little-endian u64) followed by the BLAKE3 of each frame's little-endian voxels in C order, in
+/// order of time, then channel. Frames may be added in any order, planes of one frame from the
+/// first to the last.
+pub(crate) struct VoxelDigest {
+    head: blake3::Hasher,
+    frames: Vec<blake3::Hasher>,
+    channels: usize,
+}
+
+impl VoxelDigest {
+    pub(crate) fn new(dtype: Dtype, times: usize, channels: usize, shape: [usize; 3]) -> Self {
+        let mut head = blake3::Hasher::new();
+        head.update(b"voxpatch voxels 1");
+        head.update(dtype.name().as_bytes());
+        for n in [times, channels, shape[0], shape[1], shape[2]] {
+            head.update(&(n as u64).to_le_bytes());
+        }
+        Self { head, frames: vec![blake3::Hasher::new(); times * channels], channels }
+    }
+
+    /// Adds the next planes of a frame, in native byte order.
+    pub(crate) fn add(&mut self, frame: Frame, planes: &[u8], dtype: Dtype) {
+        let hasher = &mut self.frames[frame.time * self.channels + frame.channel];
+        if cfg!(target_endian = "little") || dtype.size() == 1 {
+            hasher.update(planes);
+        } else {
+            for voxel in planes.chunks_exact(dtype.size()) {
+                let mut bytes = [0; 8];
+                let bytes = &mut bytes[..voxel.len()];
+                bytes.copy_from_slice(voxel);
+                bytes.reverse();
+                hasher.update(bytes);
+            }
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> String {
+        for frame in &self.frames {
+            self.head.update(frame.finalize().as_bytes());
+        }
+        self.head.finalize().to_hex().to_string()
+    }
+}

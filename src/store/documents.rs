@@ -1,0 +1,215 @@
+//! The two `zarr.json` of a volume: its group, and its array.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::codec;
+use super::ome::Image;
+use crate::layout::{ChunkLayout, Workload};
+use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
+
+/// The format version written here, and the newest that is read.
+pub(crate) const VERSION: u64 = 1;
+
+/// The `voxpatch` attribute of a volume's group: the truth about its voxels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Version of this format.
+    pub version: u64,
+    /// Intensities or labels.
+    pub kind: Kind,
+    /// Voxel `(x, y, z)` to RAS millimetres, exactly as decided when converting.
+    pub affine: Affine,
+    /// Voxel spacing in millimetres, `z, y, x`.
+    pub spacing: Spacing,
+    /// Seconds between time points, where known.
+    pub time_step: Option<f64>,
+    /// Stored voxel to real value; `None` if they are the same.
+    pub scaling: Option<Scaling>,
+    /// How the voxels are cut and compressed.
+    pub layout: ChunkLayout,
+    /// The reads that the layout was chosen for.
+    pub workload: Workload,
+    /// Gathered over every voxel while converting.
+    pub statistics: Statistics,
+    /// Format of the source, such as `nifti-1`.
+    pub source_format: String,
+    /// Numeric header fields of the source, by their names there.
+    pub source_fields: serde_json::Map<String, Value>,
+    /// What was decided, guessed and repaired while converting.
+    pub findings: Vec<Finding>,
+}
+
+/// The parts of the array's document that differ between volumes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ArrayShape {
+    pub(crate) dtype: Dtype,
+    pub(crate) times: usize,
+    pub(crate) channels: usize,
+    pub(crate) shape: [usize; 3],
+}
+
+impl ArrayShape {
+    /// Number of axes before z. A time or channel axis of length 1 is not stored.
+    pub(crate) fn leading(&self) -> usize {
+        usize::from(self.times > 1) + usize::from(self.channels > 1)
+    }
+
+    /// A shape with the leading axes that are stored in front.
+    fn with_leading(&self, times: usize, channels: usize, rest: [usize; 3]) -> Vec<usize> {
+        let leading = [(self.times > 1, times), (self.channels > 1, channels)];
+        leading.into_iter().filter_map(|(there, n)| there.then_some(n)).chain(rest).collect()
+    }
+
+    /// Key of a shard inside the array: `c/`, then its grid indices.
+    pub(crate) fn shard_key(&self, time: usize, channel: usize, shard: [usize; 3]) -> String {
+        let indices = self.with_leading(time, channel, shard);
+        indices.iter().fold("c".to_owned(), |key, i| format!("{key}/{i}"))
+    }
+}
+
+/// A group without content of its own: the dataset, or a subject.
+pub(super) fn plain_group(role: &str) -> Vec<u8> {
+    pretty(&json!({
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"voxpatch": {"version": VERSION, "role": role}},
+    }))
+}
+
+/// The group of a volume.
+pub(super) fn volume_group(attributes: &Attributes, ome: &Image<'_>) -> Vec<u8> {
+    pretty(&json!({
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"ome": ome.attribute(), "voxpatch": attributes},
+    }))
+}
+
+/// The array of a volume.
+pub(super) fn array(shape: &ArrayShape, layout: &ChunkLayout, names: &[&str]) -> Vec<u8> {
+    pretty(&json!({
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": shape.with_leading(shape.times, shape.channels, shape.shape),
+        "data_type": shape.dtype.name(),
+        "chunk_grid": {"name": "regular", "configuration": {
+            "chunk_shape": shape.with_leading(1, 1, layout.shard),
+        }},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": if shape.dtype.is_integer() { json!(0) } else { json!(0.0) },
+        "codecs": [{"name": "sharding_indexed", "configuration": {
+            "chunk_shape": shape.with_leading(1, 1, layout.chunk),
+            "codecs": codec::chain_of(layout, shape.dtype),
+            "index_codecs": index_codecs(),
+            "index_location": "end",
+        }}],
+        "attributes": {},
+        "dimension_names": names,
+    }))
+}
+
+fn index_codecs() -> Value {
+    json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}])
+}
+
+/// What is read back of an array's document.
+#[derive(Debug, Deserialize)]
+pub(super) struct ArrayDocument {
+    shape: Vec<usize>,
+    data_type: Dtype,
+    chunk_grid: Named<Grid>,
+    codecs: Vec<Named<Sharding>>,
+    dimension_names: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named<T> {
+    name: String,
+    configuration: T,
+}
+
+#[derive(Debug, Deserialize)]
+struct Grid {
+    chunk_shape: Vec<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sharding {
+    chunk_shape: Vec<usize>,
+    codecs: Vec<Value>,
+    index_codecs: Value,
+    index_location: String,
+}
+
+/// An array's document, understood.
+pub(super) struct ParsedArray {
+    pub(super) shape: ArrayShape,
+    pub(super) shard: [usize; 3],
+    pub(super) chunk: [usize; 3],
+    pub(super) chain: Vec<Value>,
+}
+
+impl ArrayDocument {
+    /// The document as one of ours, or why it is not.
+    pub(super) fn understand(self) -> Result<ParsedArray, String> {
+        let names: Vec<&str> = self.dimension_names.iter().map(String::as_str).collect();
+        let (has_time, has_channel) = match names[..] {
+            ["z", "y", "x"] => (false, false),
+            ["t", "z", "y", "x"] => (true, false),
+            ["c", "z", "y", "x"] => (false, true),
+            ["t", "c", "z", "y", "x"] => (true, true),
+            _ => return Err(format!("axes {names:?} are not (t,) (c,) z, y, x")),
+        };
+        let [sharding] =
+            <[_; 1]>::try_from(self.codecs).map_err(|_| "the codecs are not one sharding codec")?;
+        let (grid, inner) = (&self.chunk_grid, &sharding.configuration);
+        let usual = grid.name == "regular"
+            && sharding.name == "sharding_indexed"
+            && inner.index_location == "end"
+            && inner.index_codecs == index_codecs();
+        if !usual {
+            return Err("its grid or its sharding is not of the kind written here".into());
+        }
+        let (axes, rest) = split(&self.shape, names.len())?;
+        let (shard_axes, shard) = split(&grid.configuration.chunk_shape, names.len())?;
+        let (chunk_axes, chunk) = split(&inner.chunk_shape, names.len())?;
+        if shard_axes.iter().chain(chunk_axes).any(|n| *n != 1) || rest.contains(&0) {
+            return Err("a leading axis is chunked, or an axis is empty".into());
+        }
+        let mut axes = axes.iter().copied();
+        let times = if has_time { axes.next().unwrap_or(1) } else { 1 };
+        let channels = if has_channel { axes.next().unwrap_or(1) } else { 1 };
+        let shape = ArrayShape { dtype: self.data_type, times, channels, shape: rest };
+        // Also refuses products that do not fit, so that later arithmetic cannot overflow.
+        let voxels = crate::voxels(rest).and_then(|n| n.checked_mul(times)?.checked_mul(channels));
+        let bytes = voxels.and_then(|n| n.checked_mul(shape.dtype.size()));
+        if bytes.is_none_or(|n| n == 0 || i64::try_from(n).is_err()) {
+            return Err(format!("impossible shape {:?}", self.shape));
+        }
+        let chain = sharding.configuration.codecs;
+        Ok(ParsedArray { shape, shard, chunk, chain })
+    }
+}
+
+fn split(shape: &[usize], axes: usize) -> Result<(&[usize], [usize; 3]), String> {
+    match shape.split_last_chunk::<3>() {
+        Some((leading, rest)) if shape.len() == axes => Ok((leading, *rest)),
+        _ => Err(format!("{} axes instead of {axes}", shape.len())),
+    }
+}
+
+/// The group's own attribute, as far as its version must be known before the rest is parsed.
+pub(super) fn attribute_of(document: &[u8]) -> Result<Value, String> {
+    let mut document: Value = serde_json::from_slice(document).map_err(|e| e.to_string())?;
+    match document.pointer_mut("/attributes/voxpatch") {
+        Some(attribute) if attribute.is_object() => Ok(attribute.take()),
+        _ => Err("it has no voxpatch attribute".into()),
+    }
+}
+
+fn pretty(document: &Value) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(document).expect("JSON values serialise");
+    bytes.push(b'\n');
+    bytes
+}

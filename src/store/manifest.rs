@@ -1,0 +1,93 @@
+//! The record of what a complete volume consists of, written last.
+//!
+//! `0/manifest.json` is `{"blake3": H, "manifest": M}`, where H is the BLAKE3 of the bytes of M as
+//! they stand in the file. M names the two metadata documents and every shard of the grid in C
+//! order, with length and digest, or as empty. A shard that M does not call empty must be there.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::digest;
+
+/// Key of the manifest inside an image's group.
+pub(crate) const KEY: &str = "0/manifest.json";
+
+/// What the manifest holds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    /// Digest of the decoded voxels: see [`digest::VoxelDigest`].
+    pub(crate) voxels: String,
+    /// Digest of the group's document, `zarr.json`.
+    pub(crate) group: String,
+    /// Digest of the array's document, `0/zarr.json`.
+    pub(crate) array: String,
+    /// Every shard of the grid, in C order of t, c, z, y, x.
+    pub(crate) shards: Vec<ShardRecord>,
+}
+
+/// One shard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ShardRecord {
+    /// Key inside the array, such as `c/0/0/0`.
+    pub(crate) key: String,
+    /// The file, or `None` if every voxel of the shard is 0 and there is no file.
+    pub(crate) file: Option<ShardFile>,
+}
+
+/// The file of a shard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ShardFile {
+    pub(crate) bytes: u64,
+    pub(crate) blake3: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    blake3: String,
+    manifest: Box<RawValue>,
+}
+
+impl Manifest {
+    pub(crate) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let manifest = serde_json::value::to_raw_value(self)?;
+        let blake3 = digest::of_bytes(manifest.get().as_bytes());
+        serde_json::to_vec(&Sealed { blake3, manifest })
+    }
+
+    /// The manifest, or why it is not one.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let sealed: Sealed = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        if digest::of_bytes(sealed.manifest.get().as_bytes()) != sealed.blake3 {
+            return Err("its digest does not match its content".into());
+        }
+        serde_json::from_str(sealed.manifest.get()).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let file = ShardFile { bytes: 7, blake3: "ab".into() };
+        let manifest = Manifest {
+            voxels: "v".into(),
+            group: "g".into(),
+            array: "a".into(),
+            shards: vec![
+                ShardRecord { key: "c/0/0/0".into(), file: Some(file) },
+                ShardRecord { key: "c/0/0/1".into(), file: None },
+            ],
+        };
+        let bytes = manifest.to_bytes().unwrap();
+        assert_eq!(Manifest::from_bytes(&bytes).unwrap().shards.len(), 2);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 1 << bit;
+                assert!(Manifest::from_bytes(&bytes).is_err(), "byte {at}, bit {bit}");
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Names of subjects and images.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// `SUBJECT/IMAGE`: the place of a volume in a dataset.
+///
+/// Each part is 1 to 100 characters of `A-Z a-z 0-9 . _ -`, the first not a dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VolumeName {
+    subject: String,
+    image: String,
+}
+
+/// File systems allow 255 bytes; a staging folder's name holds both parts and a prefix.
+const LONGEST: usize = 100;
+
+impl VolumeName {
+    /// A name from its two parts.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the part and what is allowed.
+    pub fn new(subject: impl Into<String>, image: impl Into<String>) -> Result<Self> {
+        let (subject, image) = (subject.into(), image.into());
+        check("subject", &subject)?;
+        check("image", &image)?;
+        Ok(Self { subject, image })
+    }
+
+    /// The subject: one person or visit.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The image: one volume of that subject.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+}
+
+/// Whether a name in a folder could be a subject's or an image's.
+pub(super) fn is_valid(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=LONGEST).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')
+}
+
+fn check(what: &'static str, name: &str) -> Result<()> {
+    if is_valid(name) && name != "zarr.json" {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        what,
+        name,
+        format!(
+            "use 1 to {LONGEST} of the characters A-Z a-z 0-9 . _ - and no dot in front \
+             (choose one with --name SUBJECT/IMAGE)"
+        ),
+    ))
+}
+
+impl fmt::Display for VolumeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.subject, self.image)
+    }
+}
+
+impl FromStr for VolumeName {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        match s.split_once('/') {
+            Some((subject, image)) => Self::new(subject, image),
+            None => Err(Error::invalid("volume", s, "write it as SUBJECT/IMAGE")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_pass() {
+        for good in ["case01/image", "a/b", "A-1_x.y/ct.nii"] {
+            assert_eq!(good.parse::<VolumeName>().unwrap().to_string(), good);
+        }
+        let long = format!("{}/a", "x".repeat(LONGEST + 1));
+        let bad =
+            ["", "a", "/", "a/", "/b", "../b", "a/..", ".a/b", "a/b/c", "a b/c", "ä/b", "a/b\0"];
+        for bad in bad.into_iter().chain([long.as_str(), "a/zarr.json", "a\\b/c"]) {
+            assert!(bad.parse::<VolumeName>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! A stored volume: a handle that never holds its voxels.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use super::codec::ChunkCodec;
+use super::decode::{Part, Rows, Scratch, Target};
+use super::disk::Disk;
+use super::documents::{self, ArrayDocument, ArrayShape, Attributes};
+use super::manifest::{self, Manifest, ShardRecord};
+use super::name::VolumeName;
+use super::shard::Shard;
+use super::{DOCUMENT, digest};
+use crate::layout::ChunkLayout;
+use crate::padding::Padding;
+use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
+
+/// A handle to a stored volume, for any number of threads: cheap to clone, and every clone shares
+/// the opened shards. It holds metadata and shard indices, never voxels.
+///
+/// A handle looks at one frame (time point and channel, the first at opening), and decides how
+/// voxels are returned: [`Volume::frame`], [`Volume::padded`] and [`Volume::scaled`] give a handle
+/// that does so differently.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    pub(super) stored: Arc<Stored>,
+    frame: Frame,
+    padding: Option<Padding>,
+    scaled: bool,
+}
+
+/// What all clones share.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) name: VolumeName,
+    pub(super) attributes: Attributes,
+    pub(super) shape: ArrayShape,
+    pub(super) codec: ChunkCodec,
+    pub(super) manifest: Manifest,
+    /// Opened at first use, in the order of the manifest.
+    shards: Box<[OnceLock<Shard>]>,
+}
+
+/// Where a box of voxels goes: a buffer, and in bytes where its first voxel, its next plane and
+/// its next row are.
+pub(crate) struct Destination<'a> {
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) offset: usize,
+    pub(crate) plane: usize,
+    pub(crate) row: usize,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Volume {
+    pub(super) fn open(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+        Stored::open(disk, name).map(|stored| Self::from_stored(Arc::new(stored)))
+    }
+
+    fn from_stored(stored: Arc<Stored>) -> Self {
+        Self { stored, frame: Frame::default(), padding: None, scaled: false }
+    }
+
+    /// Its place in the dataset.
+    #[must_use]
+    pub fn name(&self) -> &VolumeName {
+        &self.stored.name
+    }
+
+    /// Shape of one frame in voxels, `z, y, x`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 3] {
+        self.stored.shape.shape
+    }
+
+    /// Number of time points; 1 without a time axis.
+    #[must_use]
+    pub fn times(&self) -> usize {
+        self.stored.shape.times
+    }
+
+    /// Number of channels; 1 without a channel axis.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.stored.shape.channels
+    }
+
+    /// Type of the stored voxels.
+    #[must_use]
+    pub fn dtype(&self) -> Dtype {
+        self.stored.shape.dtype
+    }
+
+    /// Intensities or labels.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.stored.attributes.kind
+    }
+
+    /// Voxel `(x, y, z)` to RAS millimetres.
+    #[must_use]
+    pub fn affine(&self) -> &Affine {
+        &self.stored.attributes.affine
+    }
+
+    /// Voxel spacing in millimetres, `z, y, x`.
+    #[must_use]
+    pub fn spacing(&self) -> Spacing {
+        self.stored.attributes.spacing
+    }
+
+    /// Chunks, shards and codec as stored.
+    #[must_use]
+    pub fn layout(&self) -> &ChunkLayout {
+        &self.stored.attributes.layout
+    }
+
+    /// Everything that is recorded beside the voxels.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.stored.attributes
+    }
+
+    /// Digest of the decoded voxels: equal for every chunking and codec of the same volume.
+    #[must_use]
+    pub fn voxel_digest(&self) -> &str {
+        &self.stored.manifest.voxels
+    }
+
+    /// Bytes of all shard files together.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored.manifest.shards.iter().filter_map(|s| s.file.as_ref()).map(|f| f.bytes).sum()
+    }
+
+    /// A handle on another frame.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if there is no such time point or channel.
+    pub fn frame(&self, frame: Frame) -> Result<Self> {
+        if frame.time < self.times() && frame.channel < self.channels() {
+            return Ok(Self { frame, ..self.clone() });
+        }
+        let value = format!("{},{}", frame.time, frame.channel);
+        let (times, channels) = (self.times(), self.channels());
+        let reason = format!("the volume has {times} time points and {channels} channels");
+        Err(Error::invalid("frame", value, reason))
+    }
+
+    /// A handle that fills what lies outside of the volume; without, such reads are errors.
+    #[must_use]
+    pub fn padded(&self, padding: Padding) -> Self {
+        Self { padding: Some(padding), ..self.clone() }
+    }
+
+    /// A handle that returns real values as `f32`: stored voxel x slope + intercept, where the
+    /// source had such a scaling, computed in `f64` and rounded once. Read it as `f32`.
+    #[must_use]
+    pub fn scaled(&self) -> Self {
+        Self { scaled: true, ..self.clone() }
+    }
+
+    pub(crate) fn padding(&self) -> Option<Padding> {
+        self.padding
+    }
+
+    /// Type of the voxels that this handle returns: as stored, or `f32` if scaled.
+    #[must_use]
+    pub fn returned_dtype(&self) -> Dtype {
+        if self.scaled { Dtype::Float32 } else { self.dtype() }
+    }
+
+    /// Reads a box that lies inside the volume, start and shape in `z, y, x`.
+    pub(crate) fn read_box(
+        &self,
+        start: [usize; 3],
+        shape: [usize; 3],
+        mut out: Destination<'_>,
+    ) -> Result<()> {
+        let ChunkLayout { chunk, .. } = *self.layout();
+        let returned = self.returned_dtype().size();
+        let first: [usize; 3] = std::array::from_fn(|a| start[a] / chunk[a]);
+        let last: [usize; 3] = std::array::from_fn(|a| (start[a] + shape[a] - 1) / chunk[a]);
+        SCRATCH.with_borrow_mut(|scratch| {
+            for z in first[0]..=last[0] {
+                for y in first[1]..=last[1] {
+                    for x in first[2]..=last[2] {
+                        let at = [z, y, x];
+                        let origin: [usize; 3] = std::array::from_fn(|a| at[a] * chunk[a]);
+                        let from: [usize; 3] = std::array::from_fn(|a| start[a].max(origin[a]));
+                        let end: [usize; 3] = std::array::from_fn(|a| {
+                            (start[a] + shape[a]).min(origin[a] + chunk[a])
+                        });
+                        let part = Part {
+                            chunk,
+                            start: std::array::from_fn(|a| from[a] - origin[a]),
+                            shape: std::array::from_fn(|a| end[a] - from[a]),
+                            item: self.dtype().size(),
+                        };
+                        let mut target = Target {
+                            offset: out.offset
+                                + (from[0] - start[0]) * out.plane
+                                + (from[1] - start[1]) * out.row
+                                + (from[2] - start[2]) * returned,
+                            bytes: &mut *out.bytes,
+                            plane: out.plane,
+                            row: out.row,
+                            rows: self.rows(),
+                        };
+                        self.stored.read_part(self.frame, at, &part, &mut target, scratch)?;
+                    }
+                }
+            }
+            out.bytes = &mut [];
+            Ok(())
+        })
+    }
+
+    /// Bytes of the chunk at `at` (chunk grid, `z, y, x`) as stored; `None` if it is not stored
+    /// because every voxel of it is 0.
+    pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
+        let (shard, n) = self.stored.locate(self.frame, at);
+        Ok(self.stored.shard(shard)?.and_then(|s| s.raw_chunk(n)).map(<[u8]>::len))
+    }
+
+    fn rows(&self) -> Rows {
+        if !self.scaled {
+            return Rows::Copy;
+        }
+        let identity = Scaling { slope: 1.0, intercept: 0.0 };
+        let scaling = self.stored.attributes.scaling.unwrap_or(identity);
+        Rows::ToF32 { dtype: self.dtype(), scaling }
+    }
+
+    /// The same volume read through zarrs alone.
+    #[cfg(test)]
+    pub(super) fn by_zarrs(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+        let mut stored = Stored::open(disk, name)?;
+        stored.codec = stored.codec.without_decoder();
+        Ok(Self::from_stored(Arc::new(stored)))
+    }
+}
+
+impl Stored {
+    fn open(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+        let group_key = format!("{name}/{DOCUMENT}");
+        let path = disk.path(&group_key);
+        let group = match disk.read(&group_key) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NotFound { what: "volume", path: disk.path(&name.to_string()) });
+            }
+            group => group.map_err(Error::io("read", &path))?,
+        };
+        let not_ours =
+            |path: PathBuf| move |reason| Error::NotVoxpatch { what: "volume", path, reason };
+        let attribute = documents::attribute_of(&group).map_err(not_ours(path.clone()))?;
+        check_version(&attribute, &path)?;
+
+        let manifest_key = format!("{name}/{}", manifest::KEY);
+        let manifest_path = disk.path(&manifest_key);
+        let manifest = disk.read(&manifest_key).map_err(Error::io("read", &manifest_path))?;
+        let manifest =
+            Manifest::from_bytes(&manifest).map_err(|r| Error::corrupt_store(manifest_path, r))?;
+        if digest::of_bytes(&group) != manifest.group {
+            return Err(Error::corrupt_store(path, "it is not the one the manifest names"));
+        }
+        let array_key = format!("{name}/0/{DOCUMENT}");
+        let array_path = disk.path(&array_key);
+        let array = disk.read(&array_key).map_err(Error::io("read", &array_path))?;
+        if digest::of_bytes(&array) != manifest.array {
+            return Err(Error::corrupt_store(array_path, "it is not the one the manifest names"));
+        }
+        // From here on the documents are the ones that were written: what does not fit is of
+        // another writer, not damaged.
+        let attributes: Attributes =
+            serde_json::from_value(attribute).map_err(|e| not_ours(path.clone())(e.to_string()))?;
+        let parsed = serde_json::from_slice::<ArrayDocument>(&array)
+            .map_err(|e| e.to_string())
+            .and_then(ArrayDocument::understand)
+            .map_err(not_ours(array_path.clone()))?;
+        let layout = ChunkLayout::new(parsed.chunk, parsed.shard, attributes.layout.codec)?;
+        let shape = parsed.shape;
+        let codec = ChunkCodec::new(&parsed.chain, shape.dtype, shape.leading(), layout.chunk)
+            .map_err(not_ours(array_path.clone()))?;
+        let shards: usize =
+            layout.shards(shape.shape).iter().product::<usize>() * shape.times * shape.channels;
+        if layout != attributes.layout || manifest.shards.len() != shards {
+            let reason = "the layout of its group, its array and its manifest differ".to_owned();
+            return Err(not_ours(array_path)(reason));
+        }
+        let shards = (0..shards).map(|_| OnceLock::new()).collect();
+        Ok(Self { disk, name: name.clone(), attributes, shape, codec, manifest, shards })
+    }
+
+    /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.
+    fn read_part(
+        &self,
+        frame: Frame,
+        at: [usize; 3],
+        part: &Part,
+        target: &mut Target<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let (shard_n, n) = self.locate(frame, at);
+        let damaged = |reason| {
+            let [z, y, x] = at;
+            let reason = format!("chunk {z},{y},{x} (z, y, x): {reason}");
+            Error::corrupt_store(self.shard_path(shard_n), reason)
+        };
+        let Some(shard) = self.shard(shard_n)? else {
+            target.fill_zero(part, scratch);
+            return Ok(());
+        };
+        if self.codec.has_decoder() {
+            match shard.chunk(n).map_err(damaged)? {
+                Some(encoded) => self.codec.decode(encoded, part, target, scratch).map_err(damaged),
+                None => Ok(target.fill_zero(part, scratch)),
+            }
+        } else {
+            match shard.raw_chunk(n) {
+                Some(encoded) => self.codec.decode_by_zarrs(encoded, part, target).map_err(damaged),
+                None => Ok(target.fill_zero(part, scratch)),
+            }
+        }
+    }
+
+    /// The shard of a chunk given by its place in the chunk grid, and its number in that shard.
+    fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
+        let per_shard = self.attributes.layout.chunks_per_shard();
+        let shard = std::array::from_fn(|a| at[a] / per_shard[a]);
+        let within: [usize; 3] = std::array::from_fn(|a| at[a] % per_shard[a]);
+        let n = (within[0] * per_shard[1] + within[1]) * per_shard[2] + within[2];
+        (self.shard_number(frame, shard), n)
+    }
+
+    fn shard_number(&self, frame: Frame, at: [usize; 3]) -> usize {
+        let grid = self.attributes.layout.shards(self.shape.shape);
+        let frame = frame.time * self.shape.channels + frame.channel;
+        ((frame * grid[0] + at[0]) * grid[1] + at[1]) * grid[2] + at[2]
+    }
+
+    /// A shard by its number, opened at first use; `None` if the manifest calls it empty.
+    pub(super) fn shard(&self, n: usize) -> Result<Option<&Shard>> {
+        let Some(file) = &self.manifest.shards[n].file else { return Ok(None) };
+        if let Some(shard) = self.shards[n].get() {
+            return Ok(Some(shard));
+        }
+        let path = || self.shard_path(n);
+        let blob = self.disk.read(&self.shard_key(n)).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::NotFound {
+                return Error::corrupt_store(path(), "the shard is missing");
+            }
+            Error::Io { action: "read", path: path(), source }
+        })?;
+        let chunks = self.attributes.layout.chunks_per_shard().iter().product();
+        let shard = Shard::open(blob, chunks, file.bytes)
+            .map_err(|reason| Error::corrupt_store(path(), reason))?;
+        // Two threads may open it at once; one of the two is kept.
+        Ok(Some(self.shards[n].get_or_init(|| shard)))
+    }
+
+    pub(super) fn record(&self, n: usize) -> &ShardRecord {
+        &self.manifest.shards[n]
+    }
+
+    fn shard_key(&self, n: usize) -> String {
+        format!("{}/0/{}", self.name, self.record(n).key)
+    }
+
+    pub(super) fn shard_path(&self, n: usize) -> PathBuf {
+        self.disk.path(&self.shard_key(n))
+    }
+}
+
+fn check_version(attribute: &serde_json::Value, path: &std::path::Path) -> Result<()> {
+    match attribute.get("version").and_then(serde_json::Value::as_u64) {
+        Some(found) if found > documents::VERSION => {
+            let supported = documents::VERSION;
+            Err(Error::VersionTooNew { path: path.into(), found, supported })
+        }
+        Some(_) => Ok(()),
+        None => Err(Error::NotVoxpatch {
+            what: "volume",
+            path: path.into(),
+            reason: "its voxpatch attribute has no version".into(),
+        }),
+    }
+}

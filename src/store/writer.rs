@@ -1,0 +1,270 @@
+//! Writing a volume: staged beside its place, published in one step.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::codec::ChunkCodec;
+use super::disk::Disk;
+use super::documents::{self, ArrayShape, Attributes};
+use super::manifest::{self, Manifest, ShardFile, ShardRecord};
+use super::name::VolumeName;
+use super::ome::Image;
+use super::{DOCUMENT, codec, digest, shard};
+use crate::layout::ChunkLayout;
+use crate::{Error, Frame, Kind, Result};
+
+/// Writes each shard of one volume once, whole, from any number of threads.
+///
+/// Everything goes to a hidden folder of the dataset, which no reader opens; [`Self::commit`]
+/// moves it into place when all of it is durable. Dropped before that, it removes the folder; if
+/// the process is killed, the next writer of the same volume does.
+pub(crate) struct VolumeWriter {
+    disk: Arc<dyn Disk>,
+    name: VolumeName,
+    staging: String,
+    shape: ArrayShape,
+    layout: ChunkLayout,
+    codec: ChunkCodec,
+    records: Mutex<Vec<Option<ShardRecord>>>,
+    replace: bool,
+    lock: Option<Box<dyn Send + Sync>>,
+}
+
+impl VolumeWriter {
+    /// Begins a volume. Fails at once if the target exists and is not to be replaced.
+    pub(super) fn begin(
+        disk: Arc<dyn Disk>,
+        name: &VolumeName,
+        shape: ArrayShape,
+        layout: ChunkLayout,
+        replace: bool,
+    ) -> Result<Self> {
+        let target = name.to_string();
+        let taken = !list(&*disk, &target)?.is_empty();
+        if taken && !replace {
+            return Err(Error::AlreadyExists { path: disk.path(&target) });
+        }
+        let chain = codec::chain_of(&layout, shape.dtype);
+        let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
+            .map_err(|reason| Error::InvalidLayout { reason })?;
+        let staging = format!(".staging-{}-{}", name.subject(), name.image());
+        let lock = match disk.lock(&staging, false) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                let reason = "another process is writing this volume right now";
+                return Err(Error::invalid("volume", name, reason));
+            }
+            lock => lock.map_err(Error::io("stage a volume in", disk.path(&staging)))?,
+        };
+        let shards: usize =
+            layout.shards(shape.shape).iter().product::<usize>() * shape.times * shape.channels;
+        let writer = Self {
+            disk,
+            name: name.clone(),
+            staging,
+            shape,
+            layout,
+            codec,
+            records: Mutex::new(vec![None; shards]),
+            replace,
+            lock: Some(lock),
+        };
+        // What a killed writer left behind.
+        for leftover in list(&*writer.disk, &writer.staging)? {
+            writer.remove(&format!("{}/{leftover}", writer.staging))?;
+        }
+        Ok(writer)
+    }
+
+    /// Encodes and writes the shard at `at` (shard grid, `z, y, x`) of a frame. `band` holds all
+    /// the planes of the volume that the shard covers, in native byte order.
+    ///
+    /// Chunks are encoded in parallel in the pool this runs in; the bytes do not depend on it.
+    pub(crate) fn write_shard(&self, frame: Frame, at: [usize; 3], band: &[u8]) -> Result<()> {
+        let per_shard = self.layout.chunks_per_shard();
+        let chunks: Vec<Option<Vec<u8>>> = (0..per_shard.iter().product())
+            .into_par_iter()
+            .map_init(Vec::new, |voxels, n: usize| {
+                let within = [
+                    n / per_shard[2] / per_shard[1],
+                    n / per_shard[2] % per_shard[1],
+                    n % per_shard[2],
+                ];
+                self.gather(within, at, band, voxels);
+                if voxels.iter().all(|b| *b == 0) {
+                    return Ok(None);
+                }
+                self.codec.encode(voxels).map(Some)
+            })
+            .collect::<Result<_, _>>()
+            .map_err(|e| Error::Store {
+                action: "encode a chunk",
+                path: self.disk.path(&self.name.to_string()),
+                source: e.into(),
+            })?;
+        let key = self.shape.shard_key(frame.time, frame.channel, at);
+        let file = if chunks.iter().all(Option::is_none) {
+            None
+        } else {
+            let bytes = shard::assemble(&chunks);
+            drop(chunks);
+            self.write(&format!("0/{key}"), &bytes)?;
+            Some(ShardFile { bytes: bytes.len() as u64, blake3: digest::of_bytes(&bytes) })
+        };
+        let grid = self.layout.shards(self.shape.shape);
+        let frame = frame.time * self.shape.channels + frame.channel;
+        let n = ((frame * grid[0] + at[0]) * grid[1] + at[1]) * grid[2] + at[2];
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records[n] = Some(ShardRecord { key, file });
+        Ok(())
+    }
+
+    /// Bytes of all shards written so far.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().flatten().filter_map(|r| r.file.as_ref()).map(|f| f.bytes).sum()
+    }
+
+    /// Copies a chunk out of the band; what lies beyond the volume becomes 0.
+    fn gather(&self, within: [usize; 3], at: [usize; 3], band: &[u8], voxels: &mut Vec<u8>) {
+        let (chunk, shard, item) = (self.layout.chunk, self.layout.shard, self.shape.dtype.size());
+        let [_, rows, columns] = self.shape.shape;
+        let plane = rows * columns * item;
+        let band_planes = band.len() / plane;
+        let y0 = at[1] * shard[1] + within[1] * chunk[1];
+        let x0 = at[2] * shard[2] + within[2] * chunk[2];
+        let present = columns.saturating_sub(x0).min(chunk[2]) * item;
+        voxels.clear();
+        voxels.resize(chunk.iter().product::<usize>() * item, 0);
+        if present == 0 {
+            return;
+        }
+        for (row, out) in voxels.chunks_exact_mut(chunk[2] * item).enumerate() {
+            let (z, y) = (within[0] * chunk[0] + row / chunk[1], y0 + row % chunk[1]);
+            if z < band_planes && y < rows {
+                let from = z * plane + (y * columns + x0) * item;
+                out[..present].copy_from_slice(&band[from..from + present]);
+            }
+        }
+    }
+
+    /// Writes the metadata and, last, the manifest; then publishes the volume.
+    ///
+    /// `voxels` is the digest of the decoded voxels. Every shard must have been written.
+    pub(crate) fn commit(self, attributes: &Attributes, voxels: String) -> Result<()> {
+        let records =
+            std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner));
+        let shards = records.into_iter().collect::<Option<Vec<_>>>();
+        let shards =
+            shards.expect("the converter writes every shard of the grid before it commits");
+        let ome = Image {
+            name: self.name.image(),
+            has_time: self.shape.times > 1,
+            has_channel: self.shape.channels > 1,
+            affine: &attributes.affine,
+            spacing: attributes.spacing,
+            time_step: attributes.time_step,
+            is_label: attributes.kind == Kind::Label,
+        };
+        let group = documents::volume_group(attributes, &ome);
+        let array = documents::array(&self.shape, &self.layout, &ome.dimension_names());
+        self.write(DOCUMENT, &group)?;
+        self.write(&format!("0/{DOCUMENT}"), &array)?;
+        let manifest = Manifest {
+            voxels,
+            group: digest::of_bytes(&group),
+            array: digest::of_bytes(&array),
+            shards,
+        };
+        let bytes = manifest.to_bytes().map_err(|e| Error::Store {
+            action: "write the manifest",
+            path: self.disk.path(&self.staging),
+            source: e.into(),
+        })?;
+        self.write(manifest::KEY, &bytes)?;
+        let staged = self.disk.path(&self.staging);
+        self.disk.sync(&self.staging).map_err(Error::io("sync", staged))?;
+        self.publish()
+    }
+
+    /// The step from nothing, or the old volume, to the new one.
+    fn publish(mut self) -> Result<()> {
+        let disk = Arc::clone(&self.disk);
+        // Held while groups are made, so that writers of other volumes of a new dataset do not
+        // meet each other's half of it.
+        let _root = disk.lock("", true).map_err(Error::io("lock", disk.path("")))?;
+        let mut made = Vec::new();
+        if let Err(error) = self.place(&mut made) {
+            // Groups made for this volume alone go with it; best effort, as an empty group harms
+            // nobody.
+            for folder in made.iter().rev() {
+                let _ = disk.remove(&group_key(folder));
+                let _ = disk.remove_empty(folder);
+            }
+            return Err(error);
+        }
+        // What is left there now is the volume that was replaced, and if it stays, it is hidden
+        // and cleared by the next writer.
+        self.lock = None;
+        let _ = disk.remove(&self.staging);
+        Ok(())
+    }
+
+    /// Makes the groups on the way, noting them in `made`, and moves the volume into its place.
+    fn place(&self, made: &mut Vec<String>) -> Result<()> {
+        let disk = &*self.disk;
+        for (folder, role) in [("", "dataset"), (self.name.subject(), "subject")] {
+            if !list(disk, folder)?.iter().any(|name| name == DOCUMENT) {
+                made.push(folder.to_owned());
+                let key = group_key(folder);
+                disk.write(&key, &documents::plain_group(role))
+                    .map_err(Error::io("write", disk.path(&key)))?;
+            }
+        }
+        let target = self.name.to_string();
+        let path = disk.path(&target);
+        if self.replace && !list(disk, &target)?.is_empty() {
+            disk.exchange(&self.staging, &target).map_err(Error::io("replace", path))?;
+        } else {
+            disk.rename(&self.staging, &target).map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
+                    Error::AlreadyExists { path }
+                }
+                _ => Error::Io { action: "publish", path, source },
+            })?;
+        }
+        if made.first().is_some_and(String::is_empty) {
+            disk.sync("").map_err(Error::io("sync", disk.path("")))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, key: &str, bytes: &[u8]) -> Result<()> {
+        let key = format!("{}/{key}", self.staging);
+        self.disk.write(&key, bytes).map_err(Error::io("write", self.disk.path(&key)))
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        self.disk.remove(key).map_err(Error::io("remove", self.disk.path(key)))
+    }
+}
+
+impl Drop for VolumeWriter {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // Best effort: what stays is hidden, and cleared by the next writer of this volume.
+            let _ = self.disk.remove(&self.staging);
+            let _ = self.disk.remove_empty("");
+        }
+    }
+}
+
+/// Key of a folder's group document; the dataset itself is the empty key.
+fn group_key(folder: &str) -> String {
+    if folder.is_empty() { DOCUMENT.to_owned() } else { format!("{folder}/{DOCUMENT}") }
+}
+
+fn list(disk: &dyn Disk, key: &str) -> Result<Vec<String>> {
+    disk.list(key).map_err(Error::io("list", disk.path(key)))
+}

@@ -1,0 +1,89 @@
+//! What is converted comes back, voxel for voxel: every type, codec and number of axes.
+
+mod common;
+
+use common::dense::{DenseScan, store, voxels};
+use ndarray::s;
+use voxpatch::layout::{Codec, PlanOptions};
+use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Frame, Region, with_element};
+
+const CODECS: [&str; 7] =
+    ["blosc", "blosc-lz4:9", "blosc-lz4hc:5", "blosc-zstd:3", "zstd:3", "gzip:1", "none"];
+
+fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
+    let codec: Codec = codec.parse().unwrap();
+    let plan = PlanOptions { codec, chunk: Some(chunk), shard: Some(shard), ..PlanOptions::default() };
+    ConvertOptions { plan, ..ConvertOptions::default() }
+}
+
+fn comes_back<T: Element>(shape: [usize; 5], options: &ConvertOptions) {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let expected = voxels::<T>(shape, 7);
+    let report = store(DenseScan::new(&expected), &dataset, "a/b", options).unwrap();
+    assert_eq!(report.raw_bytes as usize, expected.len() * size_of::<T>());
+    let volume = Dataset::open(dataset.path()).unwrap().volume("a/b").unwrap();
+    assert_eq!(volume.dtype(), T::DTYPE);
+    for time in 0..shape[0] {
+        for channel in 0..shape[1] {
+            let frame = volume.frame(Frame { time, channel }).unwrap();
+            let whole = frame.read::<T>(Region::whole(frame.shape())).unwrap();
+            assert_eq!(whole, expected.slice(s![time, channel, .., .., ..]));
+        }
+    }
+}
+
+#[test]
+fn every_type_comes_back() {
+    for dtype in Dtype::ALL {
+        let options = options("blosc", [4, 8, 16], [8, 16, 32]);
+        with_element!(dtype, T => comes_back::<T>([1, 1, 13, 21, 35], &options));
+    }
+}
+
+#[test]
+fn every_codec_comes_back() {
+    for codec in CODECS {
+        comes_back::<i16>([1, 1, 13, 21, 35], &options(codec, [4, 8, 16], [8, 24, 16]));
+        comes_back::<u8>([1, 1, 9, 9, 9], &options(codec, [9, 9, 9], [9, 9, 9]));
+        comes_back::<f32>([1, 1, 9, 9, 9], &options(codec, [3, 4, 5], [6, 4, 10]));
+    }
+}
+
+#[test]
+fn times_and_channels_come_back() {
+    for (times, channels) in [(1, 1), (3, 1), (1, 2), (3, 2)] {
+        comes_back::<i16>([times, channels, 5, 6, 7], &options("blosc", [2, 3, 4], [4, 6, 8]));
+    }
+}
+
+#[test]
+fn odd_sizes_come_back_from_any_chunk() {
+    for shape in [[1, 1, 1, 1, 1], [1, 1, 1, 300, 1], [1, 1, 17, 1, 33], [1, 1, 2, 3, 5]] {
+        for chunk in [[1, 1, 1], [1, 16, 64], [32, 32, 32]] {
+            comes_back::<i16>(shape, &options("blosc", chunk, chunk));
+        }
+    }
+}
+
+#[test]
+fn the_planned_layout_works_without_any_choice() {
+    comes_back::<i16>([1, 1, 40, 70, 50], &ConvertOptions::default());
+    comes_back::<u64>([1, 1, 1, 1, 9], &ConvertOptions::default());
+}
+
+#[test]
+fn the_voxel_digest_survives_another_layout_and_codec() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path()).unwrap();
+    let mut voxels = voxels::<i16>([2, 2, 9, 10, 11], 3);
+    let digest = |name: &str, codec, chunk, voxels: &_| {
+        store(DenseScan::new(voxels), &dataset, name, &options(codec, chunk, chunk))
+            .unwrap()
+            .voxel_digest
+    };
+    let first = digest("a/a", "blosc", [4, 4, 4], &voxels);
+    assert_eq!(first, digest("a/b", "zstd", [9, 5, 2], &voxels));
+    voxels[[1, 0, 3, 3, 3]] += 1;
+    assert_ne!(first, digest("a/c", "blosc", [4, 4, 4], &voxels));
+}
