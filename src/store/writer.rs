@@ -49,7 +49,7 @@ impl VolumeWriter {
         let chain = codec::chain_of(&layout, shape.dtype);
         let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
             .map_err(|reason| Error::InvalidLayout { reason })?;
-        let staging = format!(".staging-{}-{}", name.subject(), name.image());
+        let staging = format!(".staging-{}+{}", name.subject(), name.image());
         let lock = match disk.lock(&staging, false) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 let reason = "another process is writing this volume right now";

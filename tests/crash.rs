@@ -1,0 +1,199 @@
+//! A disk that fails, or stops, at any operation leaves no volume or the whole of one.
+
+mod common;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use common::dense::{DenseScan, dataset_on, store, voxels};
+use ndarray::{Array3, Array5, s};
+use voxpatch::layout::PlanOptions;
+use voxpatch::store::{Blob, Disk, LocalDisk};
+use voxpatch::{ConvertOptions, Dataset, Error, Region};
+
+/// Passes everything on, until the chosen operation.
+#[derive(Debug)]
+struct FaultyDisk {
+    disk: LocalDisk,
+    left: AtomicUsize,
+    fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    /// The operation does nothing, all later ones work: an error that the process survives.
+    Fails,
+    /// A write puts half of its bytes in a hidden file, and nothing works from there on, as if
+    /// the process had been killed.
+    Stops,
+}
+
+impl FaultyDisk {
+    fn new(root: PathBuf, at: usize, fault: Fault) -> Self {
+        Self { disk: LocalDisk::new(root), left: AtomicUsize::new(at), fault }
+    }
+
+    fn step(&self) -> io::Result<()> {
+        let before = self.left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
+        match (before, self.fault) {
+            (Ok(1), Fault::Fails) => {
+                self.left.store(usize::MAX, SeqCst);
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            (Ok(1) | Err(_), _) => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn read(&self, key: &str) -> io::Result<Blob> {
+        self.step()?;
+        self.disk.read(key)
+    }
+    fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        let last = self.left.load(SeqCst) == 1;
+        if let Err(error) = self.step() {
+            if last && self.fault == Fault::Stops {
+                let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
+                let hidden = self.disk.path(folder).join(format!(".writing-{name}"));
+                std::fs::create_dir_all(self.disk.path(folder))?;
+                std::fs::write(hidden, &bytes[..bytes.len() / 2])?;
+            }
+            return Err(error);
+        }
+        self.disk.write(key, bytes)
+    }
+    fn list(&self, key: &str) -> io::Result<Vec<String>> {
+        self.step()?;
+        self.disk.list(key)
+    }
+    fn sync(&self, key: &str) -> io::Result<()> {
+        self.step()?;
+        self.disk.sync(key)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.step()?;
+        self.disk.rename(from, to)
+    }
+    fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
+        self.step()?;
+        self.disk.exchange(a, b)
+    }
+    fn remove(&self, key: &str) -> io::Result<()> {
+        self.step()?;
+        self.disk.remove(key)
+    }
+    fn remove_empty(&self, key: &str) -> io::Result<()> {
+        self.step()?;
+        self.disk.remove_empty(key)
+    }
+    fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
+        self.step()?;
+        self.disk.lock(key, wait)
+    }
+    fn path(&self, key: &str) -> PathBuf {
+        self.disk.path(key)
+    }
+}
+
+fn options(overwrite: bool) -> ConvertOptions {
+    let plan = PlanOptions {
+        chunk: Some([2, 4, 8]),
+        shard: Some([4, 8, 8]),
+        ..PlanOptions::default()
+    };
+    ConvertOptions { plan, overwrite, ..ConvertOptions::default() }
+}
+
+fn first_frame(voxels: &Array5<i16>) -> Array3<i16> {
+    voxels.slice(s![0, 0, .., .., ..]).to_owned()
+}
+
+/// Names of hidden files and folders below a folder.
+fn litter(folder: &std::path::Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with('.') {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(litter(&path));
+        }
+    }
+    found
+}
+
+/// Converts `new` over `old` (if any) with the fault at each operation in turn, until one run
+/// goes through. After each, the volume is as it was, or is the new one; then a rerun succeeds.
+fn every_operation(fault: Fault, old: Option<&Array5<i16>>) -> usize {
+    let new = voxels::<i16>([1, 1, 7, 9, 15], 11);
+    for at in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("s.zarr");
+        if let Some(old) = old {
+            let dataset = Dataset::create(&root).unwrap();
+            store(DenseScan::new(old), &dataset, "a/b", &options(false)).unwrap();
+        }
+        let disk = FaultyDisk::new(root.clone(), at, fault);
+        let result = Dataset::create_on(Arc::new(disk)).and_then(|dataset| {
+            store(DenseScan::new(&new), &dataset, "a/b", &options(old.is_some()))
+        });
+        let read = Dataset::open(&root)
+            .and_then(|d| d.volume("a/b"))
+            .and_then(|v| v.read::<i16>(Region::whole(v.shape())));
+        match (&read, old) {
+            (Ok(found), _) if *found == first_frame(&new) => {}
+            (Ok(found), Some(old)) if *found == first_frame(old) => assert!(result.is_err()),
+            (Err(Error::NotFound { .. }), None) => assert!(result.is_err()),
+            (other, _) => panic!("operation {at}, {fault:?}: {other:?}"),
+        }
+        if fault == Fault::Fails && result.is_err() {
+            assert!(litter(&root).is_empty(), "operation {at}: {:?}", litter(&root));
+        }
+        let dataset = Dataset::create(&root).unwrap();
+        store(DenseScan::new(&new), &dataset, "a/b", &options(true)).unwrap();
+        let volume = Dataset::open(&root).unwrap().volume("a/b").unwrap();
+        assert_eq!(volume.read::<i16>(Region::whole(volume.shape())).unwrap(), first_frame(&new));
+        assert!(litter(&root).is_empty(), "operation {at}: {:?}", litter(&root));
+        if result.is_ok() && at > 3 {
+            return at;
+        }
+    }
+    unreachable!("some run goes through")
+}
+
+#[test]
+fn a_convert_that_fails_anywhere_leaves_nothing_and_can_be_rerun() {
+    assert!(every_operation(Fault::Fails, None) > 10);
+}
+
+#[test]
+fn a_convert_that_is_killed_anywhere_leaves_nothing_that_opens() {
+    assert!(every_operation(Fault::Stops, None) > 10);
+}
+
+#[test]
+fn replacing_keeps_the_old_volume_until_the_new_one_is_whole() {
+    let old = voxels::<i16>([1, 1, 3, 20, 15], 13);
+    assert!(every_operation(Fault::Fails, Some(&old)) > 10);
+    assert!(every_operation(Fault::Stops, Some(&old)) > 10);
+}
+
+#[test]
+fn an_existing_volume_is_refused_untouched_and_a_second_writer_is_turned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(LocalDisk::new(folder.path()));
+    let dataset = dataset_on(disk.clone());
+    let voxels = voxels::<i16>([1, 1, 4, 4, 4], 1);
+    store(DenseScan::new(&voxels), &dataset, "a/b", &options(false)).unwrap();
+    let again = store(DenseScan::new(&voxels), &dataset, "a/b", &options(false));
+    assert!(matches!(again, Err(Error::AlreadyExists { .. })));
+    let held = disk.lock(".staging-a+b", false).unwrap();
+    assert!(store(DenseScan::new(&voxels), &dataset, "a/b", &options(true)).is_err());
+    drop(held);
+    store(DenseScan::new(&voxels), &dataset, "a/b", &options(true)).unwrap();
+}
