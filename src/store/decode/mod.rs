@@ -4,10 +4,8 @@
 //! wanted need not be decoded, and where the format allows, nothing stands between the encoded
 //! bytes and the destination.
 
-mod stub;
 mod target;
 
-pub(crate) use stub::{CodecSpec, decoder_for};
 pub(crate) use target::{Part, Rows, Target};
 
 /// Buffers that a thread keeps between chunks, so that reading allocates nothing once warm.
