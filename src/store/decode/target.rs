@@ -12,8 +12,20 @@ pub(crate) struct Part {
     pub(crate) start: [usize; 3],
     /// Wanted voxels.
     pub(crate) shape: [usize; 3],
-    /// Bytes of a stored voxel.
+    /// Bytes of a stored voxel: 1, 2, 4 or 8.
     pub(crate) item: usize,
+}
+
+impl Part {
+    /// Bytes of the decoded chunk; `None` if they do not fit `usize`.
+    pub(crate) fn chunk_bytes(&self) -> Option<usize> {
+        crate::voxels(self.chunk)?.checked_mul(self.item)
+    }
+
+    /// True if every voxel of the chunk is wanted.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.shape == self.chunk
+    }
 }
 
 /// What happens to a row on its way into the caller's buffer.
@@ -30,7 +42,8 @@ pub(crate) enum Rows {
     },
 }
 
-/// The place of a [`Part`] in the caller's buffer. All fields but `bytes` are in bytes.
+/// The place of a [`Part`] in the caller's buffer. All fields but `bytes` are in bytes. The
+/// caller sees to it that every row lies inside the buffer.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
     /// The caller's whole buffer.
@@ -46,30 +59,53 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The destination of row `(z, y)` of the part, counted from the part's own start; `length`
-    /// in bytes as they are in the destination.
-    pub(crate) fn row_mut(&mut self, z: usize, y: usize, length: usize) -> &mut [u8] {
-        let at = self.offset + z * self.plane + y * self.row;
-        &mut self.bytes[at..at + length]
+    /// The buffer from row `(z, y)` of the part on, counted from the part's own start.
+    pub(super) fn from_row(&mut self, z: usize, y: usize) -> &mut [u8] {
+        &mut self.bytes[self.offset + z * self.plane + y * self.row..]
     }
 
-    /// Writes row `(z, y)` of the part from stored voxels in native byte order.
-    pub(crate) fn put(&mut self, z: usize, y: usize, stored: &[u8]) {
-        match self.rows {
-            Rows::Copy => self.row_mut(z, y, stored.len()).copy_from_slice(stored),
-            Rows::ToF32 { dtype, scaling } => {
-                let out = self.row_mut(z, y, stored.len() / dtype.size() * size_of::<f32>());
-                with_element!(dtype, T => scale_row::<T>(stored, out, scaling));
+    /// The destination of the whole part, if it is one run of bytes, stored as they are.
+    pub(super) fn run_mut(&mut self, part: &Part) -> Option<&mut [u8]> {
+        let row = part.shape[2] * part.item;
+        let plane = row * part.shape[1];
+        let rows_meet = self.row == row || part.shape[1] == 1;
+        let planes_meet = self.plane == plane || part.shape[0] == 1;
+        (self.rows == Rows::Copy && rows_meet && planes_meet)
+            .then(|| &mut self.bytes[self.offset..][..plane * part.shape[0]])
+    }
+
+    /// Fills the place of `part` with stored voxels of 0, scaled if rows are.
+    pub(crate) fn fill_zero(&mut self, part: &Part) {
+        let pattern = match self.rows {
+            Rows::Copy => None,
+            Rows::ToF32 { scaling, .. } => Some(scale(0.0, scaling).to_ne_bytes()),
+        };
+        let length = part.shape[2] * pattern.map_or(part.item, |p| p.len());
+        for z in 0..part.shape[0] {
+            for y in 0..part.shape[1] {
+                let row = &mut self.from_row(z, y)[..length];
+                match pattern {
+                    None => row.fill(0),
+                    Some(value) => row.as_chunks_mut().0.fill(value),
+                }
             }
         }
     }
 }
 
-#[allow(clippy::cast_possible_truncation)]
-fn scale_row<T: Element>(stored: &[u8], out: &mut [u8], scaling: Scaling) {
-    for (voxel, out) in stored.chunks_exact(size_of::<T>()).zip(out.chunks_exact_mut(4)) {
+/// Scales stored voxels, in native byte order, to the `f32` of `out`.
+pub(super) fn scale_row(dtype: Dtype, scaling: Scaling, stored: &[u8], out: &mut [u8]) {
+    with_element!(dtype, T => scale_row_of::<T, { size_of::<T>() }>(scaling, stored, out));
+}
+
+fn scale_row_of<T: Element, const N: usize>(scaling: Scaling, stored: &[u8], out: &mut [u8]) {
+    for (voxel, out) in stored.as_chunks::<N>().0.iter().zip(out.as_chunks_mut().0) {
         let value = bytemuck::pod_read_unaligned::<T>(voxel).to_f64();
-        let scaled = value * scaling.slope + scaling.intercept;
-        out.copy_from_slice(&(scaled as f32).to_ne_bytes());
+        *out = scale(value, scaling).to_ne_bytes();
     }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn scale(value: f64, scaling: Scaling) -> f32 {
+    (value * scaling.slope + scaling.intercept) as f32
 }

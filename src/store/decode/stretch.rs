@@ -1,0 +1,158 @@
+//! From a stretch of a chunk's voxels to the rows of a patch.
+
+use super::interleave::interleave;
+use super::room;
+use super::target::{Part, Rows, Target, scale_row};
+
+/// Some consecutive voxels of a chunk, decompressed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stretch<'a> {
+    /// In order.
+    Plain(&'a [u8]),
+    /// The first bytes of all voxels, then the second, as the byte shuffle leaves them.
+    Planes2([&'a [u8]; 2]),
+    Planes4([&'a [u8]; 4]),
+    Planes8([&'a [u8]; 8]),
+}
+
+/// A rectangle of a stretch: `count` rows of `width` voxels, `stride` voxels apart.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    from: usize,
+    width: usize,
+    stride: usize,
+    count: usize,
+}
+
+impl Stretch<'_> {
+    /// Copies rows of voxels of `item` bytes to `out`, `out_stride` bytes apart.
+    fn copy(&self, rows: Block, item: usize, out: &mut [u8], out_stride: usize) {
+        match self {
+            Self::Plain(bytes) => copy_rows::<1>([bytes], rows.scaled(item), out, out_stride),
+            Self::Planes2(planes) => copy_rows(*planes, rows, out, out_stride),
+            Self::Planes4(planes) => copy_rows(*planes, rows, out, out_stride),
+            Self::Planes8(planes) => copy_rows(*planes, rows, out, out_stride),
+        }
+    }
+}
+
+impl Block {
+    fn scaled(self, item: usize) -> Self {
+        let Self { from, width, stride, count } = self;
+        Self { from: from * item, width: width * item, stride: stride * item, count }
+    }
+}
+
+fn copy_rows<const N: usize>(planes: [&[u8]; N], rows: Block, out: &mut [u8], out_stride: usize) {
+    let Block { from, width, stride, count } = rows;
+    if width == stride && width * N == out_stride {
+        let length = width * count;
+        return copy_row(planes.map(|p| &p[from..][..length]), &mut out[..length * N]);
+    }
+    for i in 0..count {
+        let mut row = planes;
+        for plane in &mut row {
+            *plane = &plane[from + i * stride..][..width];
+        }
+        copy_row(row, &mut out[i * out_stride..][..width * N]);
+    }
+}
+
+#[inline]
+fn copy_row<const N: usize>(planes: [&[u8]; N], out: &mut [u8]) {
+    if N == 1 { out.copy_from_slice(planes[0]) } else { interleave(planes, out) }
+}
+
+/// Walks the wanted rows of a part in the order of the chunk, as stretches come along.
+#[derive(Debug)]
+pub(super) struct Walk<'p> {
+    part: &'p Part,
+    /// The next voxel to write, counted from the part's start.
+    next: [usize; 3],
+}
+
+impl<'p> Walk<'p> {
+    pub(super) fn new(part: &'p Part) -> Self {
+        Self { part, next: [0; 3] }
+    }
+
+    /// Where the next wanted voxel is, in voxels from the chunk's start; `None` after the last.
+    pub(super) fn position(&self) -> Option<usize> {
+        let Part { chunk, start, shape, .. } = self.part;
+        let [z, y, x] = self.next;
+        (z < shape[0]).then(|| ((start[0] + z) * chunk[1] + start[1] + y) * chunk[2] + start[2] + x)
+    }
+
+    /// Writes every wanted voxel of `stretch`, which holds the chunk's voxels `first..end`; the
+    /// next wanted one is not before `first`.
+    pub(super) fn write(
+        &mut self,
+        stretch: Stretch<'_>,
+        [first, end]: [usize; 2],
+        target: &mut Target<'_>,
+        row_buffer: &mut Vec<u8>,
+    ) {
+        let stride = self.part.chunk[2];
+        while let Some(at) = self.position().filter(|at| *at < end) {
+            let [_, y, x] = self.next;
+            let (width, left) = (self.part.shape[2] - x, end - at);
+            // A row may be split between stretches; else as many rows of the plane as are here.
+            let (width, count) = if x > 0 || left < width {
+                (width.min(left), 1)
+            } else {
+                (width, ((left - width) / stride + 1).min(self.part.shape[1] - y))
+            };
+            self.put(stretch, Block { from: at - first, width, stride, count }, target, row_buffer);
+            self.advance(width, count);
+        }
+    }
+
+    fn put(
+        &self,
+        stretch: Stretch<'_>,
+        rows: Block,
+        target: &mut Target<'_>,
+        row_buffer: &mut Vec<u8>,
+    ) {
+        let ([z, y, x], item) = (self.next, self.part.item);
+        match target.rows {
+            Rows::Copy => {
+                let stride = target.row;
+                stretch.copy(rows, item, &mut target.from_row(z, y)[x * item..], stride);
+            }
+            Rows::ToF32 { dtype, scaling } => {
+                let stored = room(row_buffer, rows.width * item);
+                for i in 0..rows.count {
+                    let row = Block { from: rows.from + i * rows.stride, count: 1, ..rows };
+                    stretch.copy(row, item, stored, 0);
+                    let out = &mut target.from_row(z, y + i)[x * size_of::<f32>()..];
+                    scale_row(dtype, scaling, stored, out);
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, width: usize, count: usize) {
+        let [z, y, x] = &mut self.next;
+        *x += width;
+        if *x == self.part.shape[2] {
+            *x = 0;
+            *y += count;
+        }
+        if *y == self.part.shape[1] {
+            *y = 0;
+            *z += 1;
+        }
+    }
+}
+
+/// Writes a part of a chunk whose voxels lie in order.
+pub(super) fn write_plain(
+    chunk: &[u8],
+    part: &Part,
+    target: &mut Target<'_>,
+    row_buffer: &mut Vec<u8>,
+) {
+    let voxels = chunk.len() / part.item;
+    Walk::new(part).write(Stretch::Plain(chunk), [0, voxels], target, row_buffer);
+}
