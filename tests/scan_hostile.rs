@@ -108,7 +108,9 @@ proptest! {
         // Damage before compression reaches the parser, damage after it the inflater.
         let target = |header: &mut Vec<u8>, image: &mut Vec<u8>| {
             let target = if single || half { image } else { header };
-            damages.iter().for_each(|damage| apply(target, damage));
+            for damage in &damages {
+                apply(target, damage);
+            }
         };
         if !gzip || damage_inside {
             target(&mut header, &mut image);

@@ -1,5 +1,6 @@
 //! Files that contradict themselves: refused with a reason, or repaired and told. Never a guess
 //! in silence, never a panic, never an allocation by a size that the file only claims.
+#![allow(clippy::float_cmp)] // The numbers are exact in single precision.
 
 mod common;
 

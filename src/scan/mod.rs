@@ -34,11 +34,12 @@ pub trait Scan: Send {
     ///
     /// # Errors
     /// [`crate::Error::CorruptScan`] if the file ends early or its voxels cannot be decoded,
-    /// [`crate::Error::Io`] if it cannot be read.
+    /// [`crate::Error::Io`] if it cannot be read: the scan is of no further use then, open it
+    /// again. [`crate::Error::InvalidArgument`] for a buffer of another length.
     fn read_planes(&mut self, out: &mut [u8]) -> Result<()>;
 
     /// To be called after the last plane: reads what remains, verifies trailing checksums, and
-    /// tells what was noticed on the way.
+    /// tells what was noticed on the way. Planes that were not asked for are skipped.
     ///
     /// # Errors
     /// [`crate::Error::CorruptScan`] if a checksum fails: the voxels delivered are not to be used.

@@ -1,4 +1,5 @@
 //! NIfTI files built byte by byte, sharing nothing with the crate's reader and writer.
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss)]
 
 use std::io::Write;
 use std::path::Path;
@@ -119,7 +120,7 @@ impl Nifti {
     pub fn header(&self) -> Vec<u8> {
         let two = self.version == 2;
         let mut out =
-            Bytes { big: self.big, wide: two, bytes: vec![0; if two { 540 } else { 348 }] };
+            Header { big: self.big, wide: two, bytes: vec![0; if two { 540 } else { 348 }] };
         let at = |one: usize, other: usize| if two { other } else { one };
         out.i32(0, if two { 540 } else { 348 });
         let half = if self.single { "n+" } else { "ni" };
@@ -149,9 +150,9 @@ impl Nifti {
         out.floats(at(280, 400), &self.srow.concat());
         out.code(at(68, 504), self.intent);
         if two {
-            out.i32(500, self.units.into())
+            out.i32(500, self.units.into());
         } else {
-            out.bytes[123] = self.units
+            out.bytes[123] = self.units;
         }
         out.bytes
     }
@@ -182,13 +183,13 @@ impl Nifti {
     }
 }
 
-struct Bytes {
+struct Header {
     big: bool,
     wide: bool,
     bytes: Vec<u8>,
 }
 
-impl Bytes {
+impl Header {
     fn put(&mut self, at: usize, little: &[u8]) {
         let mut item = little.to_vec();
         if self.big {

@@ -46,6 +46,8 @@ pub(super) fn components(r: [[f64; 3]; 3]) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::FRAC_PI_4;
+
     use super::*;
 
     /// Rotation about one axis, by the textbook.
@@ -68,7 +70,7 @@ mod tests {
     fn every_rotation_survives_its_components() {
         for i in -4..=4 {
             for j in -4..=4 {
-                let (p, q) = (f64::from(i) * 0.785_398_2, f64::from(j) * 0.785_398_2 + 1e-3);
+                let (p, q) = (f64::from(i) * FRAC_PI_4, f64::from(j) * FRAC_PI_4 + 1e-3);
                 let r = product(product(about(0, p), about(1, q)), about(2, p - q));
                 let back = rotation(components(r)).expect("a rotation");
                 for (back, r) in back.iter().flatten().zip(r.iter().flatten()) {
