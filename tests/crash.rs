@@ -100,11 +100,8 @@ impl Disk for FaultyDisk {
 }
 
 fn options(overwrite: bool) -> ConvertOptions {
-    let plan = PlanOptions {
-        chunk: Some([2, 4, 8]),
-        shard: Some([4, 8, 8]),
-        ..PlanOptions::default()
-    };
+    let plan =
+        PlanOptions { chunk: Some([2, 4, 8]), shard: Some([4, 8, 8]), ..PlanOptions::default() };
     ConvertOptions { plan, overwrite, ..ConvertOptions::default() }
 }
 

@@ -20,7 +20,8 @@ fn stored<T: Element>(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> Stor
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     let dense = voxels::<T>([1, 1, SHAPE[0], SHAPE[1], SHAPE[2]], 5);
-    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk: Some(chunk), shard: Some(shard) };
+    let plan =
+        PlanOptions { codec: codec.parse().unwrap(), chunk: Some(chunk), shard: Some(shard) };
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     let mut scan = DenseScan::new(&dense);
     scan.header_mut().scaling = Some(Scaling { slope: 0.5, intercept: -3.25 });
@@ -48,9 +49,8 @@ fn paddings() -> impl Strategy<Value = Padding> {
 fn layouts() -> impl Strategy<Value = (&'static str, [usize; 3], [usize; 3])> {
     let codecs = prop::sample::select(vec!["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "none"]);
     let axis = |most: usize| (1..=most, 1..4usize);
-    (codecs, axis(12), axis(15), axis(40)).prop_map(|(codec, z, y, x)| {
-        (codec, [z.0, y.0, x.0], [z.0 * z.1, y.0 * y.1, x.0 * x.1])
-    })
+    (codecs, axis(12), axis(15), axis(40))
+        .prop_map(|(codec, z, y, x)| (codec, [z.0, y.0, x.0], [z.0 * z.1, y.0 * y.1, x.0 * x.1]))
 }
 
 proptest! {

@@ -12,7 +12,8 @@ const CODECS: [&str; 7] =
 
 fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let codec: Codec = codec.parse().unwrap();
-    let plan = PlanOptions { codec, chunk: Some(chunk), shard: Some(shard), ..PlanOptions::default() };
+    let plan =
+        PlanOptions { codec, chunk: Some(chunk), shard: Some(shard), ..PlanOptions::default() };
     ConvertOptions { plan, ..ConvertOptions::default() }
 }
 

@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 
 use serde_json::{Value, json};
-use zarrs::array::codec::api::CodecOptions;
 use zarrs::array::codec::api::ArrayToBytesCodecTraits as _;
+use zarrs::array::codec::api::CodecOptions;
 use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue, data_type};
 use zarrs::metadata::v3::MetadataV3;
 
@@ -52,10 +52,8 @@ pub(super) struct ChunkCodec {
     chain: CodecChain,
     data_type: DataType,
     fill: FillValue,
-    /// The chunk's shape, `z, y, x`, and with the leading axes of length 1.
-    chunk: [usize; 3],
+    /// The chunk's shape with the leading axes, of length 1.
     full_shape: Vec<NonZeroU64>,
-    item: usize,
     decoder: Option<Box<dyn Decoder>>,
 }
 
@@ -77,11 +75,9 @@ impl ChunkCodec {
             chain: CodecChain::from_metadata(&metadata).map_err(|e| e.to_string())?,
             data_type: zarr_type(dtype),
             fill: FillValue::new(vec![0; dtype.size()]),
-            chunk,
             full_shape: full_shape.ok_or("a chunk has an axis of length 0")?,
-            item: dtype.size(),
-            decoder: spec_of(chain, dtype.size())
-                .and_then(|s| decode::decoder_for(s, dtype.size())),
+            decoder: specs_of(chain, dtype.size())
+                .and_then(|specs| decode::decoder_for(&specs, dtype.size())),
         })
     }
 
@@ -108,7 +104,8 @@ impl ChunkCodec {
             .map(std::borrow::Cow::into_owned)
     }
 
-    /// Decodes a part of a chunk by our own decoder; the checksum is verified and taken off.
+    /// Decodes a part of a chunk: by our own decoder from bytes without their checksum, which has
+    /// been verified; else by zarrs from all bytes, checksum included.
     pub(super) fn decode(
         &self,
         encoded: &[u8],
@@ -116,34 +113,15 @@ impl ChunkCodec {
         target: &mut Target<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), String> {
-        let decoder = self.decoder.as_ref().expect("asked only if there is one");
-        decoder.decode(encoded, part, target, scratch)
-    }
-
-    /// Decodes a whole chunk by zarrs, checksums included, and hands out the part.
-    pub(super) fn decode_by_zarrs(
-        &self,
-        encoded: &[u8],
-        part: &Part,
-        target: &mut Target<'_>,
-    ) -> Result<(), String> {
+        if let Some(decoder) = &self.decoder {
+            return decoder.decode(encoded, part, target, scratch);
+        }
         let decoded = self
             .chain
             .decode(encoded.into(), &self.full_shape, &self.data_type, &self.fill, &options())
             .and_then(|bytes| bytes.into_fixed().map_err(Into::into))
             .map_err(|e| e.to_string())?;
-        let expected = self.chunk.iter().product::<usize>() * self.item;
-        if decoded.len() != expected {
-            return Err(format!("decodes to {} bytes instead of {expected}", decoded.len()));
-        }
-        for z in 0..part.shape[0] {
-            for y in 0..part.shape[1] {
-                let row = (part.start[0] + z) * self.chunk[1] + part.start[1] + y;
-                let at = (row * self.chunk[2] + part.start[2]) * self.item;
-                target.put(z, y, &decoded[at..at + part.shape[2] * self.item]);
-            }
-        }
-        Ok(())
+        decode::plain(&decoded, part, target, scratch)
     }
 }
 
@@ -168,22 +146,29 @@ fn zarr_type(dtype: Dtype) -> DataType {
 }
 
 /// What our own decoders need to know of a chain `bytes, X, crc32c`; `None` for any other chain.
-fn spec_of(chain: &[Value], item: usize) -> Option<CodecSpec> {
-    let name = |codec: &Value| codec.get("name").and_then(Value::as_str).map(str::to_owned);
-    let (first, rest) = chain.split_first()?;
-    let (last, middle) = rest.split_last()?;
+fn specs_of(chain: &[Value], item: usize) -> Option<Vec<CodecSpec<'_>>> {
+    fn name(codec: &Value) -> Option<&str> {
+        codec.get("name")?.as_str()
+    }
+    let [first, middle @ .., last] = chain else { return None };
     let little = first["configuration"]["endian"] == "little" || item == 1;
     if name(first)? != "bytes" || name(last)? != "crc32c" || !little {
         return None;
     }
-    match middle {
-        [] => Some(CodecSpec::None),
-        [codec] => match name(codec)?.as_str() {
-            "zstd" => Some(CodecSpec::Zstd),
-            "gzip" => Some(CodecSpec::Gzip),
-            "blosc" => Some(CodecSpec::Blosc),
-            _ => None,
-        },
-        _ => None,
-    }
+    let spec = |codec| {
+        Some(match name(codec)? {
+            "zstd" => CodecSpec::Zstd,
+            "gzip" => CodecSpec::Gzip,
+            "blosc" => {
+                let setting = &codec["configuration"];
+                CodecSpec::Blosc {
+                    cname: setting["cname"].as_str()?,
+                    shuffle: setting["shuffle"].as_str()?,
+                    typesize: setting["typesize"].as_u64().and_then(|n| n.try_into().ok()),
+                }
+            }
+            _ => return None,
+        })
+    };
+    middle.iter().map(spec).collect()
 }

@@ -90,6 +90,16 @@ pub(crate) fn decoder_for(codecs: &[CodecSpec<'_>], item: usize) -> Option<Box<d
     }
 }
 
+/// Hands out a part of a chunk that is decoded already, in native byte order.
+pub(crate) fn plain(
+    decoded: &[u8],
+    part: &Part,
+    target: &mut Target<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), Refusal> {
+    whole::Plain.decode(decoded, part, target, scratch)
+}
+
 /// The first `length` bytes of a buffer that grows to its largest use and stays there.
 fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
     if buffer.len() < length {
