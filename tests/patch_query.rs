@@ -151,8 +151,8 @@ fn impossible_reads_are_errors_that_say_what_to_do() {
 
 #[test]
 fn cost_counts_what_is_touched() {
-    let volume = stored::<i16>("zstd:1", [4, 5, 16], [8, 10, 32]).volume;
-    let cost = volume.cost(Region::new([3, 4, 15], [2, 2, 2])).unwrap();
+    let stored = stored::<i16>("zstd:1", [4, 5, 16], [8, 10, 32]);
+    let cost = stored.volume.cost(Region::new([3, 4, 15], [2, 2, 2])).unwrap();
     assert_eq!((cost.chunks, cost.returned_bytes), (8, 16));
     assert!(cost.decoded_bytes <= 8 * 4 * 5 * 16 * 2 && cost.decoded_bytes > 0);
 }

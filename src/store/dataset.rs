@@ -43,8 +43,7 @@ impl Dataset {
         let path = disk.path("");
         match disk.read(DOCUMENT) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let empty = disk.list("").map_err(Error::io("list", &path))?.is_empty();
-                if empty {
+                if is_unused(&*disk)? {
                     return Err(Error::NotFound { what: "store", path });
                 }
                 let reason = format!("there is no {DOCUMENT}");
@@ -63,13 +62,7 @@ impl Dataset {
     /// # Errors
     /// As [`Self::create`].
     pub fn create_on(disk: Arc<dyn Disk>) -> Result<Self> {
-        let path = disk.path("");
-        let there = disk.list("").map_err(Error::io("list", &path))?;
-        // Only what a killed writer leaves behind: as good as empty.
-        if there.iter().all(|name| name.starts_with('.')) {
-            return Ok(Self { disk });
-        }
-        Self::open_on(disk)
+        if is_unused(&*disk)? { Ok(Self { disk }) } else { Self::open_on(disk) }
     }
 
     /// Where the dataset is.
@@ -155,6 +148,12 @@ impl Dataset {
         };
         Ok(names.into_iter().filter(is_group).collect())
     }
+}
+
+/// Whether nothing is there, or only the hidden folders that a killed writer leaves behind.
+fn is_unused(disk: &dyn Disk) -> Result<bool> {
+    let there = disk.list("").map_err(Error::io("list", disk.path("")))?;
+    Ok(there.iter().all(|name| name.starts_with('.')))
 }
 
 fn check_role(document: &[u8], path: PathBuf) -> Result<()> {

@@ -196,11 +196,13 @@ impl VolumeWriter {
         let _root = disk.lock("", true).map_err(Error::io("lock", disk.path("")))?;
         let mut made = Vec::new();
         if let Err(error) = self.place(&mut made) {
-            // Groups made for this volume alone go with it; best effort, as an empty group harms
-            // nobody.
-            for folder in made.iter().rev() {
-                let _ = disk.remove(&group_key(folder));
-                let _ = disk.remove_empty(folder);
+            // Groups made for this volume alone go with it, unless it was moved and only making
+            // that durable failed. Best effort, as an empty group harms nobody.
+            if disk.list(&self.name.to_string()).is_ok_and(|inside| inside.is_empty()) {
+                for folder in made.iter().rev() {
+                    let _ = disk.remove(&group_key(folder));
+                    let _ = disk.remove_empty(folder);
+                }
             }
             return Err(error);
         }
