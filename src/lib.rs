@@ -5,6 +5,7 @@ pub mod error;
 mod exec;
 mod finding;
 mod geometry;
+mod kind;
 mod mapped;
 
 pub mod scan;
@@ -13,8 +14,11 @@ pub mod layout;
 
 mod store;
 
+pub mod ingest;
+
 pub use dtype::{Dtype, Element, Scaling};
 pub use error::{Error, Result};
 pub use exec::Pool;
 pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
+pub use kind::Kind;
