@@ -12,20 +12,36 @@ const LEAVES: usize = 1 << 12;
 /// never more than 96 MiB.
 pub(super) struct Cells {
     leaves: Vec<Vec<Bin>>,
+    /// A value and how often it came last, not yet in its cell: background is long runs of one
+    /// value.
+    run: (f64, u64),
 }
 
 const EMPTY: Bin = Bin { low: f64::INFINITY, high: f64::NEG_INFINITY, count: 0 };
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self { leaves: vec![Vec::new(); LEAVES] }
+        Self { leaves: vec![Vec::new(); LEAVES], run: (0.0, 0) }
     }
 
     /// Counts one value, which must be finite.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::float_cmp)]
     pub(super) fn add(&mut self, value: f64) {
-        // Both zeros become +0.
-        let bits = (value + 0.0).to_bits();
+        if value != self.run.0 {
+            self.end_run();
+            // Both zeros become +0.
+            self.run = (value + 0.0, 0);
+        }
+        self.run.1 += 1;
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn end_run(&mut self) {
+        let (value, count) = std::mem::take(&mut self.run);
+        if count == 0 {
+            return;
+        }
+        let bits = value.to_bits();
         // Unsigned integers in the order of the floats: negative ones are reversed.
         let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
         let leaf = &mut self.leaves[(ordered >> 52) as usize % LEAVES];
@@ -33,10 +49,11 @@ impl Cells {
             leaf.resize(1 << FRACTION_BITS, EMPTY);
         }
         let at = (ordered >> (52 - FRACTION_BITS)) as usize % (1 << FRACTION_BITS);
-        join(&mut leaf[at], &Bin { low: value + 0.0, high: value + 0.0, count: 1 });
+        join(&mut leaf[at], &Bin { low: value, high: value, count });
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
+        other.end_run();
         for (mine, theirs) in self.leaves.iter_mut().zip(other.leaves) {
             if mine.is_empty() {
                 *mine = theirs;
@@ -49,7 +66,8 @@ impl Cells {
     }
 
     /// The cells that are not empty, ascending.
-    pub(super) fn finish(self) -> Vec<Bin> {
+    pub(super) fn finish(mut self) -> Vec<Bin> {
+        self.end_run();
         self.leaves.into_iter().flatten().filter(|cell| cell.count > 0).collect()
     }
 }
