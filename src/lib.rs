@@ -8,7 +8,7 @@ mod geometry;
 mod kind;
 mod mapped;
 mod padding;
-mod statistics;
+pub mod statistics;
 
 pub mod phantom;
 

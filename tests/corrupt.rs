@@ -22,7 +22,8 @@ fn stored(codec: &str, shape: [usize; 3], chunk: [usize; 3], shard: [usize; 3]) 
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
     let dense = voxels::<i16>([1, 1, shape[0], shape[1], shape[2]], 5);
-    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk: Some(chunk), shard: Some(shard) };
+    let plan =
+        PlanOptions { codec: codec.parse().unwrap(), chunk: Some(chunk), shard: Some(shard) };
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     Stored { _folder: folder, dataset, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }
@@ -76,7 +77,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn small_regions() -> [Region; 3] {
-    [Region::whole([5, 6, 11]), Region::new([1, 2, 3], [1, 2, 4]), Region::new([4, 0, 7], [1, 6, 4])]
+    [
+        Region::whole([5, 6, 11]),
+        Region::new([1, 2, 3], [1, 2, 4]),
+        Region::new([4, 0, 7], [1, 6, 4]),
+    ]
 }
 
 #[test]

@@ -46,13 +46,12 @@ impl Search<'_> {
     /// (below, powers are close enough), the patches' lengths and the volume's own.
     fn lengths(&self, axis: usize) -> Vec<usize> {
         let longest = self.volume[axis].min(MAX_CHUNK_BYTES / self.item_bytes);
-        let mut lengths = match self.shard {
-            Some(shard) => divisors(shard[axis]),
-            None => {
-                let powers = (0..usize::BITS - 5).flat_map(|k| [1 << k, 24 << k]);
-                let own = self.patches.iter().map(|p| p[axis]).chain([self.volume[axis]]);
-                powers.chain(own).collect()
-            }
+        let mut lengths = if let Some(shard) = self.shard {
+            divisors(shard[axis])
+        } else {
+            let powers = (0..usize::BITS - 5).flat_map(|k| [1 << k, 24 << k]);
+            let own = self.patches.iter().map(|p| p[axis]).chain([self.volume[axis]]);
+            powers.chain(own).collect()
         };
         lengths.retain(|&n| n <= longest);
         lengths.sort_unstable();

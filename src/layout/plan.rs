@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::candidates::Search;
 use super::shard::{self, MEMORY_AIM, memory_to_write, product};
-use super::{ChunkLayout, Codec, CostModel, PatchCost, Workload};
+use super::{ChunkLayout, Codec, CostModel, PatchCost, WeightedPatch, Workload};
 use crate::error::show;
 use crate::{Dtype, Error, Result, Spacing};
 
@@ -118,22 +118,12 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
     let mut pricing = Pricing::new(model, workload, patches);
     let ranking = Ranking::new(&mut pricing, options.shard);
 
+    let best = || ranking.best(&model).map_or_else(|| Err(uncuttable(options)), |c| Ok(c.chunk));
     let layout = match (options.chunk, options.shard) {
         (Some(chunk), Some(shard)) => ChunkLayout::new(chunk, shard, options.codec)?,
         (Some(chunk), None) => shard::choose(&model, chunk, options.codec)?,
-        (None, Some(shard)) => {
-            let refused = || ChunkLayout::new([1; 3], shard, options.codec).err();
-            let Some(best) = ranking.best(&model) else {
-                return Err(refused().unwrap_or_else(|| Error::InvalidLayout {
-                    reason: format!("shard {} cannot be cut into chunks; give both", show(&shard)),
-                }));
-            };
-            ChunkLayout::new(best.chunk, shard, options.codec)?
-        }
-        (None, None) => {
-            let best = ranking.best(&model).expect("an unbound search always has a candidate");
-            shard::choose(&model, best.chunk, options.codec)?
-        }
+        (None, Some(shard)) => ChunkLayout::new(best()?, shard, options.codec)?,
+        (None, None) => shard::choose(&model, best()?, options.codec)?,
     };
     Ok(describe(volume, options, layout, &mut pricing, &ranking))
 }
@@ -149,6 +139,17 @@ fn check(volume: &VolumeSpec) -> Result<()> {
         return refuse("has more bytes than fit in 64 bits");
     }
     Ok(())
+}
+
+/// Without a given shard there is always a candidate, so the shard is at fault.
+fn uncuttable(options: &PlanOptions) -> Error {
+    let shard = options.shard.unwrap_or_default();
+    let reason = format!(
+        "shard {} cannot be cut into chunks that fit the volume; every axis must be at least 1, \
+         with divisors up to the volume's",
+        show(&shard)
+    );
+    Error::InvalidLayout { reason }
 }
 
 /// Prices chunk shapes for one workload, remembering the counts along each axis.
@@ -176,7 +177,7 @@ impl<'a> Pricing<'a> {
     }
 
     fn candidate(&mut self, chunk: [usize; 3], role: &'static str) -> Candidate {
-        let weights: Vec<f64> = self.workload.patches().iter().map(|p| p.weight()).collect();
+        let weights: Vec<f64> = self.workload.patches().iter().map(WeightedPatch::weight).collect();
         // Divided by the largest first, so that no sum of finite weights is infinite.
         let largest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let [mut sum, mut chunks, mut decoded, mut returned, mut time] = [0.0; 5];
@@ -204,7 +205,7 @@ impl<'a> Pricing<'a> {
 
     /// The shape of the patch of largest weight, in voxels.
     fn main_patch(&self) -> [usize; 3] {
-        let weights = self.workload.patches().iter().map(|p| p.weight());
+        let weights = self.workload.patches().iter().map(WeightedPatch::weight);
         let pairs = weights.zip(&self.patches);
         let heaviest = pairs.reduce(|best, next| if next.0 > best.0 { next } else { best });
         *heaviest.expect("a workload has a patch").1

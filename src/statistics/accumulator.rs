@@ -1,0 +1,253 @@
+//! Counting voxels as they pass by.
+
+use std::collections::HashMap;
+
+use super::cells::Cells;
+use super::moments::{FloatMoments, IntegerSums};
+use super::table::Table;
+use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics, equalise};
+use crate::{Dtype, Element, Error, Kind, Result};
+
+/// Most distinct labels of a label map.
+const MAX_LABELS: usize = 1 << 16;
+/// Floats whose moments are computed together.
+const BLOCK: usize = 4096;
+
+/// Gathers the [`Statistics`] of a volume, in one pass, from any number of parts.
+///
+/// Memory is bounded whatever the number of voxels: 1.5 MiB for 16-bit types, usually a few for
+/// wider ones.
+pub struct StatisticsAccumulator {
+    dtype: Dtype,
+    kind: Kind,
+    state: State,
+}
+
+enum State {
+    /// 8-bit and 16-bit integers: every value is counted, all else follows from that.
+    Table(Table),
+    /// Wider integers, as measurements.
+    Integers { cells: Cells, sums: IntegerSums },
+    /// Floats, as measurements.
+    Floats { cells: Cells, moments: FloatMoments, non_finite: u64 },
+    /// Wider types, as labels.
+    Labels(HashMap<i128, u64>),
+}
+
+impl StatisticsAccumulator {
+    /// Nothing counted yet, for voxels of this type and meaning.
+    #[must_use]
+    pub fn new(dtype: Dtype, kind: Kind) -> Self {
+        let state = match kind {
+            _ if dtype.size() <= 2 => State::Table(Table::new(dtype.size())),
+            Kind::Label => State::Labels(HashMap::new()),
+            Kind::Intensity if dtype.is_integer() => {
+                State::Integers { cells: Cells::new(), sums: IntegerSums::default() }
+            }
+            Kind::Intensity => State::Floats {
+                cells: Cells::new(),
+                moments: FloatMoments::default(),
+                non_finite: 0,
+            },
+        };
+        Self { dtype, kind, state }
+    }
+
+    /// Counts voxels, in the byte order of this machine and aligned in any way.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if `voxels` ends inside a voxel; for labels also if one is not
+    /// a whole number or there are more than 65,536 of them, so that this is no label map.
+    pub fn add(&mut self, voxels: &[u8]) -> Result<()> {
+        if !voxels.len().is_multiple_of(self.dtype.size()) {
+            let reason = format!("bytes are no whole number of {} voxels", self.dtype);
+            return Err(Error::invalid("voxels", voxels.len(), reason));
+        }
+        if let State::Table(table) = &mut self.state {
+            table.add(voxels);
+            return Ok(());
+        }
+        match self.dtype {
+            Dtype::UInt32 => self.add_integers::<u32>(voxels),
+            Dtype::UInt64 => self.add_integers::<u64>(voxels),
+            Dtype::Int32 => self.add_integers::<i32>(voxels),
+            Dtype::Int64 => self.add_integers::<i64>(voxels),
+            Dtype::Float32 => self.add_floats::<f32>(voxels),
+            Dtype::Float64 => self.add_floats::<f64>(voxels),
+            // Counted by the table above.
+            Dtype::UInt8 | Dtype::UInt16 | Dtype::Int8 | Dtype::Int16 => Ok(()),
+        }
+    }
+
+    fn add_integers<T: Element + Into<i128>>(&mut self, voxels: &[u8]) -> Result<()> {
+        let voxels = elements::<T>(voxels);
+        match &mut self.state {
+            State::Labels(labels) => count_labels(labels, voxels.map(|v| Ok(v.into()))),
+            State::Integers { cells, sums } => {
+                for voxel in voxels {
+                    cells.add(voxel.to_f64());
+                    sums.add(voxel.into(), 1);
+                }
+                Ok(())
+            }
+            State::Table(_) | State::Floats { .. } => Ok(()),
+        }
+    }
+
+    fn add_floats<T: Element>(&mut self, voxels: &[u8]) -> Result<()> {
+        match &mut self.state {
+            State::Labels(labels) => {
+                count_labels(labels, elements::<T>(voxels).map(|v| whole(v.to_f64())))
+            }
+            State::Floats { cells, moments, non_finite } => {
+                let mut block = Vec::with_capacity(BLOCK);
+                for part in voxels.chunks(BLOCK * size_of::<T>()) {
+                    let values = elements::<T>(part).map(Element::to_f64);
+                    block.clear();
+                    block.extend(values.filter(|v| v.is_finite()));
+                    *non_finite += (part.len() / size_of::<T>() - block.len()) as u64;
+                    for value in &block {
+                        cells.add(*value);
+                    }
+                    moments.merge(&FloatMoments::of(&block));
+                }
+                Ok(())
+            }
+            State::Table(_) | State::Integers { .. } => Ok(()),
+        }
+    }
+
+    /// Adds what `other` counted.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if `other` is of another type or kind, or if both together have
+    /// too many labels.
+    pub fn merge(&mut self, other: Self) -> Result<()> {
+        match (&mut self.state, other.state) {
+            _ if (self.dtype, self.kind) != (other.dtype, other.kind) => {
+                let reason = format!("cannot be merged into those of {} {}", self.dtype, self.kind);
+                let value = format!("{} {}", other.dtype, other.kind);
+                return Err(Error::invalid("statistics", value, reason));
+            }
+            (State::Table(table), State::Table(other)) => table.merge(other),
+            (State::Integers { cells, sums }, State::Integers { cells: c, sums: s }) => {
+                cells.merge(c);
+                sums.merge(&s);
+            }
+            (
+                State::Floats { cells, moments, non_finite },
+                State::Floats { cells: c, moments: m, non_finite: n },
+            ) => {
+                cells.merge(c);
+                moments.merge(&m);
+                *non_finite += n;
+            }
+            (State::Labels(labels), State::Labels(other)) => {
+                for (label, voxels) in other {
+                    count_run(labels, label, voxels)?;
+                }
+            }
+            _ => unreachable!("type and kind decide the state"),
+        }
+        Ok(())
+    }
+
+    /// The statistics of all that was counted.
+    #[must_use]
+    pub fn finish(self) -> Statistics {
+        let signed = matches!(self.dtype, Dtype::Int8 | Dtype::Int16);
+        match self.state {
+            State::Table(table) if self.kind == Kind::Label => {
+                let counts = table.finish(signed);
+                labelled(counts.into_iter().map(|(value, n)| (i128::from(value), n)).collect())
+            }
+            State::Table(table) => tabulated(&table.finish(signed)),
+            State::Integers { cells, sums } => {
+                let bins = cells.finish();
+                measured(&bins, 0, sums.finish(&bins))
+            }
+            State::Floats { cells, moments, non_finite } => {
+                measured(&cells.finish(), non_finite, moments.finish())
+            }
+            State::Labels(labels) => labelled(labels.into_iter().collect()),
+        }
+    }
+}
+
+/// Intensity statistics from the exact count of each value, ascending.
+#[allow(clippy::cast_precision_loss)]
+fn tabulated(counts: &[(i64, u64)]) -> Statistics {
+    let mut sums = IntegerSums::default();
+    let mut bins = Vec::with_capacity(counts.len());
+    for (value, count) in counts {
+        sums.add((*value).into(), *count);
+        bins.push(Bin { low: *value as f64, high: *value as f64, count: *count });
+    }
+    measured(&bins, 0, sums.finish(&bins))
+}
+
+fn measured(bins: &[Bin], non_finite: u64, (mean, std): (f64, f64)) -> Statistics {
+    let ends = bins.first().zip(bins.last());
+    Statistics::Intensity(IntensityStatistics {
+        voxels: bins.iter().map(|b| b.count).sum(),
+        non_finite,
+        moments: ends.map(|(first, last)| Moments { min: first.low, max: last.high, mean, std }),
+        bins: equalise(bins),
+    })
+}
+
+fn labelled(mut counts: Vec<(i128, u64)>) -> Statistics {
+    counts.sort_unstable();
+    Statistics::Label(LabelStatistics {
+        voxels: counts.iter().map(|(_, voxels)| voxels).sum(),
+        labels: counts.into_iter().map(|(label, voxels)| LabelCount { label, voxels }).collect(),
+    })
+}
+
+fn elements<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
+    bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned)
+}
+
+/// Label maps are made of long runs: one look-up serves each.
+fn count_labels(
+    labels: &mut HashMap<i128, u64>,
+    voxels: impl Iterator<Item = Result<i128>>,
+) -> Result<()> {
+    let mut run = (0, 0);
+    for label in voxels {
+        let label = label?;
+        if label != run.0 {
+            count_run(labels, run.0, run.1)?;
+            run = (label, 0);
+        }
+        run.1 += 1;
+    }
+    count_run(labels, run.0, run.1)
+}
+
+fn count_run(labels: &mut HashMap<i128, u64>, label: i128, voxels: u64) -> Result<()> {
+    if voxels == 0 {
+        return Ok(());
+    }
+    *labels.entry(label).or_insert(0) += voxels;
+    if labels.len() > MAX_LABELS {
+        let reason = format!(
+            "is one value too many: more than {MAX_LABELS} occur, which does not look like a label \
+             map; convert it as intensity"
+        );
+        return Err(Error::invalid("label", label, reason));
+    }
+    Ok(())
+}
+
+/// A float as a label: a whole number that 64 bits can hold.
+#[allow(clippy::cast_possible_truncation)]
+fn whole(value: f64) -> Result<i128> {
+    let fits = (-(2_f64.powi(63))..2_f64.powi(64)).contains(&value);
+    if fits && value.fract() == 0.0 {
+        return Ok(value as i128);
+    }
+    let reason = "is not a whole number of 64 bits, so this is not a label map; convert it as \
+                  intensity";
+    Err(Error::invalid("label", value, reason))
+}

@@ -1,0 +1,251 @@
+//! Statistics agree with a naive count over all voxels, however these were divided.
+
+// The oracle works on small numbers, and compares extremes exactly.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp
+)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use voxpatch::statistics::{
+    IntensityStatistics, LabelStatistics, Statistics, StatisticsAccumulator,
+};
+use voxpatch::{Dtype, Element, Kind, with_element};
+
+fn bytes<T: Element>(voxels: &[T]) -> Vec<u8> {
+    voxels.iter().flat_map(|v| bytemuck::bytes_of(v).to_vec()).collect()
+}
+
+/// Counts `parts`, each in an accumulator of its own, and merges these in the given order.
+fn gather(dtype: Dtype, kind: Kind, parts: &[&[u8]]) -> voxpatch::Result<Statistics> {
+    let mut all = StatisticsAccumulator::new(dtype, kind);
+    for part in parts {
+        let mut one = StatisticsAccumulator::new(dtype, kind);
+        let (a, b) = part.split_at(part.len() / 2 / dtype.size() * dtype.size());
+        one.add(a)?;
+        one.add(b)?;
+        all.merge(one)?;
+    }
+    Ok(all.finish())
+}
+
+fn intensity(statistics: Statistics) -> IntensityStatistics {
+    match statistics {
+        Statistics::Intensity(intensity) => intensity,
+        Statistics::Label(_) => panic!("asked for intensity"),
+    }
+}
+
+fn label(statistics: Statistics) -> LabelStatistics {
+    match statistics {
+        Statistics::Label(label) => label,
+        Statistics::Intensity(_) => panic!("asked for labels"),
+    }
+}
+
+fn measure<T: Element>(voxels: &[T]) -> IntensityStatistics {
+    intensity(gather(T::DTYPE, Kind::Intensity, &[&bytes(voxels)]).expect("counts"))
+}
+
+/// `numpy.percentile` with its default method.
+fn percentile(sorted: &[f64], p: f64) -> f64 {
+    let rank = p / 100.0 * (sorted.len() - 1) as f64;
+    let below = rank.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (rank - below as f64)
+}
+
+fn close(a: f64, b: f64, scale: f64) -> bool {
+    (a - b).abs() <= 1e-9 * scale.max(1e-300)
+}
+
+/// Checks everything against the sorted finite voxels.
+fn check(found: &IntensityStatistics, finite: &[f64]) -> Result<(), TestCaseError> {
+    let mut sorted = finite.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    prop_assert_eq!(found.voxels, sorted.len() as u64);
+    prop_assert_eq!(found.bins.iter().map(|b| b.count).sum::<u64>(), found.voxels);
+    prop_assert!(found.bins.len() <= 1024);
+    prop_assert!(found.bins.windows(2).all(|w| w[0].high < w[1].low));
+    let Some(moments) = found.moments else {
+        prop_assert!(sorted.is_empty() && found.percentile(50.0).is_none());
+        return Ok(());
+    };
+    let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
+    prop_assert!(moments.min == min && moments.max == max);
+    let n = sorted.len() as f64;
+    let mean = sorted.iter().map(|v| v / n).sum::<f64>();
+    let scale = min.abs().max(max.abs());
+    prop_assert!(close(moments.mean, mean, scale), "{} {mean}", moments.mean);
+    // In units of the largest voxel, whose square might be too large.
+    let unit = scale.max(1e-300);
+    let variance = sorted.iter().map(|v| ((v - mean) / unit).powi(2) / n).sum::<f64>();
+    let std = variance.sqrt() * unit;
+    prop_assert!((moments.std - std).abs() <= 1e-6 * scale, "{} {std}", moments.std);
+    for bin in &found.bins {
+        let inside = sorted.iter().filter(|v| (bin.low..=bin.high).contains(*v)).count();
+        prop_assert_eq!(inside as u64, bin.count);
+    }
+    for p in [0.0, 0.5, 5.0, 37.3, 50.0, 95.0, 99.5, 100.0] {
+        let (value, exact) = (found.percentile(p).expect("voxels"), percentile(&sorted, p));
+        let width = found.bins.iter().map(|b| b.high - b.low).fold(0.0, f64::max);
+        prop_assert!((value - exact).abs() <= width + 1e-9 * scale, "{p} %: {value}, {exact}");
+    }
+    Ok(())
+}
+
+/// Random bits, and small numbers as real voxels are.
+fn any_voxels() -> impl Strategy<Value = Vec<u64>> {
+    let small = -300_i64..3000;
+    let any = prop_oneof![any::<u64>(), small.prop_map(i64::cast_unsigned)];
+    prop::collection::vec(any, 0..400)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn integers_of_every_type_agree_with_a_naive_count_in_every_order(
+        dtype in prop::sample::select(Dtype::ALL.to_vec()),
+        voxels in any_voxels(),
+        cuts in [0usize..400, 0usize..400],
+    ) {
+        prop_assume!(dtype.is_integer());
+        // The first bytes of each number: small numbers stay so where tests run on little-endian.
+        let raw: Vec<u8> =
+            voxels.iter().flat_map(|v| v.to_ne_bytes()[..dtype.size()].to_vec()).collect();
+        let values: Vec<f64> = with_element!(dtype, T => {
+            raw.chunks_exact(dtype.size())
+                .map(|v| bytemuck::pod_read_unaligned::<T>(v).to_f64()).collect()
+        });
+        let mut cuts = cuts.map(|c| c.min(voxels.len()) * dtype.size());
+        cuts.sort_unstable();
+        let (a, rest) = raw.split_at(cuts[0]);
+        let (b, c) = rest.split_at(cuts[1] - cuts[0]);
+        let found = gather(dtype, Kind::Intensity, &[a, b, c]).expect("counts");
+        prop_assert_eq!(&found, &gather(dtype, Kind::Intensity, &[c, a, b]).expect("counts"));
+        prop_assert_eq!(&found, &gather(dtype, Kind::Intensity, &[&raw]).expect("counts"));
+        check(&intensity(found), &values)?;
+    }
+
+    #[test]
+    fn floats_agree_with_a_naive_count_and_leave_out_what_is_not_finite(
+        bits in prop::collection::vec(any::<f32>(), 0..400),
+        near in prop::collection::vec(-1000.0f32..3000.0, 0..400),
+    ) {
+        for voxels in [&bits, &near] {
+            let finite: Vec<f64> =
+                voxels.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).collect();
+            let found = measure(voxels);
+            prop_assert_eq!(found.non_finite as usize, voxels.len() - finite.len());
+            check(&found, &finite)?;
+        }
+    }
+
+    #[test]
+    fn labels_are_counted_exactly_in_every_type_that_can_hold_them(
+        labels in prop::collection::vec(0u8..=100, 0..300),
+        cut in 0usize..300,
+    ) {
+        let mut naive = BTreeMap::new();
+        for label in &labels {
+            *naive.entry(i128::from(*label)).or_insert(0_u64) += 1;
+        }
+        for dtype in Dtype::ALL {
+            let raw = with_element!(dtype, T => {
+                bytes(&labels.iter().map(|l| T::from_f64(f64::from(*l))).collect::<Vec<_>>())
+            });
+            let (a, b) = raw.split_at(cut.min(labels.len()) * dtype.size());
+            let found = label(gather(dtype, Kind::Label, &[b, a]).expect("labels"));
+            let counted: BTreeMap<_, _> =
+                found.labels.iter().map(|l| (l.label, l.voxels)).collect();
+            prop_assert_eq!(&counted, &naive);
+            prop_assert!(found.labels.is_sorted_by_key(|l| l.label));
+            prop_assert_eq!(found.voxels, labels.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn percentiles_are_exact_while_every_value_has_its_own_bin() {
+    let voxels: Vec<i16> = (0..10_000_i32).map(|i| (i * i % 1000) as i16 - 500).collect();
+    let mut sorted: Vec<f64> = voxels.iter().map(|v| f64::from(*v)).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let found = measure(&voxels);
+    for p in 0..=1000 {
+        let p = f64::from(p) / 10.0;
+        let (value, exact) = (found.percentile(p).expect("voxels"), percentile(&sorted, p));
+        assert!((value - exact).abs() < 1e-9, "{p} %: {value}, {exact}");
+    }
+    assert_eq!(found.percentile(f64::NAN), None);
+    assert_eq!(found.percentile(-5.0), found.percentile(0.0));
+}
+
+#[test]
+fn more_values_than_bins_still_give_the_counts_of_the_voxels() {
+    // Low-quality random numbers: skewed, most of them distinct.
+    let noise = (0..12_000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40);
+    let squares: Vec<f32> = noise.map(|v| (v as f32 / 1e4).powi(2) - 1000.0).collect();
+    let words: Vec<u16> = squares.iter().map(|v| (v / 50.0).abs() as u16).collect();
+    let found = measure(&squares);
+    assert!(found.bins.len() > 900);
+    check(&found, &squares.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).expect("agrees");
+    let found = measure(&words);
+    assert!(found.bins.len() > 900);
+    check(&found, &words.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).expect("agrees");
+}
+
+#[test]
+fn a_large_offset_does_not_swallow_a_small_deviation() {
+    let integers: Vec<i64> = (0..1000).map(|i| (1 << 50) + i % 2).collect();
+    let floats: Vec<f64> = integers.iter().map(|v| *v as f64).collect();
+    for moments in [measure(&integers).moments, measure(&floats).moments] {
+        assert!((moments.expect("voxels").std - 0.5).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn the_extremes_of_every_type_give_finite_statistics_that_survive_json() {
+    let all = [
+        measure(&[i64::MIN, i64::MAX, i64::MAX]),
+        measure(&[0, u64::MAX, u64::MAX]),
+        measure(&[f64::MIN, f64::MAX, f64::MAX, f64::INFINITY]),
+        measure(&[f64::NAN]),
+        measure::<f32>(&[]),
+        measure(&[0.0, -0.0, f64::MIN_POSITIVE / 4.0]),
+    ];
+    for found in all.map(Statistics::Intensity) {
+        let text = serde_json::to_string(&found).expect("plain data");
+        assert_eq!(serde_json::from_str::<Statistics>(&text).expect("own text"), found, "{text}");
+    }
+    let labels = bytes(&[u64::MAX, 0]);
+    let found = gather(Dtype::UInt64, Kind::Label, &[&labels]).expect("labels");
+    let text = serde_json::to_string(&found).expect("plain data");
+    assert!(text.contains("18446744073709551615"));
+    assert_eq!(serde_json::from_str::<Statistics>(&text).expect("own text"), found);
+}
+
+#[test]
+fn what_is_no_label_map_is_refused_by_its_first_such_voxel() {
+    let refused = |dtype, raw: &[u8]| {
+        gather(dtype, Kind::Label, &[raw]).expect_err("no label map").to_string()
+    };
+    assert!(refused(Dtype::Float32, &bytes(&[1.0_f32, 2.5, 3.5])).contains("2.5"));
+    assert!(refused(Dtype::Float64, &bytes(&[f64::NAN])).contains("NaN"));
+    assert!(refused(Dtype::Float64, &bytes(&[1e30])).contains("64 bits"));
+    let many: Vec<i32> = (0..70_000).collect();
+    assert!(refused(Dtype::Int32, &bytes(&many)).contains("does not look like a label map"));
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused() {
+    let mut words = StatisticsAccumulator::new(Dtype::Int16, Kind::Intensity);
+    assert!(words.add(&[1, 2, 3]).is_err());
+    for (dtype, kind) in [(Dtype::UInt16, Kind::Intensity), (Dtype::Int16, Kind::Label)] {
+        assert!(words.merge(StatisticsAccumulator::new(dtype, kind)).is_err());
+    }
+}
