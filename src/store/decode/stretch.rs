@@ -118,14 +118,14 @@ impl<'p> Walk<'p> {
         match target.rows {
             Rows::Copy => {
                 let stride = target.row;
-                stretch.copy(rows, item, &mut target.from_row(z, y)[x * item..], stride);
+                stretch.copy(rows, item, &mut target.rest_mut(z, y)[x * item..], stride);
             }
             Rows::ToF32 { dtype, scaling } => {
                 let stored = room(row_buffer, rows.width * item);
                 for i in 0..rows.count {
                     let row = Block { from: rows.from + i * rows.stride, count: 1, ..rows };
                     stretch.copy(row, item, stored, 0);
-                    let out = &mut target.from_row(z, y + i)[x * size_of::<f32>()..];
+                    let out = &mut target.rest_mut(z, y + i)[x * size_of::<f32>()..];
                     scale_row(dtype, scaling, stored, out);
                 }
             }

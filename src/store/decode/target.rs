@@ -60,7 +60,7 @@ pub(crate) struct Target<'a> {
 
 impl Target<'_> {
     /// The buffer from row `(z, y)` of the part on, counted from the part's own start.
-    pub(super) fn from_row(&mut self, z: usize, y: usize) -> &mut [u8] {
+    pub(super) fn rest_mut(&mut self, z: usize, y: usize) -> &mut [u8] {
         &mut self.bytes[self.offset + z * self.plane + y * self.row..]
     }
 
@@ -83,7 +83,7 @@ impl Target<'_> {
         let length = part.shape[2] * pattern.map_or(part.item, |p| p.len());
         for z in 0..part.shape[0] {
             for y in 0..part.shape[1] {
-                let row = &mut self.from_row(z, y)[..length];
+                let row = &mut self.rest_mut(z, y)[..length];
                 match pattern {
                     None => row.fill(0),
                     Some(value) => row.as_chunks_mut().0.fill(value),
