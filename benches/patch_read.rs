@@ -7,14 +7,14 @@
 //! (chunks touched, bytes decoded per byte returned, size on disk) is printed beside.
 #![allow(missing_docs, clippy::print_stderr, reason = "a benchmark prints")]
 
+mod common;
+
 use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use voxpatch::layout::{Access, PatchShape, PlanOptions, WeightedPatch, Workload};
-use voxpatch::phantom::ChestPhantom;
-use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
-use voxpatch::{Affine, ConvertOptions, Dataset, Dtype, Pool, ReadCost, Region, Spacing, Volume};
+use voxpatch::{ConvertOptions, Dataset, Pool, ReadCost, Region, Volume};
 
 const PATCHES: [[usize; 3]; 4] = [[128, 128, 128], [64, 64, 64], [32, 192, 192], [1, 512, 512]];
 const CODECS: [&str; 5] = ["blosc", "blosc-lz4:5", "blosc-lz4hc:5", "blosc-zstd:5", "zstd:3"];
@@ -26,38 +26,9 @@ struct Source {
 }
 
 fn source(folder: &Path) -> Source {
-    let path = std::env::var_os("VOXPATCH_SCAN").map_or_else(|| phantom(folder), Into::into);
-    let mut scan = voxpatch::scan::open(&path).expect("a readable scan");
-    let shape = scan.header().shape;
-    assert_eq!(scan.header().dtype, Dtype::Int16, "this benchmark reads int16");
-    let mut voxels = vec![0_i16; shape.iter().product()];
-    scan.read_planes(bytemuck::cast_slice_mut(&mut voxels)).expect("readable voxels");
+    let path = common::scan(folder);
+    let (shape, voxels) = common::voxels(&path);
     Source { path, shape, voxels }
-}
-
-fn phantom(folder: &Path) -> std::path::PathBuf {
-    let shape = [192, 512, 512];
-    let spacing = Spacing::new([1.0, 0.7, 0.7]).expect("positive");
-    let phantom = ChestPhantom::new(shape, spacing).expect("a shape that fits");
-    let path = folder.join("phantom.nii");
-    let header = WriteHeader {
-        dtype: Dtype::Int16,
-        shape,
-        times: 1,
-        channels: 1,
-        affine: Affine::from_spacing(spacing),
-        scaling: None,
-        time_step: None,
-        is_label: false,
-    };
-    let mut writer = NiftiWriter::create(&path, &header, None).expect("a writable folder");
-    let mut plane = vec![0_i16; shape[1] * shape[2]];
-    for z in 0..shape[0] {
-        phantom.plane(z, &mut plane).expect("inside");
-        writer.write_planes(bytemuck::cast_slice(&plane)).expect("space");
-    }
-    writer.finish().expect("space");
-    path
 }
 
 fn random_regions(volume: [usize; 3], patch: [usize; 3]) -> Vec<Region> {

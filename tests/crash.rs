@@ -53,18 +53,19 @@ impl Disk for FaultyDisk {
         self.step()?;
         self.disk.read(key)
     }
-    fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
         let last = self.left.load(SeqCst) == 1;
         if let Err(error) = self.step() {
             if last && self.fault == Fault::Stops {
                 let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
                 let hidden = self.disk.path(folder).join(format!(".writing-{name}"));
                 std::fs::create_dir_all(self.disk.path(folder))?;
+                let bytes = parts.concat();
                 std::fs::write(hidden, &bytes[..bytes.len() / 2])?;
             }
             return Err(error);
         }
-        self.disk.write(key, bytes)
+        self.disk.write(key, parts)
     }
     fn list(&self, key: &str) -> io::Result<Vec<String>> {
         self.step()?;

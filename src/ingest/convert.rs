@@ -57,15 +57,15 @@ pub struct ConvertReport {
     pub seconds: f64,
 }
 
-/// Part of a band that one task gathers statistics of. It depends on nothing but the volume, so
+/// Part of a layer that one task gathers statistics of. It depends on nothing but the volume, so
 /// that sums of floats are taken in one order, whatever the number of threads.
 const STATISTICS_PIECE: usize = 4 << 20;
 
 /// Converts one scan into one volume of `dataset`.
 ///
-/// The scan is read once, in bands of whole shards: while the pool encodes and writes one band,
-/// one of its threads reads the next. Memory holds two bands and the encoded shards of one; the
-/// plan tells how much that is. `progress` is called with the number of bytes converted since
+/// The scan is read once, in layers of whole chunks: while the pool encodes one layer, one of its
+/// threads reads the next; shards are written with their last layer. Memory holds two layers and
+/// the encoded chunks of one row of shards; the plan tells how much that is. `progress` is called with the number of bytes converted since
 /// the last call, from any thread; a false answer cancels.
 ///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.
@@ -101,10 +101,10 @@ pub fn convert(
         channels: header.channels,
         shape: header.shape,
     };
-    let writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
+    let mut writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
     let mut pass = Pass::new(&header, layout, kind);
     let late = pool.run(|| {
-        pass.run(&mut *scan, &writer, progress)?;
+        pass.run(&mut *scan, &mut writer, progress)?;
         scan.finish()
     })?;
     let (statistics, voxel_digest) = pass.finish();
@@ -146,12 +146,12 @@ pub fn convert(
     })
 }
 
-/// The planes of one row of shards along z.
+/// The planes of one layer of chunks.
 #[derive(Clone, Copy)]
-struct Band {
+struct Layer {
     frame: Frame,
-    /// Index along z of the shards.
-    shard_z: usize,
+    /// In chunks along z.
+    number: usize,
     bytes: usize,
 }
 
@@ -180,38 +180,38 @@ impl Pass {
         }
     }
 
-    fn bands(&self, scan: &dyn Scan) -> Vec<Band> {
-        let mut bands = Vec::new();
-        for n in 0..scan.header().frames() {
-            let frame = scan.frame(n);
-            for (shard_z, z) in (0..self.shape[0]).step_by(self.layout.shard[0]).enumerate() {
-                let planes = self.layout.shard[0].min(self.shape[0] - z);
-                bands.push(Band { frame, shard_z, bytes: planes * self.plane_bytes });
+    fn layers(&self, scan: &dyn Scan) -> Vec<Layer> {
+        let depth = self.layout.chunk[0];
+        let mut layers = Vec::new();
+        for frame in (0..scan.header().frames()).map(|n| scan.frame(n)) {
+            for (number, z) in (0..self.shape[0]).step_by(depth).enumerate() {
+                let planes = depth.min(self.shape[0] - z);
+                layers.push(Layer { frame, number, bytes: planes * self.plane_bytes });
             }
         }
-        bands
+        layers
     }
 
-    /// Reads every band while the one before is written.
+    /// Reads every layer while the one before is encoded.
     fn run(
         &mut self,
         scan: &mut dyn Scan,
-        writer: &VolumeWriter,
+        writer: &mut VolumeWriter,
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<()> {
-        let bands = self.bands(scan);
-        let largest = bands.iter().map(|b| b.bytes).max().unwrap_or(0);
+        let layers = self.layers(scan);
+        let largest = layers.iter().map(|b| b.bytes).max().unwrap_or(0);
         let (mut ahead, mut current) = (buffer(largest)?, buffer(largest)?);
-        let Some(first) = bands.first() else { return Ok(()) };
+        let Some(first) = layers.first() else { return Ok(()) };
         scan.read_planes(&mut current[..first.bytes])?;
-        for (n, band) in bands.iter().enumerate() {
-            let next = bands.get(n + 1);
+        for (n, layer) in layers.iter().enumerate() {
+            let next = layers.get(n + 1);
             let (read, written) = rayon::join(
                 || next.map_or(Ok(()), |next| scan.read_planes(&mut ahead[..next.bytes])),
-                || self.write(band, &current[..band.bytes], writer),
+                || self.write(layer, &current[..layer.bytes], writer),
             );
             written?;
-            if !progress(band.bytes as u64) {
+            if !progress(layer.bytes as u64) {
                 return Err(Error::Cancelled);
             }
             read?;
@@ -220,27 +220,23 @@ impl Pass {
         Ok(())
     }
 
-    fn write(&mut self, band: &Band, voxels: &[u8], writer: &VolumeWriter) -> Result<()> {
-        let grid = self.layout.shards(self.shape);
-        let shards = || {
-            (0..grid[1] * grid[2]).into_par_iter().try_for_each(|n| {
-                let at = [band.shard_z, n / grid[2], n % grid[2]];
-                writer.write_shard(band.frame, at, voxels)
-            })
-        };
+    fn write(&mut self, layer: &Layer, voxels: &[u8], writer: &mut VolumeWriter) -> Result<()> {
         let (digest, statistics) = (&mut self.digest, &mut self.statistics);
         let (dtype, kind) = (self.dtype, self.kind);
-        let (written, gathered) = rayon::join(shards, || {
-            digest.add(band.frame, voxels, dtype);
-            let pieces = voxels.par_chunks(STATISTICS_PIECE);
-            let pieces: Vec<_> = pieces
-                .map(|piece| {
-                    let mut part = StatisticsAccumulator::new(dtype, kind);
-                    part.add(piece).map(|()| part)
-                })
-                .collect::<Result<_>>()?;
-            pieces.into_iter().try_for_each(|piece| statistics.merge(piece))
-        });
+        let (written, gathered) = rayon::join(
+            || writer.write_layer(layer.frame, layer.number, voxels),
+            || {
+                digest.add(layer.frame, voxels, dtype);
+                let pieces = voxels.par_chunks(STATISTICS_PIECE);
+                let pieces: Vec<_> = pieces
+                    .map(|piece| {
+                        let mut part = StatisticsAccumulator::new(dtype, kind);
+                        part.add(piece).map(|()| part)
+                    })
+                    .collect::<Result<_>>()?;
+                pieces.into_iter().try_for_each(|piece| statistics.merge(piece))
+            },
+        );
         written.and(gathered)
     }
 
@@ -252,7 +248,7 @@ impl Pass {
 fn buffer(bytes: usize) -> Result<Vec<u8>> {
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(bytes).map_err(|_| Error::InvalidLayout {
-        reason: format!("a band of shards takes {bytes} bytes, more than memory holds; give a --shard of fewer z-planes"),
+        reason: format!("a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer z-planes"),
     })?;
     buffer.resize(bytes, 0);
     Ok(buffer)

@@ -52,7 +52,7 @@ impl CostConstants {
         let base = Self {
             per_chunk_ns: 300.0,
             per_unit_ns: 240.0,
-            check_gb_per_s: 40.0,
+            check_gb_per_s: 8.0,
             decode_gb_per_s: 4.5,
             per_row_ns: 4.0,
             copy_gb_per_s: 12.0,

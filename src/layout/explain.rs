@@ -81,9 +81,9 @@ fn shard_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -
 
 fn memory_reason(plan: &LayoutPlan) -> String {
     let need = bytes(plan.memory_to_write);
-    let depth = plan.layout.shard[0];
+    let (layer, row) = (plan.layout.chunk[0], plan.layout.shard[0]);
     let text = format!(
-        "writing takes about {need} of memory: two bands of {depth} z-planes, and one encoded"
+        "writing takes about {need} of memory: two layers of {layer} z-planes, and {row} encoded"
     );
     if plan.memory_to_write <= MEMORY_AIM {
         return text;

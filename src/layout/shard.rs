@@ -6,35 +6,35 @@ use crate::Result;
 /// Aim for the memory to write, in bytes.
 pub(super) const MEMORY_AIM: u64 = 128 << 20;
 /// Aim for a shard, in decoded bytes: large enough that files stay few, small enough to rewrite.
-pub(super) const SHARD_AIM: u64 = 64 << 20;
+pub(super) const SHARD_AIM: u64 = 32 << 20;
 /// A shard's index is read whole; at 16 bytes for each chunk this keeps it at 1 MiB.
 const CHUNKS_AIM: u64 = 1 << 16;
 
-/// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: two bands
-/// of voxels, one being read while the other is encoded, each `shard_z * Y * X * item_bytes`, and
-/// the encoded shards of one band. A shard deeper than the volume holds no more than the volume.
-/// Saturates.
+/// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: two layers
+/// of voxels, one being read while the other is encoded, each `chunk_z * Y * X * item_bytes`, and
+/// the encoded chunks of one row of shards along z. A shard deeper than the volume holds no more
+/// than the volume. Saturates.
 #[must_use]
 pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usize) -> u64 {
     let model = CostModel::new(volume, item_bytes, layout.codec, super::Access::Random);
-    band_memory(&model, layout.chunk, layout.shard[0])
+    write_memory(&model, layout.chunk, layout.shard[0])
 }
 
 /// [`memory_to_write`] with the flattest shard that a chunk shape allows.
 pub(super) fn least_memory(model: &CostModel, chunk: [usize; 3]) -> u64 {
-    band_memory(model, chunk, chunk[0])
+    write_memory(model, chunk, chunk[0])
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
-fn band_memory(model: &CostModel, chunk: [usize; 3], depth: usize) -> u64 {
-    let band = band_bytes(model, depth);
+fn write_memory(model: &CostModel, chunk: [usize; 3], depth: usize) -> u64 {
     // Float to integer casts saturate; the ratio is an estimate anyway.
-    let encoded = (band as f64 * model.constants.ratio * model.growth(chunk)) as u64;
-    band.saturating_mul(2).saturating_add(encoded)
+    let row = plane_bytes(model, depth) as f64;
+    let encoded = (row * model.constants.ratio * model.growth(chunk)) as u64;
+    plane_bytes(model, chunk[0]).saturating_mul(2).saturating_add(encoded)
 }
 
 /// Bytes of `depth` whole z-planes.
-fn band_bytes(model: &CostModel, depth: usize) -> u64 {
+fn plane_bytes(model: &CostModel, depth: usize) -> u64 {
     let [planes, rows, columns] = model.volume;
     product([depth.min(planes), rows, columns, model.item_bytes])
 }
@@ -52,7 +52,7 @@ pub(super) fn choose(model: &CostModel, chunk: [usize; 3], codec: Codec) -> Resu
 
     // Depth first: it decides the memory, whatever the extent in the plane.
     let fits = |depth: usize| {
-        band_memory(model, chunk, depth.saturating_mul(chunk[0])) <= MEMORY_AIM
+        write_memory(model, chunk, depth.saturating_mul(chunk[0])) <= MEMORY_AIM
             && product([depth, grid[1], grid[2], 1]) <= most
     };
     let depth = largest(grid[0], fits);

@@ -7,6 +7,15 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
+/// The same of a file in parts.
+pub(crate) fn of_parts(parts: &[&[u8]]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    parts.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    hasher.finalize().to_hex().to_string()
+}
+
 /// Digest of a volume's decoded voxels, the same for every chunking and codec.
 ///
 /// BLAKE3 over a head (`voxpatch voxels 1`, the dtype's name, and the shape t, c, z, y, x as

@@ -5,11 +5,14 @@
 //! object store can stand behind it later.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use crate::mapped::Mapped;
+
+/// Bytes handed to the system at once.
+const WRITE_BYTES: usize = 1 << 20;
 
 /// The operations that the store needs, and what it relies on.
 ///
@@ -21,12 +24,13 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// As the system says.
     fn read(&self, key: &str) -> io::Result<Blob>;
 
-    /// Writes a whole file and makes its content durable. A file already there is replaced in one
-    /// step; after a failure the key holds what it held before. Folders on the way are made.
+    /// Writes a whole file, `parts` one after the other, and makes its content durable. A file
+    /// already there is replaced in one step; after a failure the key holds what it held before.
+    /// Folders on the way are made.
     ///
     /// # Errors
     /// As the system says.
-    fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()>;
+    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()>;
 
     /// Names directly inside a folder, sorted; empty if there is no such folder.
     ///
@@ -125,7 +129,7 @@ impl Disk for LocalDisk {
         Mapped::open(&self.path(key)).map(|map| Blob(Bytes::Mapped(map)))
     }
 
-    fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
         let path = self.path(key);
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -135,9 +139,10 @@ impl Disk for LocalDisk {
         hidden.push(name);
         let staged = folder.join(hidden);
         let written = (|| {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
-            file.write_all(bytes)?;
+            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
+            let mut buffered = BufWriter::with_capacity(WRITE_BYTES, file);
+            parts.iter().try_for_each(|part| buffered.write_all(part))?;
+            let file = buffered.into_inner()?;
             // A failed sync is final: the kernel drops the pages and reports once, so that trying
             // again would succeed without the data. The caller starts over from the source.
             file.sync_all()?;
@@ -266,9 +271,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_listed() {
         let (_folder, disk) = disk();
-        disk.write("a/b", b"one").unwrap();
-        disk.write("a/b", b"two").unwrap();
-        disk.write("a/a", b"").unwrap();
+        disk.write("a/b", &[b"on", b"", b"e"]).unwrap();
+        disk.write("a/b", &[b"two"]).unwrap();
+        disk.write("a/a", &[]).unwrap();
         assert_eq!(&*disk.read("a/b").unwrap(), b"two");
         assert_eq!(disk.list("a").unwrap(), ["a", "b"]);
         assert!(disk.list("c").unwrap().is_empty());
@@ -278,8 +283,8 @@ mod tests {
     #[test]
     fn rename_never_replaces_a_folder_in_use() {
         let (_folder, disk) = disk();
-        disk.write("a/f", b"1").unwrap();
-        disk.write("b/f", b"2").unwrap();
+        disk.write("a/f", &[b"1"]).unwrap();
+        disk.write("b/f", &[b"2"]).unwrap();
         assert!(disk.rename("a", "b").is_err());
         disk.exchange("a", "b").unwrap();
         assert_eq!(&*disk.read("b/f").unwrap(), b"1");

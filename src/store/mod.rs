@@ -50,6 +50,8 @@ mod manifest;
 mod name;
 mod ome;
 mod shard;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod volume;
 mod writer;

@@ -11,22 +11,19 @@ use super::disk::Blob;
 const EMPTY: u64 = u64::MAX;
 const CRC_BYTES: usize = 4;
 
-/// Joins encoded chunks, given in C order, `None` where every voxel is 0.
-pub(crate) fn assemble(chunks: &[Option<Vec<u8>>]) -> Vec<u8> {
-    let body: usize = chunks.iter().flatten().map(Vec::len).sum();
-    let mut shard = Vec::with_capacity(body + index_bytes(chunks.len()));
+/// The index of encoded chunks, given in C order, `None` where every voxel is 0. The file is the
+/// chunks one after the other, then this.
+pub(crate) fn index(chunks: &[Option<Vec<u8>>]) -> Vec<u8> {
     let mut index = Vec::with_capacity(index_bytes(chunks.len()));
+    let mut end = 0;
     for chunk in chunks {
-        let (offset, length) =
-            chunk.as_ref().map_or((EMPTY, EMPTY), |c| (shard.len() as u64, c.len() as u64));
+        let (offset, length) = chunk.as_ref().map_or((EMPTY, EMPTY), |c| (end, c.len() as u64));
         index.extend(offset.to_le_bytes());
         index.extend(length.to_le_bytes());
-        shard.extend(chunk.iter().flatten());
+        end += chunk.as_ref().map_or(0, |c| c.len() as u64);
     }
-    let crc = crc32c::crc32c(&index);
-    shard.extend(index);
-    shard.extend(crc.to_le_bytes());
-    shard
+    index.extend(crc32c::crc32c(&index).to_le_bytes());
+    index
 }
 
 const fn index_bytes(chunks: usize) -> usize {
@@ -110,7 +107,8 @@ mod tests {
 
     #[test]
     fn chunks_come_back_and_every_flip_is_an_error() {
-        let bytes = assemble(&[sealed(b"abc"), None, sealed(b"")]);
+        let chunks = [sealed(b"abc"), None, sealed(b"")];
+        let bytes = [chunks.iter().flatten().flatten().copied().collect(), index(&chunks)].concat();
         let open = |b: Vec<u8>| Shard::open(b.into(), 3, bytes.len() as u64);
         let shard = open(bytes.clone()).unwrap();
         assert_eq!(shard.chunk(0).unwrap(), Some(&b"abc"[..]));
@@ -119,13 +117,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
-            let caught = open(damaged).is_err_and(|_| true)
-                || open({
-                    let mut d = bytes.clone();
-                    d[at] ^= 4;
-                    d
-                })
-                .is_ok_and(|s| (0..3).any(|n| s.chunk(n).is_err()));
+            let caught = open(damaged).map_or(true, |s| (0..3).any(|n| s.chunk(n).is_err()));
             assert!(caught, "byte {at}");
         }
         for length in 0..bytes.len() {

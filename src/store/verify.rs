@@ -50,7 +50,7 @@ impl VerifyReport {
 impl Dataset {
     /// Checks every volume: manifest, documents, length and digest of each shard, index and
     /// checksum of each chunk, and the digest of all decoded voxels. Reads and decodes everything
-    /// once, one band of shards at a time. `progress` is called with the number of decoded bytes
+    /// once, one layer of chunks at a time. `progress` is called with the number of decoded bytes
     /// since the last call; a false answer cancels.
     ///
     /// Damage is part of the report, not an error.
@@ -128,28 +128,30 @@ fn check_voxels(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<()> {
     let shape = volume.shape();
-    let layout = *volume.layout();
-    let row = shape[2] * volume.dtype().size();
-    let plane = shape[1] * row;
+    let depth = volume.layout().chunk[0];
     let mut digest = VoxelDigest::new(volume.dtype(), volume.times(), volume.channels(), shape);
     let mut complete = true;
-    let mut band = vec![0; plane * layout.chunk[0].min(shape[0])];
     for n in 0..volume.times() * volume.channels() {
         let frame = Frame { time: n / volume.channels(), channel: n % volume.channels() };
         let volume = volume.frame(frame)?;
-        for z in (0..shape[0]).step_by(layout.chunk[0]) {
-            let planes = layout.chunk[0].min(shape[0] - z);
-            let band = &mut band[..planes * plane];
-            // Strips of chunk rows are contiguous only within a plane, so that parallel work is
-            // over strips of one plane each when the band is one plane high, else over planes.
-            match read_band(&volume, z, planes, band) {
-                Ok(()) => digest.add(frame, band, volume.dtype()),
+        for z in (0..shape[0]).step_by(depth) {
+            let planes = depth.min(shape[0] - z);
+            match read_strips(&volume, z, planes) {
+                Ok(strips) => {
+                    // Strips side by side make the rows of a plane.
+                    for plane in 0..planes {
+                        for strip in &strips {
+                            let bytes = strip.len() / planes;
+                            digest.add(frame, &strip[plane * bytes..][..bytes], volume.dtype());
+                        }
+                    }
+                }
                 Err(error) => {
                     complete = false;
                     check.damage.push(damage(error, self_path(&volume)));
                 }
             }
-            if !progress(band.len() as u64) {
+            if !progress((planes * shape[1] * shape[2] * volume.dtype().size()) as u64) {
                 return Err(Error::Cancelled);
             }
         }
@@ -167,9 +169,17 @@ fn self_path(volume: &Volume) -> PathBuf {
     volume.stored.disk.path(&volume.name().to_string())
 }
 
-fn read_band(volume: &Volume, z: usize, planes: usize, band: &mut [u8]) -> Result<()> {
-    let shape = volume.shape();
-    let row = shape[2] * volume.dtype().size();
-    let out = Destination { bytes: band, offset: 0, plane: shape[1] * row, row };
-    volume.read_box([z, 0, 0], [planes, shape[1], shape[2]], out)
+/// The planes of one layer of chunks, decoded in parallel: strips of whole chunk rows along y.
+fn read_strips(volume: &Volume, z: usize, planes: usize) -> Result<Vec<Vec<u8>>> {
+    let [_, rows, columns] = volume.shape();
+    let height = volume.layout().chunk[1];
+    let row = columns * volume.dtype().size();
+    let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
+        let height = height.min(rows - n * height);
+        let mut strip = vec![0; planes * height * row];
+        let out = Destination { bytes: &mut strip, offset: 0, plane: height * row, row };
+        volume.read_box([z, n * volume.layout().chunk[1], 0], [planes, height, columns], out)?;
+        Ok(strip)
+    });
+    strips.collect()
 }

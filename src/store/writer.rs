@@ -1,7 +1,7 @@
 //! Writing a volume: staged beside its place, published in one step.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ use super::{DOCUMENT, codec, digest, shard};
 use crate::layout::ChunkLayout;
 use crate::{Error, Frame, Kind, Result};
 
-/// Writes each shard of one volume once, whole, from any number of threads.
+/// Writes each shard of one volume once, whole, layer of chunks by layer of chunks.
 ///
 /// Everything goes to a hidden folder of the dataset, which no reader opens; [`Self::commit`]
 /// moves it into place when all of it is durable. Dropped before that, it removes the folder; if
@@ -28,7 +28,10 @@ pub(crate) struct VolumeWriter {
     shape: ArrayShape,
     layout: ChunkLayout,
     codec: ChunkCodec,
-    records: Mutex<Vec<Option<ShardRecord>>>,
+    /// By shard number; `None` until the shard is written.
+    records: Vec<Option<ShardRecord>>,
+    /// The encoded chunks of each shard of the current row along z; empty between rows.
+    row: Vec<Vec<Option<Vec<u8>>>>,
     replace: bool,
     lock: Option<Box<dyn Send + Sync>>,
 }
@@ -67,7 +70,8 @@ impl VolumeWriter {
             shape,
             layout,
             codec,
-            records: Mutex::new(vec![None; shards]),
+            records: vec![None; shards],
+            row: Vec::new(),
             replace,
             lock: Some(lock),
         };
@@ -78,77 +82,98 @@ impl VolumeWriter {
         Ok(writer)
     }
 
-    /// Encodes and writes the shard at `at` (shard grid, `z, y, x`) of a frame. `band` holds all
-    /// the planes of the volume that the shard covers, in native byte order.
+    /// Encodes the next layer of chunks of a frame, `layer` counted in chunks along z; `planes`
+    /// holds all the planes of the volume that it covers, in native byte order. Layers of a frame
+    /// come from 0 up, one frame after the other. Shards are written with their last layer.
     ///
-    /// Chunks are encoded in parallel in the pool this runs in; the bytes do not depend on it.
-    pub(crate) fn write_shard(&self, frame: Frame, at: [usize; 3], band: &[u8]) -> Result<()> {
+    /// Runs in parallel in the pool that it is called in; the bytes do not depend on that.
+    pub(crate) fn write_layer(&mut self, frame: Frame, layer: usize, planes: &[u8]) -> Result<()> {
         let per_shard = self.layout.chunks_per_shard();
-        let chunks: Vec<Option<Vec<u8>>> = (0..per_shard.iter().product())
-            .into_par_iter()
-            .map_init(
-                Default::default,
-                |(voxels, scratch): &mut (Vec<u8>, EncodeScratch), n: usize| {
-                    let within = [
-                        n / per_shard[2] / per_shard[1],
-                        n / per_shard[2] % per_shard[1],
-                        n % per_shard[2],
-                    ];
-                    self.gather(within, at, band, voxels);
-                    if voxels.iter().all(|b| *b == 0) {
-                        return Ok(None);
-                    }
-                    self.codec.encode(voxels, scratch).map(Some)
-                },
-            )
-            .collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()
-            .map_err(|e| Error::Store {
-                action: "encode a chunk",
-                path: self.disk.path(&self.name.to_string()),
-                source: e,
-            })?;
-        let key = self.shape.shard_key(frame.time, frame.channel, at);
-        let file = if chunks.iter().all(Option::is_none) {
-            None
-        } else {
-            let bytes = shard::assemble(&chunks);
-            drop(chunks);
-            self.write(&format!("0/{key}"), &bytes)?;
-            Some(ShardFile { bytes: bytes.len() as u64, blake3: digest::of_bytes(&bytes) })
+        let chunks: [usize; 3] =
+            std::array::from_fn(|a| self.shape.shape[a].div_ceil(self.layout.chunk[a]));
+        let encoded = self.encode_layer(chunks, planes)?;
+        let shards = self.layout.shards(self.shape.shape);
+        if self.row.is_empty() {
+            let empty = vec![None; per_shard.iter().product()];
+            self.row.resize(shards[1] * shards[2], empty);
+        }
+        for (n, chunk) in encoded.into_iter().enumerate() {
+            let (y, x) = (n / chunks[2], n % chunks[2]);
+            let shard = (y / per_shard[1]) * shards[2] + x / per_shard[2];
+            let (z, y, x) = (layer % per_shard[0], y % per_shard[1], x % per_shard[2]);
+            self.row[shard][(z * per_shard[1] + y) * per_shard[2] + x] = chunk;
+        }
+        if (layer + 1).is_multiple_of(per_shard[0]) || layer + 1 == chunks[0] {
+            self.write_row(frame, layer / per_shard[0])?;
+        }
+        Ok(())
+    }
+
+    /// The chunks of a layer in C order, `None` where every voxel is 0.
+    fn encode_layer(&self, chunks: [usize; 3], planes: &[u8]) -> Result<Vec<Option<Vec<u8>>>> {
+        let encode = |(voxels, scratch): &mut (Vec<u8>, EncodeScratch), n: usize| {
+            self.gather(n / chunks[2], n % chunks[2], planes, voxels);
+            if voxels.iter().all(|b| *b == 0) {
+                return Ok(None);
+            }
+            self.codec.encode(voxels, scratch).map(Some)
         };
+        let encoded = (0..chunks[1] * chunks[2]).into_par_iter().map_init(Default::default, encode);
+        encoded.collect::<Result<_, _>>().map_err(|source| Error::Store {
+            action: "encode a chunk",
+            path: self.disk.path(&self.name.to_string()),
+            source,
+        })
+    }
+
+    /// Writes the shards of one row along z, all of whose chunks are encoded.
+    fn write_row(&mut self, frame: Frame, z: usize) -> Result<()> {
         let grid = self.layout.shards(self.shape.shape);
+        let row = std::mem::take(&mut self.row);
+        let write = |(n, chunks): (usize, Vec<Option<Vec<u8>>>)| {
+            let at = [z, n / grid[2], n % grid[2]];
+            let key = self.shape.shard_key(frame.time, frame.channel, at);
+            if chunks.iter().all(Option::is_none) {
+                return Ok(ShardRecord { key, file: None });
+            }
+            let index = shard::index(&chunks);
+            let parts: Vec<&[u8]> =
+                chunks.iter().flatten().chain([&index]).map(Vec::as_slice).collect();
+            self.write(&format!("0/{key}"), &parts)?;
+            let bytes = parts.iter().map(|p| p.len() as u64).sum();
+            let file = ShardFile { bytes, blake3: digest::of_parts(&parts) };
+            Ok(ShardRecord { key, file: Some(file) })
+        };
+        let written: Vec<_> = row.into_par_iter().enumerate().map(write).collect::<Result<_>>()?;
         let frame = frame.time * self.shape.channels + frame.channel;
-        let n = ((frame * grid[0] + at[0]) * grid[1] + at[1]) * grid[2] + at[2];
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records[n] = Some(ShardRecord { key, file });
+        let first = (frame * grid[0] + z) * grid[1] * grid[2];
+        for (n, record) in written.into_iter().enumerate() {
+            self.records[first + n] = Some(record);
+        }
         Ok(())
     }
 
     /// Bytes of all shards written so far.
     pub(crate) fn stored_bytes(&self) -> u64 {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.iter().flatten().filter_map(|r| r.file.as_ref()).map(|f| f.bytes).sum()
+        self.records.iter().flatten().filter_map(|r| r.file.as_ref()).map(|f| f.bytes).sum()
     }
 
-    /// Copies a chunk out of the band; what lies beyond the volume becomes 0.
-    fn gather(&self, within: [usize; 3], at: [usize; 3], band: &[u8], voxels: &mut Vec<u8>) {
-        let (chunk, shard, item) = (self.layout.chunk, self.layout.shard, self.shape.dtype.size());
+    /// Copies the chunk at `y, x` (chunk grid) out of a layer's planes; what lies beyond the volume
+    /// becomes 0.
+    fn gather(&self, y: usize, x: usize, planes: &[u8], voxels: &mut Vec<u8>) {
+        let (chunk, item) = (self.layout.chunk, self.shape.dtype.size());
         let [_, rows, columns] = self.shape.shape;
         let plane = rows * columns * item;
-        let band_planes = band.len() / plane;
-        let y0 = at[1] * shard[1] + within[1] * chunk[1];
-        let x0 = at[2] * shard[2] + within[2] * chunk[2];
-        let present = columns.saturating_sub(x0).min(chunk[2]) * item;
+        let depth = planes.len() / plane;
+        let (y0, x0) = (y * chunk[1], x * chunk[2]);
+        let present = (columns - x0).min(chunk[2]) * item;
         voxels.clear();
         voxels.resize(chunk.iter().product::<usize>() * item, 0);
-        if present == 0 {
-            return;
-        }
         for (row, out) in voxels.chunks_exact_mut(chunk[2] * item).enumerate() {
-            let (z, y) = (within[0] * chunk[0] + row / chunk[1], y0 + row % chunk[1]);
-            if z < band_planes && y < rows {
+            let (z, y) = (row / chunk[1], y0 + row % chunk[1]);
+            if z < depth && y < rows {
                 let from = z * plane + (y * columns + x0) * item;
-                out[..present].copy_from_slice(&band[from..from + present]);
+                out[..present].copy_from_slice(&planes[from..from + present]);
             }
         }
     }
@@ -156,10 +181,8 @@ impl VolumeWriter {
     /// Writes the metadata and, last, the manifest; then publishes the volume.
     ///
     /// `voxels` is the digest of the decoded voxels. Every shard must have been written.
-    pub(crate) fn commit(self, attributes: &Attributes, voxels: String) -> Result<()> {
-        let records =
-            std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner));
-        let shards = records.into_iter().collect::<Option<Vec<_>>>();
+    pub(crate) fn commit(mut self, attributes: &Attributes, voxels: String) -> Result<()> {
+        let shards = std::mem::take(&mut self.records).into_iter().collect::<Option<Vec<_>>>();
         let shards =
             shards.expect("the converter writes every shard of the grid before it commits");
         let ome = Image {
@@ -173,8 +196,8 @@ impl VolumeWriter {
         };
         let group = documents::volume_group(attributes, &ome);
         let array = documents::array(&self.shape, &self.layout, &ome.dimension_names());
-        self.write(DOCUMENT, &group)?;
-        self.write(&format!("0/{DOCUMENT}"), &array)?;
+        self.write(DOCUMENT, &[&group])?;
+        self.write(&format!("0/{DOCUMENT}"), &[&array])?;
         let manifest = Manifest {
             voxels,
             group: digest::of_bytes(&group),
@@ -186,7 +209,7 @@ impl VolumeWriter {
             path: self.disk.path(&self.staging),
             source: e.into(),
         })?;
-        self.write(manifest::KEY, &bytes)?;
+        self.write(manifest::KEY, &[&bytes])?;
         let staged = self.disk.path(&self.staging);
         self.disk.sync(&self.staging).map_err(Error::io("sync", staged))?;
         self.publish()
@@ -224,7 +247,7 @@ impl VolumeWriter {
             if !list(disk, folder)?.iter().any(|name| name == DOCUMENT) {
                 made.push(folder.to_owned());
                 let key = group_key(folder);
-                disk.write(&key, &documents::plain_group(role))
+                disk.write(&key, &[&documents::plain_group(role)])
                     .map_err(Error::io("write", disk.path(&key)))?;
             }
         }
@@ -246,9 +269,9 @@ impl VolumeWriter {
         Ok(())
     }
 
-    fn write(&self, key: &str, bytes: &[u8]) -> Result<()> {
+    fn write(&self, key: &str, parts: &[&[u8]]) -> Result<()> {
         let key = format!("{}/{key}", self.staging);
-        self.disk.write(&key, bytes).map_err(Error::io("write", self.disk.path(&key)))
+        self.disk.write(&key, parts).map_err(Error::io("write", self.disk.path(&key)))
     }
 
     fn remove(&self, key: &str) -> Result<()> {

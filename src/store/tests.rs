@@ -1,0 +1,115 @@
+//! Our own decoders and zarrs must give the same voxels, through every chain that is written, and
+//! through zarrs alone as a foreign reader would.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use zarrs::array::{Array, ArraySubset};
+
+use super::{Dataset, LocalDisk, Volume, VolumeName};
+use crate::layout::{ChunkLayout, Codec};
+use crate::statistics::StatisticsAccumulator;
+use crate::store::{ArrayShape, Attributes, VERSION, VoxelDigest};
+use crate::{Affine, Dtype, Frame, Kind, Region, Spacing};
+
+fn attributes(layout: ChunkLayout, dtype: Dtype) -> Attributes {
+    let spacing = Spacing::new([1.0; 3]).unwrap();
+    Attributes {
+        version: VERSION,
+        kind: Kind::Intensity,
+        affine: Affine::from_spacing(spacing),
+        spacing,
+        time_step: None,
+        scaling: None,
+        layout,
+        workload: crate::layout::Workload::default_for(spacing),
+        statistics: StatisticsAccumulator::new(dtype, Kind::Intensity).finish(),
+        source_format: "test".into(),
+        source_fields: serde_json::Map::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn write(disk: &LocalDisk, layout: ChunkLayout, dtype: Dtype, volume: [usize; 3], voxels: &[u8]) {
+    let dataset = Dataset::create_on(Arc::new(disk.clone())).unwrap();
+    let shape = ArrayShape { dtype, times: 1, channels: 1, shape: volume };
+    let mut writer = dataset.write_volume(&name(), shape, layout, false).unwrap();
+    let plane = volume[1] * volume[2] * dtype.size();
+    for (layer, planes) in voxels.chunks(plane * layout.chunk[0]).enumerate() {
+        writer.write_layer(Frame::default(), layer, planes).unwrap();
+    }
+    let mut digest = VoxelDigest::new(dtype, 1, 1, volume);
+    digest.add(Frame::default(), voxels, dtype);
+    writer.commit(&attributes(layout, dtype), digest.finish()).unwrap();
+}
+
+fn name() -> VolumeName {
+    VolumeName::new("a", "b").unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn own_decoders_and_zarrs_agree(
+        codec in prop::sample::select(vec![
+            "blosc", "blosc-lz4:1", "blosc-zstd:2", "blosc:0", "zstd:1", "gzip:1", "none",
+        ]),
+        wide in any::<bool>(),
+        volume in prop::array::uniform3(1_usize..20),
+        chunk in prop::array::uniform3(1_usize..20),
+        times in prop::array::uniform3(1_usize..3),
+        noise in 0_u32..8,
+    ) {
+        let shard = std::array::from_fn(|a| chunk[a] * times[a]);
+        let layout = ChunkLayout::new(chunk, shard, codec.parse::<Codec>().unwrap()).unwrap();
+        let count: usize = volume.iter().product();
+        let mut state = 1_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            i16::try_from((state >> 24) & ((1 << noise) - 1)).unwrap()
+        };
+        let voxels: Vec<i16> = (0..count).map(|_| random()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let disk = LocalDisk::new(folder.path());
+        let region = Region::whole(volume);
+        if wide {
+            let voxels: Vec<f64> = voxels.iter().map(|v| f64::from(*v)).collect();
+            write(&disk, layout, Dtype::Float64, volume, bytemuck::cast_slice(&voxels));
+            let own = Volume::open(Arc::new(disk.clone()), &name()).unwrap();
+            let zarrs = Volume::by_zarrs(Arc::new(disk), &name()).unwrap();
+            prop_assert_eq!(own.read::<f64>(region).unwrap().into_raw_vec_and_offset().0, voxels);
+            prop_assert_eq!(own.read::<f64>(region).unwrap(), zarrs.read::<f64>(region).unwrap());
+            return Ok(());
+        }
+        write(&disk, layout, Dtype::Int16, volume, bytemuck::cast_slice(&voxels));
+        let own = Volume::open(Arc::new(disk.clone()), &name()).unwrap();
+        let zarrs = Volume::by_zarrs(Arc::new(disk), &name()).unwrap();
+        let found = own.read::<i16>(region).unwrap();
+        prop_assert_eq!(found.as_slice().unwrap(), &voxels[..]);
+        let half = Region::new([0; 3], volume.map(|n| n.div_ceil(2)));
+        prop_assert_eq!(own.read::<i16>(half).unwrap(), zarrs.read::<i16>(half).unwrap());
+        prop_assert_eq!(own.scaled().read::<f32>(half).unwrap(), zarrs.scaled().read::<f32>(half).unwrap());
+
+        // As a foreign program that knows nothing but Zarr.
+        let store = zarrs::storage::store::MemoryStore::new();
+        copy(folder.path(), "", &store);
+        let array = Array::open(Arc::new(store), "/a/b/0").unwrap();
+        let all = ArraySubset::new_with_shape(volume.map(|n| n as u64).to_vec());
+        prop_assert_eq!(array.retrieve_array_subset::<Vec<i16>>(&all).unwrap(), voxels);
+    }
+}
+
+fn copy(folder: &std::path::Path, prefix: &str, store: &zarrs::storage::store::MemoryStore) {
+    use zarrs::storage::{StoreKey, WritableStorageTraits as _};
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let key = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &format!("{key}/"), store);
+        } else {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            store.set(&StoreKey::new(key).unwrap(), bytes.into()).unwrap();
+        }
+    }
+}
