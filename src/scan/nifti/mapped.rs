@@ -36,8 +36,9 @@ impl MappedNifti {
             return Err(Error::UnsupportedScan { path: source.into(), reason });
         }
         let file = Mapped::open(source).map_err(Error::io("map", source))?;
-        // Opening has checked that the file is as long as its header says.
-        let offset = usize::try_from(scan.stream.at()).expect("a mapped file fits memory");
+        // Opening has checked that the file is as long as its header says; what is mapped has
+        // addresses, so its positions fit.
+        let offset = usize::try_from(scan.stream.at()).unwrap_or(usize::MAX);
         Ok(Self { header: scan.header, file, offset })
     }
 
@@ -52,7 +53,7 @@ impl MappedNifti {
     ///
     /// # Errors
     /// [`Error::DtypeMismatch`], [`Error::OutOfBounds`], [`Error::InvalidArgument`] for a buffer
-    /// of another length, [`Error::CorruptScan`] if the file became shorter.
+    /// of another length.
     pub fn read_into<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {
         let ScanHeader { dtype, shape, .. } = self.header;
         if dtype != T::DTYPE {
@@ -65,7 +66,7 @@ impl MappedNifti {
             let reason = format!("a region of {} has another length", show(&region.shape));
             return Err(Error::invalid("buffer length", out.len(), reason));
         }
-        let start = region.start.map(|s| usize::try_from(s).expect("inside is not negative"));
+        let start = region.start.map(|s| usize::try_from(s).unwrap_or(0));
         let row = region.shape[2] * size_of::<T>();
         let out: &mut [u8] = bytemuck::cast_slice_mut(out);
         for (n, out) in out.chunks_exact_mut(row).enumerate() {
