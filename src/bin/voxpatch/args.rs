@@ -366,7 +366,7 @@ mod tests {
         for text in ["80x64.5x64:2", "80x64.5x64mm:2", "z=80,y=64.5,x=64:2"] {
             assert_eq!(millimetres(text).unwrap().to_string(), "80x64.5x64mm:2");
         }
-        assert_eq!(spacing("1.5x1x1").unwrap().mm(), [1.5, 1.0, 1.0]);
+        assert_eq!(spacing("1.5x1x1"), Ok(Spacing::new([1.5, 1.0, 1.0]).unwrap()));
         assert!(spacing("1x1x1:2").is_err() && spacing("0x1x1").is_err());
     }
 

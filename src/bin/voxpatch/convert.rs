@@ -148,11 +148,9 @@ fn text(report: &ConvertReport, args: &Convert) -> String {
     if let Some(reason) = report.reasons.first() {
         facts.insert(5, ("why", reason.clone()));
     }
-    let mut text = format!("{}\n{}", report.name, output::facts(&facts));
-    for finding in &report.findings {
-        text += &format!("\n{}", self::finding(finding));
-    }
-    text
+    let findings = report.findings.iter().map(finding);
+    let lines = [report.name.clone(), output::facts(&facts)].into_iter().chain(findings);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A finding as a line, its certainty in front.

@@ -101,11 +101,9 @@ fn one(v: &VolumeInfo) -> String {
     }
     distribution(&v.distribution, &mut facts);
     facts.push(("digest", v.voxel_digest.clone()));
-    let mut text = format!("{}\n{}", v.name, output::facts(&facts));
-    for told in &v.findings {
-        text += &format!("\n{}", finding(told));
-    }
-    text
+    let findings = v.findings.iter().map(finding);
+    let lines = [v.name.clone(), output::facts(&facts)].into_iter().chain(findings);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn distribution(distribution: &Distribution, facts: &mut Vec<(&'static str, String)>) {

@@ -64,14 +64,9 @@ pub fn shape(shape: [usize; 3]) -> String {
 
 /// The shape of a frame, and how many there are if there are several.
 pub fn volume(frame: [usize; 3], times: usize, channels: usize) -> String {
-    let mut text = shape(frame);
-    if times > 1 {
-        text += &format!(", {times} times");
-    }
-    if channels > 1 {
-        text += &format!(", {channels} channels");
-    }
-    text
+    let axes = [(times, "times"), (channels, "channels")];
+    let more = axes.into_iter().filter(|(n, _)| *n > 1).map(|(n, what)| format!(", {n} {what}"));
+    std::iter::once(shape(frame)).chain(more).collect()
 }
 
 /// Millimetres, `z, y, x`.

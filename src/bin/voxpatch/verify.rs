@@ -41,17 +41,17 @@ fn text(report: &VerifyReport) -> String {
         vec![v.name.clone(), v.shards.to_string(), output::bytes(v.bytes), state]
     };
     let rows: Vec<_> = report.volumes.iter().map(row).collect();
-    let mut text = output::table(&["volume", "files", "size", "state"], &rows);
-    for damage in report.volumes.iter().flat_map(|v| &v.damage) {
-        text += &format!("\n{}: {}", damage.path.display(), damage.reason);
-    }
+    let mut lines = vec![output::table(&["volume", "files", "size", "state"], &rows)];
+    let damage = report.volumes.iter().flat_map(|v| &v.damage);
+    lines.extend(damage.map(|d| format!("{}: {}", d.path.display(), d.reason)));
     let bad = report.volumes.iter().filter(|v| !v.damage.is_empty()).count();
-    text + &match (bad, report.volumes.len()) {
-        (_, 0) => "\nno volumes".to_owned(),
-        (0, n) => format!("\n{n} volumes, every byte as it was written"),
+    lines.push(match (bad, report.volumes.len()) {
+        (_, 0) => "no volumes".to_owned(),
+        (0, n) => format!("{n} volumes, every byte as it was written"),
         (bad, n) => format!(
-            "\n{bad} of {n} volumes are damaged: convert them again from their scans, with \
+            "{bad} of {n} volumes are damaged: convert them again from their scans, with \
              --overwrite"
         ),
-    }
+    });
+    lines.join("\n")
 }
