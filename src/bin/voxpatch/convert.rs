@@ -52,7 +52,10 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
                 return Err(if done == 0 {
                     error
                 } else {
-                    error.context(format!("{name} ({done} scans before it are stored)"))
+                    error.context(format!(
+                        "{name} (stored before it: {})",
+                        output::count(done, "scan")
+                    ))
                 });
             }
             // Of several scans, those that can be converted are.
@@ -67,7 +70,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         output::print_json(&outcome)?;
     } else if args.scans.len() > 1 {
         let (done, of) = (outcome.converted.len(), args.scans.len());
-        output::print(&format!("{done} of {of} scans converted"))?;
+        output::print(&format!("{done} of {} converted", output::count(of, "scan")))?;
     }
     Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
 }
@@ -121,18 +124,17 @@ fn one(
 }
 
 fn text(report: &ConvertReport, args: &Convert) -> String {
-    let patches: Vec<_> = report.workload.patches().iter().map(ToString::to_string).collect();
     let origin = if args.reads.workload().is_ok_and(|given| given.is_some()) {
         ""
     } else {
-        " (the default; give the shapes you read with --patch)"
+        output::DEFAULT_WORKLOAD
     };
     let took = Duration::from_secs_f64(report.seconds);
     let mut facts = vec![
         ("voxels", output::volume(report.shape, report.times, report.channels)),
         ("spacing", output::millimetres(report.spacing)),
         ("type", format!("{}, {}, from {}", report.dtype, report.kind, report.source_format)),
-        ("patches", patches.join(", ") + origin),
+        ("patches", output::workload(&report.workload) + origin),
         ("layout", output::layout(&report.layout)),
         (
             "size",

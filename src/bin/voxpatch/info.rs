@@ -8,6 +8,9 @@ use crate::args::Info;
 use crate::convert::finding;
 use crate::output;
 
+/// Labels that are shown to people.
+const LABELS: usize = 40;
+
 pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
     let place = Place::find(&args.store)?;
     let names = place.volumes()?;
@@ -59,9 +62,9 @@ fn list(volumes: &[VolumeInfo]) -> String {
     let raw: u64 = volumes.iter().map(|v| v.raw_bytes).sum();
     let stored: u64 = volumes.iter().map(|v| v.stored_bytes).sum();
     format!(
-        "{}\n{} volumes, {} from {}, {}",
+        "{}\n\n{}, {} from {}, {}",
         output::table(&header, &rows),
-        volumes.len(),
+        output::count(volumes.len(), "volume"),
         output::bytes(stored),
         output::bytes(raw),
         output::ratio(raw, stored)
@@ -70,7 +73,6 @@ fn list(volumes: &[VolumeInfo]) -> String {
 
 fn one(v: &VolumeInfo) -> String {
     let rows: Vec<_> = v.affine.0.iter().map(|row| row.map(|n| n.to_string()).join(" ")).collect();
-    let patches: Vec<_> = v.workload.patches().iter().map(ToString::to_string).collect();
     let mut facts = vec![
         ("voxels", output::volume(v.shape, v.times, v.channels)),
         ("spacing", output::millimetres(v.spacing)),
@@ -78,7 +80,7 @@ fn one(v: &VolumeInfo) -> String {
         ("orientation", format!("{} (x, y, z)", v.orientation)),
         ("affine", format!("{} (x, y, z to RAS mm)", rows[..3].join("; "))),
         ("layout", output::layout(&v.layout)),
-        ("patches", patches.join(", ")),
+        ("patches", output::workload(&v.workload)),
         (
             "size",
             format!(
@@ -124,9 +126,13 @@ fn distribution(distribution: &Distribution, facts: &mut Vec<(&'static str, Stri
             }
         }
         Distribution::Label { labels } => {
-            let shown: Vec<_> =
-                labels.iter().map(|l| format!("{}: {}", l.label, l.voxels)).collect();
-            facts.push(("labels", format!("{} (label: voxels)", shown.join(", "))));
+            let few = labels.iter().take(LABELS);
+            let shown: Vec<_> = few.map(|l| format!("{}: {}", l.label, l.voxels)).collect();
+            let more = match labels.len().saturating_sub(LABELS) {
+                0 => String::new(),
+                more => format!(", and {more} more (--json lists all)"),
+            };
+            facts.push(("labels", format!("{}{more} (label: voxels)", shown.join(", "))));
         }
     }
 }

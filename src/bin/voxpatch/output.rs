@@ -3,12 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use voxpatch::Spacing;
-use voxpatch::layout::ChunkLayout;
+use voxpatch::layout::{Access, ChunkLayout, PatchShape, WeightedPatch, Workload};
 
 /// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
 /// is nobody left to tell.
@@ -31,11 +30,15 @@ pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
+/// One line, between the header and the rows.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// A table with a header. The first column is text; in the others, cells that begin like numbers
 /// are aligned right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header).add_rows(rows);
     for (n, column) in table.column_iter_mut().enumerate().skip(1) {
         let numeric = |row: &Vec<String>| {
@@ -67,6 +70,33 @@ pub fn volume(frame: [usize; 3], times: usize, channels: usize) -> String {
     let axes = [(times, "times"), (channels, "channels")];
     let more = axes.into_iter().filter(|(n, _)| *n > 1).map(|(n, what)| format!(", {n} {what}"));
     std::iter::once(shape(frame)).chain(more).collect()
+}
+
+/// How many of something: `1 scan`, `2 scans`.
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// What to say of patches that were not given.
+pub const DEFAULT_WORKLOAD: &str = " (the default; give the shapes you read with --patch)";
+
+/// The patches of a workload and where they start.
+pub fn workload(workload: &Workload) -> String {
+    let shape = |patch: &WeightedPatch| match patch.shape() {
+        PatchShape::Voxels(voxels) => shape(voxels),
+        PatchShape::Millimetres(mm) => format!("{} mm", mm.map(number).join("x")),
+    };
+    let patches = workload.patches();
+    let one = |patch: &WeightedPatch| match patches.len() {
+        1 => shape(patch),
+        _ => format!("{} (weight {})", shape(patch), number(patch.weight())),
+    };
+    let access = match workload.access() {
+        Access::Random => "anywhere".to_owned(),
+        Access::Grid { overlap: [0, 0, 0] } => "on a grid".to_owned(),
+        Access::Grid { overlap } => format!("on a grid, overlapping by {}", self::shape(overlap)),
+    };
+    format!("{} {access}", patches.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 /// Millimetres, `z, y, x`.

@@ -11,13 +11,13 @@ use crate::output;
 pub fn run(args: &Plan) -> anyhow::Result<ExitCode> {
     let volume = spec(args)?;
     let given = args.reads.workload()?;
-    let is_default = given.is_none();
+    let origin = if given.is_none() { output::DEFAULT_WORKLOAD } else { "" };
     let workload = given.unwrap_or_else(|| Workload::default_for(volume.spacing));
     let plan = layout::plan(&volume, &workload, &args.layout.options())?;
     if args.json {
         output::print_json(&plan)?;
     } else {
-        output::print(&text(&volume, &plan, is_default))?;
+        output::print(&text(&volume, &plan, &workload, origin))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -47,19 +47,16 @@ fn spec(args: &Plan) -> anyhow::Result<VolumeSpec> {
     }
 }
 
-fn text(volume: &VolumeSpec, plan: &LayoutPlan, is_default: bool) -> String {
-    let mut facts = vec![
+fn text(volume: &VolumeSpec, plan: &LayoutPlan, workload: &Workload, origin: &str) -> String {
+    let facts = output::facts(&[
         ("voxels", output::volume(volume.shape, volume.times, volume.channels)),
         ("spacing", output::millimetres(volume.spacing)),
         ("type", volume.dtype.to_string()),
         ("layout", output::layout(&plan.layout)),
         ("files", format!("{} shards, {} chunks", plan.shards, plan.chunks)),
         ("memory", format!("{} to write it", output::bytes(plan.memory_to_write))),
-    ];
-    if is_default {
-        let note = "the default workload (give the shapes you read with --patch)";
-        facts.push(("patches", note.into()));
-    }
+        ("patches", output::workload(workload) + origin),
+    ]);
     let patches: Vec<_> = plan
         .patches
         .iter()
@@ -97,7 +94,7 @@ fn text(volume: &VolumeSpec, plan: &LayoutPlan, is_default: bool) -> String {
     format!(
         "{}\n\nExpected for each patch, on average:\n{patches}\n\nWhat else was possible (lower \
          scores are better):\n{candidates}\n\nWhy:\n{}",
-        output::facts(&facts),
+        facts,
         reasons.join("\n")
     )
 }

@@ -41,16 +41,17 @@ fn text(report: &VerifyReport) -> String {
         vec![v.name.clone(), v.shards.to_string(), output::bytes(v.bytes), state]
     };
     let rows: Vec<_> = report.volumes.iter().map(row).collect();
-    let mut lines = vec![output::table(&["volume", "files", "size", "state"], &rows)];
+    let mut lines =
+        vec![output::table(&["volume", "files", "size", "state"], &rows), String::new()];
     let damage = report.volumes.iter().flat_map(|v| &v.damage);
     lines.extend(damage.map(|d| format!("{}: {}", d.path.display(), d.reason)));
     let bad = report.volumes.iter().filter(|v| !v.damage.is_empty()).count();
     lines.push(match (bad, report.volumes.len()) {
         (_, 0) => "no volumes".to_owned(),
-        (0, n) => format!("{n} volumes, every byte as it was written"),
+        (0, n) => format!("{}, every byte as it was written", output::count(n, "volume")),
         (bad, n) => format!(
-            "{bad} of {n} volumes are damaged: convert them again from their scans, with \
-             --overwrite"
+            "{bad} of {} damaged: convert again from the scans, with --overwrite",
+            output::count(n, "volume")
         ),
     });
     lines.join("\n")
