@@ -1,5 +1,7 @@
 //! The command from outside: exit codes, what it prints, what it leaves on disk.
 #![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may stop a test")]
+#![allow(clippy::float_cmp, reason = "the numbers are exact in single precision")]
 
 use std::collections::BTreeMap;
 use std::fs;

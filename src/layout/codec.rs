@@ -47,7 +47,7 @@ pub enum BloscCompressor {
 
 impl Default for Codec {
     fn default() -> Self {
-        Self::Blosc { compressor: BloscCompressor::Lz4, level: 5 }
+        Self::Blosc { compressor: BloscCompressor::Lz4hc, level: 5 }
     }
 }
 

@@ -51,10 +51,10 @@ impl CostConstants {
     pub const fn of(codec: Codec) -> Self {
         let base = Self {
             per_chunk_ns: 300.0,
-            per_unit_ns: 60.0,
-            check_gb_per_s: 15.0,
-            decode_gb_per_s: 5.0,
-            per_row_ns: 8.0,
+            per_unit_ns: 240.0,
+            check_gb_per_s: 40.0,
+            decode_gb_per_s: 4.5,
+            per_row_ns: 4.0,
             copy_gb_per_s: 12.0,
             ratio: 0.5,
             lost_bytes_per_chunk: 200.0,
@@ -62,7 +62,7 @@ impl CostConstants {
         match codec {
             Codec::Blosc { compressor: BloscCompressor::Lz4, .. } => base,
             Codec::Blosc { compressor: BloscCompressor::Lz4hc, .. } => {
-                Self { decode_gb_per_s: 6.0, ratio: 0.48, ..base }
+                Self { decode_gb_per_s: 7.4, ratio: 0.5, ..base }
             }
             Codec::Blosc { compressor: BloscCompressor::Zstd, .. } => {
                 Self { per_unit_ns: 500.0, decode_gb_per_s: 1.5, ratio: 0.42, ..base }

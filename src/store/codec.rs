@@ -1,4 +1,7 @@
 //! From a [`Codec`] to a Zarr codec chain, and chunks through that chain.
+//!
+//! Chunks go through zarrs, except where our own code does better with the same bytes: the blosc
+//! container is written by [`super::encode`], and the usual chains are read by [`super::decode`].
 
 use std::num::NonZeroU64;
 
@@ -9,6 +12,7 @@ use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue, data_type};
 use zarrs::metadata::v3::MetadataV3;
 
 use super::decode::{self, CodecSpec, Decoder, Part, Scratch, Target};
+use super::encode::{BloscEncoder, EncodeScratch};
 use crate::Dtype;
 use crate::layout::{BloscCompressor, ChunkLayout, Codec};
 
@@ -54,6 +58,7 @@ pub(super) struct ChunkCodec {
     fill: FillValue,
     /// The chunk's shape with the leading axes, of length 1.
     full_shape: Vec<NonZeroU64>,
+    encoder: Option<BloscEncoder>,
     decoder: Option<Box<dyn Decoder>>,
 }
 
@@ -76,6 +81,7 @@ impl ChunkCodec {
             data_type: zarr_type(dtype),
             fill: FillValue::new(vec![0; dtype.size()]),
             full_shape: full_shape.ok_or("a chunk has an axis of length 0")?,
+            encoder: encoder_of(chain, dtype.size()),
             decoder: specs_of(chain, dtype.size())
                 .and_then(|specs| decode::decoder_for(&specs, dtype.size())),
         })
@@ -93,15 +99,21 @@ impl ChunkCodec {
         self.decoder.is_some()
     }
 
-    /// Encodes a whole chunk of voxels in native byte order.
+    /// Encodes a whole chunk of voxels in native byte order, checksum included.
     pub(super) fn encode(
         &self,
         voxels: &[u8],
-    ) -> Result<Vec<u8>, zarrs::array::codec::api::CodecError> {
+        scratch: &mut EncodeScratch,
+    ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(encoder) = &self.encoder {
+            let mut encoded = encoder.encode(voxels, scratch)?;
+            encoded.extend(crc32c::crc32c(&encoded).to_le_bytes());
+            return Ok(encoded);
+        }
         let bytes = ArrayBytes::new_flen(voxels);
-        self.chain
-            .encode(bytes, &self.full_shape, &self.data_type, &self.fill, &options())
-            .map(std::borrow::Cow::into_owned)
+        let encoded =
+            self.chain.encode(bytes, &self.full_shape, &self.data_type, &self.fill, &options())?;
+        Ok(encoded.into_owned())
     }
 
     /// Decodes a part of a chunk: by our own decoder from bytes without their checksum, which has
@@ -143,6 +155,22 @@ fn zarr_type(dtype: Dtype) -> DataType {
         Dtype::Float32 => data_type::float32(),
         Dtype::Float64 => data_type::float64(),
     }
+}
+
+/// Our own encoder of a chain as [`chain_of`] makes it with blosc; it takes voxels as they are in
+/// memory, so they must be little-endian there.
+fn encoder_of(chain: &[Value], item: usize) -> Option<BloscEncoder> {
+    let [_, blosc, _] = chain else { return None };
+    let setting = &blosc["configuration"];
+    let compressor = match setting["cname"].as_str()? {
+        "lz4" => BloscCompressor::Lz4,
+        "lz4hc" => BloscCompressor::Lz4hc,
+        "zstd" => BloscCompressor::Zstd,
+        _ => return None,
+    };
+    let level = setting["clevel"].as_u64()?.try_into().ok()?;
+    let block = setting["blocksize"].as_u64()?.try_into().ok()?;
+    cfg!(target_endian = "little").then_some(BloscEncoder { compressor, level, item, block })
 }
 
 /// What our own decoders need to know of a chain `bytes, X, crc32c`; `None` for any other chain.

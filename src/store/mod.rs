@@ -45,6 +45,7 @@ mod decode;
 mod digest;
 mod disk;
 mod documents;
+mod encode;
 mod info;
 mod manifest;
 mod name;

@@ -36,9 +36,13 @@ impl Place {
         {
             parts.insert(0, name.to_string_lossy().into_owned());
             root = if above.as_os_str().is_empty() { Path::new(".") } else { above };
-            if let Ok(dataset) = Dataset::open(root) {
-                let mut parts = parts.into_iter();
-                return Ok(Self { dataset, subject: parts.next(), image: parts.next() });
+            match Dataset::open(root) {
+                Ok(dataset) => {
+                    let mut parts = parts.into_iter();
+                    return Ok(Self { dataset, subject: parts.next(), image: parts.next() });
+                }
+                Err(error @ Error::VersionTooNew { .. }) => return Err(error),
+                Err(_) => {}
             }
         }
         Err(first)

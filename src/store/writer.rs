@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::codec::ChunkCodec;
 use super::disk::Disk;
 use super::documents::{self, ArrayShape, Attributes};
+use super::encode::EncodeScratch;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
@@ -85,23 +86,26 @@ impl VolumeWriter {
         let per_shard = self.layout.chunks_per_shard();
         let chunks: Vec<Option<Vec<u8>>> = (0..per_shard.iter().product())
             .into_par_iter()
-            .map_init(Vec::new, |voxels, n: usize| {
-                let within = [
-                    n / per_shard[2] / per_shard[1],
-                    n / per_shard[2] % per_shard[1],
-                    n % per_shard[2],
-                ];
-                self.gather(within, at, band, voxels);
-                if voxels.iter().all(|b| *b == 0) {
-                    return Ok(None);
-                }
-                self.codec.encode(voxels).map(Some)
-            })
-            .collect::<Result<_, _>>()
+            .map_init(
+                Default::default,
+                |(voxels, scratch): &mut (Vec<u8>, EncodeScratch), n: usize| {
+                    let within = [
+                        n / per_shard[2] / per_shard[1],
+                        n / per_shard[2] % per_shard[1],
+                        n % per_shard[2],
+                    ];
+                    self.gather(within, at, band, voxels);
+                    if voxels.iter().all(|b| *b == 0) {
+                        return Ok(None);
+                    }
+                    self.codec.encode(voxels, scratch).map(Some)
+                },
+            )
+            .collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()
             .map_err(|e| Error::Store {
                 action: "encode a chunk",
                 path: self.disk.path(&self.name.to_string()),
-                source: e.into(),
+                source: e,
             })?;
         let key = self.shape.shard_key(frame.time, frame.channel, at);
         let file = if chunks.iter().all(Option::is_none) {

@@ -92,11 +92,11 @@ pub fn workload(workload: &Workload) -> String {
         _ => format!("{} (weight {})", shape(patch), number(patch.weight())),
     };
     let access = match workload.access() {
-        Access::Random => "anywhere".to_owned(),
+        Access::Random => "at random".to_owned(),
         Access::Grid { overlap: [0, 0, 0] } => "on a grid".to_owned(),
         Access::Grid { overlap } => format!("on a grid, overlapping by {}", self::shape(overlap)),
     };
-    format!("{} {access}", patches.iter().map(one).collect::<Vec<_>>().join(", "))
+    format!("{}, {access}", patches.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 /// Millimetres, `z, y, x`.

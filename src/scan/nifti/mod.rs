@@ -1,7 +1,7 @@
 //! NIfTI-1 and NIfTI-2: single files and header/image pairs, plain and gzipped.
 //!
-//! On the way in, a file is a [`Stream`] of bytes; [`Fields`] are the numbers of its header as
-//! they stand; [`check`] decides what of them can be, and [`geometry`] where the voxels are. What
+//! On the way in, a file is a `Stream` of bytes; `Fields` are the numbers of its header as
+//! they stand; `check` decides what of them can be, and `geometry` where the voxels are. What
 //! passes these is trusted from there on. On the way out, [`NiftiWriter`].
 //!
 //! The bytes of a file run `x` fastest, then `y`, `z`, time, channel: read in order they are

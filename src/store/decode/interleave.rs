@@ -2,6 +2,8 @@
 
 /// Writes voxels of `N` bytes, the `k`-th byte of each taken from `planes[k]`. The planes are of
 /// equal length, and `out` is `N` times as long.
+#[inline(always)]
+#[allow(clippy::inline_always)]
 pub(super) fn interleave<const N: usize>(planes: [&[u8]; N], out: &mut [u8]) {
     if let [low, high] = planes[..] {
         return match low.len() {
@@ -15,6 +17,8 @@ pub(super) fn interleave<const N: usize>(planes: [&[u8]; N], out: &mut [u8]) {
 
 /// Voxels of two bytes, in lanes of `L` that compile to vector instructions. The last lane is
 /// aligned to the end: it rewrites some of the one before it, and spares a slower rest.
+#[inline(always)]
+#[allow(clippy::inline_always)]
 fn pairs<const L: usize>(low: &[u8], high: &[u8], out: &mut [u8]) {
     let out = out.as_chunks_mut::<2>().0;
     if !low.len().is_multiple_of(L)

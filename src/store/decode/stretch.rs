@@ -49,6 +49,24 @@ fn copy_rows<const N: usize>(planes: [&[u8]; N], rows: Block, out: &mut [u8], ou
         let length = width * count;
         return copy_row(planes.map(|p| &p[from..][..length]), &mut out[..length * N]);
     }
+    // The usual widths of chunks, as constants to the compiler.
+    match width {
+        16 => copy_rows_of(16, planes, rows, out, out_stride),
+        32 => copy_rows_of(32, planes, rows, out, out_stride),
+        64 => copy_rows_of(64, planes, rows, out, out_stride),
+        _ => copy_rows_of(width, planes, rows, out, out_stride),
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn copy_rows_of<const N: usize>(
+    width: usize,
+    planes: [&[u8]; N],
+    Block { from, stride, count, .. }: Block,
+    out: &mut [u8],
+    out_stride: usize,
+) {
     for i in 0..count {
         let mut row = planes;
         for plane in &mut row {
@@ -58,7 +76,8 @@ fn copy_rows<const N: usize>(planes: [&[u8]; N], rows: Block, out: &mut [u8], ou
     }
 }
 
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)]
 fn copy_row<const N: usize>(planes: [&[u8]; N], out: &mut [u8]) {
     if N == 1 { out.copy_from_slice(planes[0]) } else { interleave(planes, out) }
 }

@@ -1,0 +1,73 @@
+//! Reading into a buffer allocates nothing once the handle and the thread are warm.
+#![allow(unsafe_code, reason = "a global allocator can only be written so; it only counts")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::dense::{DenseScan, store, voxels};
+use voxpatch::layout::PlanOptions;
+use voxpatch::{ConvertOptions, Dataset, Region};
+
+/// Counts the allocations of each thread and leaves the work to the system's allocator.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    COUNT.set(COUNT.get() + 1);
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator. Counting neither allocates
+// nor unwinds: the counter is a constant-initialised thread local without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_warm_read_into_allocates_nothing() {
+    let dense = voxels::<i16>([1, 1, 40, 50, 60], 1);
+    for codec in ["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "none"] {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = Dataset::create(folder.path()).unwrap();
+        let codec = codec.parse().unwrap();
+        let plan = PlanOptions { codec, chunk: Some([8, 16, 16]), shard: Some([16, 32, 64]) };
+        let options = ConvertOptions { plan, ..ConvertOptions::default() };
+        store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
+        let volume = dataset.volume("a/b").unwrap();
+        let shape = [20, 21, 33];
+        let mut patch = vec![0_i16; shape.iter().product()];
+        let mut real = vec![0_f32; shape.iter().product()];
+        let scaled = volume.scaled();
+        let mut read_all = || {
+            for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
+                let region = Region::new(start, shape);
+                volume.read_into(region, &mut patch).unwrap();
+                scaled.read_into(region, &mut real).unwrap();
+            }
+        };
+        read_all();
+        let before = COUNT.get();
+        read_all();
+        assert_eq!(COUNT.get() - before, 0, "{codec}");
+    }
+}
