@@ -5,16 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 7] = ["error", "dtype", "geometry", "finding", "kind", "mapped", "exec"];
+const GROUND: [&str; 8] =
+    ["error", "dtype", "geometry", "finding", "kind", "mapped", "exec", "padding"];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 6] = [
+const STATIONS: [(&str, &[&str]); 7] = [
     ("phantom", &[]),
     ("scan", &[]),
     ("layout", &[]),
-    ("store", &["layout"]),
+    ("statistics", &[]),
+    ("store", &["layout", "statistics"]),
     ("query", &["store"]),
-    ("ingest", &["scan", "layout", "store"]),
+    ("ingest", &["scan", "layout", "statistics", "store"]),
 ];
 
 /// Words with one home, and the files (or folders) that are it.

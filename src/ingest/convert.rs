@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::layout::{self, ChunkLayout, PlanOptions, VolumeSpec, Workload};
+use crate::layout::{self, ChunkLayout, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::{Statistics, StatisticsAccumulator};
 use crate::store::{
@@ -43,8 +43,12 @@ pub struct ConvertReport {
     pub channels: usize,
     /// Millimetres, `z, y, x`.
     pub spacing: Spacing,
+    /// The reads that the layout was chosen for.
+    pub workload: Workload,
     /// The layout taken.
     pub layout: ChunkLayout,
+    /// Why: the planner's sentences.
+    pub reasons: Vec<String>,
     /// Bytes of the voxels.
     pub raw_bytes: u64,
     /// Bytes of the shards.
@@ -92,7 +96,7 @@ pub fn convert(
     };
     let default = || Workload::default_for(header.spacing);
     let workload = options.workload.clone().unwrap_or_else(default);
-    let layout = layout::plan(&spec, &workload, &options.plan)?.layout;
+    let LayoutPlan { layout, reasons, .. } = layout::plan(&spec, &workload, &options.plan)?;
     let default = if header.is_label { Kind::Label } else { Kind::Intensity };
     let kind = options.kind.unwrap_or(default);
     let shape = ArrayShape {
@@ -117,7 +121,7 @@ pub fn convert(
         time_step: header.time_step,
         scaling: header.scaling,
         layout,
-        workload,
+        workload: workload.clone(),
         statistics,
         source_format: header.format.to_owned(),
         source_fields: header.fields.clone(),
@@ -137,7 +141,9 @@ pub fn convert(
         times: header.times,
         channels: header.channels,
         spacing: header.spacing,
+        workload,
         layout,
+        reasons,
         raw_bytes: (header.plane_bytes() * header.shape[0] * header.frames()) as u64,
         stored_bytes,
         voxel_digest,

@@ -46,9 +46,11 @@ mod digest;
 mod disk;
 mod documents;
 mod encode;
+mod info;
 mod manifest;
 mod name;
 mod ome;
+mod place;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -59,7 +61,9 @@ mod writer;
 pub use dataset::Dataset;
 pub use disk::{Blob, Disk, LocalDisk};
 pub use documents::Attributes;
+pub use info::{Distribution, Percentile, VolumeInfo};
 pub use name::VolumeName;
+pub use place::Place;
 pub use verify::{Damage, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 

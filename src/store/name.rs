@@ -1,8 +1,10 @@
 //! Names of subjects and images.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
+use super::DOCUMENT;
 use crate::{Error, Result};
 
 /// `SUBJECT/IMAGE`: the place of a volume in a dataset.
@@ -29,6 +31,30 @@ impl VolumeName {
         Ok(Self { subject, image })
     }
 
+    /// The name for a scan that was given none: the subject is the file's name without its
+    /// endings, with `_` for every character that a name cannot have; the image is `image`.
+    #[must_use]
+    pub fn for_file(path: &Path) -> Self {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut stem = &*file;
+        for ending in [".gz", ".nii", ".hdr", ".img"] {
+            let at = stem.len().saturating_sub(ending.len());
+            if at > 0 && stem.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(ending)) {
+                stem = &stem[..at];
+            }
+        }
+        let plain = |c: char| if c.is_ascii() && is_valid(&format!("a{c}")) { c } else { '_' };
+        let mut subject: String = stem.chars().take(LONGEST).map(plain).collect();
+        if subject.is_empty() || subject.starts_with('.') {
+            subject.insert(0, '_');
+            subject.truncate(LONGEST);
+        }
+        if subject == DOCUMENT {
+            subject = subject.replace('.', "_");
+        }
+        Self { subject, image: "image".into() }
+    }
+
     /// The subject: one person or visit.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -49,7 +75,7 @@ pub(super) fn is_valid(name: &str) -> bool {
 }
 
 fn check(what: &'static str, name: &str) -> Result<()> {
-    if is_valid(name) && name != "zarr.json" {
+    if is_valid(name) && name != DOCUMENT {
         return Ok(());
     }
     Err(Error::invalid(
@@ -82,6 +108,28 @@ impl FromStr for VolumeName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_file_has_a_name_that_can_be_stored() {
+        for (file, subject) in [
+            ("a/ct.nii.gz", "ct"),
+            ("CT.NII", "CT"),
+            ("pair.hdr", "pair"),
+            ("pair.img.gz", "pair"),
+            ("case 1 (new).nii", "case_1__new_"),
+            ("Müller.nii", "M_ller"),
+            (".nii", "_.nii"),
+            (".hidden.nii", "_.hidden"),
+            ("zarr.json", "zarr_json"),
+            ("..", "_"),
+        ] {
+            let name = VolumeName::for_file(Path::new(file));
+            assert_eq!(name.subject(), subject, "{file}");
+            assert_eq!(name.to_string().parse::<VolumeName>().unwrap(), name);
+        }
+        let name = VolumeName::for_file(Path::new(&format!(".{}.nii", "x".repeat(300))));
+        assert_eq!(name.to_string().parse::<VolumeName>().unwrap(), name);
+    }
 
     #[test]
     fn only_plain_names_pass() {

@@ -72,9 +72,6 @@ def save(path, data, affine=AFFINE, slope=None, image=nib.Nifti1Image, edit=None
 def stored(scan):
     """The voxels as they lie in the file, in the order of the store: [t,] [c,] z, y, x."""
     data = np.asarray(scan.dataobj.get_unscaled())
-    if data.dtype.fields:  # RGB and RGBA become channels, the axis after time
-        data = np.stack([data[name] for name in data.dtype.names], axis=-1)
-        data = data if data.ndim == 5 else np.expand_dims(data, 3)
     data = data.reshape((*data.shape, 1, 1, 1)[:5])  # fails for more than five axes
     data = np.moveaxis(data.T, 0, 1)  # c, t, z, y, x -> t, c, z, y, x
     keep = tuple(axis for axis in (0, 1) if data.shape[axis] == 1)

@@ -1,5 +1,6 @@
 """A conversion that is stopped at any moment leaves the store as it was."""
 
+import os
 import signal
 import subprocess
 import time
@@ -85,3 +86,18 @@ def test_a_stopped_overwrite_keeps_the_old_volume(large, tmp_path, stop):
     assert interrupt(large[0], tmp_path / "store", 0.25, stop, "--overwrite") is not None
     assert files(volume) == before
     assert_stored(volume, stored(old), tmp_path)
+
+
+@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0])
+def test_an_interrupted_demo_leaves_nothing(tmp_path, delay):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [BINARY, "demo", "--shape", "800x512x512", "--threads", "1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert "panicked" not in errors
+    assert process.returncode in (0, 130)
+    assert list(tmp_path.iterdir()) == []

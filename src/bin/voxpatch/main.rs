@@ -1,13 +1,20 @@
 //! The `voxpatch` command: reads arguments, makes one library call, shows the result.
 
 mod args;
-#[expect(dead_code, reason = "the commands that use it follow")]
+mod convert;
+mod demo;
+mod info;
+mod interrupt;
 mod output;
+mod plan;
+mod read;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Convert, Plan};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use voxpatch::Error;
 
@@ -16,34 +23,49 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Command::Convert(convert) = &cli.command
-        && convert.name.is_some()
-        && convert.scans.len() > 1
-    {
-        let reason = "--name names one volume, but several scans are given";
-        Cli::command().error(clap::error::ErrorKind::ArgumentConflict, reason).exit();
+    if let Some(reason) = conflict(&cli.command) {
+        Cli::command().error(ErrorKind::ArgumentConflict, reason).exit();
     }
     match run(&cli.command) {
         Ok(code) => code,
         Err(error) => {
-            // With standard error closed there is nobody to tell; the exit code remains.
-            let _ = writeln!(std::io::stderr(), "voxpatch: error: {}", message(&error));
+            complain(&error);
             let cancelled = matches!(error.downcast_ref(), Some(Error::Cancelled));
             ExitCode::from(if cancelled { INTERRUPTED } else { 1 })
         }
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let name = match command {
-        Command::Convert(_) => "convert",
-        Command::Read(_) => "read",
-        Command::Info(_) => "info",
-        Command::Verify(_) => "verify",
-        Command::Plan(_) => "plan",
-        Command::Demo(_) => "demo",
+/// What the parser cannot know to be wrong.
+fn conflict(command: &Command) -> Option<&'static str> {
+    let (Command::Convert(Convert { reads, .. }) | Command::Plan(Plan { reads, .. })) = command
+    else {
+        return None;
     };
-    anyhow::bail!("`{name}` is not part of this build yet")
+    match command {
+        Command::Convert(convert) if convert.name.is_some() && convert.scans.len() > 1 => {
+            Some("--name names one volume, but several scans are given")
+        }
+        _ if reads.is_contradictory() => Some("--overlap goes with --access grid"),
+        _ => None,
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Convert(args) => convert::run(args),
+        Command::Read(args) => read::run(args),
+        Command::Info(args) => info::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Demo(args) => demo::run(args),
+    }
+}
+
+/// Tells an error on standard error.
+fn complain(error: &anyhow::Error) {
+    // With standard error closed there is nobody to tell; the exit code remains.
+    let _ = writeln!(std::io::stderr(), "voxpatch: error: {}", message(error));
 }
 
 /// The error and its causes, each once (some already quote their cause), and the flag that helps.
@@ -57,8 +79,12 @@ fn message(error: &anyhow::Error) -> String {
         }
     }
     match error.downcast_ref() {
-        Some(Error::AlreadyExists { .. }) => message + "\nhint: --overwrite replaces it",
-        Some(Error::OutOfBounds { .. }) => message + "\nhint: --pad edge fills what is outside",
+        Some(Error::AlreadyExists { .. }) => {
+            message + "\nhint: with convert, --overwrite replaces it"
+        }
+        Some(Error::OutOfBounds { .. }) => {
+            message + "\nhint: read --pad edge fills what is outside"
+        }
         _ => message,
     }
 }

@@ -3,10 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use voxpatch::Spacing;
+use voxpatch::layout::{Access, ChunkLayout, PatchShape, WeightedPatch, Workload};
 
 /// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
 /// is nobody left to tell.
@@ -18,16 +19,26 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes a line to standard error, for what is worth knowing but no failure.
+pub fn note(text: &str) {
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "voxpatch: note: {text}");
+}
+
 /// Writes a value as one JSON document.
 pub fn print_json(value: &impl Serialize) -> io::Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
+/// One line, between the header and the rows.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// A table with a header. The first column is text; in the others, cells that begin like numbers
 /// are aligned right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header).add_rows(rows);
     for (n, column) in table.column_iter_mut().enumerate().skip(1) {
         let numeric = |row: &Vec<String>| {
@@ -54,6 +65,67 @@ pub fn shape(shape: [usize; 3]) -> String {
     shape.map(|n| n.to_string()).join("x")
 }
 
+/// The shape of a frame, and how many there are if there are several.
+pub fn volume(frame: [usize; 3], times: usize, channels: usize) -> String {
+    let axes = [(times, "times"), (channels, "channels")];
+    let more = axes.into_iter().filter(|(n, _)| *n > 1).map(|(n, what)| format!(", {n} {what}"));
+    std::iter::once(shape(frame)).chain(more).collect()
+}
+
+/// How many of something: `1 scan`, `2 scans`.
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// What to say of patches that were not given.
+pub const DEFAULT_WORKLOAD: &str = " (the default; give the shapes you read with --patch)";
+
+/// The patches of a workload and where they start.
+pub fn workload(workload: &Workload) -> String {
+    let shape = |patch: &WeightedPatch| match patch.shape() {
+        PatchShape::Voxels(voxels) => shape(voxels),
+        PatchShape::Millimetres(mm) => format!("{} mm", mm.map(number).join("x")),
+    };
+    let patches = workload.patches();
+    let one = |patch: &WeightedPatch| match patches.len() {
+        1 => shape(patch),
+        _ => format!("{} (weight {})", shape(patch), number(patch.weight())),
+    };
+    let access = match workload.access() {
+        Access::Random => "at random".to_owned(),
+        Access::Grid { overlap: [0, 0, 0] } => "on a grid".to_owned(),
+        Access::Grid { overlap } => format!("on a grid, overlapping by {}", self::shape(overlap)),
+    };
+    format!("{}, {access}", patches.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// Millimetres, `z, y, x`.
+pub fn millimetres(spacing: Spacing) -> String {
+    format!("{} mm", spacing.mm().map(number).join("x"))
+}
+
+/// Chunk, shard and codec in one line.
+pub fn layout(layout: &ChunkLayout) -> String {
+    let (chunk, shard) = (shape(layout.chunk), shape(layout.shard));
+    format!("chunks of {chunk} in shards of {shard}, {}", layout.codec)
+}
+
+/// How many bytes stand in one stored byte.
+#[allow(clippy::cast_precision_loss)]
+pub fn ratio(raw: u64, stored: u64) -> String {
+    if stored == 0 { "-".to_owned() } else { format!("{:.2}x", raw as f64 / stored as f64) }
+}
+
+/// At most four decimals, none that are zero; small numbers by their power of ten.
+pub fn number(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 || value.abs() >= 1e15 {
+        return format!("{value:.4e}");
+    }
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
 /// Three digits and a decimal unit: `999 B`, `1.44 MB`, `18.0 GB`.
 #[allow(clippy::cast_precision_loss)]
 pub fn bytes(count: u64) -> String {
@@ -61,6 +133,11 @@ pub fn bytes(count: u64) -> String {
         return format!("{count} B");
     }
     scaled(count as f64)
+}
+
+/// As [`bytes`], for averages.
+pub fn bytes_of(count: f64) -> String {
+    scaled(count)
 }
 
 /// Bytes per second, in the units of [`bytes`].
@@ -118,6 +195,12 @@ mod tests {
         }
         assert_eq!(rate(3_000_000_000, Duration::from_millis(1500)), "2.00 GB/s");
         assert_eq!(rate(7, Duration::ZERO), "-");
+    }
+
+    #[test]
+    fn numbers_carry_no_needless_zeros() {
+        let shown = [0.0, -0.00, 1.5, 0.7, 100.0, -1024.0, 0.123_456, 1e-5, f64::NAN].map(number);
+        assert_eq!(shown, ["0", "0", "1.5", "0.7", "100", "-1024", "0.1235", "1.0000e-5", "NaN"]);
     }
 
     #[test]

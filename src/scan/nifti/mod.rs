@@ -14,6 +14,7 @@ mod encode;
 mod fields;
 mod geometry;
 mod gzip;
+mod mapped;
 mod pair;
 mod quaternion;
 mod record;
@@ -23,6 +24,7 @@ mod write;
 
 use std::path::Path;
 
+pub use mapped::MappedNifti;
 pub use write::{NiftiWriter, WriteHeader};
 
 use super::{Scan, ScanHeader};
@@ -47,43 +49,49 @@ struct NiftiScan {
 
 /// Opens either half of a pair, or a single file.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Scan>> {
-    let header_path = pair::header_of(path);
-    let mut stream = Stream::open(&header_path)?;
-    let mut findings: Vec<Finding> = stream.name_finding().into_iter().collect();
-    let fields = read_fields(&mut stream)?;
-    if !fields.single {
-        // Extensions may follow a header; only damage behind it is worth telling.
-        let is_damage = |finding: &Finding| finding.certainty == Certainty::Repaired;
-        findings.extend(stream.finish(DRAIN)?.into_iter().filter(is_damage));
-        stream = Stream::open(&pair::image_of(path, &header_path)?)?;
-        findings.extend(stream.name_finding());
+    Ok(Box::new(NiftiScan::open(path)?))
+}
+
+impl NiftiScan {
+    fn open(path: &Path) -> Result<Self> {
+        let header_path = pair::header_of(path);
+        let mut stream = Stream::open(&header_path)?;
+        let mut findings: Vec<Finding> = stream.name_finding().into_iter().collect();
+        let fields = read_fields(&mut stream)?;
+        if !fields.single {
+            // Extensions may follow a header; only damage behind it is worth telling.
+            let is_damage = |finding: &Finding| finding.certainty == Certainty::Repaired;
+            findings.extend(stream.finish(DRAIN)?.into_iter().filter(is_damage));
+            stream = Stream::open(&pair::image_of(path, &header_path)?)?;
+            findings.extend(stream.name_finding());
+        }
+        let reject = |reject: Reject| reject.at(&header_path);
+        let voxels = check::voxels(&fields, &mut findings).map_err(reject)?;
+        voxels.fit(stream.most()).map_err(|reject| reject.at(stream.path()))?;
+        let affine = geometry::affine(&fields, voxels.shape, &mut findings).map_err(reject)?;
+        let header = ScanHeader {
+            dtype: voxels.dtype,
+            shape: voxels.shape,
+            times: voxels.times,
+            channels: voxels.channels,
+            affine,
+            spacing: affine.spacing()?,
+            time_step: geometry::time_step(&fields, voxels.times, &mut findings),
+            scaling: check::scaling(&fields).map_err(reject)?,
+            is_label: check::is_label(&fields, &mut findings),
+            format: if fields.version == 1 { "nifti-1" } else { "nifti-2" },
+            fields: record::record(&fields, voxels.shape),
+            findings,
+        };
+        stream.skip_to(voxels.offset)?;
+        Ok(Self {
+            swapped: voxels.dtype.size() > 1 && fields.order != ByteOrder::NATIVE,
+            frame_left: header.shape[0] * header.plane_bytes(),
+            frames_left: header.frames() - 1,
+            header,
+            stream,
+        })
     }
-    let reject = |reject: Reject| reject.at(&header_path);
-    let voxels = check::voxels(&fields, &mut findings).map_err(reject)?;
-    voxels.fit(stream.most()).map_err(|reject| reject.at(stream.path()))?;
-    let affine = geometry::affine(&fields, voxels.shape, &mut findings).map_err(reject)?;
-    let header = ScanHeader {
-        dtype: voxels.dtype,
-        shape: voxels.shape,
-        times: voxels.times,
-        channels: voxels.channels,
-        affine,
-        spacing: affine.spacing()?,
-        time_step: geometry::time_step(&fields, voxels.times, &mut findings),
-        scaling: check::scaling(&fields).map_err(reject)?,
-        is_label: check::is_label(&fields, &mut findings),
-        format: if fields.version == 1 { "nifti-1" } else { "nifti-2" },
-        fields: record::record(&fields, voxels.shape),
-        findings,
-    };
-    stream.skip_to(voxels.offset)?;
-    Ok(Box::new(NiftiScan {
-        swapped: voxels.dtype.size() > 1 && fields.order != ByteOrder::NATIVE,
-        frame_left: header.shape[0] * header.plane_bytes(),
-        frames_left: header.frames() - 1,
-        header,
-        stream,
-    }))
 }
 
 fn read_fields(stream: &mut Stream) -> Result<Fields> {

@@ -58,6 +58,11 @@ impl Stream {
         &self.path
     }
 
+    /// Whether the bytes stand in the file as they are read.
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self.bytes, Bytes::Plain(_))
+    }
+
     /// Position in the (inflated) bytes.
     pub(super) const fn at(&self) -> u64 {
         self.at

@@ -1,0 +1,166 @@
+//! `convert`: each scan becomes a volume, or a message why not.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use voxpatch::{
+    Certainty, ConvertOptions, ConvertReport, Dataset, Error, Finding, Kind, Pool, VolumeName, scan,
+};
+
+use crate::args::Convert;
+use crate::interrupt::Interrupt;
+use crate::output;
+
+/// What is printed as JSON.
+#[derive(Default, Serialize)]
+struct Outcome {
+    converted: Vec<ConvertReport>,
+    failed: Vec<Failure>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    name: String,
+    error: String,
+}
+
+pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
+    let names = names(args)?;
+    let options = ConvertOptions {
+        workload: args.reads.workload()?,
+        plan: args.layout.options(),
+        kind: args.label.then_some(Kind::Label),
+        overwrite: args.overwrite,
+    };
+    let interrupt = Interrupt::listen()?;
+    let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
+    let mut outcome = Outcome::default();
+    for (path, name) in args.scans.iter().zip(names) {
+        match one(path, &dataset, &name, &options, &pool, &interrupt, args.json) {
+            Ok(report) => {
+                if !args.json {
+                    output::print(&text(&report, args))?;
+                }
+                outcome.converted.push(report);
+            }
+            Err(Error::Cancelled) => {
+                let done = outcome.converted.len();
+                let error = anyhow::Error::new(Error::Cancelled);
+                return Err(if done == 0 {
+                    error
+                } else {
+                    error.context(format!(
+                        "{name} (stored before it: {})",
+                        output::count(done, "scan")
+                    ))
+                });
+            }
+            // Of several scans, those that can be converted are.
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                crate::complain(&error);
+                outcome.failed.push(Failure { name: name.to_string(), error: error.to_string() });
+            }
+        }
+    }
+    if args.json {
+        output::print_json(&outcome)?;
+    } else if args.scans.len() > 1 {
+        let (done, of) = (outcome.converted.len(), args.scans.len());
+        output::print(&format!("{done} of {} converted", output::count(of, "scan")))?;
+    }
+    Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
+}
+
+/// A name for each scan, all different.
+fn names(args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
+    if let Some(name) = &args.name {
+        return Ok(vec![name.clone()]);
+    }
+    let mut taken: BTreeMap<VolumeName, &Path> = BTreeMap::new();
+    let mut names = Vec::new();
+    for path in &args.scans {
+        let name = VolumeName::for_file(path);
+        if let Some(other) = taken.insert(name.clone(), path) {
+            anyhow::bail!(
+                "{} and {} would both be stored as {name}; nothing was converted (convert them \
+                 one by one, with --name)",
+                other.display(),
+                path.display()
+            );
+        }
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if !file.starts_with(name.subject()) {
+            output::note(&format!("{file} is stored as {name} (--name chooses another name)"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn one(
+    path: &Path,
+    dataset: &Dataset,
+    name: &VolumeName,
+    options: &ConvertOptions,
+    pool: &Pool,
+    interrupt: &Interrupt,
+    quiet: bool,
+) -> voxpatch::Result<ConvertReport> {
+    let scan = scan::open(path)?;
+    let header = scan.header();
+    let total = header.plane_bytes() * header.shape[0] * header.frames();
+    let bar = output::progress(total as u64, &name.to_string(), quiet);
+    let progress = |bytes| {
+        bar.inc(bytes);
+        !interrupt.is_set()
+    };
+    let report = voxpatch::convert(scan, dataset, name, options, pool, &progress);
+    bar.finish_and_clear();
+    report
+}
+
+fn text(report: &ConvertReport, args: &Convert) -> String {
+    let origin = if args.reads.workload().is_ok_and(|given| given.is_some()) {
+        ""
+    } else {
+        output::DEFAULT_WORKLOAD
+    };
+    let took = Duration::from_secs_f64(report.seconds);
+    let mut facts = vec![
+        ("voxels", output::volume(report.shape, report.times, report.channels)),
+        ("spacing", output::millimetres(report.spacing)),
+        ("type", format!("{}, {}, from {}", report.dtype, report.kind, report.source_format)),
+        ("patches", output::workload(&report.workload) + origin),
+        ("layout", output::layout(&report.layout)),
+        (
+            "size",
+            format!(
+                "{} from {}, {}",
+                output::bytes(report.stored_bytes),
+                output::bytes(report.raw_bytes),
+                output::ratio(report.raw_bytes, report.stored_bytes)
+            ),
+        ),
+        ("time", format!("{:.2} s, {}", report.seconds, output::rate(report.raw_bytes, took))),
+    ];
+    if let Some(reason) = report.reasons.first() {
+        facts.insert(5, ("why", reason.clone()));
+    }
+    let findings = report.findings.iter().map(finding);
+    let lines = [report.name.clone(), output::facts(&facts)].into_iter().chain(findings);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A finding as a line, its certainty in front.
+pub fn finding(finding: &Finding) -> String {
+    let certainty = match finding.certainty {
+        Certainty::Decided => "decided",
+        Certainty::Guessed => "guessed",
+        Certainty::Repaired => "repaired",
+    };
+    format!("{certainty}: {}", finding.message)
+}

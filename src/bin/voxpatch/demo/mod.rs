@@ -1,0 +1,130 @@
+//! `demo`: a scan is stored, read back in random patches, compared, and timed.
+
+mod race;
+mod source;
+mod summary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde::Serialize;
+use voxpatch::layout::{Access, LayoutPlan, PatchShape, VolumeSpec, WeightedPatch, Workload, plan};
+use voxpatch::scan::ScanHeader;
+use voxpatch::{
+    ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName, scan, with_element,
+};
+
+use crate::args::Demo;
+use crate::interrupt::Interrupt;
+use crate::output;
+use race::Race;
+use source::Source;
+
+/// What was done and measured.
+#[derive(Serialize)]
+struct Outcome {
+    /// Made here, not given.
+    synthetic: bool,
+    /// Shape of a patch, `z, y, x`.
+    patch: [usize; 3],
+    threads: usize,
+    plan: LayoutPlan,
+    convert: ConvertReport,
+    race: Race,
+    /// Where the volume is kept, if it is.
+    kept: Option<PathBuf>,
+}
+
+pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let scratch = Scratch::new()?;
+    let pool = Pool::new(args.threads)?;
+    let name = match &args.scan {
+        Some(path) => VolumeName::for_file(path),
+        None => VolumeName::new("demo", "image")?,
+    };
+    let dataset = Dataset::create(args.out.clone().unwrap_or_else(|| scratch.0.join("store")))?;
+    // Told before any work is done.
+    if !matches!(dataset.open_volume(&name), Err(Error::NotFound { .. })) {
+        let path = dataset.path().join(name.to_string());
+        anyhow::bail!("already exists: {} (keep the demo in another --out)", path.display());
+    }
+    let source = Source::new(args, &scratch.0, &pool, &interrupt)?;
+    let (layout_plan, options, patch) = prepare(source.mapped.header(), args.patch)?;
+
+    let scan = scan::open(&source.path)?;
+    let total = scan.header().plane_bytes() * scan.header().shape[0] * scan.header().frames();
+    let bar = output::progress(total as u64, "convert", args.json);
+    let progress = |bytes| {
+        bar.inc(bytes);
+        !interrupt.is_set()
+    };
+    let convert = voxpatch::convert(scan, &dataset, &name, &options, &pool, &progress);
+    bar.finish_and_clear();
+    let convert = convert?;
+    let dtype = source.mapped.header().dtype;
+    let race = with_element!(dtype, T => {
+        race::run::<T>(&dataset, &name, &source.mapped, patch, &interrupt)
+    });
+    let outcome = Outcome {
+        synthetic: args.scan.is_none(),
+        patch,
+        threads: pool.threads(),
+        plan: layout_plan,
+        convert,
+        race: race?,
+        kept: args.out.as_ref().map(|store| store.join(name.to_string())),
+    };
+    if args.json {
+        output::print_json(&outcome)?;
+    } else {
+        output::print(&summary::text(&outcome))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plan for reading patches of this shape, cut down to the volume.
+fn prepare(
+    header: &ScanHeader,
+    patch: [usize; 3],
+) -> anyhow::Result<(LayoutPlan, ConvertOptions, [usize; 3])> {
+    let patch: [usize; 3] = std::array::from_fn(|a| patch[a].min(header.shape[a]));
+    let weighted = WeightedPatch::new(PatchShape::Voxels(patch), 1.0)?;
+    let workload = Workload::new(vec![weighted], Access::Random)?;
+    let volume = VolumeSpec {
+        shape: header.shape,
+        times: header.times,
+        channels: header.channels,
+        spacing: header.spacing,
+        dtype: header.dtype,
+    };
+    let options = ConvertOptions { workload: Some(workload.clone()), ..ConvertOptions::default() };
+    Ok((plan(&volume, &workload, &options.plan)?, options, patch))
+}
+
+/// A folder that is removed when this is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> anyhow::Result<Self> {
+        let parent = std::env::temp_dir();
+        let folder = (0..100).find_map(|n| {
+            let folder = parent.join(format!("voxpatch-demo-{}-{n}", std::process::id()));
+            match std::fs::create_dir(&folder) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => None,
+                made => Some(made.map(|()| Self(folder))),
+            }
+        });
+        let failed = || format!("cannot make a folder in {} (TMPDIR)", parent.display());
+        folder.with_context(failed)?.with_context(failed)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            output::note(&format!("cannot remove {}: {error}", self.0.display()));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a demo did, in words.
+
+use std::time::Duration;
+
+use super::Outcome;
+use crate::output;
+
+#[allow(clippy::cast_precision_loss)]
+pub fn text(outcome: &Outcome) -> String {
+    let Outcome { convert, plan, race, .. } = outcome;
+    let patch = output::shape(outcome.patch);
+    let took = Duration::from_secs_f64(convert.seconds);
+    let expected = plan.patches.first().map_or(0.0, |p| p.microseconds);
+    let measured = race.rows.get(1).map_or(0.0, |row| 1e6 / row.patches_per_second);
+    let each = |total: f64| total / race.patches as f64;
+    let facts = output::facts(&[
+        (
+            "scan",
+            format!(
+                "{}{} at {}, {}, {}",
+                if outcome.synthetic { "a synthetic chest CT, " } else { "" },
+                output::volume(convert.shape, convert.times, convert.channels),
+                output::millimetres(convert.spacing),
+                convert.dtype,
+                output::bytes(convert.raw_bytes)
+            ),
+        ),
+        ("plan", format!("{}, for random patches of {patch}", output::layout(&plan.layout))),
+        (
+            "convert",
+            format!(
+                "{} to {} ({}) in {:.2} s, {}, {} threads",
+                output::bytes(convert.raw_bytes),
+                output::bytes(convert.stored_bytes),
+                output::ratio(convert.raw_bytes, convert.stored_bytes),
+                convert.seconds,
+                output::rate(convert.raw_bytes, took),
+                outcome.threads
+            ),
+        ),
+        (
+            "check",
+            format!(
+                "{} random patches, {}: every voxel equals the source",
+                race.patches,
+                output::bytes(race.bytes)
+            ),
+        ),
+        (
+            "a patch",
+            format!(
+                "touches {:.1} chunks, {} stored; decodes {:.2} bytes for each it returns; \
+                 {measured:.0} µs (the plan expected {expected:.0})",
+                each(race.cost.chunks as f64),
+                output::bytes_of(each(race.cost.stored_bytes as f64)),
+                race.cost.amplification()
+            ),
+        ),
+    ]);
+    format!(
+        "{facts}\n\n{}\nOne thread, files in the system's cache, the fastest of {} passes. A \
+         memory map has nothing to\ndecode, but needs the scan uncompressed on disk.\n\n{}",
+        race.table(),
+        race.passes,
+        next(outcome, &patch)
+    )
+}
+
+/// What to type after this.
+fn next(outcome: &Outcome, patch: &str) -> String {
+    let commands = match &outcome.kept {
+        Some(volume) => vec![
+            format!("voxpatch info {}", volume.display()),
+            format!("voxpatch verify {}", volume.display()),
+            format!(
+                "voxpatch read {} --start 0,0,0 --shape {patch} --out patch.nii.gz",
+                volume.display()
+            ),
+        ],
+        None => vec![
+            format!("voxpatch convert SCAN.nii.gz --out scans.zarr --patch {patch}"),
+            "voxpatch info scans.zarr".to_owned(),
+            format!("voxpatch demo SCAN.nii.gz --patch {patch}    # this, with a scan of yours"),
+        ],
+    };
+    format!("Next:\n  {}", commands.join("\n  "))
+}

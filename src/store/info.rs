@@ -1,0 +1,151 @@
+//! What a volume is, as one plain structure: for tables and for JSON.
+
+use serde::Serialize;
+
+use super::Volume;
+use crate::layout::{ChunkLayout, Workload};
+use crate::statistics::{LabelCount, Moments};
+use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
+
+/// The percentiles that are told.
+const PERCENTILES: [f64; 5] = [0.5, 5.0, 50.0, 95.0, 99.5];
+
+/// Everything that is known of a volume without reading its voxels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VolumeInfo {
+    /// `SUBJECT/IMAGE`.
+    pub name: String,
+    /// Shape of a frame in voxels, `z, y, x`.
+    pub shape: [usize; 3],
+    /// Time points; 1 without a time axis.
+    pub times: usize,
+    /// Channels; 1 without a channel axis.
+    pub channels: usize,
+    /// Millimetres, `z, y, x`.
+    pub spacing: Spacing,
+    /// Type of the stored voxels.
+    pub dtype: Dtype,
+    /// Intensities or labels.
+    pub kind: Kind,
+    /// Chunks, shards and codec. Shapes are `z, y, x`.
+    pub layout: ChunkLayout,
+    /// The reads that the layout was chosen for.
+    pub workload: Workload,
+    /// Bytes of the voxels.
+    pub raw_bytes: u64,
+    /// Bytes of the shards.
+    pub stored_bytes: u64,
+    /// Bytes of the voxels for each byte stored; `None` if nothing but zeros is stored.
+    pub ratio: Option<f64>,
+    /// Voxel `(x, y, z)` to RAS millimetres.
+    pub affine: Affine,
+    /// Where the voxel axes `x, y, z` (in this order, as `nibabel.aff2axcodes` has them) run to:
+    /// R or L, A or P, S or I.
+    pub orientation: String,
+    /// Seconds between time points, where known.
+    pub time_step: Option<f64>,
+    /// Stored voxel to real value; `None` if they are the same.
+    pub scaling: Option<Scaling>,
+    /// Of the voxels as stored.
+    pub distribution: Distribution,
+    /// Digest of the voxels, whatever their layout.
+    pub voxel_digest: String,
+    /// Format of the source.
+    pub source_format: String,
+    /// What was decided, guessed and repaired while converting.
+    pub findings: Vec<Finding>,
+}
+
+/// The statistics in short.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distribution {
+    /// Of measurements.
+    Intensity {
+        /// Range, mean and deviation; `None` if no voxel is finite.
+        moments: Option<Moments>,
+        /// Some percentiles, ascending; empty if no voxel is finite.
+        percentiles: Vec<Percentile>,
+        /// NaN and infinite voxels, left out of the rest.
+        non_finite: u64,
+    },
+    /// Of labels: each that occurs, ascending.
+    Label {
+        /// The labels and their voxels.
+        labels: Vec<LabelCount>,
+    },
+}
+
+/// A percentile and its value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Percentile {
+    /// 0 to 100.
+    pub percent: f64,
+    /// The value below which that part of the voxels lies.
+    pub value: f64,
+}
+
+impl From<&Statistics> for Distribution {
+    fn from(statistics: &Statistics) -> Self {
+        match statistics {
+            Statistics::Intensity(s) => Self::Intensity {
+                moments: s.moments,
+                percentiles: PERCENTILES
+                    .into_iter()
+                    .filter_map(|percent| {
+                        Some(Percentile { percent, value: s.percentile(percent)? })
+                    })
+                    .collect(),
+                non_finite: s.non_finite,
+            },
+            Statistics::Label(s) => Self::Label { labels: s.labels.clone() },
+        }
+    }
+}
+
+impl Volume {
+    /// Bytes of the voxels of all frames, uncompressed.
+    #[must_use]
+    pub fn raw_bytes(&self) -> u64 {
+        let frames = self.times() * self.channels();
+        (self.shape().iter().product::<usize>() * frames * self.dtype().size()) as u64
+    }
+
+    /// What this volume is.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn info(&self) -> VolumeInfo {
+        let attributes = self.attributes();
+        let (raw_bytes, stored_bytes) = (self.raw_bytes(), self.stored_bytes());
+        VolumeInfo {
+            name: self.name().to_string(),
+            shape: self.shape(),
+            times: self.times(),
+            channels: self.channels(),
+            spacing: self.spacing(),
+            dtype: self.dtype(),
+            kind: self.kind(),
+            layout: *self.layout(),
+            workload: attributes.workload.clone(),
+            raw_bytes,
+            stored_bytes,
+            ratio: (stored_bytes > 0).then(|| raw_bytes as f64 / stored_bytes as f64),
+            affine: *self.affine(),
+            orientation: letters(self.affine()),
+            time_step: attributes.time_step,
+            scaling: attributes.scaling,
+            distribution: (&attributes.statistics).into(),
+            voxel_digest: self.voxel_digest().to_owned(),
+            source_format: attributes.source_format.clone(),
+            findings: attributes.findings.clone(),
+        }
+    }
+}
+
+/// A letter for each voxel axis, `x` first.
+fn letters(affine: &Affine) -> String {
+    let of = |(world, forward): (usize, bool)| {
+        [['L', 'R'], ['P', 'A'], ['I', 'S']][world][usize::from(forward)]
+    };
+    affine.orientation().into_iter().rev().map(of).collect()
+}

@@ -1,0 +1,94 @@
+//! A path that ends inside a dataset: `STORE`, `STORE/SUBJECT` or `STORE/SUBJECT/IMAGE`.
+
+use std::path::Path;
+
+use super::{Dataset, Volume, VolumeName};
+use crate::{Error, Result};
+
+/// A dataset and, where the path goes on, one subject or one volume of it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    dataset: Dataset,
+    subject: Option<String>,
+    image: Option<String>,
+}
+
+impl Place {
+    /// Finds the dataset that a path is or lies in. What follows it is not looked for yet.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is nothing, [`Error::NotVoxpatch`] if neither the path nor one
+    /// of the two folders above is a dataset, [`Error::VersionTooNew`], [`Error::Io`].
+    pub fn find(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_file() {
+            let reason = "it is a file; a store is a folder, made by convert".into();
+            return Err(Error::NotVoxpatch { what: "store", path: path.into(), reason });
+        }
+        let first = match Dataset::open(path) {
+            Err(error @ (Error::NotFound { .. } | Error::NotVoxpatch { .. })) => error,
+            dataset => return Ok(Self { dataset: dataset?, subject: None, image: None }),
+        };
+        let mut parts: Vec<String> = Vec::new();
+        let mut root = path;
+        while parts.len() < 2
+            && let (Some(name), Some(above)) = (root.file_name(), root.parent())
+        {
+            parts.insert(0, name.to_string_lossy().into_owned());
+            root = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+            match Dataset::open(root) {
+                Ok(dataset) => {
+                    let mut parts = parts.into_iter();
+                    return Ok(Self { dataset, subject: parts.next(), image: parts.next() });
+                }
+                Err(error @ Error::VersionTooNew { .. }) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Err(first)
+    }
+
+    /// The dataset.
+    #[must_use]
+    pub const fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Whether the path names one volume.
+    #[must_use]
+    pub const fn is_volume(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// The volumes of this place, sorted: all, those of the subject, or the one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an impossible name, [`Error::NotFound`], [`Error::Io`].
+    pub fn volumes(&self) -> Result<Vec<VolumeName>> {
+        let Some(subject) = &self.subject else { return self.dataset.volumes() };
+        let mut images = self.dataset.images(subject)?;
+        if let Some(image) = &self.image {
+            let name = VolumeName::new(subject, image)?;
+            images.retain(|stored| stored == image);
+            if images.is_empty() {
+                let path = self.dataset.path().join(name.to_string());
+                return Err(Error::NotFound { what: "volume", path });
+            }
+        }
+        images.into_iter().map(|image| VolumeName::new(subject, image)).collect()
+    }
+
+    /// Opens the one volume.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the path does not name one, and those of
+    /// [`Dataset::open_volume`].
+    pub fn volume(&self) -> Result<Volume> {
+        if let (Some(subject), Some(image)) = (&self.subject, &self.image) {
+            return self.dataset.open_volume(&VolumeName::new(subject, image)?);
+        }
+        let given = self.dataset.path().join(self.subject.as_deref().unwrap_or_default());
+        let reason = "names no volume; write it as STORE/SUBJECT/IMAGE (info lists them)";
+        Err(Error::invalid("volume", given.display(), reason))
+    }
+}

@@ -1,0 +1,267 @@
+//! The command from outside: exit codes, what it prints, what it leaves on disk.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may stop a test")]
+#![allow(clippy::float_cmp, reason = "the numbers are exact in single precision")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use voxpatch::phantom::ChestPhantom;
+use voxpatch::scan::nifti::{MappedNifti, NiftiWriter, WriteHeader};
+use voxpatch::{Affine, Dtype, Region, Scaling, Spacing, scan};
+
+const SHAPE: [usize; 3] = [20, 40, 36];
+const SCALING: Scaling = Scaling { slope: 0.5, intercept: -3.0 };
+
+fn voxpatch(folder: &Path, line: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voxpatch"));
+    let temporary = folder.join("tmp");
+    fs::create_dir_all(&temporary).unwrap();
+    let done = command
+        .args(line.split(' ').filter(|word| !word.is_empty()))
+        .current_dir(folder)
+        .env("TMPDIR", &temporary)
+        .output()
+        .unwrap();
+    let left = fs::read_dir(&temporary).unwrap().count();
+    assert_eq!(left, 0, "`{line}` leaves something in the temporary folder");
+    assert!(!text(&done.stderr).contains("panicked"), "{}", text(&done.stderr));
+    fs::remove_dir(&temporary).unwrap();
+    done
+}
+
+/// Runs a command that must end well and returns what it printed.
+fn succeed(folder: &Path, line: &str) -> String {
+    let done = voxpatch(folder, line);
+    assert_eq!(done.status.code(), Some(0), "`{line}`: {}", text(&done.stderr));
+    text(&done.stdout)
+}
+
+/// Runs a command that must fail with this code and returns its complaint.
+fn fail(folder: &Path, code: i32, line: &str) -> String {
+    let done = voxpatch(folder, line);
+    assert_eq!(done.status.code(), Some(code), "`{line}`: {}", text(&done.stderr));
+    text(&done.stderr)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+/// A folder with `ct.nii`, a small phantom.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    phantom(&folder.path().join("ct.nii"));
+    folder
+}
+
+fn phantom(path: &Path) {
+    let spacing = Spacing::new([3.0, 0.75, 0.5]).unwrap();
+    let header = WriteHeader {
+        dtype: Dtype::Int16,
+        shape: SHAPE,
+        times: 1,
+        channels: 1,
+        affine: Affine::from_spacing(spacing),
+        scaling: Some(SCALING),
+        time_step: None,
+        is_label: false,
+    };
+    let chest = ChestPhantom::new(SHAPE, spacing).unwrap();
+    let mut writer = NiftiWriter::create(path, &header, None).unwrap();
+    let mut plane = vec![0; SHAPE[1] * SHAPE[2]];
+    for z in 0..SHAPE[0] {
+        chest.plane(z, &mut plane).unwrap();
+        writer.write_planes(bytemuck::cast_slice(&plane)).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// Every file below a folder, and its bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_not_understood_exits_2_and_touches_nothing() {
+    let folder = folder();
+    let before = files(folder.path());
+    for line in [
+        "",
+        "nonsense",
+        "convert ct.nii",
+        "convert ct.nii --out s --patch 0x8x8",
+        "convert ct.nii --out s --patch 8x8x8:-1",
+        "convert ct.nii --out s --patch-mm 8x8",
+        "convert ct.nii --out s --name ../outside",
+        "convert ct.nii ct.nii --out s --name a/b",
+        "convert ct.nii --out s --access grid",
+        "convert ct.nii --out s --patch 8x8x8 --overlap 1x1x1",
+        "convert ct.nii --out s --patch 8x8x8 --access random --overlap 1x1x1",
+        "convert ct.nii --out s --codec gzip:99",
+        "plan",
+        "plan --shape 8x8x8",
+        "plan ct.nii --shape 8x8x8 --spacing 1x1x1 --dtype int16",
+        "plan --shape 8x8x8 --spacing 1x1x1 --dtype float16",
+        "read s/ct/image --start 0,0,0 --shape 1x1x1 --out patch.png",
+        "demo ct.nii --shape 8x8x8",
+    ] {
+        assert!(!fail(folder.path(), 2, line).is_empty(), "{line}");
+    }
+    assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn a_scan_is_converted_described_read_and_verified() {
+    let folder = folder();
+    let at = folder.path();
+    let report = succeed(at, "convert ct.nii --out s");
+    assert!(report.contains("20x40x36") && report.contains("the default"), "{report}");
+    let list = succeed(at, "info s");
+    assert!(list.contains("ct/image") && list.contains("int16"), "{list}");
+    assert_eq!(json(&succeed(at, "info s --json"))[0]["name"], "ct/image");
+    assert_eq!(json(&succeed(at, "info s/ct --json"))[0]["shape"][2], 36);
+    let info = json(&succeed(at, "info s/ct/image --json"));
+    assert_eq!(info["orientation"], "RAS");
+    assert_eq!(info["scaling"]["slope"], 0.5);
+    succeed(at, "info s/ct/image");
+    for place in ["s", "s/", "s/ct", "s/ct/image"] {
+        assert!(succeed(at, &format!("verify {place}")).contains("1 volume, every byte"));
+    }
+    fail(at, 1, "info s/ct/none");
+    fail(at, 1, "verify s/none");
+    fail(at, 1, "read s/ct --start 0,0,0 --shape 1x1x1 --out p.npy");
+}
+
+#[test]
+fn patches_written_as_nifti_are_where_and_what_they_were() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s --name a/b --patch 8x8x8");
+    succeed(at, "read s/a/b --start 3,5,7 --shape 9x8x6 --out p.nii");
+    succeed(at, "read s/a/b --start 3,5,7 --shape 9x8x6 --out p.nii.gz --scaled");
+    let (whole, part) = (at.join("ct.nii"), at.join("p.nii"));
+    let (whole, part) = (MappedNifti::open(&whole).unwrap(), MappedNifti::open(&part).unwrap());
+    let (mut expected, mut found) = (vec![0_i16; 9 * 8 * 6], vec![0_i16; 9 * 8 * 6]);
+    whole.read_into(Region::new([3, 5, 7], [9, 8, 6]), &mut expected).unwrap();
+    part.read_into(Region::whole([9, 8, 6]), &mut found).unwrap();
+    assert_eq!(found, expected);
+    assert_eq!(part.header().scaling, Some(SCALING));
+    assert_eq!(part.header().affine.world([0.0; 3]), whole.header().affine.world([3.0, 5.0, 7.0]));
+
+    let mut scaled = scan::open(&at.join("p.nii.gz")).unwrap();
+    let mut bytes = vec![0; found.len() * 4];
+    scaled.read_planes(&mut bytes).unwrap();
+    assert_eq!((scaled.header().dtype, scaled.header().scaling), (Dtype::Float32, None));
+    let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+    let expected: Vec<f32> = expected.iter().map(|v| f32::from(*v) * 0.5 - 3.0).collect();
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn a_volume_that_exists_is_refused_untouched() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s");
+    let before = files(at);
+    assert!(fail(at, 1, "convert ct.nii --out s --patch 4x4x4").contains("--overwrite"));
+    assert!(fail(at, 1, "demo ct.nii --out s").contains("--out"));
+    assert_eq!(files(at), before);
+    succeed(at, "convert ct.nii --out s --patch 4x4x4 --overwrite");
+    assert_ne!(files(at), before);
+}
+
+#[test]
+fn of_several_scans_the_good_are_kept_and_the_bad_are_named() {
+    let folder = folder();
+    let at = folder.path();
+    fs::write(at.join("bad.nii"), b"not a scan").unwrap();
+    phantom(&at.join("two words.nii"));
+    fs::rename(at.join("two words.nii"), at.join("t+w.nii")).unwrap();
+    let done = voxpatch(at, "convert bad.nii ct.nii t+w.nii --out s --json");
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stderr).contains("bad.nii") && text(&done.stderr).contains("t_w/image"));
+    let outcome = json(&text(&done.stdout));
+    assert_eq!(outcome["converted"].as_array().unwrap().len(), 2);
+    assert_eq!(outcome["failed"][0]["name"], "bad/image");
+
+    fs::create_dir(at.join("other")).unwrap();
+    phantom(&at.join("other/ct.nii"));
+    assert!(fail(at, 1, "convert ct.nii other/ct.nii --out fresh").contains("ct/image"));
+    assert!(!at.join("fresh").exists());
+}
+
+#[test]
+fn damage_is_named_and_exits_1() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s");
+    let shard = files(&at.join("s")).into_iter().max_by_key(|(_, bytes)| bytes.len());
+    let (shard, mut bytes) = shard.unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let done = voxpatch(at, "verify s");
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stdout).contains(shard.strip_prefix(at).unwrap().to_str().unwrap()));
+    fail(at, 1, "read s/ct/image --start 0,0,0 --shape 20x40x36 --out p.npy");
+    assert!(!at.join("p.npy").exists());
+}
+
+#[test]
+fn a_plan_needs_no_scan_and_a_demo_no_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let plan = "plan --shape 64x256x256 --spacing 2x1x1 --dtype int16 --patch 16x64x64";
+    assert!(succeed(at, plan).contains("Why:"));
+    assert!(json(&succeed(at, &format!("{plan} --json")))["layout"]["chunk"].is_array());
+
+    let demo = json(&succeed(at, "demo --shape 24x64x64 --json"));
+    assert_eq!(demo["convert"]["shape"], serde_json::json!([24, 64, 64]));
+    assert_eq!(demo["race"]["rows"].as_array().unwrap().len(), 3);
+    assert_eq!(files(at).len(), 0);
+    let kept = succeed(at, "demo --shape 24x64x64 --patch 8x16x16 --out s");
+    assert!(kept.contains("every voxel equals the source"), "{kept}");
+    succeed(at, "verify s/demo/image");
+}
+
+#[test]
+fn a_demo_takes_a_compressed_scan() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s");
+    succeed(at, "read s/ct/image --start 0,0,0 --shape 20x40x36 --out ct.nii.gz");
+    let demo = json(&succeed(at, "demo ct.nii.gz --patch 4x8x8 --json"));
+    assert_eq!(demo["convert"]["name"], "ct/image");
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let folder = folder();
+    succeed(folder.path(), "convert ct.nii --out s");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voxpatch"));
+    command.args(["info", "s", "--json"]).current_dir(folder.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), String::new()));
+}
