@@ -159,8 +159,13 @@ proptest! {
         std::fs::write(&path, bytes).expect("write");
         let whole = read(&path, 1).expect("by qform");
         prop_assert!(whole.header.fields["sform_code"] == 0);
+        // Next to half a turn the quaternion's first component is lost in single precision. (A
+        // mirrored affine is written with its z column turned round.)
+        let diagonal = [sign * rotation[0][0], rotation[1][1], sign * rotation[2][2]];
+        let near = 1.0 + diagonal.iter().sum::<f64>() < 1e-5;
+        let tolerance = if near { 1e-2 } else { 1e-4 };
         for (ours, theirs) in whole.header.affine.0.iter().flatten().zip(affine.0.iter().flatten()) {
-            prop_assert!((ours - theirs).abs() < 1e-4, "{:?} {:?}", whole.header.affine, affine);
+            prop_assert!((ours - theirs).abs() < tolerance, "{:?} {:?}", whole.header.affine, affine);
         }
     }
 }
