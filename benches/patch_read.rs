@@ -6,6 +6,7 @@
 //! volume laid out for it. Figures are bytes of returned voxels per second; what explains them
 //! (chunks touched, bytes decoded per byte returned, size on disk) is printed beside.
 #![allow(missing_docs, clippy::print_stderr, reason = "a benchmark prints")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_precision_loss, reason = "small numbers")]
 
 mod common;
 

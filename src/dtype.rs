@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The type of a voxel, named as in NumPy and Zarr.
+/// The type of a voxel, named as in `NumPy` and Zarr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -56,7 +56,7 @@ impl Dtype {
         !matches!(self, Self::Float32 | Self::Float64)
     }
 
-    /// The name used by NumPy and Zarr, such as `int16`.
+    /// The name used by `NumPy` and Zarr, such as `int16`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

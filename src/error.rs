@@ -162,10 +162,10 @@ impl Error {
 
     pub(crate) fn invalid(
         what: &'static str,
-        value: impl ToString,
+        value: impl std::fmt::Display,
         reason: impl Into<String>,
     ) -> Self {
-        Self::InvalidArgument { what, value: value.to_string(), reason: reason.into() }
+        Self::InvalidArgument { what, value: format!("{value}"), reason: reason.into() }
     }
 
     pub(crate) fn corrupt_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {

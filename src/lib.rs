@@ -1,4 +1,78 @@
-//! Patches of 3D medical scans, read from chunked out-of-core storage.
+//! Patches of 3D medical scans, read from chunked out-of-core storage at nearly the speed of an
+//! uncompressed memory map, without ever holding a scan in memory.
+//!
+//! A scan is converted once, into a compressed, sharded Zarr v3 array whose chunks suit the
+//! patches that will be read. From then on any cuboid of it is a query:
+//!
+//! ```
+//! use voxpatch::layout::{Access, Workload};
+//! use voxpatch::{ConvertOptions, Dataset, Padding, Pool, Region};
+//! # use voxpatch::{Affine, Dtype, Spacing, phantom::ChestPhantom};
+//! # use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
+//!
+//! # fn main() -> voxpatch::Result<()> {
+//! # let folder = tempfile::tempdir().expect("a temporary folder");
+//! # let (path, out) = (folder.path().join("ct.nii"), folder.path().join("scans.zarr"));
+//! # let (shape, spacing) = ([40, 48, 56], Spacing::new([1.5, 0.7, 0.7])?);
+//! # let (dtype, affine) = (Dtype::Int16, Affine::from_spacing(spacing));
+//! # let phantom = ChestPhantom::new(shape, spacing)?;
+//! # let header = WriteHeader { dtype, shape, times: 1, channels: 1, affine, scaling: None,
+//! #     time_step: None, is_label: false };
+//! # let mut writer = NiftiWriter::create(&path, &header, None)?;
+//! # let mut plane = vec![0_i16; 48 * 56];
+//! # for z in 0..40 {
+//! #     phantom.plane(z, &mut plane)?;
+//! #     writer.write_planes(bytemuck::cast_slice(&plane))?;
+//! # }
+//! # writer.finish()?;
+//! // Once: file -> planes -> chunks -> shards, in memory that does not grow with the scan.
+//! let scan = voxpatch::scan::open(&path)?;
+//! let workload = Workload::new(vec!["16x32x32".parse()?], Access::Random)?;
+//! let options = ConvertOptions { workload: Some(workload), ..Default::default() };
+//! let name = "case01/image".parse()?;
+//! let pool = Pool::new(2)?;
+//! voxpatch::convert(scan, &Dataset::create(&out)?, &name, &options, &pool, &|_bytes| true)?;
+//!
+//! // Ever after: any cuboid, start and shape in z, y, x.
+//! let ct = Dataset::open(&out)?.volume("case01/image")?;
+//! let patch = ct.read::<i16>(Region::new([10, 3, 7], [16, 32, 32]))?;
+//! assert_eq!(patch.shape(), [16, 32, 32]);
+//!
+//! // Into a buffer of yours, as real values, beyond the border if you like.
+//! let mut buffer = vec![0_f32; 16 * 32 * 32];
+//! let view = ct.scaled().padded(Padding::Constant(-1024.0));
+//! view.read_into(Region::new([-4, 20, 30], [16, 32, 32]), &mut buffer)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! A voxel moves from left to right, and imports point to the left only:
+//!
+//! ```text
+//! scan  ->  layout  ->  store  ->  query
+//!    \________ ingest ____/
+//! ```
+//!
+//! | station | what it does | what it alone knows |
+//! | --- | --- | --- |
+//! | [`scan`] | files to planes of voxels | medical file formats |
+//! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
+//! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
+//! | [`ingest`] | scan + layout + store: [`convert`] | |
+//! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |
+//!
+//! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`],
+//! [`statistics`], [`Error`]; threads are made in [`Pool`] alone, memory is mapped in one file.
+//!
+//! # Conventions
+//!
+//! - Triples and arrays are in `z, y, x` order, C-contiguous. One exception is the field's own:
+//!   the matrix of an [`Affine`] takes `(x, y, z)` and gives RAS+ millimetres.
+//! - Voxels are stored as the file has them; scaling is applied on request, when reading.
+//! - One thread or many: the same bytes. Reading runs on the calling thread.
+//! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
 pub mod dtype;
 pub mod error;

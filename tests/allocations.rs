@@ -1,5 +1,12 @@
 //! Reading into a buffer allocates nothing once the handle and the thread are warm.
 #![allow(unsafe_code, reason = "a global allocator can only be written so; it only counts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 mod common;
 

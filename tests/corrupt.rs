@@ -1,4 +1,11 @@
 //! Damaged stores give errors or the right voxels, never wrong ones, and `verify` finds them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 mod common;
 

@@ -1,4 +1,11 @@
 //! A disk that fails, or stops, at any operation leaves no volume or the whole of one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 mod common;
 

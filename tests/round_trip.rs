@@ -1,4 +1,11 @@
 //! What is converted comes back, voxel for voxel: every type, codec and number of axes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 mod common;
 
@@ -12,8 +19,7 @@ const CODECS: [&str; 7] =
 
 fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let codec: Codec = codec.parse().unwrap();
-    let plan =
-        PlanOptions { codec, chunk: Some(chunk), shard: Some(shard), ..PlanOptions::default() };
+    let plan = PlanOptions { codec, chunk: Some(chunk), shard: Some(shard) };
     ConvertOptions { plan, ..ConvertOptions::default() }
 }
 

@@ -24,6 +24,8 @@ fn constant<T: Element>(volume: &Volume, region: Region, value: f64, out: &mut [
     let Some(core) = region.clip(volume.shape()) else { return Ok(()) };
     let row = region.shape[2] * size_of::<T>();
     let plane = region.shape[1] * row;
+    // What lies before the volume is part of the patch, so it fits `usize`.
+    #[allow(clippy::cast_possible_truncation)]
     let lead: [usize; 3] =
         std::array::from_fn(|a| core.start[a].abs_diff(region.start[a]) as usize);
     let offset = lead[0] * plane + lead[1] * row + lead[2] * size_of::<T>();

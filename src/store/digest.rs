@@ -10,9 +10,9 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
 /// The same of a file in parts.
 pub(crate) fn of_parts(parts: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
-    parts.iter().for_each(|part| {
+    for part in parts {
         hasher.update(part);
-    });
+    }
     hasher.finalize().to_hex().to_string()
 }
 

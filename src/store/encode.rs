@@ -206,7 +206,8 @@ mod tests {
             let chunk: Vec<u8> = (0..bytes)
                 .map(|n| {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    ((n / item / 16) as u32 + ((state >> 24) & ((1 << noise) - 1))) as u8
+                    let noise = state.to_le_bytes()[3] & ((1 << noise) - 1);
+                    (n / item / 16).to_le_bytes()[0].wrapping_add(noise)
                 })
                 .collect();
             let encoder = BloscEncoder { compressor, level, item, block: voxels * item };

@@ -101,13 +101,13 @@ impl Shard {
 mod tests {
     use super::*;
 
-    fn sealed(body: &[u8]) -> Option<Vec<u8>> {
-        Some([body, &crc32c::crc32c(body).to_le_bytes()].concat())
+    fn sealed(body: &[u8]) -> Vec<u8> {
+        [body, &crc32c::crc32c(body).to_le_bytes()].concat()
     }
 
     #[test]
     fn chunks_come_back_and_every_flip_is_an_error() {
-        let chunks = [sealed(b"abc"), None, sealed(b"")];
+        let chunks = [Some(sealed(b"abc")), None, Some(sealed(b""))];
         let bytes = [chunks.iter().flatten().flatten().copied().collect(), index(&chunks)].concat();
         let open = |b: Vec<u8>| Shard::open(b.into(), 3, bytes.len() as u64);
         let shard = open(bytes.clone()).unwrap();

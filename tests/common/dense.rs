@@ -1,4 +1,12 @@
 //! Volumes in memory: as the scan to convert, and as the oracle to compare with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 use ndarray::{Array3, Array5};
 use voxpatch::scan::{Scan, ScanHeader};
