@@ -87,7 +87,8 @@ impl Place {
         if let (Some(subject), Some(image)) = (&self.subject, &self.image) {
             return self.dataset.open_volume(&VolumeName::new(subject, image)?);
         }
-        let given = self.dataset.path().join(self.subject.as_deref().unwrap_or_default());
+        let store = self.dataset.path();
+        let given = self.subject.as_ref().map_or_else(|| store.clone(), |name| store.join(name));
         let reason = "names no volume; write it as STORE/SUBJECT/IMAGE (info lists them)";
         Err(Error::invalid("volume", given.display(), reason))
     }

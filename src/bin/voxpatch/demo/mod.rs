@@ -4,7 +4,7 @@ mod race;
 mod source;
 mod summary;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use voxpatch::layout::{Access, LayoutPlan, PatchShape, VolumeSpec, WeightedPatch, Workload, plan};
 use voxpatch::scan::ScanHeader;
 use voxpatch::{
-    ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName, scan, with_element,
+    ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName, scan, voxels, with_element,
 };
 
 use crate::args::Demo;
@@ -49,6 +49,9 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     if !matches!(dataset.open_volume(&name), Err(Error::NotFound { .. })) {
         let path = dataset.path().join(name.to_string());
         anyhow::bail!("already exists: {} (keep the demo in another --out)", path.display());
+    }
+    if args.scan.is_none() {
+        room_for(args.shape, &scratch.0)?;
     }
     let source = Source::new(args, &scratch.0, &pool, &interrupt)?;
     let (layout_plan, options, patch) = prepare(source.mapped.header(), args.patch)?;
@@ -101,6 +104,25 @@ fn prepare(
     };
     let options = ConvertOptions { workload: Some(workload.clone()), ..ConvertOptions::default() };
     Ok((plan(&volume, &workload, &options.plan)?, options, patch))
+}
+
+/// Fails if the synthetic scan and its store would fill the disk.
+fn room_for(shape: [usize; 3], folder: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot ask for the free space of {}", folder.display());
+    let disk = rustix::fs::statvfs(folder).with_context(failed)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    // 16-bit voxels, and a store that is hardly ever larger.
+    let need = voxels(shape).and_then(|n| u64::try_from(n).ok()?.checked_mul(4));
+    if need.is_none_or(|need| need > free) {
+        anyhow::bail!(
+            "--shape {}: the scan and its store do not fit the {} that are free in {}; use a \
+             smaller shape, or name another disk in TMPDIR",
+            output::shape(shape),
+            output::bytes(free),
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// A folder that is removed when this is dropped.

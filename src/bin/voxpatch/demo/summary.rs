@@ -1,5 +1,6 @@
 //! What a demo did, in words.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Outcome;
@@ -66,22 +67,24 @@ pub fn text(outcome: &Outcome) -> String {
     )
 }
 
-/// What to type after this.
+/// What to type after this, by the name that this program was called by.
 fn next(outcome: &Outcome, patch: &str) -> String {
     let commands = match &outcome.kept {
-        Some(volume) => vec![
-            format!("voxpatch info {}", volume.display()),
-            format!("voxpatch verify {}", volume.display()),
-            format!(
-                "voxpatch read {} --start 0,0,0 --shape {patch} --out patch.nii.gz",
-                volume.display()
-            ),
-        ],
+        Some(volume) => {
+            let volume = volume.display();
+            vec![
+                format!("info {volume}"),
+                format!("verify {volume}"),
+                format!("read {volume} --start 0,0,0 --shape {patch} --out patch.nii.gz"),
+            ]
+        }
         None => vec![
-            format!("voxpatch convert SCAN.nii.gz --out scans.zarr --patch {patch}"),
-            "voxpatch info scans.zarr".to_owned(),
-            format!("voxpatch demo SCAN.nii.gz --patch {patch}    # this, with a scan of yours"),
+            format!("convert SCAN.nii.gz --out scans.zarr --patch {patch}"),
+            "info scans.zarr".to_owned(),
+            format!("demo SCAN.nii.gz --patch {patch}    # this, with a scan of yours"),
         ],
     };
-    format!("Next:\n  {}", commands.join("\n  "))
+    let program = std::env::args_os().next().unwrap_or_else(|| "voxpatch".into());
+    let lines = commands.iter().map(|c| format!("\n  {} {c}", Path::new(&program).display()));
+    format!("Next:{}", lines.collect::<String>())
 }
