@@ -181,6 +181,21 @@ fn files_cut_short_are_errors_at_every_length() {
 }
 
 #[test]
+fn any_lost_file_is_found_by_verify() {
+    let stored = Stored::small("blosc");
+    for path in files(&stored.dataset.path())
+        .into_iter()
+        .filter(|p| p.parent().unwrap() != stored.dataset.path())
+    {
+        let intact = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!stored.is_sound(), "{}", path.display());
+        std::fs::write(&path, &intact).unwrap();
+        assert!(stored.is_sound());
+    }
+}
+
+#[test]
 fn exchanged_shards_are_found_by_verify() {
     let stored = stored("none", [8, 20, 8], [8, 5, 8], [8, 5, 8]);
     let shards = files(&stored.file("a/b/0/c"));

@@ -91,19 +91,15 @@ fn memory_reason(plan: &LayoutPlan) -> String {
     format!("{text}; that is above the aim of {}, as a shard needs whole chunks", bytes(MEMORY_AIM))
 }
 
-/// `n` in the largest binary unit that leaves at least 1.
+/// `n` in the largest decimal unit that leaves at least 1.
 #[allow(clippy::cast_precision_loss)]
 fn bytes(n: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if n < 1024 {
-        return format!("{n} B");
-    }
-    let mut value = n as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let (mut value, mut unit) = (n as f64, 0);
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
         unit += 1;
     }
-    let digits = usize::from(value.fract() > 0.05 && value < 100.0);
+    let digits = usize::from(unit > 0 && value < 99.95);
     format!("{value:.digits$} {}", UNITS[unit])
 }

@@ -51,7 +51,7 @@ impl Dataset {
             }
             document => {
                 let document = document.map_err(Error::io("read", disk.path(DOCUMENT)))?;
-                check_role(&document, disk.path(DOCUMENT))?;
+                check_role(&document, "dataset", disk.path(DOCUMENT))?;
             }
         }
         Ok(Self { disk })
@@ -134,19 +134,28 @@ impl Dataset {
         VolumeWriter::begin(Arc::clone(&self.disk), name, shape, layout, replace)
     }
 
-    /// Folders that hold a Zarr document; hidden ones are staging and never looked at.
+    /// Folders with something in them, whether or not it is a group still: a volume that lost its
+    /// document is to be found damaged, not forgotten. Hidden folders are staging.
     fn groups(&self, folder: &str) -> Result<Vec<String>> {
         let names = self.disk.list(folder).map_err(Error::io("list", self.disk.path(folder)))?;
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let is_group = |name: &String| {
             name::is_valid(name)
                 && name != DOCUMENT
-                && self
-                    .disk
-                    .list(&format!("{prefix}{name}"))
-                    .is_ok_and(|inside| inside.iter().any(|f| f == DOCUMENT))
+                // Listing fails for a file.
+                && self.disk.list(&format!("{prefix}{name}")).is_ok_and(|inside| !inside.is_empty())
         };
         Ok(names.into_iter().filter(is_group).collect())
+    }
+
+    /// What is wrong with a subject's own document, if anything is.
+    pub(super) fn subject_damage(&self, subject: &str) -> Option<Error> {
+        let key = format!("{subject}/{DOCUMENT}");
+        let path = self.disk.path(&key);
+        match self.disk.read(&key) {
+            Err(source) => Some(Error::Io { action: "read", path, source }),
+            Ok(document) => check_role(&document, "subject", path).err(),
+        }
     }
 }
 
@@ -156,7 +165,7 @@ fn is_unused(disk: &dyn Disk) -> Result<bool> {
     Ok(there.iter().all(|name| name.starts_with('.')))
 }
 
-fn check_role(document: &[u8], path: PathBuf) -> Result<()> {
+fn check_role(document: &[u8], role: &str, path: PathBuf) -> Result<()> {
     let reason = match documents::attribute_of(document) {
         Ok(attribute) => {
             let found = attribute["version"].as_u64();
@@ -164,9 +173,8 @@ fn check_role(document: &[u8], path: PathBuf) -> Result<()> {
                 Some(found) if found > VERSION => {
                     return Err(Error::VersionTooNew { path, found, supported: VERSION });
                 }
-                Some(_) if attribute["role"] == "dataset" => return Ok(()),
-                _ => "its voxpatch attribute is not that of a dataset (open the dataset's root)"
-                    .into(),
+                Some(_) if attribute["role"] == role => return Ok(()),
+                _ => format!("its voxpatch attribute is not that of a {role}"),
             }
         }
         Err(reason) => reason,

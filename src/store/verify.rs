@@ -79,6 +79,9 @@ impl Dataset {
     ) -> Result<VolumeCheck> {
         let mut check =
             VolumeCheck { name: name.to_string(), shards: 0, bytes: 0, damage: Vec::new() };
+        if let Some(error) = self.subject_damage(name.subject()) {
+            check.damage.push(damage(error, self.path().join(name.subject())));
+        }
         match self.open_volume(name) {
             Ok(volume) => pool.run(|| check_volume(&volume, &mut check, progress))?,
             Err(error) => check.damage.push(damage(error, self.path().join(name.to_string()))),

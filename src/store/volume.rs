@@ -251,6 +251,9 @@ impl Stored {
         let path = disk.path(&group_key);
         let group = match disk.read(&group_key) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if disk.list(&name.to_string()).is_ok_and(|inside| !inside.is_empty()) {
+                    return Err(Error::corrupt_store(path, "the document is missing"));
+                }
                 return Err(Error::NotFound { what: "volume", path: disk.path(&name.to_string()) });
             }
             group => group.map_err(Error::io("read", &path))?,
