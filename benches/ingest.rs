@@ -10,7 +10,7 @@ mod common;
 
 use std::path::Path;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Bencher, Criterion, Throughput, criterion_group, criterion_main};
 use voxpatch::layout::PlanOptions;
 use voxpatch::{ConvertOptions, Dataset, Pool, Spacing};
 
@@ -19,10 +19,18 @@ const CODECS: [&str; 4] = ["blosc-lz4", "blosc", "blosc-zstd:5", "none"];
 fn convert(scan: &Path, out: &Path, codec: &str, pool: &Pool) {
     let dataset = Dataset::create(out).expect("a free folder");
     let plan = PlanOptions { codec: codec.parse().expect("known"), ..PlanOptions::default() };
-    let options = ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() };
+    let options = ConvertOptions { plan, ..ConvertOptions::default() };
     let scan = voxpatch::scan::open(scan).expect("a readable scan");
     let name = "a/image".parse().expect("a valid name");
     voxpatch::convert(scan, &dataset, &name, &options, pool, &|_| true).expect("converts");
+}
+
+/// Each run makes a new store; removing the one before is not counted.
+fn timed(b: &mut Bencher, out: &Path, convert: impl Fn()) {
+    let clear = || {
+        let _ = std::fs::remove_dir_all(out);
+    };
+    b.iter_batched(clear, |()| convert(), BatchSize::PerIteration);
 }
 
 /// Reads a scan through, and does nothing with it.
@@ -56,10 +64,10 @@ fn ingest(c: &mut Criterion) {
     let out = folder.path().join("out.zarr");
     for codec in CODECS {
         group.bench_function(format!("{codec}/.nii.gz"), |b| {
-            b.iter(|| convert(&gzipped, &out, codec, &pool));
+            timed(b, &out, || convert(&gzipped, &out, codec, &pool));
         });
         group.bench_function(format!("{codec}/.nii"), |b| {
-            b.iter(|| convert(&plain, &out, codec, &pool));
+            timed(b, &out, || convert(&plain, &out, codec, &pool));
         });
     }
     group.finish();

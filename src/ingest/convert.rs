@@ -1,5 +1,8 @@
 //! Converting: a scan becomes a stored volume, in memory that does not grow with it.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -68,8 +71,8 @@ const STATISTICS_PIECE: usize = 4 << 20;
 /// Converts one scan into one volume of `dataset`.
 ///
 /// The scan is read once, in layers of whole chunks: while the pool encodes one layer, one of its
-/// threads reads the next; shards are written with their last layer. Memory holds two layers and
-/// the encoded chunks of one row of shards; the plan tells how much that is. `progress` is called with the number of bytes converted since
+/// threads reads the next ones; shards are written with their last layer. Memory holds a few
+/// layers and the encoded chunks of one row of shards; the plan tells how much that is. `progress` is called with the number of bytes converted since
 /// the last call, from any thread; a false answer cancels.
 ///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.
@@ -198,7 +201,7 @@ impl Pass {
         layers
     }
 
-    /// Reads every layer while the one before is encoded.
+    /// Encodes every layer while one thread of the pool reads on.
     fn run(
         &mut self,
         scan: &mut dyn Scan,
@@ -206,22 +209,28 @@ impl Pass {
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<()> {
         let layers = self.layers(scan);
-        let largest = layers.iter().map(|b| b.bytes).max().unwrap_or(0);
-        let (mut ahead, mut current) = (buffer(largest)?, buffer(largest)?);
-        let Some(first) = layers.first() else { return Ok(()) };
-        scan.read_planes(&mut current[..first.bytes])?;
-        for (n, layer) in layers.iter().enumerate() {
-            let next = layers.get(n + 1);
+        let mut ahead = ReadAhead::new(scan, &layers)?;
+        let Some(mut current) = ahead.next()? else { return Ok(()) };
+        for layer in &layers {
+            let encoded = AtomicBool::new(false);
             let (read, written) = rayon::join(
-                || next.map_or(Ok(()), |next| scan.read_planes(&mut ahead[..next.bytes])),
-                || self.write(layer, &current[..layer.bytes], writer),
+                || ahead.fill(&encoded),
+                || {
+                    let written = self.write(layer, &current[..layer.bytes], writer);
+                    encoded.store(true, Ordering::Relaxed);
+                    written
+                },
             );
             written?;
             if !progress(layer.bytes as u64) {
                 return Err(Error::Cancelled);
             }
             read?;
-            std::mem::swap(&mut ahead, &mut current);
+            ahead.free.push(current);
+            match ahead.next()? {
+                Some(next) => current = next,
+                None => break,
+            }
         }
         Ok(())
     }
@@ -251,11 +260,58 @@ impl Pass {
     }
 }
 
+/// Reads layers before they are asked for, into a few buffers that go round.
+struct ReadAhead<'a> {
+    scan: &'a mut dyn Scan,
+    /// Layers still to be read.
+    layers: std::slice::Iter<'a, Layer>,
+    read: VecDeque<Vec<u8>>,
+    free: Vec<Vec<u8>>,
+}
+
+impl<'a> ReadAhead<'a> {
+    fn new(scan: &'a mut dyn Scan, layers: &'a [Layer]) -> Result<Self> {
+        let largest = layers.iter().map(|l| l.bytes).max().unwrap_or(0);
+        let buffers = layout::LAYERS_IN_MEMORY.min(layers.len());
+        let free = (0..buffers).map(|_| buffer(largest)).collect::<Result<_>>()?;
+        Ok(Self { scan, layers: layers.iter(), read: VecDeque::new(), free })
+    }
+
+    /// The next layer, read now if it has not been.
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.read.is_empty() {
+            self.read_one()?;
+        }
+        Ok(self.read.pop_front())
+    }
+
+    /// Reads at least one layer, and goes on until `stop` or until no buffer is free. Reading is
+    /// in order and often the slowest part, so the thread that does it helps to encode last.
+    fn fill(&mut self, stop: &AtomicBool) -> Result<()> {
+        while self.read_one()? && !stop.load(Ordering::Relaxed) {}
+        Ok(())
+    }
+
+    /// False if all is read, or no buffer is free.
+    fn read_one(&mut self) -> Result<bool> {
+        if self.free.is_empty() {
+            return Ok(false);
+        }
+        let Some(layer) = self.layers.next() else { return Ok(false) };
+        let mut buffer = self.free.pop().expect("it was found not to be empty");
+        self.scan.read_planes(&mut buffer[..layer.bytes])?;
+        self.read.push_back(buffer);
+        Ok(true)
+    }
+}
+
+/// A buffer of zeros, which the system makes as they are touched; an error if there is no room.
 fn buffer(bytes: usize) -> Result<Vec<u8>> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(bytes).map_err(|_| Error::InvalidLayout {
-        reason: format!("a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer z-planes"),
+    let room: Result<(), _> = Vec::<u8>::new().try_reserve_exact(bytes);
+    room.map_err(|_| Error::InvalidLayout {
+        reason: format!(
+            "a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer z-planes"
+        ),
     })?;
-    buffer.resize(bytes, 0);
-    Ok(buffer)
+    Ok(vec![0; bytes])
 }

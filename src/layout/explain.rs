@@ -1,7 +1,7 @@
 //! A plan's reasons, in words.
 
 use super::plan::{LayoutPlan, PlanOptions, VolumeSpec};
-use super::shard::{MEMORY_AIM, product};
+use super::shard::{LAYERS_IN_MEMORY, MEMORY_AIM, product};
 use crate::error::show;
 
 /// One sentence for each decision, and one for each thing that the reader should know of it.
@@ -83,7 +83,7 @@ fn memory_reason(plan: &LayoutPlan) -> String {
     let need = bytes(plan.memory_to_write);
     let (layer, row) = (plan.layout.chunk[0], plan.layout.shard[0]);
     let text = format!(
-        "writing takes about {need} of memory: two layers of {layer} z-planes, and {row} encoded"
+        "writing takes about {need} of memory: {LAYERS_IN_MEMORY} layers of {layer} z-planes, and {row} encoded"
     );
     if plan.memory_to_write <= MEMORY_AIM {
         return text;

@@ -15,6 +15,7 @@ mod workload;
 pub use codec::{BloscCompressor, Codec};
 pub use cost::{AxisAccess, CostConstants, CostModel, PatchCost, expected_chunks_along};
 pub use plan::{Candidate, LayoutPlan, PatchPlan, PlanOptions, VolumeSpec, plan};
+pub(crate) use shard::LAYERS_IN_MEMORY;
 pub use shard::memory_to_write;
 pub use workload::{Access, PatchShape, WeightedPatch, Workload};
 

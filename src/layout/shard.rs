@@ -3,6 +3,9 @@
 use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD};
 use crate::Result;
 
+/// Layers of chunks that a conversion holds: one being encoded, the others read ahead, so that
+/// neither side waits when a layer takes the other longer.
+pub(crate) const LAYERS_IN_MEMORY: usize = 3;
 /// Aim for the memory to write, in bytes.
 pub(super) const MEMORY_AIM: u64 = 128 << 20;
 /// Aim for a shard, in decoded bytes: large enough that files stay few, small enough to rewrite.
@@ -10,9 +13,9 @@ pub(super) const SHARD_AIM: u64 = 32 << 20;
 /// A shard's index is read whole; at 16 bytes for each chunk this keeps it at 1 MiB.
 const CHUNKS_AIM: u64 = 1 << 16;
 
-/// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: two layers
-/// of voxels, one being read while the other is encoded, each `chunk_z * Y * X * item_bytes`, and
-/// the encoded chunks of one row of shards along z. A shard deeper than the volume holds no more
+/// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout:
+/// [`LAYERS_IN_MEMORY`] layers of voxels, each `chunk_z * Y * X * item_bytes`, and the encoded
+/// chunks of one row of shards along z. A shard deeper than the volume holds no more
 /// than the volume. Saturates.
 #[must_use]
 pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usize) -> u64 {
@@ -30,7 +33,7 @@ fn write_memory(model: &CostModel, chunk: [usize; 3], depth: usize) -> u64 {
     // Float to integer casts saturate; the ratio is an estimate anyway.
     let row = plane_bytes(model, depth) as f64;
     let encoded = (row * model.constants.ratio * model.growth(chunk)) as u64;
-    plane_bytes(model, chunk[0]).saturating_mul(2).saturating_add(encoded)
+    plane_bytes(model, chunk[0]).saturating_mul(LAYERS_IN_MEMORY as u64).saturating_add(encoded)
 }
 
 /// Bytes of `depth` whole z-planes.

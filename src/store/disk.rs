@@ -5,14 +5,11 @@
 //! object store can stand behind it later.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use crate::mapped::Mapped;
-
-/// Bytes handed to the system at once.
-const WRITE_BYTES: usize = 1 << 20;
 
 /// The operations that the store needs, and what it relies on.
 ///
@@ -139,10 +136,9 @@ impl Disk for LocalDisk {
         hidden.push(name);
         let staged = folder.join(hidden);
         let written = (|| {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
-            let mut buffered = BufWriter::with_capacity(WRITE_BYTES, file);
-            parts.iter().try_for_each(|part| buffered.write_all(part))?;
-            let file = buffered.into_inner()?;
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
+            write_all(&mut file, parts)?;
             // A failed sync is final: the kernel drops the pages and reports once, so that trying
             // again would succeed without the data. The caller starts over from the source.
             file.sync_all()?;
@@ -240,6 +236,22 @@ impl Disk for LocalDisk {
     }
 }
 
+/// Hands many parts to the system at a time, without gathering them first.
+fn write_all(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
+    let filled = parts.iter().filter(|part| !part.is_empty());
+    let mut slices: Vec<IoSlice<'_>> = filled.map(|part| IoSlice::new(part)).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         None => Ok(()),
@@ -274,6 +286,9 @@ mod tests {
         disk.write("a/b", &[b"on", b"", b"e"]).unwrap();
         disk.write("a/b", &[b"two"]).unwrap();
         disk.write("a/a", &[]).unwrap();
+        let many = vec![&b"xyz"[..]; 5000];
+        disk.write("d/many", &many).unwrap();
+        assert_eq!(&*disk.read("d/many").unwrap(), many.concat());
         assert_eq!(&*disk.read("a/b").unwrap(), b"two");
         assert_eq!(disk.list("a").unwrap(), ["a", "b"]);
         assert!(disk.list("c").unwrap().is_empty());

@@ -167,7 +167,10 @@ impl VolumeWriter {
         let depth = planes.len() / plane;
         let (y0, x0) = (y * chunk[1], x * chunk[2]);
         let present = (columns - x0).min(chunk[2]) * item;
-        voxels.clear();
+        let whole = depth >= chunk[0] && y0 + chunk[1] <= rows && x0 + chunk[2] <= columns;
+        if !whole {
+            voxels.clear();
+        }
         voxels.resize(chunk.iter().product::<usize>() * item, 0);
         for (row, out) in voxels.chunks_exact_mut(chunk[2] * item).enumerate() {
             let (z, y) = (row / chunk[1], y0 + row % chunk[1]);
