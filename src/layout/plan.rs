@@ -54,7 +54,8 @@ pub struct Candidate {
     pub amplification: f64,
     /// Expected time of a patch on one core, in microseconds.
     pub microseconds: f64,
-    /// The time, multiplied by how much the store grows by chunks of this size: what is compared.
+    /// What is compared: the time and a share of the first read, multiplied by how much the store
+    /// grows by chunks of this size.
     pub score: f64,
     /// Chunks in one frame of the volume.
     pub total_chunks: u64,
@@ -180,7 +181,7 @@ impl<'a> Pricing<'a> {
         let weights: Vec<f64> = self.workload.patches().iter().map(WeightedPatch::weight).collect();
         // Divided by the largest first, so that no sum of finite weights is infinite.
         let largest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        let [mut sum, mut chunks, mut decoded, mut returned, mut time] = [0.0; 5];
+        let [mut sum, mut chunks, mut decoded, mut returned, mut time, mut read] = [0.0; 6];
         for (index, weight) in weights.iter().enumerate() {
             let cost = self.patch(index, chunk);
             let weight = weight / largest;
@@ -189,8 +190,10 @@ impl<'a> Pricing<'a> {
             decoded += weight * cost.bytes_decoded;
             returned += weight * cost.bytes_returned;
             time += weight * cost.nanoseconds;
+            read += weight * cost.bytes_read;
         }
         let microseconds = time / sum / 1e3;
+        let first_read = read / self.model.constants.first_read_gb_per_s / sum / 1e3;
         let grid: [usize; 3] = std::array::from_fn(|a| self.model.volume[a].div_ceil(chunk[a]));
         Candidate {
             chunk,
@@ -198,7 +201,7 @@ impl<'a> Pricing<'a> {
             chunks: chunks / sum,
             amplification: decoded / returned,
             microseconds,
-            score: microseconds * self.model.growth(chunk),
+            score: (microseconds + first_read) * self.model.growth(chunk),
             total_chunks: product(grid),
         }
     }
