@@ -1,4 +1,5 @@
 //! The scan that benchmarks run on: `VOXPATCH_SCAN`, or a synthetic chest CT.
+#![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::path::{Path, PathBuf};
 
