@@ -189,16 +189,15 @@ impl Pass {
         }
     }
 
-    fn layers(&self, scan: &dyn Scan) -> Vec<Layer> {
-        let depth = self.layout.chunk[0];
-        let mut layers = Vec::new();
-        for frame in (0..scan.header().frames()).map(|n| scan.frame(n)) {
-            for (number, z) in (0..self.shape[0]).step_by(depth).enumerate() {
-                let planes = depth.min(self.shape[0] - z);
-                layers.push(Layer { frame, number, bytes: planes * self.plane_bytes });
-            }
-        }
-        layers
+    /// Every layer, in the order in which the scan delivers them.
+    fn layers(&self, frames: Vec<Frame>) -> impl Iterator<Item = Layer> + use<> {
+        let (depth, planes, plane_bytes) = (self.layout.chunk[0], self.shape[0], self.plane_bytes);
+        frames.into_iter().flat_map(move |frame| {
+            (0..planes).step_by(depth).enumerate().map(move |(number, z)| {
+                let bytes = depth.min(planes - z) * plane_bytes;
+                Layer { frame, number, bytes }
+            })
+        })
     }
 
     /// Encodes every layer while one thread of the pool reads on.
@@ -208,15 +207,15 @@ impl Pass {
         writer: &mut VolumeWriter,
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<()> {
-        let layers = self.layers(scan);
-        let mut ahead = ReadAhead::new(scan, &layers)?;
-        let Some(mut current) = ahead.next()? else { return Ok(()) };
-        for layer in &layers {
+        let frames = (0..scan.header().frames()).map(|n| scan.frame(n)).collect();
+        let largest = self.layout.chunk[0].min(self.shape[0]) * self.plane_bytes;
+        let mut ahead = ReadAhead::new(scan, self.layers(frames), largest)?;
+        while let Some((layer, voxels)) = ahead.next()? {
             let encoded = AtomicBool::new(false);
             let (read, written) = rayon::join(
                 || ahead.fill(&encoded),
                 || {
-                    let written = self.write(layer, &current[..layer.bytes], writer);
+                    let written = self.write(&layer, &voxels[..layer.bytes], writer);
                     encoded.store(true, Ordering::Relaxed);
                     written
                 },
@@ -226,11 +225,7 @@ impl Pass {
                 return Err(Error::Cancelled);
             }
             read?;
-            ahead.free.push(current);
-            match ahead.next()? {
-                Some(next) => current = next,
-                None => break,
-            }
+            ahead.free.push(voxels);
         }
         Ok(())
     }
@@ -242,14 +237,18 @@ impl Pass {
             || writer.write_layer(layer.frame, layer.number, voxels),
             || {
                 digest.add(layer.frame, voxels, dtype);
-                let pieces = voxels.par_chunks(STATISTICS_PIECE);
-                let pieces: Vec<_> = pieces
-                    .map(|piece| {
-                        let mut part = StatisticsAccumulator::new(dtype, kind);
-                        part.add(piece).map(|()| part)
-                    })
-                    .collect::<Result<_>>()?;
-                pieces.into_iter().try_for_each(|piece| statistics.merge(piece))
+                // As many at a time as there are threads: one takes up to 100 MB for floats.
+                for pieces in voxels.chunks(STATISTICS_PIECE * rayon::current_num_threads()) {
+                    let parts: Vec<_> = pieces
+                        .par_chunks(STATISTICS_PIECE)
+                        .map(|piece| {
+                            let mut part = StatisticsAccumulator::new(dtype, kind);
+                            part.add(piece).map(|()| part)
+                        })
+                        .collect::<Result<_>>()?;
+                    parts.into_iter().try_for_each(|part| statistics.merge(part))?;
+                }
+                Ok(())
             },
         );
         written.and(gathered)
@@ -261,24 +260,23 @@ impl Pass {
 }
 
 /// Reads layers before they are asked for, into a few buffers that go round.
-struct ReadAhead<'a> {
+struct ReadAhead<'a, L> {
     scan: &'a mut dyn Scan,
     /// Layers still to be read.
-    layers: std::slice::Iter<'a, Layer>,
-    read: VecDeque<Vec<u8>>,
+    layers: L,
+    read: VecDeque<(Layer, Vec<u8>)>,
     free: Vec<Vec<u8>>,
 }
 
-impl<'a> ReadAhead<'a> {
-    fn new(scan: &'a mut dyn Scan, layers: &'a [Layer]) -> Result<Self> {
-        let largest = layers.iter().map(|l| l.bytes).max().unwrap_or(0);
-        let buffers = layout::LAYERS_IN_MEMORY.min(layers.len());
-        let free = (0..buffers).map(|_| buffer(largest)).collect::<Result<_>>()?;
-        Ok(Self { scan, layers: layers.iter(), read: VecDeque::new(), free })
+impl<'a, L: Iterator<Item = Layer>> ReadAhead<'a, L> {
+    /// `largest` is the size of a buffer: that of the largest layer.
+    fn new(scan: &'a mut dyn Scan, layers: L, largest: usize) -> Result<Self> {
+        let buffers = (0..layout::LAYERS_IN_MEMORY).map(|_| buffer(largest));
+        Ok(Self { scan, layers, read: VecDeque::new(), free: buffers.collect::<Result<_>>()? })
     }
 
     /// The next layer, read now if it has not been.
-    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    fn next(&mut self) -> Result<Option<(Layer, Vec<u8>)>> {
         if self.read.is_empty() {
             self.read_one()?;
         }
@@ -294,13 +292,10 @@ impl<'a> ReadAhead<'a> {
 
     /// False if all is read, or no buffer is free.
     fn read_one(&mut self) -> Result<bool> {
-        if self.free.is_empty() {
-            return Ok(false);
-        }
+        let Some(mut buffer) = self.free.pop() else { return Ok(false) };
         let Some(layer) = self.layers.next() else { return Ok(false) };
-        let mut buffer = self.free.pop().expect("it was found not to be empty");
         self.scan.read_planes(&mut buffer[..layer.bytes])?;
-        self.read.push_back(buffer);
+        self.read.push_back((layer, buffer));
         Ok(true)
     }
 }

@@ -35,21 +35,28 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// As the system says.
     fn list(&self, key: &str) -> io::Result<Vec<String>>;
 
-    /// Makes the name of a folder durable, and every name inside it and inside the folders below.
+    /// Makes every name inside a folder durable, and inside all folders below it.
     ///
     /// # Errors
     /// As the system says.
     fn sync(&self, key: &str) -> io::Result<()>;
 
-    /// Moves a folder to a free place in one step, making the folders on the way. If the place is
-    /// taken by anything but an empty folder: [`io::ErrorKind::AlreadyExists`] or
+    /// Makes the names directly inside a folder durable.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn sync_names(&self, key: &str) -> io::Result<()>;
+
+    /// Moves a folder to a free place in one step, making the folders on the way. Durable when the
+    /// names of both parents are synced. If the place is taken by anything but an empty folder: [`io::ErrorKind::AlreadyExists`] or
     /// [`io::ErrorKind::DirectoryNotEmpty`].
     ///
     /// # Errors
     /// As the system says.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
-    /// Exchanges two existing folders in one step.
+    /// Exchanges two existing folders in one step. Durable when the names of both parents are
+    /// synced.
     ///
     /// # Errors
     /// As the system says.
@@ -167,9 +174,11 @@ impl Disk for LocalDisk {
     }
 
     fn sync(&self, key: &str) -> io::Result<()> {
-        let folder = self.path(key);
-        sync_folders(&folder)?;
-        sync_parent(&folder)
+        sync_folders(&self.path(key))
+    }
+
+    fn sync_names(&self, key: &str) -> io::Result<()> {
+        File::open(self.path(key))?.sync_all()
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -177,17 +186,14 @@ impl Disk for LocalDisk {
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder)?;
         }
-        fs::rename(&from, &to)?;
-        sync_parent(&from)?;
-        sync_parent(&to)
+        fs::rename(&from, &to)
     }
 
     fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
         let (a, b) = (self.path(a), self.path(b));
         let here = rustix::fs::CWD;
         rustix::fs::renameat_with(here, &a, here, &b, rustix::fs::RenameFlags::EXCHANGE)?;
-        sync_parent(&a)?;
-        sync_parent(&b)
+        Ok(())
     }
 
     fn remove(&self, key: &str) -> io::Result<()> {
@@ -211,7 +217,7 @@ impl Disk for LocalDisk {
         use std::os::unix::fs::MetadataExt as _;
         let path = self.path(key);
         loop {
-            fs::create_dir_all(&path)?;
+            make_folders(&path)?;
             let folder = File::open(&path)?;
             if wait {
                 folder.lock()?;
@@ -250,6 +256,20 @@ fn write_all(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes a folder and what is missing above it, each name durable.
+fn make_folders(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Ok(()) => sync_parent(path),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).ok_or(e)?;
+            make_folders(parent)?;
+            make_folders(path)
+        }
+        Err(e) => Err(e),
+    }
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {

@@ -33,7 +33,10 @@ pub(crate) struct VolumeWriter {
     /// The encoded chunks of each shard of the current row along z; empty between rows.
     row: Vec<Vec<Option<Vec<u8>>>>,
     replace: bool,
-    lock: Option<Box<dyn Send + Sync>>,
+    /// The staged folder is not to be removed: it may be the volume that was replaced.
+    keep_staged: bool,
+    /// A hidden folder, locked, that keeps other writers of this volume away.
+    lock: (String, Box<dyn Send + Sync>),
 }
 
 impl VolumeWriter {
@@ -53,13 +56,15 @@ impl VolumeWriter {
         let chain = codec::chain_of(&layout, shape.dtype);
         let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
             .map_err(|reason| Error::InvalidLayout { reason })?;
-        let staging = format!(".staging-{}+{}", name.subject(), name.image());
-        let lock = match disk.lock(&staging, false) {
+        let unique = format!("{}+{}", name.subject(), name.image());
+        let (staging, lock) = (format!(".staging-{unique}"), format!(".lock-{unique}"));
+        // A folder of its own, as the staged one is moved away while it must still be held.
+        let held = match disk.lock(&lock, false) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 let reason = "another process is writing this volume right now";
                 return Err(Error::invalid("volume", name, reason));
             }
-            lock => lock.map_err(Error::io("stage a volume in", disk.path(&staging)))?,
+            held => held.map_err(Error::io("stage a volume in", disk.path(&lock)))?,
         };
         let shards: usize =
             layout.shards(shape.shape).iter().product::<usize>() * shape.times * shape.channels;
@@ -73,11 +78,14 @@ impl VolumeWriter {
             records: vec![None; shards],
             row: Vec::new(),
             replace,
-            lock: Some(lock),
+            keep_staged: false,
+            lock: (lock, held),
         };
         // What a killed writer left behind.
-        for leftover in list(&*writer.disk, &writer.staging)? {
-            writer.remove(&format!("{}/{leftover}", writer.staging))?;
+        let cleared = writer.disk.remove(&writer.staging);
+        cleared.map_err(Error::io("remove", writer.disk.path(&writer.staging)))?;
+        if taken {
+            writer.probe_exchange()?;
         }
         Ok(writer)
     }
@@ -225,29 +233,26 @@ impl VolumeWriter {
         // meet each other's half of it.
         let _root = disk.lock("", true).map_err(Error::io("lock", disk.path("")))?;
         let mut made = Vec::new();
-        if let Err(error) = self.place(&mut made) {
-            // Groups made for this volume alone go with it, unless it was moved and only making
-            // that durable failed. Best effort, as an empty group harms nobody.
-            if disk.list(&self.name.to_string()).is_ok_and(|inside| inside.is_empty()) {
-                for folder in made.iter().rev() {
-                    let _ = disk.remove(&group_key(folder));
-                    let _ = disk.remove_empty(folder);
-                }
+        let placed = self.place(&mut made);
+        if placed.is_err()
+            && disk.list(&self.name.to_string()).is_ok_and(|inside| inside.is_empty())
+        {
+            // Groups made for this volume alone go with it. Best effort, as an empty group harms
+            // nobody.
+            for folder in made.iter().rev() {
+                let _ = disk.remove(&group_key(folder));
+                let _ = disk.remove_empty(folder);
             }
-            return Err(error);
         }
-        // What is left there now is the volume that was replaced, and if it stays, it is hidden
-        // and cleared by the next writer.
-        self.lock = None;
-        let _ = disk.remove(&self.staging);
-        Ok(())
+        placed
     }
 
     /// Makes the groups on the way, noting them in `made`, and moves the volume into its place.
-    fn place(&self, made: &mut Vec<String>) -> Result<()> {
-        let disk = &*self.disk;
-        for (folder, role) in [("", "dataset"), (self.name.subject(), "subject")] {
-            if !list(disk, folder)?.iter().any(|name| name == DOCUMENT) {
+    fn place(&mut self, made: &mut Vec<String>) -> Result<()> {
+        let disk = Arc::clone(&self.disk);
+        let subject = self.name.subject().to_owned();
+        for (folder, role) in [("", "dataset"), (subject.as_str(), "subject")] {
+            if !list(&*disk, folder)?.iter().any(|name| name == DOCUMENT) {
                 made.push(folder.to_owned());
                 let key = group_key(folder);
                 disk.write(&key, &[&documents::plain_group(role)])
@@ -256,7 +261,10 @@ impl VolumeWriter {
         }
         let target = self.name.to_string();
         let path = disk.path(&target);
-        if self.replace && !list(disk, &target)?.is_empty() {
+        if self.replace && !list(&*disk, &target)?.is_empty() {
+            // What is staged from here on is the old volume, or may be. It goes only when the
+            // exchange is durable.
+            self.keep_staged = true;
             disk.exchange(&self.staging, &target).map_err(Error::io("replace", path))?;
         } else {
             disk.rename(&self.staging, &target).map_err(|source| match source.kind() {
@@ -266,9 +274,10 @@ impl VolumeWriter {
                 _ => Error::Io { action: "publish", path, source },
             })?;
         }
-        if made.first().is_some_and(String::is_empty) {
-            disk.sync("").map_err(Error::io("sync", disk.path("")))?;
+        for folder in [subject.as_str(), ""] {
+            disk.sync_names(folder).map_err(Error::io("sync", disk.path(folder)))?;
         }
+        self.keep_staged = false;
         Ok(())
     }
 
@@ -277,18 +286,30 @@ impl VolumeWriter {
         self.disk.write(&key, parts).map_err(Error::io("write", self.disk.path(&key)))
     }
 
-    fn remove(&self, key: &str) -> Result<()> {
-        self.disk.remove(key).map_err(Error::io("remove", self.disk.path(key)))
+    /// Finds out before the work is done whether the old volume can be replaced in one step.
+    fn probe_exchange(&self) -> Result<()> {
+        let folders = ["a", "b"].map(|name| format!("{}/probe-{name}", self.staging));
+        let tried = folders
+            .iter()
+            .try_for_each(|folder| self.disk.write(&format!("{folder}/file"), &[]))
+            .and_then(|()| self.disk.exchange(&folders[0], &folders[1]))
+            .and_then(|()| self.disk.remove(&self.staging));
+        tried.map_err(Error::io(
+            "replace in one step, which this file system may not offer (remove the old volume first)",
+            self.disk.path(&self.name.to_string()),
+        ))
     }
 }
 
 impl Drop for VolumeWriter {
+    /// Best effort: what stays is hidden, and cleared by the next writer of this volume.
     fn drop(&mut self) {
-        if self.lock.is_some() {
-            // Best effort: what stays is hidden, and cleared by the next writer of this volume.
+        if !self.keep_staged {
             let _ = self.disk.remove(&self.staging);
-            let _ = self.disk.remove_empty("");
         }
+        // While it is held: whoever waits for it will find that it is no longer there.
+        let _ = self.disk.remove_empty(&self.lock.0);
+        let _ = self.disk.remove_empty("");
     }
 }
 
