@@ -101,6 +101,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// The volume was replaced after this handle was opened: open it again.
+    #[error("{}: the volume was replaced since it was opened; open it again", path.display())]
+    Replaced {
+        /// The volume.
+        path: PathBuf,
+    },
+
     /// A Zarr node that is not a voxpatch volume, or not all of one.
     #[error("{}: not a voxpatch {what}: {reason}", path.display())]
     NotVoxpatch {

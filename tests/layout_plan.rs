@@ -262,7 +262,7 @@ fn what_is_given_is_kept() {
 #[test]
 fn a_chunk_of_one_voxel_or_beyond_the_volume_is_kept_too() {
     let workload = workload(&["96x96x96"], Access::Random);
-    for chunk in [[1; 3], [64, 700, 700]] {
+    for chunk in [[1; 3], [32, 700, 700]] {
         let options = PlanOptions { chunk: Some(chunk), ..PlanOptions::default() };
         let plan = plan(&chest_ct(), &workload, &options).expect("a plan");
         assert_eq!(plan.layout.chunk, chunk);

@@ -24,8 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::show;
 use crate::{Error, Result};
 
-/// Largest chunk, in voxels: keeps any chunk below 2 GiB decoded, the limit of the blosc format.
-const MAX_CHUNK_VOXELS: usize = 1 << 27;
+/// Largest chunk, in voxels: at most 128 MiB decoded, which a reader may have to hold.
+const MAX_CHUNK_VOXELS: usize = 1 << 24;
+/// A chunk of this many voxels is allowed for any volume, however small.
+const SMALL_CHUNK_VOXELS: usize = 1 << 20;
 /// Largest number of chunks in one shard: its index then takes 16 MiB.
 pub(crate) const MAX_CHUNKS_PER_SHARD: usize = 1 << 20;
 
@@ -78,6 +80,27 @@ impl ChunkLayout {
             ));
         }
         Ok(layout)
+    }
+
+    /// Checks that the layout is not out of all proportion to a volume of this shape.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLayout`] if a chunk is much larger than the volume, or a shard reaches
+    /// beyond it by whole chunks.
+    pub(crate) fn check_for(&self, volume: [usize; 3]) -> Result<()> {
+        let voxels = |shape: [usize; 3]| shape.iter().fold(1_usize, |n, m| n.saturating_mul(*m));
+        let refuse = |what: &str, shape: [usize; 3]| {
+            let (shape, volume) = (show(&shape), show(&volume));
+            let reason = format!("{what} {shape} is too large for a volume of {volume}");
+            Err(Error::InvalidLayout { reason })
+        };
+        if voxels(self.chunk) > SMALL_CHUNK_VOXELS.max(voxels(volume).saturating_mul(64)) {
+            return refuse("chunk", self.chunk);
+        }
+        if (0..3).any(|a| self.shard[a] >= volume[a].saturating_add(self.chunk[a])) {
+            return refuse("shard", self.shard);
+        }
+        Ok(())
     }
 
     /// Chunks along each axis of a shard, `z, y, x`.

@@ -126,6 +126,12 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
         (None, Some(shard)) => ChunkLayout::new(best()?, shard, options.codec)?,
         (None, None) => shard::choose(&model, best()?, options.codec)?,
     };
+    // A shard that reaches beyond the volume holds no more than one that ends with it.
+    let whole =
+        |a: usize| volume.shape[a].div_ceil(layout.chunk[a]).saturating_mul(layout.chunk[a]);
+    let shard = std::array::from_fn(|a| layout.shard[a].min(whole(a)));
+    let layout = ChunkLayout::new(layout.chunk, shard, layout.codec)?;
+    layout.check_for(volume.shape)?;
     Ok(describe(volume, options, layout, &mut pricing, &ranking))
 }
 

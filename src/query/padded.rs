@@ -90,9 +90,8 @@ fn mirrored<T: Element>(
     };
     let axes = [axis(0)?, axis(1)?, axis(2)?];
     let [depth, rows, columns] = [axes[0].needed, axes[1].needed, axes[2].needed];
-    let mut source: Vec<T> = Vec::new();
-    source.try_reserve_exact(depth * rows * columns).map_err(|_| too_large(region))?;
-    source.resize(depth * rows * columns, T::default());
+    let mut source: Vec<T> = bytemuck::allocation::try_zeroed_vec(depth * rows * columns)
+        .map_err(|()| too_large(region))?;
     let row = columns * size_of::<T>();
     for (at_z, z, depth) in axes[0].placed() {
         for (at_y, y, height) in axes[1].placed() {

@@ -21,9 +21,7 @@ impl Volume {
     /// [`Error::Io`].
     pub fn read<T: Element>(&self, region: Region) -> Result<Array3<T>> {
         let n = self.check::<T>(region)?;
-        let mut voxels: Vec<T> = Vec::new();
-        voxels.try_reserve_exact(n).map_err(|_| too_large(region))?;
-        voxels.resize(n, T::default());
+        let mut voxels = bytemuck::allocation::try_zeroed_vec(n).map_err(|()| too_large(region))?;
         self.fetch(region, &mut voxels)?;
         Ok(Array3::from_shape_vec(region.shape, voxels).expect("as many voxels as the shape has"))
     }

@@ -58,6 +58,8 @@ pub(super) struct ChunkCodec {
     fill: FillValue,
     /// The chunk's shape with the leading axes, of length 1.
     full_shape: Vec<NonZeroU64>,
+    chunk_bytes: usize,
+    is_blosc: bool,
     encoder: Option<BloscEncoder>,
     decoder: Option<Box<dyn Decoder>>,
 }
@@ -71,19 +73,26 @@ impl ChunkCodec {
         leading: usize,
         chunk: [usize; 3],
     ) -> Result<Self, String> {
+        let Some(specs) = specs_of(chain, dtype.size()) else {
+            let reason = "its chunks are not stored by the codecs bytes (little), then blosc, zstd, \
+                          gzip or nothing, then crc32c";
+            return Err(reason.into());
+        };
+        // The checksum is ours to write and to verify.
         let parse = |v: &Value| serde_json::from_value::<MetadataV3>(v.clone());
-        let metadata: Vec<_> =
-            chain.iter().map(parse).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        let unsealed = chain[..chain.len() - 1].iter().map(parse).collect::<Result<Vec<_>, _>>();
+        let unsealed = unsealed.map_err(|e| e.to_string())?;
         let axes = std::iter::repeat_n(1, leading).chain(chunk);
         let full_shape = axes.map(|n| NonZeroU64::new(n as u64)).collect::<Option<_>>();
         Ok(Self {
-            chain: CodecChain::from_metadata(&metadata).map_err(|e| e.to_string())?,
+            chain: CodecChain::from_metadata(&unsealed).map_err(|e| e.to_string())?,
             data_type: zarr_type(dtype),
             fill: FillValue::new(vec![0; dtype.size()]),
             full_shape: full_shape.ok_or("a chunk has an axis of length 0")?,
+            chunk_bytes: chunk.iter().product::<usize>() * dtype.size(),
+            is_blosc: matches!(specs[..], [CodecSpec::Blosc { .. }]),
             encoder: encoder_of(chain, dtype.size()),
-            decoder: specs_of(chain, dtype.size())
-                .and_then(|specs| decode::decoder_for(&specs, dtype.size())),
+            decoder: decode::decoder_for(&specs, dtype.size()),
         })
     }
 
@@ -94,30 +103,27 @@ impl ChunkCodec {
         self
     }
 
-    /// Whether our own decoder reads this chain; its checksum is then the last codec.
-    pub(super) fn has_decoder(&self) -> bool {
-        self.decoder.is_some()
-    }
-
     /// Encodes a whole chunk of voxels in native byte order, checksum included.
     pub(super) fn encode(
         &self,
         voxels: &[u8],
         scratch: &mut EncodeScratch,
     ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-        if let Some(encoder) = &self.encoder {
-            let mut encoded = encoder.encode(voxels, scratch)?;
-            encoded.extend(crc32c::crc32c(&encoded).to_le_bytes());
-            return Ok(encoded);
-        }
-        let bytes = ArrayBytes::new_flen(voxels);
-        let encoded =
-            self.chain.encode(bytes, &self.full_shape, &self.data_type, &self.fill, &options())?;
-        Ok(encoded.into_owned())
+        let mut encoded = if let Some(encoder) = &self.encoder {
+            encoder.encode(voxels, scratch)?
+        } else {
+            let bytes = ArrayBytes::new_flen(voxels);
+            let (shape, fill) = (&self.full_shape, &self.fill);
+            self.chain.encode(bytes, shape, &self.data_type, fill, &options())?.into_owned()
+        };
+        encoded.extend(crc32c::crc32c(&encoded).to_le_bytes());
+        // Many wait for their shard to be written.
+        encoded.shrink_to_fit();
+        Ok(encoded)
     }
 
-    /// Decodes a part of a chunk: by our own decoder from bytes without their checksum, which has
-    /// been verified; else by zarrs from all bytes, checksum included.
+    /// Decodes a part of a chunk whose checksum has been verified and taken off: by our own
+    /// decoder, or by zarrs.
     pub(super) fn decode(
         &self,
         encoded: &[u8],
@@ -127,6 +133,11 @@ impl ChunkCodec {
     ) -> Result<(), String> {
         if let Some(decoder) = &self.decoder {
             return decoder.decode(encoded, part, target, scratch);
+        }
+        // c-blosc allocates what the container says.
+        let says = encoded.get(4..8).map(|n| u32::from_le_bytes(n.try_into().expect("4 bytes")));
+        if self.is_blosc && says.is_none_or(|n| n as usize != self.chunk_bytes) {
+            return Err(format!("blosc: not a container of {} bytes", self.chunk_bytes));
         }
         let decoded = self
             .chain
@@ -173,7 +184,9 @@ fn encoder_of(chain: &[Value], item: usize) -> Option<BloscEncoder> {
     cfg!(target_endian = "little").then_some(BloscEncoder { compressor, level, item, block })
 }
 
-/// What our own decoders need to know of a chain `bytes, X, crc32c`; `None` for any other chain.
+/// What decoders need to know of a chain `bytes, X, crc32c` with at most one compressor X; `None`
+/// for any other chain. Those are not opened: their chunks may have no checksum, or no bound on
+/// what they inflate to.
 fn specs_of(chain: &[Value], item: usize) -> Option<Vec<CodecSpec<'_>>> {
     fn name(codec: &Value) -> Option<&str> {
         codec.get("name")?.as_str()
@@ -198,5 +211,5 @@ fn specs_of(chain: &[Value], item: usize) -> Option<Vec<CodecSpec<'_>>> {
             _ => return None,
         })
     };
-    middle.iter().map(spec).collect()
+    middle.iter().map(spec).collect::<Option<Vec<_>>>().filter(|specs| specs.len() <= 1)
 }

@@ -87,7 +87,7 @@ impl BloscEncoder {
         };
         let shuffled = if self.item > 1 { SHUFFLED } else { 0 };
         let split = if planes == self.item { 0 } else { NOT_SPLIT };
-        let mut header = Vec::with_capacity(HEADER_BYTES + bytes);
+        let mut header = Vec::with_capacity(HEADER_BYTES + bytes + 4);
         #[allow(clippy::cast_possible_truncation)]
         header.extend([2, 1, shuffled | split | format << 5, self.item as u8]);
         // Chunks are below 2 GiB: the layout sees to it.

@@ -61,7 +61,7 @@ proptest! {
         times in prop::array::uniform3(1_usize..3),
         noise in 0_u32..8,
     ) {
-        let shard = std::array::from_fn(|a| chunk[a] * times[a]);
+        let shard = std::array::from_fn(|a| chunk[a] * times[a].min(volume[a].div_ceil(chunk[a])));
         let layout = ChunkLayout::new(chunk, shard, codec.parse::<Codec>().unwrap()).unwrap();
         let count: usize = volume.iter().product();
         let mut state = 1_u32;

@@ -1,13 +1,13 @@
 //! A stored volume: a handle that never holds its voxels.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::codec::ChunkCodec;
 use super::decode::{Part, Rows, Scratch, Target};
-use super::disk::Disk;
-use super::documents::{self, ArrayDocument, ArrayShape, Attributes};
+use super::disk::{Blob, Disk};
+use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::shard::Shard;
@@ -39,6 +39,8 @@ pub(super) struct Stored {
     pub(super) shape: ArrayShape,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
+    /// The manifest's digest when it was read.
+    seal: String,
     /// Opened at first use, in the order of the manifest.
     shards: Box<[OnceLock<Shard>]>,
 }
@@ -134,7 +136,12 @@ impl Volume {
     /// Bytes of all shard files together.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.stored.manifest.shards.iter().filter_map(|s| s.file.as_ref()).map(|f| f.bytes).sum()
+        self.stored
+            .manifest
+            .shards
+            .iter()
+            .filter_map(|s| s.file.as_ref())
+            .fold(0, |sum, file| u64::saturating_add(sum, file.bytes))
     }
 
     /// A handle on another frame.
@@ -179,7 +186,7 @@ impl Volume {
         &self,
         start: [usize; 3],
         shape: [usize; 3],
-        mut out: Destination<'_>,
+        out: Destination<'_>,
     ) -> Result<()> {
         let ChunkLayout { chunk, .. } = *self.layout();
         let returned = self.returned_dtype().size();
@@ -215,7 +222,6 @@ impl Volume {
                     }
                 }
             }
-            out.bytes = &mut [];
             Ok(())
         })
     }
@@ -247,56 +253,62 @@ impl Volume {
 
 impl Stored {
     fn open(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
-        let group_key = format!("{name}/{DOCUMENT}");
-        let path = disk.path(&group_key);
-        let group = match disk.read(&group_key) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                if disk.list(&name.to_string()).is_ok_and(|inside| !inside.is_empty()) {
-                    return Err(Error::corrupt_store(path, "the document is missing"));
-                }
-                return Err(Error::NotFound { what: "volume", path: disk.path(&name.to_string()) });
+        let mut tries = 0;
+        loop {
+            let before = seal(&*disk, name);
+            let opened = Self::open_once(Arc::clone(&disk), name);
+            // Replaced in between, so that documents of two volumes were read.
+            if opened.is_ok() || tries == 3 || seal(&*disk, name) == before {
+                return opened;
             }
-            group => group.map_err(Error::io("read", &path))?,
-        };
-        let not_ours =
-            |path: PathBuf| move |reason| Error::NotVoxpatch { what: "volume", path, reason };
-        let attribute = documents::attribute_of(&group).map_err(not_ours(path.clone()))?;
-        check_version(&attribute, &path)?;
-
-        let manifest_key = format!("{name}/{}", manifest::KEY);
-        let manifest_path = disk.path(&manifest_key);
-        let manifest = disk.read(&manifest_key).map_err(Error::io("read", &manifest_path))?;
-        let manifest =
-            Manifest::from_bytes(&manifest).map_err(|r| Error::corrupt_store(manifest_path, r))?;
-        if digest::of_bytes(&group) != manifest.group {
-            return Err(Error::corrupt_store(path, "it is not the one the manifest names"));
+            tries += 1;
         }
-        let array_key = format!("{name}/0/{DOCUMENT}");
-        let array_path = disk.path(&array_key);
-        let array = disk.read(&array_key).map_err(Error::io("read", &array_path))?;
-        if digest::of_bytes(&array) != manifest.array {
-            return Err(Error::corrupt_store(array_path, "it is not the one the manifest names"));
+    }
+
+    fn open_once(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+        let volume_path = disk.path(&name.to_string());
+        if disk.list(&name.to_string()).map_err(Error::io("list", &volume_path))?.is_empty() {
+            return Err(Error::NotFound { what: "volume", path: volume_path });
+        }
+        let not_ours = |path: &Path| {
+            let path = path.to_owned();
+            move |reason| Error::NotVoxpatch { what: "volume", path, reason }
+        };
+        let (path, group) = read_document(&*disk, name, DOCUMENT)?;
+        let attribute = documents::attribute_of(&group).map_err(not_ours(&path))?;
+        check_version(&attribute, &path)?;
+        let (manifest_path, manifest) = read_document(&*disk, name, manifest::KEY)?;
+        let seal = digest::of_bytes(&manifest);
+        let manifest =
+            Manifest::from_bytes(&manifest).map_err(|r| Error::corrupt_store(&manifest_path, r))?;
+        let (array_path, array) = read_document(&*disk, name, &format!("0/{DOCUMENT}"))?;
+        for (path, document, named) in
+            [(&path, &group, &manifest.group), (&array_path, &array, &manifest.array)]
+        {
+            if digest::of_bytes(document) != *named {
+                return Err(Error::corrupt_store(path, "it is not the one the manifest names"));
+            }
         }
         // From here on the documents are the ones that were written: what does not fit is of
         // another writer, not damaged.
         let attributes: Attributes =
-            serde_json::from_value(attribute).map_err(|e| not_ours(path.clone())(e.to_string()))?;
-        let parsed = serde_json::from_slice::<ArrayDocument>(&array)
-            .map_err(|e| e.to_string())
-            .and_then(ArrayDocument::understand)
-            .map_err(not_ours(array_path.clone()))?;
-        let layout = ChunkLayout::new(parsed.chunk, parsed.shard, attributes.layout.codec)?;
-        let shape = parsed.shape;
-        let codec = ChunkCodec::new(&parsed.chain, shape.dtype, shape.leading(), layout.chunk)
-            .map_err(not_ours(array_path.clone()))?;
-        let shards: usize =
-            layout.shards(shape.shape).iter().product::<usize>() * shape.times * shape.channels;
-        if layout != attributes.layout || manifest.shards.len() != shards {
+            serde_json::from_value(attribute).map_err(|e| not_ours(&path)(e.to_string()))?;
+        let ParsedArray { shape, shard, chunk, chain } =
+            serde_json::from_slice::<ArrayDocument>(&array)
+                .map_err(|e| e.to_string())
+                .and_then(ArrayDocument::understand)
+                .map_err(not_ours(&array_path))?;
+        let layout = ChunkLayout::new(chunk, shard, attributes.layout.codec)
+            .and_then(|layout| layout.check_for(shape.shape).map(|()| layout))
+            .map_err(|e| not_ours(&array_path)(e.to_string()))?;
+        let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
+            .map_err(not_ours(&array_path))?;
+        if layout != attributes.layout || !names_every_shard(&manifest, &shape, &layout) {
             let reason = "the layout of its group, its array and its manifest differ".to_owned();
-            return Err(not_ours(array_path)(reason));
+            return Err(not_ours(&array_path)(reason));
         }
-        let shards = (0..shards).map(|_| OnceLock::new()).collect();
-        Ok(Self { disk, name: name.clone(), attributes, shape, codec, manifest, shards })
+        let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { disk, name: name.clone(), attributes, shape, codec, manifest, seal, shards })
     }
 
     /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.
@@ -318,10 +330,7 @@ impl Stored {
             target.fill_zero(part);
             return Ok(());
         };
-        // zarrs verifies checksums itself, so it is handed the chunk with its own.
-        let own = self.codec.has_decoder();
-        let encoded = if own { shard.chunk(n).map_err(damaged)? } else { shard.raw_chunk(n) };
-        let Some(encoded) = encoded else {
+        let Some(encoded) = shard.chunk(n).map_err(damaged)? else {
             target.fill_zero(part);
             return Ok(());
         };
@@ -356,6 +365,12 @@ impl Stored {
             }
             Error::Io { action: "read", path: path(), source }
         })?;
+        // A shard of the volume that has taken this one's place would do for intact, with other
+        // voxels. The move is one step: a shard of the new one is opened after it, and so is the
+        // manifest then.
+        if seal(&*self.disk, &self.name).as_ref() != Some(&self.seal) {
+            return Err(Error::Replaced { path: self.disk.path(&self.name.to_string()) });
+        }
         let chunks = self.attributes.layout.chunks_per_shard().iter().product();
         let shard = Shard::open(blob, chunks, file.bytes)
             .map_err(|reason| Error::corrupt_store(path(), reason))?;
@@ -376,7 +391,40 @@ impl Stored {
     }
 }
 
-fn check_version(attribute: &serde_json::Value, path: &std::path::Path) -> Result<()> {
+/// A document of a volume, and its path. Missing, the volume is not whole.
+fn read_document(disk: &dyn Disk, name: &VolumeName, key: &str) -> Result<(PathBuf, Blob)> {
+    let key = format!("{name}/{key}");
+    let path = disk.path(&key);
+    match disk.read(&key) {
+        Ok(document) => Ok((path, document)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::corrupt_store(path, "the document is missing"))
+        }
+        Err(source) => Err(Error::Io { action: "read", path, source }),
+    }
+}
+
+/// What tells two volumes apart that stood at one place: the digest of the manifest.
+fn seal(disk: &dyn Disk, name: &VolumeName) -> Option<String> {
+    let manifest = disk.read(&format!("{name}/{}", manifest::KEY)).ok()?;
+    Some(digest::of_bytes(&manifest))
+}
+
+/// Whether the manifest's shards are those of the grid, each under its own key.
+fn names_every_shard(manifest: &Manifest, shape: &ArrayShape, layout: &ChunkLayout) -> bool {
+    let grid = layout.shards(shape.shape);
+    let frames = shape.times * shape.channels;
+    let count = grid.iter().product::<usize>() * frames;
+    let key = |n: usize| {
+        let (frame, n) = (n / (count / frames), n % (count / frames));
+        let at = [n / grid[2] / grid[1], n / grid[2] % grid[1], n % grid[2]];
+        shape.shard_key(frame / shape.channels, frame % shape.channels, at)
+    };
+    manifest.shards.len() == count
+        && manifest.shards.iter().enumerate().all(|(n, record)| record.key == key(n))
+}
+
+fn check_version(attribute: &serde_json::Value, path: &Path) -> Result<()> {
     match attribute.get("version").and_then(serde_json::Value::as_u64) {
         Some(found) if found > documents::VERSION => {
             let supported = documents::VERSION;

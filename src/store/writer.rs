@@ -33,11 +33,16 @@ pub(crate) struct VolumeWriter {
     /// The encoded chunks of each shard of the current row along z; empty between rows.
     row: Vec<Vec<Option<Vec<u8>>>>,
     replace: bool,
+    /// Digest of the staged manifest, once it is written.
+    seal: String,
     /// The staged folder is not to be removed: it may be the volume that was replaced.
     keep_staged: bool,
     /// A hidden folder, locked, that keeps other writers of this volume away.
     lock: (String, Box<dyn Send + Sync>),
 }
+
+/// Largest number of files of one volume: more would be a burden to any file system.
+const MAX_SHARDS: usize = 1 << 18;
 
 impl VolumeWriter {
     /// Begins a volume. Fails at once if the target exists and is not to be replaced.
@@ -53,6 +58,15 @@ impl VolumeWriter {
         if taken && !replace {
             return Err(Error::AlreadyExists { path: disk.path(&target) });
         }
+        let shards = layout.shards(shape.shape).into_iter().chain([shape.times, shape.channels]);
+        let shards = shards.fold(1, usize::saturating_mul);
+        if shards > MAX_SHARDS {
+            let reason = format!(
+                "{shards} shards, each a file, are more than {MAX_SHARDS}; use larger shards, or \
+                 fewer time points and channels in one volume"
+            );
+            return Err(Error::InvalidLayout { reason });
+        }
         let chain = codec::chain_of(&layout, shape.dtype);
         let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
             .map_err(|reason| Error::InvalidLayout { reason })?;
@@ -66,8 +80,6 @@ impl VolumeWriter {
             }
             held => held.map_err(Error::io("stage a volume in", disk.path(&lock)))?,
         };
-        let shards: usize =
-            layout.shards(shape.shape).iter().product::<usize>() * shape.times * shape.channels;
         let writer = Self {
             disk,
             name: name.clone(),
@@ -78,6 +90,7 @@ impl VolumeWriter {
             records: vec![None; shards],
             row: Vec::new(),
             replace,
+            seal: String::new(),
             keep_staged: false,
             lock: (lock, held),
         };
@@ -221,6 +234,7 @@ impl VolumeWriter {
             source: e.into(),
         })?;
         self.write(manifest::KEY, &[&bytes])?;
+        self.seal = digest::of_bytes(&bytes);
         let staged = self.disk.path(&self.staging);
         self.disk.sync(&self.staging).map_err(Error::io("sync", staged))?;
         self.publish()
@@ -265,7 +279,11 @@ impl VolumeWriter {
             // What is staged from here on is the old volume, or may be. It goes only when the
             // exchange is durable.
             self.keep_staged = true;
-            disk.exchange(&self.staging, &target).map_err(Error::io("replace", path))?;
+            disk.exchange(&self.staging, &target).map_err(|source| {
+                let there = disk.read(&format!("{target}/{}", manifest::KEY));
+                self.keep_staged = !there.is_ok_and(|m| digest::of_bytes(&m) != self.seal);
+                Error::Io { action: "replace", path, source }
+            })?;
         } else {
             disk.rename(&self.staging, &target).map_err(|source| match source.kind() {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
