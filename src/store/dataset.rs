@@ -120,7 +120,7 @@ impl Dataset {
     /// # Errors
     /// As [`Self::volume`].
     pub fn open_volume(&self, name: &VolumeName) -> Result<Volume> {
-        Volume::open(Arc::clone(&self.disk), name)
+        Volume::open(&self.disk, name)
     }
 
     /// Begins to write a volume.

@@ -72,19 +72,20 @@ proptest! {
         let voxels: Vec<i16> = (0..count).map(|_| random()).collect();
         let folder = tempfile::tempdir().unwrap();
         let disk = LocalDisk::new(folder.path());
+        let shared: Arc<dyn super::Disk> = Arc::new(disk.clone());
         let region = Region::whole(volume);
         if wide {
             let voxels: Vec<f64> = voxels.iter().map(|v| f64::from(*v)).collect();
             write(&disk, layout, Dtype::Float64, volume, bytemuck::cast_slice(&voxels));
-            let own = Volume::open(Arc::new(disk.clone()), &name()).unwrap();
-            let zarrs = Volume::by_zarrs(Arc::new(disk), &name()).unwrap();
+            let own = Volume::open(&shared, &name()).unwrap();
+            let zarrs = Volume::by_zarrs(&shared, &name()).unwrap();
             prop_assert_eq!(own.read::<f64>(region).unwrap().into_raw_vec_and_offset().0, voxels);
             prop_assert_eq!(own.read::<f64>(region).unwrap(), zarrs.read::<f64>(region).unwrap());
             return Ok(());
         }
         write(&disk, layout, Dtype::Int16, volume, bytemuck::cast_slice(&voxels));
-        let own = Volume::open(Arc::new(disk.clone()), &name()).unwrap();
-        let zarrs = Volume::by_zarrs(Arc::new(disk), &name()).unwrap();
+        let own = Volume::open(&shared, &name()).unwrap();
+        let zarrs = Volume::by_zarrs(&shared, &name()).unwrap();
         let found = own.read::<i16>(region).unwrap();
         prop_assert_eq!(found.as_slice().unwrap(), &voxels[..]);
         let half = Region::new([0; 3], volume.map(|n| n.div_ceil(2)));

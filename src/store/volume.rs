@@ -59,7 +59,7 @@ thread_local! {
 }
 
 impl Volume {
-    pub(super) fn open(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+    pub(super) fn open(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
         Stored::open(disk, name).map(|stored| Self::from_stored(Arc::new(stored)))
     }
 
@@ -188,6 +188,7 @@ impl Volume {
         shape: [usize; 3],
         out: Destination<'_>,
     ) -> Result<()> {
+        let Destination { bytes, offset, plane, row } = out;
         let ChunkLayout { chunk, .. } = *self.layout();
         let returned = self.returned_dtype().size();
         let first: [usize; 3] = std::array::from_fn(|a| start[a] / chunk[a]);
@@ -209,19 +210,20 @@ impl Volume {
                             item: self.dtype().size(),
                         };
                         let mut target = Target {
-                            offset: out.offset
-                                + (from[0] - start[0]) * out.plane
-                                + (from[1] - start[1]) * out.row
+                            offset: offset
+                                + (from[0] - start[0]) * plane
+                                + (from[1] - start[1]) * row
                                 + (from[2] - start[2]) * returned,
-                            bytes: &mut *out.bytes,
-                            plane: out.plane,
-                            row: out.row,
+                            bytes: &mut *bytes,
+                            plane,
+                            row,
                             rows: self.rows(),
                         };
                         self.stored.read_part(self.frame, at, &part, &mut target, scratch)?;
                     }
                 }
             }
+            scratch.trim();
             Ok(())
         })
     }
@@ -244,7 +246,7 @@ impl Volume {
 
     /// The same volume read through zarrs alone.
     #[cfg(test)]
-    pub(super) fn by_zarrs(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+    pub(super) fn by_zarrs(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
         let mut stored = Stored::open(disk, name)?;
         stored.codec = stored.codec.without_decoder();
         Ok(Self::from_stored(Arc::new(stored)))
@@ -252,13 +254,13 @@ impl Volume {
 }
 
 impl Stored {
-    fn open(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+    fn open(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
         let mut tries = 0;
         loop {
-            let before = seal(&*disk, name);
-            let opened = Self::open_once(Arc::clone(&disk), name);
+            let before = seal(&**disk, name);
+            let opened = Self::open_once(Arc::clone(disk), name);
             // Replaced in between, so that documents of two volumes were read.
-            if opened.is_ok() || tries == 3 || seal(&*disk, name) == before {
+            if opened.is_ok() || tries == 3 || seal(&**disk, name) == before {
                 return opened;
             }
             tries += 1;

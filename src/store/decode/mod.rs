@@ -30,6 +30,20 @@ pub(crate) struct Scratch {
     inflate: Option<flate2::Decompress>,
 }
 
+/// Buffers larger than this are not kept: a thread may live long after its last large chunk.
+const KEPT_BYTES: usize = 16 << 20;
+
+impl Scratch {
+    /// To be called after a read.
+    pub(crate) fn trim(&mut self) {
+        for buffer in [&mut self.packed, &mut self.chunk, &mut self.row] {
+            if buffer.capacity() > KEPT_BYTES {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
+
 /// Why a chunk could not be decoded; the caller adds which chunk of which file.
 pub(crate) type Refusal = String;
 
