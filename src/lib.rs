@@ -1,5 +1,5 @@
-//! Patches of 3D medical scans, read from chunked out-of-core storage at nearly the speed of an
-//! uncompressed memory map, without ever holding a scan in memory.
+//! Patches of 3D medical scans, read straight from chunked, compressed out-of-core storage, without
+//! ever holding a scan in memory.
 //!
 //! A scan is converted once, into a compressed, sharded Zarr v3 array whose chunks suit the
 //! patches that will be read. From then on any cuboid of it is a query:
