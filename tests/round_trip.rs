@@ -79,6 +79,46 @@ fn the_planned_layout_works_without_any_choice() {
     comes_back::<u64>([1, 1, 1, 1, 9], &ConvertOptions::default());
 }
 
+fn files(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn one_thread_or_many_give_the_same_bytes() {
+    fn same<T: Element>() {
+        let voxels = voxels::<T>([1, 2, 40, 300, 400], 9);
+        let folder = tempfile::tempdir().unwrap();
+        let stores = [1, 2, 5].map(|threads| {
+            let place = folder.path().join("s.zarr");
+            let dataset = Dataset::create(&place).unwrap();
+            let scan = Box::new(DenseScan::new(&voxels));
+            let name = "a/b".parse().unwrap();
+            let options = options("blosc-lz4", [8, 32, 64], [16, 96, 128]);
+            let pool = voxpatch::Pool::new(threads).unwrap();
+            voxpatch::convert(scan, &dataset, &name, &options, &pool, &|_| true).unwrap();
+            let files = files(&place);
+            std::fs::remove_dir_all(place).unwrap();
+            files
+        });
+        assert!(stores[0].len() > 20);
+        assert_eq!(stores[0], stores[1]);
+        assert_eq!(stores[0], stores[2]);
+    }
+    same::<i16>();
+    same::<f32>();
+}
+
 #[test]
 fn the_voxel_digest_survives_another_layout_and_codec() {
     let folder = tempfile::tempdir().unwrap();
