@@ -21,6 +21,9 @@ const SMALLEST_PLANE: usize = 128;
 /// LZ4 must shrink a byte plane to this share, else the plane is stored as it is.
 const WORTH_DECODING_PERCENT: usize = 75;
 
+/// Fast LZ4 must shrink a byte plane to this share, else LZ4HC is not tried.
+const WORTH_TRYING_PERCENT: usize = 84;
+
 /// How one array's chunks become blosc containers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BloscEncoder {
@@ -111,6 +114,13 @@ impl BloscEncoder {
             _ => plane.len() * WORTH_DECODING_PERCENT / 100,
         };
         packed.resize(plane.len(), 0);
+        if self.compressor == BloscCompressor::Lz4hc {
+            // Most of its time would go to planes that it cannot shrink enough either.
+            let hopeful = &mut packed[..plane.len() * WORTH_TRYING_PERCENT / 100];
+            if pack_lz4(plane, CompressionMode::FAST(1), hopeful).is_none() {
+                return Ok(None);
+            }
+        }
         let out = &mut packed[..room];
         let mode = match self.compressor {
             // The levels mean what they mean in c-blosc.
@@ -125,8 +135,13 @@ impl BloscEncoder {
                 return Ok(compressor.compress_to_buffer(plane, out).ok().map(|n| &packed[..n]));
             }
         };
-        Ok(lz4::block::compress_to_buffer(plane, Some(mode), false, out).ok().map(|n| &packed[..n]))
+        Ok(pack_lz4(plane, mode, out).map(|n| &packed[..n]))
     }
+}
+
+/// Bytes written to `out`, or `None` if it is too small.
+fn pack_lz4(plane: &[u8], mode: CompressionMode, out: &mut [u8]) -> Option<usize> {
+    lz4::block::compress_to_buffer(plane, Some(mode), false, out).ok()
 }
 
 /// Bytes of equal significance together.
