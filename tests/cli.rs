@@ -118,6 +118,12 @@ fn what_is_not_understood_exits_2_and_touches_nothing() {
         "convert ct.nii --out s --patch 8x8x8 --overlap 1x1x1",
         "convert ct.nii --out s --patch 8x8x8 --access random --overlap 1x1x1",
         "convert ct.nii --out s --codec gzip:99",
+        "convert ct.nii --out s --label --intensity",
+        "convert ct.nii --out s --patch 8x8x8 --access grid --overlap 8x8x8",
+        "convert ct.nii --out s --chunk 3x3x3 --shard 4x4x4",
+        "convert ct.nii --out s --chunk 9999x9999x9999",
+        "plan ct.nii --patch 8x8x8 --access grid --overlap 0x0x9",
+        "plan ct.nii --chunk 3x3x3 --shard 4x4x4",
         "plan",
         "plan --shape 8x8x8",
         "plan ct.nii --shape 8x8x8 --spacing 1x1x1 --dtype int16",
@@ -208,6 +214,49 @@ fn of_several_scans_the_good_are_kept_and_the_bad_are_named() {
     phantom(&at.join("other/ct.nii"));
     assert!(fail(at, 1, "convert ct.nii other/ct.nii --out fresh").contains("ct/image"));
     assert!(!at.join("fresh").exists());
+}
+
+#[test]
+fn intensities_that_call_themselves_labels_can_be_converted() {
+    let folder = folder();
+    let at = folder.path();
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    // intent_code, then voxels that name nothing: floats between whole numbers.
+    nifti[68..70].copy_from_slice(&1002_i16.to_le_bytes());
+    nifti[70..74].copy_from_slice(&[16, 0, 32, 0]);
+    nifti.truncate(352);
+    nifti.extend((0..SHAPE.iter().product::<usize>()).flat_map(|_| 0.5_f32.to_le_bytes()));
+    fs::write(at.join("float.nii"), nifti).unwrap();
+    let complaint = fail(at, 1, "convert float.nii --out s");
+    assert!(complaint.contains("float.nii") && complaint.contains("--intensity"), "{complaint}");
+    assert!(!at.join("s").exists());
+    succeed(at, "convert float.nii --out s --intensity");
+    assert_eq!(json(&succeed(at, "info s/float/image --json"))["kind"], "intensity");
+}
+
+#[test]
+fn a_subject_and_a_volume_are_found_from_inside_the_store() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s --name a/b");
+    for (inside, typed) in [
+        ("s", "a/b"),
+        ("s/a", "b"),
+        ("s/a", "./b"),
+        ("s/a", "../a/b"),
+        ("s/a/b", "."),
+        ("s/a/b", "../b"),
+        ("s/a/b/0", ".."),
+    ] {
+        let info = succeed(&at.join(inside), &format!("info {typed} --json"));
+        assert_eq!(json(&info)["name"], "a/b", "{typed} in {inside}");
+    }
+    for (inside, typed) in [("s", "."), ("s/a", "."), ("s/a", ".."), ("s/a/b", "..")] {
+        let info = succeed(&at.join(inside), &format!("info {typed} --json"));
+        assert_eq!(json(&info)[0]["name"], "a/b", "{typed} in {inside}");
+    }
+    assert!(fail(&at.join("s/a"), 1, "info none").contains("volume not found"));
+    assert!(fail(at, 1, "info none").contains("store not found: none\n"));
 }
 
 #[test]
