@@ -70,6 +70,7 @@ fn phantom(path: &Path) {
         times: 1,
         channels: 1,
         affine: Affine::from_spacing(spacing),
+        xform_code: WriteHeader::SCANNER,
         scaling: Some(SCALING),
         time_step: None,
         is_label: false,
@@ -181,6 +182,22 @@ fn patches_written_as_nifti_are_where_and_what_they_were() {
     let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
     let expected: Vec<f32> = expected.iter().map(|v| f32::from(*v) * 0.5 - 3.0).collect();
     assert_eq!(values, expected);
+}
+
+#[test]
+fn patches_written_as_nifti_keep_the_name_of_their_coordinates() {
+    let folder = folder();
+    let at = folder.path();
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    for (qform, sform, kept) in [(0, 4, 4), (1, 3, 3), (2, 0, 2), (0, 0, 1), (0, 77, 1)] {
+        nifti[252..256].copy_from_slice(&[qform, 0, sform, 0]);
+        fs::write(at.join("x.nii"), &nifti).unwrap();
+        succeed(at, "convert x.nii --out s --overwrite");
+        succeed(at, "read s/x/image --start 3,5,7 --shape 9x8x6 --out p.nii");
+        let patch = scan::open(&at.join("p.nii")).unwrap();
+        let fields = &patch.header().fields;
+        assert_eq!((&fields["sform_code"], &fields["qform_code"]), (&kept.into(), &kept.into()));
+    }
 }
 
 #[test]

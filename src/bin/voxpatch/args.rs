@@ -66,12 +66,8 @@ pub struct Convert {
     /// Where in the store; by default the subject is the name of the file, the image "image".
     #[arg(long, value_name = "SUBJECT/IMAGE")]
     pub name: Option<VolumeName>,
-    /// The voxels are labels, not intensities.
-    #[arg(long)]
-    pub label: bool,
-    /// The voxels are intensities, even if the file calls them labels.
-    #[arg(long, conflicts_with = "label")]
-    pub intensity: bool,
+    #[command(flatten)]
+    pub meaning: Meaning,
     /// Worker threads; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
@@ -83,8 +79,19 @@ pub struct Convert {
     pub json: bool,
 }
 
-impl Convert {
-    /// What the voxels mean, if it was said; else the file decides.
+/// What the voxels mean; the file decides where nothing is said.
+#[derive(Debug, Args)]
+pub struct Meaning {
+    /// The voxels are labels, not intensities.
+    #[arg(long)]
+    pub label: bool,
+    /// The voxels are intensities, even if the file calls them labels.
+    #[arg(long, conflicts_with = "label")]
+    pub intensity: bool,
+}
+
+impl Meaning {
+    /// As typed, if anything was.
     pub fn kind(&self) -> Option<Kind> {
         let intensity = self.intensity.then_some(Kind::Intensity);
         self.label.then_some(Kind::Label).or(intensity)

@@ -32,7 +32,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     let options = ConvertOptions {
         workload: args.reads.workload()?,
         plan: args.layout.options(),
-        kind: args.kind(),
+        kind: args.meaning.kind(),
         overwrite: args.overwrite,
     };
     let interrupt = Interrupt::listen()?;

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +30,9 @@ pub struct WriteHeader {
     pub channels: usize,
     /// Voxel `(x, y, z)` to RAS millimetres; must be usable. NIfTI-1 keeps it in single precision.
     pub affine: Affine,
+    /// Which coordinates these are, as NIfTI's `sform_code` has it: 1 the scanner's, 2 another
+    /// scan's, 3 Talairach, 4 MNI 152, 5 another template.
+    pub xform_code: i16,
     /// Stored voxel to real value.
     pub scaling: Option<Scaling>,
     /// Seconds between time points, positive.
@@ -37,12 +41,19 @@ pub struct WriteHeader {
     pub is_label: bool,
 }
 
+impl WriteHeader {
+    /// `xform_code` of the scanner's own coordinates.
+    pub const SCANNER: i16 = 1;
+    /// `xform_code` may be any of these.
+    pub const XFORM_CODES: RangeInclusive<i16> = 1..=5;
+}
+
 /// Writes one NIfTI file, `.nii` or `.nii.gz`. Dropped before [`NiftiWriter::finish`], it leaves
 /// nothing behind.
 ///
 /// The version is NIfTI-1; NIfTI-2 where an axis is longer than 32767 or a number does not fit
 /// single precision. The affine is written as sform, and as qform too if its axes are at right
-/// angles, both with code 1 (scanner coordinates). Bytes are little-endian.
+/// angles, both with the code of the header. Bytes are little-endian.
 #[derive(Debug)]
 pub struct NiftiWriter {
     path: PathBuf,
@@ -155,6 +166,9 @@ fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     if !header.affine.is_usable() {
         let reason = "must be finite and invertible, with a last row of 0 0 0 1";
         return Err(Error::invalid("affine", format!("{:?}", header.affine.0), reason));
+    }
+    if !WriteHeader::XFORM_CODES.contains(&header.xform_code) {
+        return Err(Error::invalid("xform code", header.xform_code, "must be 1 to 5"));
     }
     let is_sound = |s: Scaling| s.slope != 0.0 && s.slope.is_finite() && s.intercept.is_finite();
     if !header.scaling.is_none_or(is_sound) {
