@@ -82,6 +82,7 @@ mod geometry;
 mod kind;
 mod mapped;
 mod padding;
+mod staged;
 pub mod statistics;
 
 pub mod phantom;
@@ -105,5 +106,6 @@ pub use ingest::{ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use padding::Padding;
 pub use query::ReadCost;
+pub use staged::StagedFile;
 pub use statistics::Statistics;
 pub use store::{Dataset, Volume, VolumeName};

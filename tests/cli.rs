@@ -157,6 +157,15 @@ fn a_scan_is_converted_described_read_and_verified() {
     fail(at, 1, "info s/ct/none");
     fail(at, 1, "verify s/none");
     fail(at, 1, "read s/ct --start 0,0,0 --shape 1x1x1 --out p.npy");
+    fs::create_dir(at.join("taken.npy")).unwrap();
+    for out in ["taken.npy", "none/p.npy", "none/p.nii"] {
+        let line = format!("read s/ct/image --start 0,0,0 --shape 1x1x1 --out {out}");
+        assert!(fail(at, 1, &line).contains(out));
+    }
+    let left = fs::read_dir(at)
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".partial"));
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

@@ -156,15 +156,15 @@ proptest! {
         write(&path, &header(Dtype::UInt8, [4, 3, 2], affine), None, 1);
         let mut bytes = std::fs::read(&path).expect("read");
         let both = read(&path, 1).expect("read back");
-        prop_assert!(both.findings.is_empty(), "{:?}", both.findings);
-        bytes[254] = 0;
-        std::fs::write(&path, bytes).expect("write");
-        let whole = read(&path, 1).expect("by qform");
-        prop_assert!(whole.header.fields["sform_code"] == 0);
         // Next to half a turn the quaternion's first component is lost in single precision. (A
         // mirrored affine is written with its z column turned round.)
         let diagonal = [sign * rotation[0][0], rotation[1][1], sign * rotation[2][2]];
         let near = 1.0 + diagonal.iter().sum::<f64>() < 1e-5;
+        prop_assert!(near || both.findings.is_empty(), "{:?}", both.findings);
+        bytes[254] = 0;
+        std::fs::write(&path, bytes).expect("write");
+        let whole = read(&path, 1).expect("by qform");
+        prop_assert!(whole.header.fields["sform_code"] == 0);
         let tolerance = if near { 1e-2 } else { 1e-4 };
         for (ours, theirs) in whole.header.affine.0.iter().flatten().zip(affine.0.iter().flatten()) {
             prop_assert!((ours - theirs).abs() < tolerance, "{:?} {:?}", whole.header.affine, affine);
