@@ -17,7 +17,7 @@
 //! # let (dtype, affine) = (Dtype::Int16, Affine::from_spacing(spacing));
 //! # let phantom = ChestPhantom::new(shape, spacing)?;
 //! # let header = WriteHeader { dtype, shape, times: 1, channels: 1, affine, scaling: None,
-//! #     time_step: None, is_label: false };
+//! #     xform_code: WriteHeader::SCANNER, time_step: None, is_label: false };
 //! # let mut writer = NiftiWriter::create(&path, &header, None)?;
 //! # let mut plane = vec![0_i16; 48 * 56];
 //! # for z in 0..40 {
@@ -82,6 +82,7 @@ mod geometry;
 mod kind;
 mod mapped;
 mod padding;
+mod staged;
 pub mod statistics;
 
 pub mod phantom;
@@ -105,5 +106,6 @@ pub use ingest::{ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use padding::Padding;
 pub use query::ReadCost;
+pub use staged::StagedFile;
 pub use statistics::Statistics;
 pub use store::{Dataset, Volume, VolumeName};

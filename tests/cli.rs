@@ -70,6 +70,7 @@ fn phantom(path: &Path) {
         times: 1,
         channels: 1,
         affine: Affine::from_spacing(spacing),
+        xform_code: WriteHeader::SCANNER,
         scaling: Some(SCALING),
         time_step: None,
         is_label: false,
@@ -118,6 +119,12 @@ fn what_is_not_understood_exits_2_and_touches_nothing() {
         "convert ct.nii --out s --patch 8x8x8 --overlap 1x1x1",
         "convert ct.nii --out s --patch 8x8x8 --access random --overlap 1x1x1",
         "convert ct.nii --out s --codec gzip:99",
+        "convert ct.nii --out s --label --intensity",
+        "convert ct.nii --out s --patch 8x8x8 --access grid --overlap 8x8x8",
+        "convert ct.nii --out s --chunk 3x3x3 --shard 4x4x4",
+        "convert ct.nii --out s --chunk 9999x9999x9999",
+        "plan ct.nii --patch 8x8x8 --access grid --overlap 0x0x9",
+        "plan ct.nii --chunk 3x3x3 --shard 4x4x4",
         "plan",
         "plan --shape 8x8x8",
         "plan ct.nii --shape 8x8x8 --spacing 1x1x1 --dtype int16",
@@ -150,6 +157,15 @@ fn a_scan_is_converted_described_read_and_verified() {
     fail(at, 1, "info s/ct/none");
     fail(at, 1, "verify s/none");
     fail(at, 1, "read s/ct --start 0,0,0 --shape 1x1x1 --out p.npy");
+    fs::create_dir(at.join("taken.npy")).unwrap();
+    for out in ["taken.npy", "none/p.npy", "none/p.nii"] {
+        let line = format!("read s/ct/image --start 0,0,0 --shape 1x1x1 --out {out}");
+        assert!(fail(at, 1, &line).contains(out));
+    }
+    let left = fs::read_dir(at)
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".partial"));
+    assert_eq!(left.count(), 0);
 }
 
 #[test]
@@ -175,6 +191,22 @@ fn patches_written_as_nifti_are_where_and_what_they_were() {
     let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
     let expected: Vec<f32> = expected.iter().map(|v| f32::from(*v) * 0.5 - 3.0).collect();
     assert_eq!(values, expected);
+}
+
+#[test]
+fn patches_written_as_nifti_keep_the_name_of_their_coordinates() {
+    let folder = folder();
+    let at = folder.path();
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    for (qform, sform, kept) in [(0, 4, 4), (1, 3, 3), (2, 0, 2), (0, 0, 1), (0, 77, 1)] {
+        nifti[252..256].copy_from_slice(&[qform, 0, sform, 0]);
+        fs::write(at.join("x.nii"), &nifti).unwrap();
+        succeed(at, "convert x.nii --out s --overwrite");
+        succeed(at, "read s/x/image --start 3,5,7 --shape 9x8x6 --out p.nii");
+        let patch = scan::open(&at.join("p.nii")).unwrap();
+        let fields = &patch.header().fields;
+        assert_eq!((&fields["sform_code"], &fields["qform_code"]), (&kept.into(), &kept.into()));
+    }
 }
 
 #[test]
@@ -208,6 +240,49 @@ fn of_several_scans_the_good_are_kept_and_the_bad_are_named() {
     phantom(&at.join("other/ct.nii"));
     assert!(fail(at, 1, "convert ct.nii other/ct.nii --out fresh").contains("ct/image"));
     assert!(!at.join("fresh").exists());
+}
+
+#[test]
+fn intensities_that_call_themselves_labels_can_be_converted() {
+    let folder = folder();
+    let at = folder.path();
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    // intent_code, then voxels that name nothing: floats between whole numbers.
+    nifti[68..70].copy_from_slice(&1002_i16.to_le_bytes());
+    nifti[70..74].copy_from_slice(&[16, 0, 32, 0]);
+    nifti.truncate(352);
+    nifti.extend((0..SHAPE.iter().product::<usize>()).flat_map(|_| 0.5_f32.to_le_bytes()));
+    fs::write(at.join("float.nii"), nifti).unwrap();
+    let complaint = fail(at, 1, "convert float.nii --out s");
+    assert!(complaint.contains("float.nii") && complaint.contains("--intensity"), "{complaint}");
+    assert!(!at.join("s").exists());
+    succeed(at, "convert float.nii --out s --intensity");
+    assert_eq!(json(&succeed(at, "info s/float/image --json"))["kind"], "intensity");
+}
+
+#[test]
+fn a_subject_and_a_volume_are_found_from_inside_the_store() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s --name a/b");
+    for (inside, typed) in [
+        ("s", "a/b"),
+        ("s/a", "b"),
+        ("s/a", "./b"),
+        ("s/a", "../a/b"),
+        ("s/a/b", "."),
+        ("s/a/b", "../b"),
+        ("s/a/b/0", ".."),
+    ] {
+        let info = succeed(&at.join(inside), &format!("info {typed} --json"));
+        assert_eq!(json(&info)["name"], "a/b", "{typed} in {inside}");
+    }
+    for (inside, typed) in [("s", "."), ("s/a", "."), ("s/a", ".."), ("s/a/b", "..")] {
+        let info = succeed(&at.join(inside), &format!("info {typed} --json"));
+        assert_eq!(json(&info)[0]["name"], "a/b", "{typed} in {inside}");
+    }
+    assert!(fail(&at.join("s/a"), 1, "info none").contains("volume not found"));
+    assert!(fail(at, 1, "info none").contains("store not found: none\n"));
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn millimetres_mean_fewer_planes_where_slices_are_thick() {
 #[test]
 fn slices_get_flat_chunks() {
     let plan = planned(&chest_ct(), &["1x512x512"]);
-    assert!(plan.layout.chunk[0] <= 2, "{}", plan.explain());
+    assert!(plan.layout.chunk[0] <= 2, "{:?}", plan.reasons);
     assert!(plan.patches[0].amplification < 1.5);
 }
 
@@ -200,8 +200,8 @@ fn shards_keep_writing_within_the_memory_aim_and_files_few() {
     let plan = planned(&chest_ct(), &["96x96x96"]);
     let ChunkLayout { chunk, shard, .. } = plan.layout;
     assert_eq!(plan.layout.shards([1069, 512, 512])[1..], [1, 1]);
-    assert!(plan.memory_to_write <= 128 << 20, "{}", plan.explain());
-    assert!(plan.shards >= 9 && plan.shards <= 40, "{}", plan.explain());
+    assert!(plan.memory_to_write <= 128 << 20, "{:?}", plan.reasons);
+    assert!(plan.shards >= 9 && plan.shards <= 40, "{:?}", plan.reasons);
     let layers = 3 * chunk[0] as u64 * 512 * 512 * 2;
     let row = shard[0] as u64 * 512 * 512 * 2;
     assert_eq!(plan.memory_to_write, memory_to_write([1069, 512, 512], &plan.layout, 2));
@@ -276,7 +276,7 @@ fn a_plan_says_why_and_shows_a_cube_and_the_patch_beside_its_choice() {
     for role in ["runner-up", "cube", "patch-shaped"] {
         assert!(roles.contains(&role), "{roles:?}");
     }
-    let words = plan.explain();
+    let words = plan.reasons.join("\n");
     for part in ["chunks of", "shards of", "µs", "memory"] {
         assert!(words.contains(part), "{words}");
     }

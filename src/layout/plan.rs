@@ -97,14 +97,6 @@ pub struct LayoutPlan {
     pub reasons: Vec<String>,
 }
 
-impl LayoutPlan {
-    /// The reasons as lines of text.
-    #[must_use]
-    pub fn explain(&self) -> String {
-        self.reasons.join("\n")
-    }
-}
-
 /// Chooses how to cut and compress a volume for a workload.
 ///
 /// # Errors

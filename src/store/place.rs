@@ -1,5 +1,6 @@
 //! A path that ends inside a dataset: `STORE`, `STORE/SUBJECT` or `STORE/SUBJECT/IMAGE`.
 
+use std::iter;
 use std::path::Path;
 
 use super::{Dataset, Volume, VolumeName};
@@ -29,6 +30,19 @@ impl Place {
             Err(error @ (Error::NotFound { .. } | Error::NotVoxpatch { .. })) => error,
             dataset => return Ok(Self { dataset: dataset?, subject: None, image: None }),
         };
+        // As given before in full, so that messages show what was typed where that suffices. The
+        // last is for `..`, and needs the path to be there.
+        let full = [std::path::absolute(path), path.canonicalize()].into_iter().flatten();
+        for path in iter::once(path.to_owned()).chain(full) {
+            if let Some(place) = Self::inside(&path)? {
+                return Ok(place);
+            }
+        }
+        Err(first)
+    }
+
+    /// Looks for a dataset one and two folders above, by the words of the path alone.
+    fn inside(path: &Path) -> Result<Option<Self>> {
         let mut parts: Vec<String> = Vec::new();
         let mut root = path;
         while parts.len() < 2
@@ -39,13 +53,13 @@ impl Place {
             match Dataset::open(root) {
                 Ok(dataset) => {
                     let mut parts = parts.into_iter();
-                    return Ok(Self { dataset, subject: parts.next(), image: parts.next() });
+                    return Ok(Some(Self { dataset, subject: parts.next(), image: parts.next() }));
                 }
                 Err(error @ Error::VersionTooNew { .. }) => return Err(error),
                 Err(_) => {}
             }
         }
-        Err(first)
+        Ok(None)
     }
 
     /// The dataset.

@@ -98,6 +98,19 @@ def test_a_nifti_patch_lies_where_it_was_cut(small, tmp_path, start, shape):
     np.testing.assert_array_equal(stored(patch), data)
 
 
+@pytest.mark.parametrize("codes", [(0, 4), (1, 3), (2, 0)])
+def test_a_nifti_patch_keeps_the_name_of_its_coordinates(tmp_path, codes):
+    def edit(scan):
+        scan.set_qform(scan.affine if codes[0] else None, codes[0], strip_shears=True)
+        scan.set_sform(scan.affine if codes[1] else None, codes[1])
+
+    save(tmp_path / "scan.nii.gz", voxels(SHAPE, "i2"), edit=edit)
+    volume = convert(tmp_path / "scan.nii.gz", tmp_path / "store")
+    read(volume, (1, 2, 1), (3, 4, 5), tmp_path / "patch.nii.gz")
+    patch = nib.load(tmp_path / "patch.nii.gz")
+    assert patch.header["sform_code"] == (codes[1] or codes[0])
+
+
 @pytest.mark.parametrize("slope", [(2.5, -1024.0), (1.0, -1024.0), (0.00152590219, 0.0)])
 def test_scaled_voxels_are_those_of_nibabel(tmp_path, slope):
     data = np.random.default_rng(1).integers(-2000, 30000, SHAPE, "i2")

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use voxpatch::layout::{Access, Codec, PatchShape, PlanOptions, WeightedPatch, Workload};
-use voxpatch::{Dtype, Frame, Padding, Spacing, VolumeName};
+use voxpatch::layout::{
+    Access, ChunkLayout, Codec, PatchShape, PlanOptions, WeightedPatch, Workload,
+};
+use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -64,9 +66,8 @@ pub struct Convert {
     /// Where in the store; by default the subject is the name of the file, the image "image".
     #[arg(long, value_name = "SUBJECT/IMAGE")]
     pub name: Option<VolumeName>,
-    /// The voxels are labels, not intensities.
-    #[arg(long)]
-    pub label: bool,
+    #[command(flatten)]
+    pub meaning: Meaning,
     /// Worker threads; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
@@ -76,6 +77,25 @@ pub struct Convert {
     /// Print a JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What the voxels mean; the file decides where nothing is said.
+#[derive(Debug, Args)]
+pub struct Meaning {
+    /// The voxels are labels, not intensities.
+    #[arg(long)]
+    pub label: bool,
+    /// The voxels are intensities, even if the file calls them labels.
+    #[arg(long, conflicts_with = "label")]
+    pub intensity: bool,
+}
+
+impl Meaning {
+    /// As typed, if anything was.
+    pub fn kind(&self) -> Option<Kind> {
+        let intensity = self.intensity.then_some(Kind::Intensity);
+        self.label.then_some(Kind::Label).or(intensity)
+    }
 }
 
 /// The patches that will be read.
@@ -142,6 +162,13 @@ impl Layout {
     pub fn options(&self) -> PlanOptions {
         let codec = self.codec.unwrap_or_default();
         PlanOptions { codec, chunk: self.chunk, shard: self.shard }
+    }
+
+    /// Refuses shapes that are wrong for every volume.
+    pub fn check(&self) -> voxpatch::Result<()> {
+        let PlanOptions { codec, chunk, shard } = self.options();
+        let Some(chunk) = chunk else { return Ok(()) };
+        ChunkLayout::new(chunk, shard.unwrap_or(chunk), codec).map(drop)
     }
 }
 

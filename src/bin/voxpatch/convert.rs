@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use voxpatch::{
-    Certainty, ConvertOptions, ConvertReport, Dataset, Error, Finding, Kind, Pool, VolumeName, scan,
+    Certainty, ConvertOptions, ConvertReport, Dataset, Error, Finding, Pool, VolumeName, scan,
 };
 
 use crate::args::Convert;
@@ -32,7 +32,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     let options = ConvertOptions {
         workload: args.reads.workload()?,
         plan: args.layout.options(),
-        kind: args.label.then_some(Kind::Label),
+        kind: args.meaning.kind(),
         overwrite: args.overwrite,
     };
     let interrupt = Interrupt::listen()?;
@@ -60,9 +60,14 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
             }
             // Of several scans, those that can be converted are.
             Err(error) => {
-                let error = anyhow::Error::new(error);
-                crate::complain(&error);
-                outcome.failed.push(Failure { name: name.to_string(), error: error.to_string() });
+                let reason = error.to_string();
+                let nameless = matches!(error, Error::InvalidArgument { .. });
+                let mut told = anyhow::Error::new(error);
+                if nameless {
+                    told = told.context(path.display().to_string());
+                }
+                crate::complain(&told);
+                outcome.failed.push(Failure { name: name.to_string(), error: reason });
             }
         }
     }

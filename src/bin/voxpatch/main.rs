@@ -36,18 +36,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the parser cannot know to be wrong.
-fn conflict(command: &Command) -> Option<&'static str> {
-    let (Command::Convert(Convert { reads, .. }) | Command::Plan(Plan { reads, .. })) = command
+/// What the parser cannot know to be wrong, though no scan need be opened to see it.
+fn conflict(command: &Command) -> Option<String> {
+    let (Command::Convert(Convert { reads, layout, .. })
+    | Command::Plan(Plan { reads, layout, .. })) = command
     else {
         return None;
     };
     match command {
         Command::Convert(convert) if convert.name.is_some() && convert.scans.len() > 1 => {
-            Some("--name names one volume, but several scans are given")
+            Some("--name names one volume, but several scans are given".to_owned())
         }
-        _ if reads.is_contradictory() => Some("--overlap goes with --access grid"),
-        _ => None,
+        _ if reads.is_contradictory() => Some("--overlap goes with --access grid".to_owned()),
+        _ => reads.workload().err().or(layout.check().err()).map(|error| error.to_string()),
     }
 }
 
@@ -84,6 +85,9 @@ fn message(error: &anyhow::Error) -> String {
         }
         Some(Error::OutOfBounds { .. }) => {
             message + "\nhint: read --pad edge fills what is outside"
+        }
+        Some(Error::InvalidArgument { what: "label", .. }) => {
+            message + "\nhint: convert --intensity stores the voxels as measurements"
         }
         _ => message,
     }

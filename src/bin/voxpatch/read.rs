@@ -1,16 +1,12 @@
 //! `read`: one patch, to a file.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use ndarray_npy::{WritableElement, WriteNpyExt};
 use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
 use voxpatch::store::Place;
-use voxpatch::{Element, Kind, Region, Volume, with_element};
+use voxpatch::{Element, Kind, Region, StagedFile, Volume, with_element};
 
 use crate::args::Read;
 use crate::output;
@@ -48,7 +44,10 @@ fn write<T: Element + WritableElement>(
     let patch = volume.read::<T>(region)?;
     let name = args.out.to_string_lossy();
     if name.ends_with(".npy") {
-        return whole(&args.out, |file| Ok(patch.write_npy(file)?));
+        let mut file = StagedFile::create(&args.out)?;
+        let failed = || format!("cannot write {}", args.out.display());
+        patch.write_npy(&mut file).with_context(failed)?;
+        return Ok(file.finish()?);
     }
     let header = WriteHeader {
         dtype: T::DTYPE,
@@ -56,6 +55,7 @@ fn write<T: Element + WritableElement>(
         times: 1,
         channels: 1,
         affine: volume.affine().shifted(region.start),
+        xform_code: xform_code(volume),
         scaling: if args.scaled { None } else { volume.attributes().scaling },
         time_step: None,
         is_label: volume.kind() == Kind::Label && !args.scaled,
@@ -67,25 +67,11 @@ fn write<T: Element + WritableElement>(
     Ok(writer.finish()?)
 }
 
-/// Writes a file beside its target and renames it, so that a file of that name is a whole one.
-fn whole(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut hidden = OsString::from(".");
-    hidden.push(path.file_name().context("the file to write has no name")?);
-    hidden.push(format!(".{}.partial", std::process::id()));
-    let staged = path.with_file_name(hidden);
-    let failed = || format!("cannot write {}", path.display());
-    let file = OpenOptions::new().write(true).create_new(true).open(&staged);
-    let mut file = BufWriter::new(file.with_context(failed)?);
-    let written = write(&mut file)
-        .and_then(|()| Ok(file.flush()?))
-        .and_then(|()| Ok(file.get_ref().sync_all()?))
-        .and_then(|()| Ok(std::fs::rename(&staged, path)?));
-    if written.is_err() {
-        // The failure to write is what matters.
-        let _ = std::fs::remove_file(&staged);
-    }
-    written.with_context(failed)
+/// Which coordinates the affine speaks of: that of the transform it was taken from, where the
+/// source had one.
+fn xform_code(volume: &Volume) -> i16 {
+    let fields = &volume.attributes().source_fields;
+    let code = |name| i16::try_from(fields.get(name)?.as_i64()?).ok();
+    let given = ["sform_code", "qform_code"].into_iter().filter_map(code).find(|code| *code > 0);
+    given.filter(|code| WriteHeader::XFORM_CODES.contains(code)).unwrap_or(WriteHeader::SCANNER)
 }

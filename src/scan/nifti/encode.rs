@@ -6,8 +6,6 @@ use crate::{Affine, Dtype};
 
 /// Longest axis of NIfTI-1.
 const LONGEST_AXIS: usize = i16::MAX as usize;
-/// `NIFTI_XFORM_SCANNER_ANAT`: the affine speaks of the scanner's own coordinates.
-const SCANNER: i16 = 1;
 /// `NIFTI_UNITS_MM` and `NIFTI_UNITS_SEC`.
 const UNITS: u8 = 2 | 8;
 /// `NIFTI_INTENT_LABEL`.
@@ -86,9 +84,10 @@ pub(super) fn header(header: &WriteHeader) -> Vec<u8> {
     out.put(version.units, &[UNITS]);
     let qform = qform(&header.affine);
     let (qfac, quatern) = qform.unwrap_or((1.0, [0.0; 3]));
+    let qform_code = if qform.is_some() { header.xform_code } else { 0 };
     let code_width = if version.wide { 4 } else { 2 };
-    out.put(version.codes, &(if qform.is_some() { SCANNER } else { 0 }).to_le_bytes());
-    out.put(version.codes + code_width, &SCANNER.to_le_bytes());
+    out.put(version.codes, &qform_code.to_le_bytes());
+    out.put(version.codes + code_width, &header.xform_code.to_le_bytes());
     let [z, y, x] = header.affine.spacing().map_or([1.0; 3], crate::Spacing::mm);
     let step = header.time_step.unwrap_or(0.0);
     out.numbers(version.pixdim, &[qfac, x, y, z, step, 1.0, 1.0, 1.0]);

@@ -1,20 +1,17 @@
 //! Writing a NIfTI single file, plane by plane.
 //!
-//! The file is made beside its target under a hidden name, synced and renamed when finished, so
-//! that a file of the wanted name is always a whole one.
+//! A file of the wanted name is always a whole one: see [`StagedFile`].
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::fields::ByteOrder;
 use super::{encode, swap};
-use crate::{Affine, Dtype, Error, Result, Scaling};
+use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
 
 /// What to say of the voxels.
 #[derive(Debug, Clone)]
@@ -29,6 +26,9 @@ pub struct WriteHeader {
     pub channels: usize,
     /// Voxel `(x, y, z)` to RAS millimetres; must be usable. NIfTI-1 keeps it in single precision.
     pub affine: Affine,
+    /// Which coordinates these are, as NIfTI's `sform_code` has it: 1 the scanner's, 2 another
+    /// scan's, 3 Talairach, 4 MNI 152, 5 another template.
+    pub xform_code: i16,
     /// Stored voxel to real value.
     pub scaling: Option<Scaling>,
     /// Seconds between time points, positive.
@@ -37,18 +37,23 @@ pub struct WriteHeader {
     pub is_label: bool,
 }
 
+impl WriteHeader {
+    /// `xform_code` of the scanner's own coordinates.
+    pub const SCANNER: i16 = 1;
+    /// `xform_code` may be any of these.
+    pub const XFORM_CODES: RangeInclusive<i16> = 1..=5;
+}
+
 /// Writes one NIfTI file, `.nii` or `.nii.gz`. Dropped before [`NiftiWriter::finish`], it leaves
 /// nothing behind.
 ///
 /// The version is NIfTI-1; NIfTI-2 where an axis is longer than 32767 or a number does not fit
 /// single precision. The affine is written as sform, and as qform too if its axes are at right
-/// angles, both with code 1 (scanner coordinates). Bytes are little-endian.
+/// angles, both with the code of the header. Bytes are little-endian.
 #[derive(Debug)]
 pub struct NiftiWriter {
     path: PathBuf,
-    staged: PathBuf,
-    /// `None` once finished.
-    sink: Option<Sink>,
+    sink: Sink,
     plane: usize,
     item: usize,
     /// Bytes still to be written.
@@ -57,8 +62,8 @@ pub struct NiftiWriter {
 
 #[derive(Debug)]
 enum Sink {
-    Plain(BufWriter<File>),
-    Gzip(Box<GzEncoder<BufWriter<File>>>),
+    Plain(StagedFile),
+    Gzip(Box<GzEncoder<StagedFile>>),
 }
 
 impl NiftiWriter {
@@ -69,15 +74,14 @@ impl NiftiWriter {
     /// [`Error::InvalidArgument`] for values that a header cannot hold, [`Error::Io`].
     pub fn create(path: &Path, header: &WriteHeader, gzip: Option<u32>) -> Result<Self> {
         let left = validate(header, gzip)?;
-        let (staged, file) = stage(path)?;
-        let file = BufWriter::new(file);
+        let file = StagedFile::create(path)?;
         let sink = match gzip {
             None => Sink::Plain(file),
             Some(level) => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::new(level)))),
         };
         let item = header.dtype.size();
         let plane = header.shape[1] * header.shape[2] * item;
-        let mut writer = Self { path: path.into(), staged, sink: Some(sink), plane, item, left };
+        let mut writer = Self { path: path.into(), sink, plane, item, left };
         writer.write(&encode::header(header))?;
         Ok(writer)
     }
@@ -112,38 +116,24 @@ impl NiftiWriter {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if planes are missing, [`Error::Io`]; nothing is left then.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         if self.left > 0 {
             let reason = "planes are missing; write them all before finishing";
             return Err(Error::invalid("bytes not written", self.left, reason));
         }
-        let Some(sink) = self.sink.take() else { return Ok(()) };
-        let finished = match sink {
-            Sink::Plain(file) => Ok(file),
-            Sink::Gzip(encoder) => encoder.finish(),
+        let file = match self.sink {
+            Sink::Plain(file) => file,
+            Sink::Gzip(encoder) => encoder.finish().map_err(Error::io("write", &self.path))?,
         };
-        finished
-            .and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error))
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.staged, &self.path))
-            .and_then(|()| File::open(folder(&self.path))?.sync_all())
-            .map_err(Error::io("write", &self.path))
+        file.finish()
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.sink {
-            Some(Sink::Plain(file)) => file.write_all(bytes),
-            Some(Sink::Gzip(encoder)) => encoder.write_all(bytes),
-            None => Ok(()),
+            Sink::Plain(file) => file.write_all(bytes),
+            Sink::Gzip(encoder) => encoder.write_all(bytes),
         }
         .map_err(Error::io("write", &self.path))
-    }
-}
-
-impl Drop for NiftiWriter {
-    fn drop(&mut self) {
-        // After a finished rename there is nothing of this name; otherwise this is best effort.
-        let _ = std::fs::remove_file(&self.staged);
     }
 }
 
@@ -155,6 +145,9 @@ fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     if !header.affine.is_usable() {
         let reason = "must be finite and invertible, with a last row of 0 0 0 1";
         return Err(Error::invalid("affine", format!("{:?}", header.affine.0), reason));
+    }
+    if !WriteHeader::XFORM_CODES.contains(&header.xform_code) {
+        return Err(Error::invalid("xform code", header.xform_code, "must be 1 to 5"));
     }
     let is_sound = |s: Scaling| s.slope != 0.0 && s.slope.is_finite() && s.intercept.is_finite();
     if !header.scaling.is_none_or(is_sound) {
@@ -178,28 +171,4 @@ fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
             let value = format!("{z}x{y}x{x}, {} times, {} channels", sizes[3], sizes[4]);
             Error::invalid("shape", value, "every axis must be at least 1, and all fit a file")
         })
-}
-
-/// Creates the hidden sibling that is written to, without touching any existing file.
-fn stage(path: &Path) -> Result<(PathBuf, File)> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let Some(name) = path.file_name() else {
-        return Err(Error::invalid("output path", path.display(), "must end in a file name"));
-    };
-    loop {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-        hidden.push(format!(".{}-{n}.partial", std::process::id()));
-        let staged = path.with_file_name(hidden);
-        match OpenOptions::new().write(true).create_new(true).open(&staged) {
-            Ok(file) => return Ok((staged, file)),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(Error::io("create", path)(e)),
-        }
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
