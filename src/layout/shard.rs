@@ -14,7 +14,7 @@ pub(super) const SHARD_AIM: u64 = 32 << 20;
 const CHUNKS_AIM: u64 = 1 << 16;
 
 /// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout:
-/// [`LAYERS_IN_MEMORY`] layers of voxels, each `chunk_z * Y * X * item_bytes`, and the encoded
+/// three layers of voxels (one being encoded, two read ahead), each `chunk_z * Y * X * item_bytes`, and the encoded
 /// chunks of one row of shards along z. A shard deeper than the volume holds no more
 /// than the volume. Saturates.
 #[must_use]
