@@ -46,6 +46,8 @@ mod digest;
 mod disk;
 mod documents;
 mod encode;
+#[cfg(test)]
+mod hostile;
 mod info;
 mod manifest;
 mod name;

@@ -30,7 +30,14 @@ fn attributes(layout: ChunkLayout, dtype: Dtype) -> Attributes {
     }
 }
 
-fn write(disk: &LocalDisk, layout: ChunkLayout, dtype: Dtype, volume: [usize; 3], voxels: &[u8]) {
+/// Writes the volume `a/b` of one frame, `z, y, x`.
+pub(super) fn write(
+    disk: &LocalDisk,
+    layout: ChunkLayout,
+    dtype: Dtype,
+    volume: [usize; 3],
+    voxels: &[u8],
+) {
     let dataset = Dataset::create_on(Arc::new(disk.clone())).unwrap();
     let shape = ArrayShape { dtype, times: 1, channels: 1, shape: volume };
     let mut writer = dataset.write_volume(&name(), shape, layout, false).unwrap();
