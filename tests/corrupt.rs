@@ -12,7 +12,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::dense::{DenseScan, store, voxels};
-use ndarray::{Array3, s};
+use ndarray::{Array3, Array5, s};
 use voxpatch::layout::PlanOptions;
 use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, Result};
 
@@ -193,6 +193,38 @@ fn any_lost_file_is_found_by_verify() {
         std::fs::write(&path, &intact).unwrap();
         assert!(stored.is_sound());
     }
+}
+
+#[test]
+fn files_among_the_shards_that_the_manifest_does_not_name_are_found_by_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let mut dense = Array5::<i16>::zeros([1, 1, 4, 4, 8]);
+    dense[[0, 0, 3, 3, 7]] = 1;
+    let plan =
+        PlanOptions { chunk: Some([2, 4, 4]), shard: Some([2, 4, 4]), ..PlanOptions::default() };
+    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
+    let array = dataset.path().join("a/b/0");
+    let shard = array.join("c/1/0/1");
+    assert_eq!(files(&array.join("c")), [shard.as_path()], "the others are empty");
+    let verify = || dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    assert!(verify().is_sound());
+    for key in ["c/0/0/0", "c/1/0/0", "c/1/0/2", "c/7", "c/1/0/.writing-1", "c/0/0/1/x"] {
+        let path = array.join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(&shard, &path).unwrap();
+        let [volume] = &verify().volumes[..] else { panic!("one volume") };
+        let [damage] = &volume.damage[..] else { panic!("{key}: {:?}", volume.damage) };
+        assert!(path.starts_with(&damage.path), "{key}: {}", damage.path.display());
+        assert_eq!(damage.reason, "not named in the manifest");
+        std::fs::remove_file(&path).unwrap();
+        let _ = std::fs::remove_dir(array.join("c/0/0/1"));
+        assert!(verify().is_sound(), "{key}");
+    }
+    std::fs::create_dir(dataset.path().join(".staging-x+y")).unwrap();
+    std::fs::write(dataset.path().join(".staging-x+y/c"), "left by a killed writer").unwrap();
+    assert!(verify().is_sound());
 }
 
 #[test]

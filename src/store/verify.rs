@@ -1,5 +1,7 @@
 //! Checking all that can be checked of a stored volume.
 
+use std::collections::HashSet;
+use std::io;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -49,7 +51,8 @@ impl VerifyReport {
 
 impl Dataset {
     /// Checks every volume: manifest, documents, length and digest of each shard, index and
-    /// checksum of each chunk, and the digest of all decoded voxels. Reads and decodes everything
+    /// checksum of each chunk, the digest of all decoded voxels, and that no file stands among
+    /// the shards that the manifest does not name. Reads and decodes everything
     /// once, one layer of chunks at a time. `progress` is called with the number of decoded bytes
     /// since the last call; a false answer cancels.
     ///
@@ -120,7 +123,49 @@ fn check_volume(
     check.shards = found.len();
     check.bytes = found.iter().map(|(bytes, _)| bytes).sum();
     check.damage.extend(found.into_iter().filter_map(|(_, damage)| damage));
+    check_strays(volume, check);
     check_voxels(volume, check, progress)
+}
+
+/// Looks for files among the shards that the manifest does not name: other readers would take one
+/// at the key of an empty shard for voxels.
+fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
+    let stored = &*volume.stored;
+    let shards = &stored.manifest.shards;
+    let named: HashSet<&str> =
+        shards.iter().filter(|s| s.file.is_some()).map(|s| s.key.as_str()).collect();
+    // Only folders on the way to a shard are entered, so that links cannot lead in circles.
+    let above = |key| std::iter::successors(parent(key), |folder| parent(folder));
+    let folders: HashSet<&str> = shards.iter().flat_map(|s| above(&s.key)).collect();
+    let mut left = vec!["c".to_owned()];
+    while let Some(folder) = left.pop() {
+        let stray = |key: &str, reason: String| Damage {
+            path: stored.disk.path(&format!("{}/0/{key}", stored.name)),
+            reason,
+        };
+        let inside = match stored.disk.list(&format!("{}/0/{folder}", stored.name)) {
+            Ok(inside) => inside,
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+                check.damage.push(stray(&folder, "not named in the manifest".into()));
+                continue;
+            }
+            Err(e) => {
+                check.damage.push(stray(&folder, format!("cannot be listed: {e}")));
+                continue;
+            }
+        };
+        for key in inside.into_iter().map(|name| format!("{folder}/{name}")) {
+            if folders.contains(&*key) {
+                left.push(key);
+            } else if !named.contains(&*key) {
+                check.damage.push(stray(&key, "not named in the manifest".into()));
+            }
+        }
+    }
+}
+
+fn parent(key: &str) -> Option<&str> {
+    key.rsplit_once('/').map(|(folder, _)| folder)
 }
 
 /// Decodes everything. Shards already found damaged are decoded all the same: the report then
