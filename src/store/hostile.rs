@@ -268,6 +268,13 @@ fn lengths_without_end_are_damage() {
         }
     });
     assert!(matches!(error, Error::CorruptStore { .. }), "{error}");
+    let store = Store::new("none");
+    for n in 0..2 {
+        let pointer = format!("/manifest/shards/{n}/file/bytes");
+        edit(&store, super::manifest::KEY, &pointer, json!(u64::MAX));
+    }
+    let dataset = Dataset::open(store.root()).unwrap();
+    assert!(!dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap().is_sound());
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn check_volume(
         })
         .collect();
     check.shards = found.len();
-    check.bytes = found.iter().map(|(bytes, _)| bytes).sum();
+    check.bytes = found.iter().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes));
     check.damage.extend(found.into_iter().filter_map(|(_, damage)| damage));
     check_strays(volume, check);
     check_voxels(volume, check, progress)
