@@ -120,6 +120,23 @@ fn one_thread_or_many_give_the_same_bytes() {
 }
 
 #[test]
+fn integers_of_few_values_are_told_to_be_labels_perhaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path()).unwrap();
+    let told = |name: &str, voxels: &_, kind| {
+        let options = ConvertOptions { kind, ..ConvertOptions::default() };
+        let report = store(DenseScan::new::<u8>(voxels), &dataset, name, &options).unwrap();
+        report.findings.iter().any(|f| f.message.contains("labels"))
+    };
+    let mut voxels = voxels::<u8>([1, 1, 8, 9, 10], 1).mapv(|v| v % 3);
+    assert!(told("a/a", &voxels, None));
+    assert!(!told("a/b", &voxels, Some(voxpatch::Kind::Intensity)));
+    assert!(!told("a/c", &voxels, Some(voxpatch::Kind::Label)));
+    voxels.iter_mut().zip(0..).for_each(|(v, n)| *v = (n % 250) as u8);
+    assert!(!told("a/d", &voxels, None));
+}
+
+#[test]
 fn the_voxel_digest_survives_another_layout_and_codec() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();

@@ -64,6 +64,9 @@ pub struct ConvertReport {
     pub seconds: f64,
 }
 
+/// With no more distinct values than this, integers may well be labels.
+const FEW_VALUES: usize = 128;
+
 /// Part of a layer that one task gathers statistics of. It depends on nothing but the volume, so
 /// that sums of floats are taken in one order, whatever the number of threads.
 const STATISTICS_PIECE: usize = 4 << 20;
@@ -115,7 +118,10 @@ pub fn convert(
         scan.finish()
     })?;
     let (statistics, voxel_digest) = pass.finish();
-    let findings: Vec<_> = header.findings.iter().cloned().chain(late).collect();
+    let mut findings: Vec<_> = header.findings.iter().cloned().chain(late).collect();
+    if options.kind.is_none() {
+        findings.extend(perhaps_labels(&statistics, header.dtype));
+    }
     let attributes = Attributes {
         version: VERSION,
         kind,
@@ -152,6 +158,19 @@ pub fn convert(
         voxel_digest,
         findings,
         seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Integers of which hardly any two differ are labels more often than intensities.
+fn perhaps_labels(statistics: &Statistics, dtype: Dtype) -> Option<Finding> {
+    let Statistics::Intensity(found) = statistics else { return None };
+    let values = found.bins.len();
+    let few = dtype.is_integer() && (2..=FEW_VALUES).contains(&values);
+    few.then(|| {
+        Finding::guessed(format!(
+            "taken as intensities, though only {values} values occur: if they are labels, convert \
+             again as a label map"
+        ))
     })
 }
 

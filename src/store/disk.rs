@@ -266,7 +266,11 @@ fn make_folders(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).ok_or(e)?;
             make_folders(parent)?;
-            make_folders(path)
+            // Once: some file systems say so of folders that they will never make.
+            match fs::create_dir(path) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+                _ => sync_parent(path),
+            }
         }
         Err(e) => Err(e),
     }
@@ -326,6 +330,12 @@ mod tests {
         disk.remove("a").unwrap();
         disk.rename("b", "deep/c").unwrap();
         assert_eq!(disk.list("").unwrap(), ["deep"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_folder_that_cannot_be_made_is_an_error() {
+        assert!(LocalDisk::new("/proc/voxpatch").lock("a", false).is_err());
     }
 
     #[test]

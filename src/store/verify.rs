@@ -196,7 +196,11 @@ fn check_voxels(
                 }
                 Err(error) => {
                     complete = false;
-                    check.damage.push(damage(error, self_path(&volume)));
+                    let found = damage(error, self_path(&volume));
+                    // A damaged file is met again in each of its layers.
+                    if check.damage.iter().all(|known| known.path != found.path) {
+                        check.damage.push(found);
+                    }
                 }
             }
             if !progress((planes * shape[1] * shape[2] * volume.dtype().size()) as u64) {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
 use voxpatch::Pool;
 use voxpatch::store::{Place, VerifyReport, VolumeCheck};
 
@@ -25,11 +26,19 @@ pub fn run(args: &Verify) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let report = VerifyReport { volumes: volumes? };
     if args.json {
-        output::print_json(&report)?;
+        output::print_json(&Outcome { sound: report.is_sound(), report: &report })?;
     } else {
         output::print(&text(&report))?;
     }
     Ok(ExitCode::from(u8::from(!report.is_sound())))
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    sound: bool,
+    #[serde(flatten)]
+    report: &'a VerifyReport,
 }
 
 fn text(report: &VerifyReport) -> String {

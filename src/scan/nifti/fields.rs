@@ -73,7 +73,9 @@ impl Fields {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Reject> {
         let not_nifti = |why: &str| Err(Reject::Unsupported(format!("not a NIfTI file: {why}")));
         let Some((length, order)) = detect(bytes) else {
-            return not_nifti("it does not begin with a header length of 348 or 540");
+            return not_nifti(
+                "it does not begin with a header length of 348 or 540 (DICOM: convert it first, with dcm2niix for example)",
+            );
         };
         if bytes.len() < length {
             return Err(Reject::Corrupt(format!(
