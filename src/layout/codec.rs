@@ -47,9 +47,9 @@ pub enum BloscCompressor {
 
 /// LZ4HC at level 5: of the standard codecs what reads real scans fastest, at half their size.
 /// Measured on a CT (and an MR) of 16-bit voxels, random patches of 128 x 128 x 128, one thread:
-/// LZ4HC 5 reads 2.8 (5.1) GiB/s at 50 % (23 %) of the raw size, LZ4 5 reads 2.1 (4.8) at 56 %
+/// LZ4HC 5 reads 2.7 (5.1) GiB/s at 50 % (23 %) of the raw size, LZ4 5 reads 2.1 (4.8) at 56 %
 /// (24 %), blosc's Zstandard 5 reads 0.63 (0.99) at 40 % (15 %), and plain Zstandard 3 reads 0.43
-/// (0.48) at 51 % (19 %). It is written at 95 MB/s a thread, LZ4 at 366.
+/// (0.48) at 51 % (19 %). It is written at 125 MB/s a thread, LZ4 at 394.
 /// (`cargo bench --bench patch_read`, `cargo bench --bench ingest`.)
 impl Default for Codec {
     fn default() -> Self {
