@@ -57,6 +57,34 @@ fn every_type_in_every_container_reads_as_written() {
 }
 
 #[test]
+fn a_scan_starts_over_from_anywhere() {
+    for (big, single, gzip) in (0..8u8).map(|i| (i & 1 > 0, i & 2 > 0, i & 4 > 0)) {
+        let nifti = Nifti::new(1, big, single, Dtype::Int16, &[7, 5, 3, 2]);
+        let folder = tempfile::tempdir().expect("folder");
+        let mut scan = voxpatch::scan::open(&nifti.write(folder.path(), gzip)).expect("sound");
+        let (shape, plane) = (scan.header().shape, scan.header().plane_bytes());
+        let mut read = |planes: usize, finish: bool| {
+            let mut voxels = vec![0; planes * plane];
+            for plane in voxels.chunks_exact_mut(plane) {
+                scan.read_planes(plane).expect("sound");
+            }
+            if finish {
+                assert_eq!(scan.finish().expect("sound"), []);
+            }
+            scan.rewind().expect("possible at any time");
+            voxels
+        };
+        let whole: Vec<u8> = (0..2)
+            .flat_map(|time| expected(Dtype::Int16, voxpatch::Frame { time, channel: 0 }, shape))
+            .collect();
+        for planes in [0, 1, 3, 4, 6] {
+            assert!(read(planes, false) == whole[..planes * plane]);
+            assert!(read(planes, true) == whole[..planes * plane]);
+        }
+    }
+}
+
+#[test]
 fn one_to_seven_axes_read_as_frames_of_three() {
     for (sizes, shape, times, channels) in [
         (&[6][..], [1, 1, 6], 1, 1),

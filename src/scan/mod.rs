@@ -16,7 +16,7 @@ pub use header::ScanHeader;
 
 use crate::{Finding, Frame, Result};
 
-/// An opened source file: its header, and its voxels once through.
+/// An opened source file: its header, and its voxels from first to last.
 ///
 /// The voxels come in `frames` (one 3-D volume for each time point and channel), in the order of
 /// the file; [`Scan::frame`] tells which frame comes `n`-th. Within a frame, planes come from
@@ -44,6 +44,13 @@ pub trait Scan: Send {
     /// # Errors
     /// [`crate::Error::CorruptScan`] if a checksum fails: the voxels delivered are not to be used.
     fn finish(&mut self) -> Result<Vec<Finding>>;
+
+    /// Starts over: the next plane is the first of the frame that is delivered first. Possible at
+    /// any time, but not after an error. The header stays as it is.
+    ///
+    /// # Errors
+    /// Those of [`Scan::read_planes`].
+    fn rewind(&mut self) -> Result<()>;
 }
 
 /// Opens a scan of any known format, told by its content, not by its name.

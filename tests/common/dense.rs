@@ -70,6 +70,11 @@ impl Scan for DenseScan {
         assert_eq!(self.at, self.bytes.len(), "every plane is read once");
         Ok(Vec::new())
     }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.at = 0;
+        Ok(())
+    }
 }
 
 /// Voxels that differ from place to place, with runs of zeros among them.

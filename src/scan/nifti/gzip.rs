@@ -5,7 +5,7 @@
 //! refused, unless it begins like a member.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
@@ -58,6 +58,12 @@ impl Members {
             self.state = State::Failed;
         }
         filled
+    }
+
+    /// Starts over with the first member.
+    pub(super) fn rewind(&mut self) -> io::Result<()> {
+        self.input.rewind()?;
+        self.begin_member()
     }
 
     /// Whether bytes that are no gzip member follow the last one. Known once a read has returned

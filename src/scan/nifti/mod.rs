@@ -40,6 +40,8 @@ const DRAIN: u64 = 64 << 20;
 struct NiftiScan {
     header: ScanHeader,
     stream: Stream,
+    /// Position of the first voxel, in bytes.
+    offset: u64,
     /// Voxels need their bytes reversed.
     swapped: bool,
     /// Bytes left of the current frame, and frames left after it.
@@ -85,6 +87,7 @@ impl NiftiScan {
         };
         stream.skip_to(voxels.offset)?;
         Ok(Self {
+            offset: voxels.offset,
             swapped: voxels.dtype.size() > 1 && fields.order != ByteOrder::NATIVE,
             frame_left: header.shape[0] * header.plane_bytes(),
             frames_left: header.frames() - 1,
@@ -139,5 +142,13 @@ impl Scan for NiftiScan {
         self.stream.skip_to(self.stream.at().saturating_add(unread))?;
         (self.frames_left, self.frame_left) = (0, 0);
         self.stream.finish(DRAIN)
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.stream.rewind()?;
+        self.stream.skip_to(self.offset)?;
+        self.frame_left = self.header.shape[0] * self.header.plane_bytes();
+        self.frames_left = self.header.frames() - 1;
+        Ok(())
     }
 }

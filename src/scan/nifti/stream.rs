@@ -127,6 +127,15 @@ impl Stream {
         if left > 0 { Err(self.too_short(left)) } else { Ok(()) }
     }
 
+    /// Moves back to the beginning.
+    pub(super) fn rewind(&mut self) -> Result<()> {
+        if let Bytes::Gzip(members) = &mut self.bytes {
+            members.rewind().map_err(|e| fault(&self.path, e))?;
+        }
+        self.at = 0;
+        Ok(())
+    }
+
     /// Reads on to the end, at most `cap` bytes, so that every checksum is verified.
     pub(super) fn finish(&mut self, cap: u64) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
