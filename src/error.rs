@@ -47,10 +47,10 @@ pub enum Error {
 
     /// The voxels are of another type than the one asked for.
     #[error(
-        "the volume stores {stored}, {asked} was asked for; read it as {stored}, or as scaled f32"
+        "the voxels are {stored}, {asked} was asked for; read them as {stored}, or as scaled f32"
     )]
     DtypeMismatch {
-        /// Type on disk.
+        /// Type that is read.
         stored: Dtype,
         /// Type of the caller's buffer.
         asked: Dtype,

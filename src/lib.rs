@@ -70,7 +70,8 @@
 //!
 //! - Triples and arrays are in `z, y, x` order, C-contiguous. One exception is the field's own:
 //!   the matrix of an [`Affine`] takes `(x, y, z)` and gives RAS+ millimetres.
-//! - Voxels are stored as the file has them; scaling is applied on request, when reading.
+//! - Voxels are stored as the file has them, or on request as narrower integers that are equal to
+//!   them, and are always returned in the file's type. Scaling is applied on request, when reading.
 //! - One thread or many: the same bytes. Reading runs on the calling thread.
 //! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
@@ -84,6 +85,7 @@ mod mapped;
 mod padding;
 mod staged;
 pub mod statistics;
+mod widening;
 
 pub mod phantom;
 

@@ -53,6 +53,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_warm_read_into_allocates_nothing() {
     let dense = voxels::<i16>([1, 1, 40, 50, 60], 1);
+    let float = dense.mapv(f32::from);
     for codec in ["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "none"] {
         let folder = tempfile::tempdir().unwrap();
         let dataset = Dataset::create(folder.path()).unwrap();
@@ -61,6 +62,10 @@ fn a_warm_read_into_allocates_nothing() {
         let options = ConvertOptions { plan, ..ConvertOptions::default() };
         store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
         let volume = dataset.volume("a/b").unwrap();
+        let options = ConvertOptions { narrow: true, ..options };
+        store(DenseScan::new(&float), &dataset, "a/narrow", &options).unwrap();
+        let narrowed = dataset.volume("a/narrow").unwrap();
+        assert_ne!(narrowed.stored_dtype(), narrowed.dtype());
         let shape = [20, 21, 33];
         let mut patch = vec![0_i16; shape.iter().product()];
         let mut real = vec![0_f32; shape.iter().product()];
@@ -70,6 +75,7 @@ fn a_warm_read_into_allocates_nothing() {
                 let region = Region::new(start, shape);
                 volume.read_into(region, &mut patch).unwrap();
                 scaled.read_into(region, &mut real).unwrap();
+                narrowed.read_into(region, &mut real).unwrap();
             }
         };
         read_all();

@@ -194,6 +194,48 @@ fn patches_written_as_nifti_are_where_and_what_they_were() {
 }
 
 #[test]
+fn whole_numbers_are_stored_narrow_and_come_back_in_the_type_of_the_scan() {
+    let folder = folder();
+    let at = folder.path();
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    let voxels: Vec<f32> =
+        (-100_i16..200).map(f32::from).cycle().take(SHAPE.iter().product()).collect();
+    nifti[70..74].copy_from_slice(&[16, 0, 32, 0]);
+    nifti.truncate(352);
+    nifti.extend(voxels.iter().flat_map(|v| v.to_le_bytes()));
+    fs::write(at.join("float.nii"), &nifti).unwrap();
+    let report = succeed(at, "convert float.nii --out s --narrow");
+    assert!(report.contains("int16, narrowed from float32"), "{report}");
+    for place in ["s", "s/float/image"] {
+        let info = succeed(at, &format!("info {place}"));
+        assert!(info.contains("int16, narrowed from float32"), "{info}");
+    }
+    let info = json(&succeed(at, "info s/float/image --json"));
+    assert_eq!((&info["dtype"], &info["stored_dtype"]), (&"float32".into(), &"int16".into()));
+    assert_eq!(info["raw_bytes"], 4 * voxels.len());
+    succeed(at, "verify s");
+    let read = "read s/float/image --start 0,0,0 --shape 20x40x36 --out";
+    succeed(at, &format!("{read} p.npy"));
+    let npy = fs::read(at.join("p.npy")).unwrap();
+    assert!(npy.ends_with(&nifti[352..]) && npy.len() < 4 * voxels.len() + 256);
+    succeed(at, &format!("{read} p.nii"));
+    let patch = MappedNifti::open(&at.join("p.nii")).unwrap();
+    let mut found = vec![0_f32; voxels.len()];
+    patch.read_into(Region::whole(SHAPE), &mut found).unwrap();
+    assert_eq!((found, patch.header().scaling), (voxels, Some(SCALING)));
+
+    let report = json(&succeed(at, "convert ct.nii float.nii --out t --narrow --json"));
+    let types = |n: usize| {
+        let report = &report["converted"][n];
+        [&report["dtype"], &report["stored_dtype"]].map(|t| t.as_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        (types(0), types(1)),
+        (["int16"; 2].map(Into::into), ["float32", "int16"].map(Into::into))
+    );
+}
+
+#[test]
 fn patches_written_as_nifti_keep_the_name_of_their_coordinates() {
     let folder = folder();
     let at = folder.path();

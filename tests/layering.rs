@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 9] =
-    ["error", "dtype", "geometry", "finding", "kind", "mapped", "exec", "padding", "staged"];
+const GROUND: [&str; 10] = [
+    "error", "dtype", "geometry", "finding", "kind", "mapped", "exec", "padding", "staged",
+    "widening",
+];
 
 /// Each other module, and what it may use beyond itself and the ground.
 const STATIONS: [(&str, &[&str]); 7] = [

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::narrow::narrow;
 use crate::layout::{self, ChunkLayout, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::{Statistics, StatisticsAccumulator};
@@ -23,6 +24,10 @@ pub struct ConvertOptions {
     pub plan: PlanOptions,
     /// Intensities or labels; without, as the file says, and intensities if it does not.
     pub kind: Option<Kind>,
+    /// Store voxels as the narrowest integers that hold each of them exactly, if these take fewer
+    /// bytes; they are read in the source's type all the same. The source is then read twice, and
+    /// a finding tells what became of it.
+    pub narrow: bool,
     /// Replace a volume that is there already. It stays until the new one is complete.
     pub overwrite: bool,
 }
@@ -34,8 +39,10 @@ pub struct ConvertReport {
     pub name: String,
     /// Format of the source.
     pub source_format: String,
-    /// Voxel type.
+    /// Type of the source's voxels, as which they are read.
     pub dtype: Dtype,
+    /// Type of the voxels on disk: the same, or narrower.
+    pub stored_dtype: Dtype,
     /// Intensities or labels.
     pub kind: Kind,
     /// Shape of a frame, `z, y, x`.
@@ -52,11 +59,11 @@ pub struct ConvertReport {
     pub layout: ChunkLayout,
     /// Why: the planner's sentences.
     pub reasons: Vec<String>,
-    /// Bytes of the voxels.
+    /// Bytes of the voxels, in the source's type.
     pub raw_bytes: u64,
     /// Bytes of the shards.
     pub stored_bytes: u64,
-    /// Digest of the voxels, whatever their layout.
+    /// Digest of the stored voxels, whatever their layout.
     pub voxel_digest: String,
     /// What was decided, guessed and repaired.
     pub findings: Vec<Finding>,
@@ -75,8 +82,12 @@ const STATISTICS_PIECE: usize = 4 << 20;
 ///
 /// The scan is read once, in layers of whole chunks: while the pool encodes one layer, one of its
 /// threads reads the next ones; shards are written with their last layer. Memory holds a few
-/// layers and the encoded chunks of one row of shards; the plan tells how much that is. `progress` is called with the number of bytes converted since
-/// the last call, from any thread; a false answer cancels.
+/// layers and the encoded chunks of one row of shards; the plan tells how much that is. Narrowing
+/// ([`ConvertOptions::narrow`]) reads the scan once more before that, and takes a plane of it, or
+/// 1 MiB, besides.
+///
+/// `progress` is called with the number of the source's bytes that were dealt with since the last
+/// call, from any thread; with narrowing they count twice. A false answer cancels.
 ///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.
 ///
@@ -84,7 +95,7 @@ const STATISTICS_PIECE: usize = 4 << 20;
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
 /// [`Error::InvalidArgument`] for labels that are none, [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
-    mut scan: Box<dyn Scan>,
+    scan: Box<dyn Scan>,
     dataset: &Dataset,
     name: &VolumeName,
     options: &ConvertOptions,
@@ -92,7 +103,17 @@ pub fn convert(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<ConvertReport> {
     let began = std::time::Instant::now();
+    let source = scan.header().dtype;
+    let (mut scan, narrowing) = if options.narrow {
+        // Told before the first of two passes, not after it.
+        dataset.check_free(name, options.overwrite)?;
+        let (scan, finding) = narrow(scan, progress)?;
+        (scan, Some(finding))
+    } else {
+        (scan, None)
+    };
     let header = scan.header().clone();
+    let voxels = header.shape.iter().product::<usize>() * header.frames();
     let spec = VolumeSpec {
         shape: header.shape,
         times: header.times,
@@ -113,12 +134,15 @@ pub fn convert(
     };
     let mut writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
     let mut pass = Pass::new(&header, layout, kind);
+    let item = header.dtype.size() as u64;
+    let counted = |bytes: u64| progress(bytes / item * source.size() as u64);
     let late = pool.run(|| {
-        pass.run(&mut *scan, &mut writer, progress)?;
+        pass.run(&mut *scan, &mut writer, &counted)?;
         scan.finish()
     })?;
     let (statistics, voxel_digest) = pass.finish();
-    let mut findings: Vec<_> = header.findings.iter().cloned().chain(late).collect();
+    let mut findings: Vec<_> =
+        header.findings.iter().cloned().chain(late).chain(narrowing).collect();
     if options.kind.is_none() {
         findings.extend(perhaps_labels(&statistics, header.dtype));
     }
@@ -129,6 +153,7 @@ pub fn convert(
         spacing: header.spacing,
         time_step: header.time_step,
         scaling: header.scaling,
+        original_dtype: (header.dtype != source).then_some(source),
         layout,
         workload: workload.clone(),
         statistics,
@@ -144,7 +169,8 @@ pub fn convert(
     Ok(ConvertReport {
         name: name.to_string(),
         source_format: header.format.to_owned(),
-        dtype: header.dtype,
+        dtype: source,
+        stored_dtype: header.dtype,
         kind,
         shape: header.shape,
         times: header.times,
@@ -153,7 +179,7 @@ pub fn convert(
         workload,
         layout,
         reasons,
-        raw_bytes: (header.plane_bytes() * header.shape[0] * header.frames()) as u64,
+        raw_bytes: (voxels * source.size()) as u64,
         stored_bytes,
         voxel_digest,
         findings,

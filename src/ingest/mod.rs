@@ -1,5 +1,6 @@
 //! Scan + layout + store: converting.
 
 mod convert;
+mod narrow;
 
 pub use convert::{ConvertOptions, ConvertReport, convert};

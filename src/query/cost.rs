@@ -47,7 +47,7 @@ impl Volume {
         let mut cost = ReadCost::default();
         let Some(region) = region.clip(self.shape()) else { return Ok(cost) };
         let layout = self.layout();
-        let item = self.dtype().size();
+        let item = self.stored_dtype().size();
         let unit = layout.codec.decode_unit(layout.chunk, item);
         let start = super::read::inside(region);
         let end: [usize; 3] = std::array::from_fn(|a| start[a] + region.shape[a]);

@@ -14,11 +14,10 @@ impl Volume {
     /// it is needed; [`Volume::cost`] tells how much that is.
     ///
     /// # Errors
-    /// [`Error::DtypeMismatch`] if `T` is not what this handle returns (the stored type, or `f32`
-    /// if [`Volume::scaled`]); [`Error::OutOfBounds`] if the region leaves the volume and the
-    /// handle is not [`Volume::padded`]; [`Error::CorruptStore`] if a check fails;
-    /// [`Error::InvalidArgument`] for a region without voxels, or more than memory holds;
-    /// [`Error::Io`].
+    /// [`Error::DtypeMismatch`] if `T` is not [`Volume::returned_dtype`]; [`Error::OutOfBounds`] if
+    /// the region leaves the volume and the handle is not [`Volume::padded`];
+    /// [`Error::CorruptStore`] if a check fails; [`Error::InvalidArgument`] for a region without
+    /// voxels, or more than memory holds; [`Error::Io`].
     pub fn read<T: Element>(&self, region: Region) -> Result<Array3<T>> {
         let n = self.check::<T>(region)?;
         let mut voxels = bytemuck::allocation::try_zeroed_vec(n).map_err(|()| too_large(region))?;

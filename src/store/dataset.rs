@@ -7,7 +7,7 @@ use super::disk::{Disk, LocalDisk};
 use super::documents::{self, ArrayShape};
 use super::name::{self, VolumeName};
 use super::volume::Volume;
-use super::writer::VolumeWriter;
+use super::writer::{self, VolumeWriter};
 use super::{DOCUMENT, VERSION};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};
@@ -121,6 +121,11 @@ impl Dataset {
     /// As [`Self::volume`].
     pub fn open_volume(&self, name: &VolumeName) -> Result<Volume> {
         Volume::open(&self.disk, name)
+    }
+
+    /// Refuses a name that is taken and not to be replaced.
+    pub(crate) fn check_free(&self, name: &VolumeName, replace: bool) -> Result<()> {
+        writer::is_taken(&*self.disk, name, replace).map(drop)
     }
 
     /// Begins to write a volume.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::codec;
 use super::ome::Image;
 use crate::layout::{ChunkLayout, Workload};
+use crate::widening::Widening;
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
 
 /// The format version written here, and the newest that is read.
@@ -26,6 +27,10 @@ pub struct Attributes {
     pub time_step: Option<f64>,
     /// Stored voxel to real value; `None` if they are the same.
     pub scaling: Option<Scaling>,
+    /// Type of the source's voxels, which holds all of the array's type in more bytes; `None` if
+    /// the array is of that type itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_dtype: Option<Dtype>,
     /// How the voxels are cut and compressed.
     pub layout: ChunkLayout,
     /// The reads that the layout was chosen for.
@@ -40,6 +45,20 @@ pub struct Attributes {
     pub findings: Vec<Finding>,
 }
 
+impl Attributes {
+    /// How the voxels of the array become those of the source; `None` if they are.
+    pub(super) fn widening(&self, array: &ArrayShape) -> Result<Option<&'static Widening>, String> {
+        let (Some(original), stored) = (self.original_dtype, array.dtype) else { return Ok(None) };
+        let widening = Widening::between(stored, original).ok_or_else(|| {
+            format!("{original} voxels cannot have been narrowed to the {stored} of its array")
+        })?;
+        if array.bytes_as(original).is_none() {
+            return Err(format!("its voxels would not fit in memory as {original}"));
+        }
+        Ok(Some(widening))
+    }
+}
+
 /// The parts of the array's document that differ between volumes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ArrayShape {
@@ -50,6 +69,13 @@ pub(crate) struct ArrayShape {
 }
 
 impl ArrayShape {
+    /// Bytes of all voxels in a type; `None` if there are none, or more than can be addressed.
+    fn bytes_as(&self, dtype: Dtype) -> Option<usize> {
+        let axes = [self.times, self.channels, dtype.size()];
+        let bytes = axes.into_iter().try_fold(crate::voxels(self.shape)?, usize::checked_mul)?;
+        (bytes > 0 && i64::try_from(bytes).is_ok()).then_some(bytes)
+    }
+
     /// Number of axes before z. A time or channel axis of length 1 is not stored.
     pub(crate) fn leading(&self) -> usize {
         usize::from(self.times > 1) + usize::from(self.channels > 1)
@@ -182,9 +208,7 @@ impl ArrayDocument {
         let channels = if has_channel { axes.next().unwrap_or(1) } else { 1 };
         let shape = ArrayShape { dtype: self.data_type, times, channels, shape: rest };
         // Also refuses products that do not fit, so that later arithmetic cannot overflow.
-        let voxels = crate::voxels(rest).and_then(|n| n.checked_mul(times)?.checked_mul(channels));
-        let bytes = voxels.and_then(|n| n.checked_mul(shape.dtype.size()));
-        if bytes.is_none_or(|n| n == 0 || i64::try_from(n).is_err()) {
+        if shape.bytes_as(shape.dtype).is_none() {
             return Err(format!("impossible shape {:?}", self.shape));
         }
         let chain = sharding.configuration.codecs;

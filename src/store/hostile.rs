@@ -69,6 +69,13 @@ impl Store {
         self.write(super::manifest::KEY, &manifest);
     }
 
+    /// Claims that the voxels, which are int16, were narrowed from another type.
+    fn claim(&self, original: Value) {
+        let mut group = self.json(DOCUMENT);
+        group["attributes"]["voxpatch"]["original_dtype"] = original;
+        self.write(DOCUMENT, &group);
+    }
+
     /// All that a reader can do with it.
     fn use_it(&self) -> Result<()> {
         let dataset = Dataset::open(self.root())?;
@@ -143,9 +150,13 @@ proptest! {
     fn any_value_of_any_document_may_be_anything(
         codec in prop::sample::select(vec!["blosc", "zstd:1", "gzip:1", "none"]),
         key in prop::sample::select(vec!["zarr.json", "0/zarr.json", "0/manifest.json"]),
+        narrowed in any::<bool>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), hostile()), 1..3),
     ) {
         let store = Store::new(codec);
+        if narrowed {
+            store.claim(json!("float32"));
+        }
         let mut document = store.json(key);
         for (index, value) in changes {
             let mut found = Vec::new();
@@ -257,6 +268,35 @@ fn a_chunk_out_of_proportion_is_not_made_room_for() {
         edit(store, "zarr.json", "/attributes/voxpatch/layout/shard", large);
     });
     assert!(matches!(error, Error::NotVoxpatch { .. }), "{error}");
+}
+
+#[test]
+fn only_a_type_that_holds_all_of_the_stored_one_can_have_been_narrowed() {
+    let claim = |original: Value| {
+        let store = Store::new("gzip:1");
+        store.claim(original);
+        store.use_it()
+    };
+    for original in ["int32", "int64", "float32", "float64"] {
+        claim(json!(original)).unwrap();
+    }
+    claim(Value::Null).unwrap();
+    let others =
+        ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "float16", "", "../int32"];
+    for original in others.map(Value::from).into_iter().chain([json!(7), json!([]), json!({})]) {
+        let error = claim(original.clone()).unwrap_err();
+        assert!(matches!(error, Error::NotVoxpatch { .. }), "{original}: {error}");
+    }
+}
+
+#[test]
+fn voxels_that_cannot_be_addressed_in_their_original_type_are_not_opened() {
+    let error = refused(|store| {
+        store.claim(json!("float64"));
+        edit(store, "0/zarr.json", "/shape", json!([1_u64 << 20, 1_u64 << 20, 1_u64 << 21]));
+    });
+    assert!(matches!(error, Error::NotVoxpatch { .. }), "{error}");
+    assert!(error.to_string().contains("float64"), "{error}");
 }
 
 #[test]

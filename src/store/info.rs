@@ -23,15 +23,17 @@ pub struct VolumeInfo {
     pub channels: usize,
     /// Millimetres, `z, y, x`.
     pub spacing: Spacing,
-    /// Type of the stored voxels.
+    /// Type of the source's voxels, as which they are read.
     pub dtype: Dtype,
+    /// Type of the voxels on disk: the same, or narrower.
+    pub stored_dtype: Dtype,
     /// Intensities or labels.
     pub kind: Kind,
     /// Chunks, shards and codec. Shapes are `z, y, x`.
     pub layout: ChunkLayout,
     /// The reads that the layout was chosen for.
     pub workload: Workload,
-    /// Bytes of the voxels.
+    /// Bytes of the voxels, in the source's type.
     pub raw_bytes: u64,
     /// Bytes of the shards.
     pub stored_bytes: u64,
@@ -48,7 +50,7 @@ pub struct VolumeInfo {
     pub scaling: Option<Scaling>,
     /// Of the voxels as stored.
     pub distribution: Distribution,
-    /// Digest of the voxels, whatever their layout.
+    /// Digest of the stored voxels, whatever their layout.
     pub voxel_digest: String,
     /// Format of the source.
     pub source_format: String,
@@ -104,7 +106,7 @@ impl From<&Statistics> for Distribution {
 }
 
 impl Volume {
-    /// Bytes of the voxels of all frames, uncompressed.
+    /// Bytes of the voxels of all frames, uncompressed, in the source's type.
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
         let frames = self.times() * self.channels();
@@ -124,6 +126,7 @@ impl Volume {
             channels: self.channels(),
             spacing: self.spacing(),
             dtype: self.dtype(),
+            stored_dtype: self.stored_dtype(),
             kind: self.kind(),
             layout: *self.layout(),
             workload: attributes.workload.clone(),

@@ -23,10 +23,11 @@
 //!   are stored whole, zeros beyond the volume. A chunk of zeros alone is not stored.
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
 //!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
-//!   free text, names, dates or paths of the source are kept.
+//!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the
+//!   array's type is narrower than the source's: every voxel of it is then to be read as that.
 //! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
-//!   voxels that re-encoding keeps, and its own. A shard is missing by intent only if the
-//!   manifest says that it is empty.
+//!   voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by intent
+//!   only if the manifest says that it is empty.
 //!
 //! # What is promised
 //!

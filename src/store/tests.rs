@@ -21,6 +21,7 @@ fn attributes(layout: ChunkLayout, dtype: Dtype) -> Attributes {
         spacing,
         time_step: None,
         scaling: None,
+        original_dtype: None,
         layout,
         workload: crate::layout::Workload::default_for(spacing),
         statistics: StatisticsAccumulator::new(dtype, Kind::Intensity).finish(),

@@ -53,8 +53,8 @@ impl Dataset {
     /// Checks every volume: manifest, documents, length and digest of each shard, index and
     /// checksum of each chunk, the digest of all decoded voxels, and that no file stands among
     /// the shards that the manifest does not name. Reads and decodes everything
-    /// once, one layer of chunks at a time. `progress` is called with the number of decoded bytes
-    /// since the last call; a false answer cancels.
+    /// once, one layer of chunks at a time. `progress` is called with the number of bytes checked
+    /// since the last call, [`Volume::raw_bytes`] of each volume in all; a false answer cancels.
     ///
     /// Damage is part of the report, not an error.
     ///
@@ -177,11 +177,12 @@ fn check_voxels(
 ) -> Result<()> {
     let shape = volume.shape();
     let depth = volume.layout().chunk[0];
-    let mut digest = VoxelDigest::new(volume.dtype(), volume.times(), volume.channels(), shape);
+    let dtype = volume.stored_dtype();
+    let mut digest = VoxelDigest::new(dtype, volume.times(), volume.channels(), shape);
     let mut complete = true;
     for n in 0..volume.times() * volume.channels() {
         let frame = Frame { time: n / volume.channels(), channel: n % volume.channels() };
-        let volume = volume.frame(frame)?;
+        let volume = volume.frame(frame)?.as_stored();
         for z in (0..shape[0]).step_by(depth) {
             let planes = depth.min(shape[0] - z);
             match read_strips(&volume, z, planes) {
@@ -190,7 +191,7 @@ fn check_voxels(
                     for plane in 0..planes {
                         for strip in &strips {
                             let bytes = strip.len() / planes;
-                            digest.add(frame, &strip[plane * bytes..][..bytes], volume.dtype());
+                            digest.add(frame, &strip[plane * bytes..][..bytes], dtype);
                         }
                     }
                 }
@@ -225,7 +226,7 @@ fn self_path(volume: &Volume) -> PathBuf {
 fn read_strips(volume: &Volume, z: usize, planes: usize) -> Result<Vec<Vec<u8>>> {
     let [_, rows, columns] = volume.shape();
     let height = volume.layout().chunk[1];
-    let row = columns * volume.dtype().size();
+    let row = columns * volume.returned_dtype().size();
     let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
         let height = height.min(rows - n * height);
         let mut strip = vec![0; planes * height * row];

@@ -14,6 +14,7 @@ use super::shard::Shard;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
+use crate::widening::Widening;
 use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
 
 /// A handle to a stored volume, for any number of threads: cheap to clone, and every clone shares
@@ -27,7 +28,18 @@ pub struct Volume {
     pub(super) stored: Arc<Stored>,
     frame: Frame,
     padding: Option<Padding>,
-    scaled: bool,
+    values: Values,
+}
+
+/// As what voxels are returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// In the type of the source.
+    Source,
+    /// Scaled, as `f32`.
+    Real,
+    /// In the type that is on disk.
+    Stored,
 }
 
 /// What all clones share.
@@ -37,6 +49,8 @@ pub(super) struct Stored {
     pub(super) name: VolumeName,
     pub(super) attributes: Attributes,
     pub(super) shape: ArrayShape,
+    /// From the stored type to the source's, where they differ.
+    widening: Option<&'static Widening>,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
     /// The manifest's digest when it was read.
@@ -64,7 +78,7 @@ impl Volume {
     }
 
     fn from_stored(stored: Arc<Stored>) -> Self {
-        Self { stored, frame: Frame::default(), padding: None, scaled: false }
+        Self { stored, frame: Frame::default(), padding: None, values: Values::Source }
     }
 
     /// Its place in the dataset.
@@ -91,9 +105,16 @@ impl Volume {
         self.stored.shape.channels
     }
 
-    /// Type of the stored voxels.
+    /// Type of the source's voxels, as which they are read.
     #[must_use]
     pub fn dtype(&self) -> Dtype {
+        self.stored.widening.map_or(self.stored_dtype(), |widening| widening.to)
+    }
+
+    /// Type of the voxels on disk: [`Self::dtype`], or an integer type of fewer bytes if they were
+    /// narrowed ([`crate::ConvertOptions::narrow`]).
+    #[must_use]
+    pub fn stored_dtype(&self) -> Dtype {
         self.stored.shape.dtype
     }
 
@@ -127,7 +148,8 @@ impl Volume {
         &self.stored.attributes
     }
 
-    /// Digest of the decoded voxels: equal for every chunking and codec of the same volume.
+    /// Digest of the decoded voxels, in the type they are stored in: equal for every chunking and
+    /// codec of the same volume.
     #[must_use]
     pub fn voxel_digest(&self) -> &str {
         &self.stored.manifest.voxels
@@ -168,17 +190,26 @@ impl Volume {
     /// source had such a scaling, computed in `f64` and rounded once. Read it as `f32`.
     #[must_use]
     pub fn scaled(&self) -> Self {
-        Self { scaled: true, ..self.clone() }
+        Self { values: Values::Real, ..self.clone() }
+    }
+
+    /// A handle that returns voxels in the type that is on disk.
+    pub(super) fn as_stored(&self) -> Self {
+        Self { values: Values::Stored, ..self.clone() }
     }
 
     pub(crate) fn padding(&self) -> Option<Padding> {
         self.padding
     }
 
-    /// Type of the voxels that this handle returns: as stored, or `f32` if scaled.
+    /// Type of the voxels that this handle returns: that of the source, or `f32` if scaled.
     #[must_use]
     pub fn returned_dtype(&self) -> Dtype {
-        if self.scaled { Dtype::Float32 } else { self.dtype() }
+        match self.values {
+            Values::Source => self.dtype(),
+            Values::Real => Dtype::Float32,
+            Values::Stored => self.stored_dtype(),
+        }
     }
 
     /// Reads a box that lies inside the volume, start and shape in `z, y, x`.
@@ -190,7 +221,7 @@ impl Volume {
     ) -> Result<()> {
         let Destination { bytes, offset, plane, row } = out;
         let ChunkLayout { chunk, .. } = *self.layout();
-        let returned = self.returned_dtype().size();
+        let (rows, item) = (self.rows(), self.stored_dtype().size());
         let first: [usize; 3] = std::array::from_fn(|a| start[a] / chunk[a]);
         let last: [usize; 3] = std::array::from_fn(|a| (start[a] + shape[a] - 1) / chunk[a]);
         SCRATCH.with_borrow_mut(|scratch| {
@@ -207,17 +238,17 @@ impl Volume {
                             chunk,
                             start: std::array::from_fn(|a| from[a] - origin[a]),
                             shape: std::array::from_fn(|a| end[a] - from[a]),
-                            item: self.dtype().size(),
+                            item,
                         };
                         let mut target = Target {
                             offset: offset
                                 + (from[0] - start[0]) * plane
                                 + (from[1] - start[1]) * row
-                                + (from[2] - start[2]) * returned,
+                                + (from[2] - start[2]) * rows.item(item),
                             bytes: &mut *bytes,
                             plane,
                             row,
-                            rows: self.rows(),
+                            rows,
                         };
                         self.stored.read_part(self.frame, at, &part, &mut target, scratch)?;
                     }
@@ -236,12 +267,15 @@ impl Volume {
     }
 
     fn rows(&self) -> Rows {
-        if !self.scaled {
-            return Rows::Copy;
+        match self.values {
+            Values::Source => self.stored.widening.map_or(Rows::Copy, Rows::Widen),
+            Values::Real => {
+                let identity = Scaling { slope: 1.0, intercept: 0.0 };
+                let scaling = self.stored.attributes.scaling.unwrap_or(identity);
+                Rows::ToF32 { dtype: self.stored_dtype(), scaling }
+            }
+            Values::Stored => Rows::Copy,
         }
-        let identity = Scaling { slope: 1.0, intercept: 0.0 };
-        let scaling = self.stored.attributes.scaling.unwrap_or(identity);
-        Rows::ToF32 { dtype: self.dtype(), scaling }
     }
 
     /// The same volume read through zarrs alone.
@@ -300,6 +334,7 @@ impl Stored {
                 .map_err(|e| e.to_string())
                 .and_then(ArrayDocument::understand)
                 .map_err(not_ours(&array_path))?;
+        let widening = attributes.widening(&shape).map_err(|reason| not_ours(&path)(reason))?;
         let layout = ChunkLayout::new(chunk, shard, attributes.layout.codec)
             .and_then(|layout| layout.check_for(shape.shape).map(|()| layout))
             .map_err(|e| not_ours(&array_path)(e.to_string()))?;
@@ -310,7 +345,17 @@ impl Stored {
             return Err(not_ours(&array_path)(reason));
         }
         let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { disk, name: name.clone(), attributes, shape, codec, manifest, seal, shards })
+        Ok(Self {
+            disk,
+            name: name.clone(),
+            attributes,
+            shape,
+            widening,
+            codec,
+            manifest,
+            seal,
+            shards,
+        })
     }
 
     /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.

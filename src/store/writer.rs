@@ -53,11 +53,7 @@ impl VolumeWriter {
         layout: ChunkLayout,
         replace: bool,
     ) -> Result<Self> {
-        let target = name.to_string();
-        let taken = !list(&*disk, &target)?.is_empty();
-        if taken && !replace {
-            return Err(Error::AlreadyExists { path: disk.path(&target) });
-        }
+        let taken = is_taken(&*disk, name, replace)?;
         let shards = layout.shards(shape.shape).into_iter().chain([shape.times, shape.channels]);
         let shards = shards.fold(1, usize::saturating_mul);
         if shards > MAX_SHARDS {
@@ -329,6 +325,16 @@ impl Drop for VolumeWriter {
         let _ = self.disk.remove_empty(&self.lock.0);
         let _ = self.disk.remove_empty("");
     }
+}
+
+/// Whether a volume is there. It is an error if it is not to be replaced.
+pub(super) fn is_taken(disk: &dyn Disk, name: &VolumeName, replace: bool) -> Result<bool> {
+    let target = name.to_string();
+    let taken = !list(disk, &target)?.is_empty();
+    if taken && !replace {
+        return Err(Error::AlreadyExists { path: disk.path(&target) });
+    }
+    Ok(taken)
 }
 
 /// Key of a folder's group document; the dataset itself is the empty key.

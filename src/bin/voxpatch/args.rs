@@ -51,7 +51,8 @@ pub enum Command {
     voxpatch convert ct.nii.gz --out scans.zarr --patch 32x128x128\n  \
     voxpatch convert *.nii.gz --out scans.zarr --patch 64x128x128:3 --patch 1x512x512\n  \
     voxpatch convert seg.nii.gz --out scans.zarr --name ct/organs --label --patch 32x128x128\n  \
-    voxpatch convert ct.nii.gz --out scans.zarr --patch-mm 80x80x80 --codec zstd:9")]
+    voxpatch convert ct.nii.gz --out scans.zarr --patch-mm 80x80x80 --codec zstd:9\n  \
+    voxpatch convert float-ct.nii.gz --out scans.zarr --patch 32x128x128 --narrow")]
 pub struct Convert {
     /// Files to convert, told by their content.
     #[arg(required = true, value_name = "SCAN")]
@@ -68,6 +69,13 @@ pub struct Convert {
     pub name: Option<VolumeName>,
     #[command(flatten)]
     pub meaning: Meaning,
+    /// Store whole numbers in the narrowest integer type that holds them all, if it takes fewer
+    /// bytes: a float32 scan of -1024 to 3071 as int16, int32 labels up to 255 as uint8. Patches
+    /// come back in the scan's own type, bit for bit; other Zarr readers see the narrow one. The
+    /// scan is read twice. With a fraction, NaN or -0 anywhere it is stored as it is, and the
+    /// report says so.
+    #[arg(long)]
+    pub narrow: bool,
     /// Worker threads; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,

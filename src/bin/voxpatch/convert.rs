@@ -33,6 +33,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         workload: args.reads.workload()?,
         plan: args.layout.options(),
         kind: args.meaning.kind(),
+        narrow: args.narrow,
         overwrite: args.overwrite,
     };
     let interrupt = Interrupt::listen()?;
@@ -117,7 +118,9 @@ fn one(
 ) -> voxpatch::Result<ConvertReport> {
     let scan = scan::open(path)?;
     let header = scan.header();
-    let total = header.plane_bytes() * header.shape[0] * header.frames();
+    // To narrow, a scan is read twice.
+    let passes = 1 + usize::from(options.narrow);
+    let total = passes * header.plane_bytes() * header.shape[0] * header.frames();
     let bar = output::progress(total as u64, &name.to_string(), quiet);
     let progress = |bytes| {
         bar.inc(bytes);
@@ -135,10 +138,11 @@ fn text(report: &ConvertReport, args: &Convert) -> String {
         output::DEFAULT_WORKLOAD
     };
     let took = Duration::from_secs_f64(report.seconds);
+    let dtype = output::dtype(report.dtype, report.stored_dtype);
     let mut facts = vec![
         ("voxels", output::volume(report.shape, report.times, report.channels)),
         ("spacing", output::millimetres(report.spacing)),
-        ("type", format!("{}, {}, from {}", report.dtype, report.kind, report.source_format)),
+        ("type", format!("{dtype}, {}, from {}", report.kind, report.source_format)),
         ("patches", output::workload(&report.workload) + origin),
         ("layout", output::layout(&report.layout)),
         (

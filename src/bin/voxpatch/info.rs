@@ -50,7 +50,7 @@ fn list(volumes: &[VolumeInfo]) -> String {
                 v.name.clone(),
                 output::volume(v.shape, v.times, v.channels),
                 output::millimetres(v.spacing),
-                v.dtype.to_string(),
+                output::dtype(v.dtype, v.stored_dtype),
                 v.kind.to_string(),
                 v.layout.codec.to_string(),
                 output::shape(v.layout.chunk),
@@ -73,10 +73,11 @@ fn list(volumes: &[VolumeInfo]) -> String {
 
 fn one(v: &VolumeInfo) -> String {
     let rows: Vec<_> = v.affine.0.iter().map(|row| row.map(|n| n.to_string()).join(" ")).collect();
+    let dtype = output::dtype(v.dtype, v.stored_dtype);
     let mut facts = vec![
         ("voxels", output::volume(v.shape, v.times, v.channels)),
         ("spacing", output::millimetres(v.spacing)),
-        ("type", format!("{}, {}, from {}", v.dtype, v.kind, v.source_format)),
+        ("type", format!("{dtype}, {}, from {}", v.kind, v.source_format)),
         ("orientation", format!("{} (x, y, z)", v.orientation)),
         ("affine", format!("{} (x, y, z to RAS mm)", rows[..3].join("; "))),
         ("layout", output::layout(&v.layout)),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use voxpatch::Spacing;
 use voxpatch::layout::{Access, ChunkLayout, PatchShape, WeightedPatch, Workload};
+use voxpatch::{Dtype, Spacing};
 
 /// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
 /// is nobody left to tell.
@@ -70,6 +70,14 @@ pub fn volume(frame: [usize; 3], times: usize, channels: usize) -> String {
     let axes = [(times, "times"), (channels, "channels")];
     let more = axes.into_iter().filter(|(n, _)| *n > 1).map(|(n, what)| format!(", {n} {what}"));
     std::iter::once(shape(frame)).chain(more).collect()
+}
+
+/// The type on disk, and that of the source if it is another.
+pub fn dtype(source: Dtype, stored: Dtype) -> String {
+    if source == stored {
+        return stored.to_string();
+    }
+    format!("{stored}, narrowed from {source}")
 }
 
 /// How many of something: `1 scan`, `2 scans`.

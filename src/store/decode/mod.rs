@@ -24,7 +24,7 @@ pub(crate) struct Scratch {
     packed: Vec<u8>,
     /// A whole chunk's voxels in order, where they cannot go to the destination directly.
     chunk: Vec<u8>,
-    /// One row's stored voxels on their way to being scaled.
+    /// One row's stored voxels on their way to being converted.
     row: Vec<u8>,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     inflate: Option<flate2::Decompress>,

@@ -2,7 +2,7 @@
 
 use super::interleave::interleave;
 use super::room;
-use super::target::{Part, Rows, Target, scale_row};
+use super::target::{Part, Rows, Target};
 
 /// Some consecutive voxels of a chunk, decompressed.
 #[derive(Debug, Clone, Copy)]
@@ -139,13 +139,13 @@ impl<'p> Walk<'p> {
                 let stride = target.row;
                 stretch.copy(rows, item, &mut target.rest_mut(z, y)[x * item..], stride);
             }
-            Rows::ToF32 { dtype, scaling } => {
+            conversion => {
                 let stored = room(row_buffer, rows.width * item);
                 for i in 0..rows.count {
                     let row = Block { from: rows.from + i * rows.stride, count: 1, ..rows };
                     stretch.copy(row, item, stored, 0);
-                    let out = &mut target.rest_mut(z, y + i)[x * size_of::<f32>()..];
-                    scale_row(dtype, scaling, stored, out);
+                    let out = &mut target.rest_mut(z, y + i)[x * conversion.item(item)..];
+                    conversion.convert(stored, out);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Where decoded voxels go: a strided box in the caller's buffer, by rows.
 
+use crate::widening::Widening;
 use crate::{Dtype, Element, Scaling, with_element};
 
 /// The box of a chunk that is wanted; shapes and start in voxels, `z, y, x`. The box lies inside
@@ -33,6 +34,8 @@ impl Part {
 pub(crate) enum Rows {
     /// Bytes as stored.
     Copy,
+    /// To a wider type.
+    Widen(&'static Widening),
     /// To `f32`, scaled: computed as `f64`, rounded once.
     ToF32 {
         /// Type of the stored voxels.
@@ -40,6 +43,26 @@ pub(crate) enum Rows {
         /// The scaling to apply.
         scaling: Scaling,
     },
+}
+
+impl Rows {
+    /// Bytes of a voxel in the caller's buffer; `item` are those of a stored one.
+    pub(crate) fn item(self, item: usize) -> usize {
+        match self {
+            Self::Copy => item,
+            Self::Widen(widening) => widening.to.size(),
+            Self::ToF32 { .. } => size_of::<f32>(),
+        }
+    }
+
+    /// Converts one row of stored voxels, in native byte order, to the beginning of `out`.
+    pub(super) fn convert(self, stored: &[u8], out: &mut [u8]) {
+        match self {
+            Self::Copy => out[..stored.len()].copy_from_slice(stored),
+            Self::Widen(widening) => widening.widen(stored, out),
+            Self::ToF32 { dtype, scaling } => scale_row(dtype, scaling, stored, out),
+        }
+    }
 }
 
 /// The place of a [`Part`] in the caller's buffer. All fields but `bytes` are in bytes. The
@@ -77,10 +100,11 @@ impl Target<'_> {
     /// Fills the place of `part` with stored voxels of 0, scaled if rows are.
     pub(crate) fn fill_zero(&mut self, part: &Part) {
         let pattern = match self.rows {
-            Rows::Copy => None,
+            // Zero bytes are 0 in every type.
+            Rows::Copy | Rows::Widen(_) => None,
             Rows::ToF32 { scaling, .. } => Some(scale(0.0, scaling).to_ne_bytes()),
         };
-        let length = part.shape[2] * pattern.map_or(part.item, |p| p.len());
+        let length = part.shape[2] * self.rows.item(part.item);
         for z in 0..part.shape[0] {
             for y in 0..part.shape[1] {
                 let row = &mut self.rest_mut(z, y)[..length];
@@ -94,7 +118,7 @@ impl Target<'_> {
 }
 
 /// Scales stored voxels, in native byte order, to the `f32` of `out`.
-pub(super) fn scale_row(dtype: Dtype, scaling: Scaling, stored: &[u8], out: &mut [u8]) {
+fn scale_row(dtype: Dtype, scaling: Scaling, stored: &[u8], out: &mut [u8]) {
     with_element!(dtype, T => scale_row_of::<T, { size_of::<T>() }>(scaling, stored, out));
 }
 

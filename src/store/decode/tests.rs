@@ -7,7 +7,8 @@ use zarrs::array::codec::api::{BytesToBytesCodecTraits, CodecOptions};
 use zarrs::array::codec::{BloscCodec, BloscCompressor, BloscShuffleMode, GzipCodec, ZstdCodec};
 
 use super::*;
-use crate::{Dtype, Scaling, with_element};
+use crate::widening::Widening;
+use crate::{Dtype, Element, Scaling, with_element};
 
 #[derive(Debug, Clone, Copy)]
 enum Written {
@@ -83,7 +84,7 @@ impl Case {
         rows: Rows,
         scratch: &mut Scratch,
     ) -> Result<Vec<u8>, Refusal> {
-        let [offset, plane, row, length] = self.layout(out_bytes(rows, self.part.item));
+        let [offset, plane, row, length] = self.layout(rows.item(self.part.item));
         let mut bytes = vec![0xAA; length];
         let mut target = Target { bytes: &mut bytes, offset, plane, row, rows };
         self.written.decoder(self.part.item).decode(encoded, &self.part, &mut target, scratch)?;
@@ -93,7 +94,7 @@ impl Case {
     /// The same by slicing the dense chunk, voxel by voxel.
     fn oracle(&self, dense: &[u8], rows: Rows) -> Vec<u8> {
         let Part { chunk, start, shape, item } = self.part;
-        let out = out_bytes(rows, item);
+        let out = rows.item(item);
         let [offset, plane, row, length] = self.layout(out);
         let mut bytes = vec![0xAA; length];
         for z in 0..shape[0] {
@@ -104,10 +105,15 @@ impl Case {
                     let to = &mut bytes[offset + z * plane + y * row + x * out..][..out];
                     match rows {
                         Rows::Copy => to.copy_from_slice(voxel),
-                        Rows::ToF32 { dtype, scaling } => {
-                            let value = with_element!(dtype, T => {
-                                crate::Element::to_f64(bytemuck::pod_read_unaligned::<T>(voxel))
+                        // No narrow type has values beyond those of f64.
+                        Rows::Widen(Widening { from, to: wide, .. }) => {
+                            let value = value_of(*from, voxel);
+                            with_element!(*wide, T => {
+                                to.copy_from_slice(bytemuck::bytes_of(&T::from_f64(value)));
                             });
+                        }
+                        Rows::ToF32 { dtype, scaling } => {
+                            let value = value_of(dtype, voxel);
                             let value = value * scaling.slope + scaling.intercept;
                             #[allow(clippy::cast_possible_truncation)]
                             to.copy_from_slice(&(value as f32).to_ne_bytes());
@@ -120,8 +126,8 @@ impl Case {
     }
 }
 
-fn out_bytes(rows: Rows, item: usize) -> usize {
-    if rows == Rows::Copy { item } else { 4 }
+fn value_of(dtype: Dtype, voxel: &[u8]) -> f64 {
+    with_element!(dtype, T => bytemuck::pod_read_unaligned::<T>(voxel).to_f64())
 }
 
 /// Voxels from empty to noise, so that some pieces are compressed and some stored.
@@ -190,7 +196,7 @@ fn scaled(dtype: Dtype) -> Rows {
 fn same(a: &[u8], b: &[u8], rows: Rows) -> bool {
     // Random floats may be NaN; its payload is not promised by a conversion.
     a == b
-        || (rows != Rows::Copy
+        || (matches!(rows, Rows::ToF32 { .. })
             && a.as_chunks().0.iter().zip(b.as_chunks().0).all(|(a, b)| {
                 a == b || (f32::from_ne_bytes(*a).is_nan() && f32::from_ne_bytes(*b).is_nan())
             }))
@@ -217,12 +223,28 @@ proptest! {
     }
 
     #[test]
+    fn widened_rows_are_the_slice_of_the_array_in_the_wider_type(
+        mut case in case(),
+        wide in prop::sample::select(Dtype::ALL.to_vec()),
+    ) {
+        let Some(widening) = Widening::between(case.dtype, wide) else { return Ok(()) };
+        case.gaps = case.gaps.map(|gap| gap / wide.size() * wide.size());
+        let rows = Rows::Widen(widening);
+        let encoded = case.written.encode(&case.dense);
+        let bytes = case.decode(&encoded, rows, &mut Scratch::default());
+        prop_assert!(bytes == Ok(case.oracle(&case.dense, rows)));
+    }
+
+    #[test]
     fn zeros_are_filled_in_as_an_empty_chunk_would_decode(case in case(), convert: bool) {
+        let wider = Dtype::ALL.into_iter().filter_map(|to| Widening::between(case.dtype, to));
         let rows = if convert { scaled(case.dtype) } else { Rows::Copy };
-        let [offset, plane, row, length] = case.layout(out_bytes(rows, case.part.item));
+        for rows in wider.map(Rows::Widen).chain([rows]) {
+        let [offset, plane, row, length] = case.layout(rows.item(case.part.item));
         let mut bytes = vec![0xAA; length];
         Target { bytes: &mut bytes, offset, plane, row, rows }.fill_zero(&case.part);
         prop_assert!(bytes == case.oracle(&vec![0; case.dense.len()], rows));
+        }
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! Narrowing: a scan as the narrowest integers that hold each of its voxels exactly.
+
+use crate::scan::{Scan, ScanHeader};
+use crate::widening::Widening;
+use crate::{Element, Error, Finding, Frame, Result, with_element};
+
+/// Bytes of the planes that are read at a time; a plane that is larger is read by itself.
+const BATCH: usize = 1 << 20;
+
+/// The scan, at its first plane: narrowed if it can be. The finding tells, or why not.
+///
+/// Reads the scan through, or until it is clear that it cannot be narrowed. `progress` counts
+/// every byte of the scan in the end, so that two passes are always twice the bytes.
+pub(super) fn narrow(
+    mut scan: Box<dyn Scan>,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<(Box<dyn Scan>, Finding)> {
+    let dtype = scan.header().dtype;
+    let survey = with_element!(dtype, T => survey::<T>(&mut *scan, progress))?;
+    scan.rewind()?;
+    Ok(match survey {
+        Survey::Narrow { widening, values } => {
+            let narrow = widening.from;
+            let told =
+                format!("stored as {narrow}, narrowed from {dtype}: the voxels are {values}");
+            (Box::new(Narrowed::new(scan, widening)?), Finding::decided(told))
+        }
+        Survey::AsItIs { reason } => {
+            (scan, Finding::decided(format!("stored as {dtype}, not narrowed: {reason}")))
+        }
+    })
+}
+
+/// What is known of all voxels.
+enum Survey {
+    /// The type that holds them, and in words which they are.
+    Narrow { widening: &'static Widening, values: String },
+    /// No narrower type does.
+    AsItIs { reason: String },
+}
+
+/// Looks at the voxels until the end, or until no narrower type holds them all.
+fn survey<T: Element>(
+    scan: &mut dyn Scan,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<Survey> {
+    let header = scan.header();
+    let frame = header.shape[0] * header.plane_bytes();
+    let frames = header.frames();
+    let mut left = (frame * frames) as u64;
+    let count = |bytes| if progress(bytes) { Ok(()) } else { Err(Error::Cancelled) };
+    if Widening::to(T::DTYPE).next().is_none() {
+        count(left)?;
+        let reason = "no type takes fewer bytes".to_owned();
+        return Ok(Survey::AsItIs { reason });
+    }
+    let mut planes = planes(header)?;
+    let mut found: Option<(Range<T>, &'static Widening)> = None;
+    for _ in 0..frames {
+        let mut frame_left = frame;
+        while frame_left > 0 {
+            let bytes = planes.len().min(frame_left);
+            let batch = &mut planes[..bytes];
+            scan.read_planes(batch)?;
+            let range = Range::around(found.map(|(range, _)| range), batch);
+            // The ends decide which type may do, and every voxel whether it does.
+            let widening = range.narrowest().filter(|widening| widening.holds(batch));
+            let Some(widening) = widening else {
+                count(left)?;
+                return Ok(Survey::AsItIs { reason: range.why_not(batch) });
+            };
+            found = Some((range, widening));
+            count(bytes as u64)?;
+            left -= bytes as u64;
+            frame_left -= bytes;
+        }
+    }
+    let (range, widening) = found.expect("a scan has voxels");
+    let values = format!("whole numbers from {:?} to {:?}", range.least, range.greatest);
+    Ok(Survey::Narrow { widening, values })
+}
+
+/// The least and the greatest voxel. NaN is neither, unless it comes first.
+#[derive(Clone, Copy)]
+struct Range<T> {
+    least: T,
+    greatest: T,
+}
+
+impl<T: Element> Range<T> {
+    /// Around what was seen before and a batch of voxels.
+    fn around(before: Option<Self>, batch: &[u8]) -> Self {
+        let first = bytemuck::pod_read_unaligned(&batch[..size_of::<T>()]);
+        let before = before.unwrap_or(Self { least: first, greatest: first });
+        voxels(batch).fold(before, |Self { least, greatest }, voxel: T| Self {
+            least: if voxel < least { voxel } else { least },
+            greatest: if voxel > greatest { voxel } else { greatest },
+        })
+    }
+
+    /// The narrowest type that holds both ends.
+    fn narrowest(&self) -> Option<&'static Widening> {
+        let ends = [self.least, self.greatest];
+        Widening::to(T::DTYPE).find(|widening| widening.holds(bytemuck::cast_slice(&ends)))
+    }
+
+    /// Why no narrower type holds everything up to the end of a batch.
+    fn why_not(&self, batch: &[u8]) -> String {
+        let nowhere = |voxel: &T| {
+            !Widening::to(T::DTYPE).any(|widening| widening.holds(bytemuck::bytes_of(voxel)))
+        };
+        let none = "no integer type of fewer bytes holds";
+        if let Some(voxel) = voxels::<T>(batch).find(nowhere) {
+            return format!("a voxel is {voxel:?}, which {none} exactly");
+        }
+        let Self { least, greatest } = self;
+        format!("voxels are {least:?} and {greatest:?}, and {none} both")
+    }
+}
+
+fn voxels<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
+    bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned)
+}
+
+/// Room for the planes that are read at a time.
+fn planes(header: &ScanHeader) -> Result<Vec<u8>> {
+    let plane = header.plane_bytes();
+    let bytes = plane * (BATCH / plane).clamp(1, header.shape[0]);
+    bytemuck::allocation::try_zeroed_vec(bytes).map_err(|()| {
+        let reason = "more than memory can hold; convert without narrowing";
+        Error::invalid("bytes of a plane", plane, reason)
+    })
+}
+
+/// A scan that delivers the voxels of another as narrower integers.
+struct Narrowed {
+    scan: Box<dyn Scan>,
+    header: ScanHeader,
+    widening: &'static Widening,
+    /// Planes of the other scan on their way.
+    planes: Vec<u8>,
+}
+
+impl Narrowed {
+    fn new(scan: Box<dyn Scan>, widening: &'static Widening) -> Result<Self> {
+        let planes = planes(scan.header())?;
+        let header = ScanHeader { dtype: widening.from, ..scan.header().clone() };
+        Ok(Self { scan, header, widening, planes })
+    }
+}
+
+impl Scan for Narrowed {
+    fn header(&self) -> &ScanHeader {
+        &self.header
+    }
+
+    fn frame(&self, n: usize) -> Frame {
+        self.scan.frame(n)
+    }
+
+    fn read_planes(&mut self, out: &mut [u8]) -> Result<()> {
+        let (wide, narrow) = (self.widening.to.size(), self.widening.from.size());
+        for out in out.chunks_mut(self.planes.len() / wide * narrow) {
+            let planes = &mut self.planes[..out.len() / narrow * wide];
+            self.scan.read_planes(planes)?;
+            if !self.widening.narrow(planes, out) {
+                let reason = "its voxels changed while it was being read; convert it again";
+                return Err(Error::invalid("scan", self.header.format, reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Finding>> {
+        self.scan.finish()
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.scan.rewind()
+    }
+}
