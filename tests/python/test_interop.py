@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorstore
 import zarr
-from conftest import convert, files, save, stored, voxels
+from conftest import convert, files, read, save, stored, voxels
 
 DTYPES = ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"]
 
@@ -61,6 +61,23 @@ def test_a_volume_of_one_value_is_read_by_others(tmp_path, value):
 def test_time_and_channels_come_before_space(tmp_path, shape):
     scan = save(tmp_path / "scan.nii", voxels(shape, "i2"))
     assert_read_by_others(convert(tmp_path / "scan.nii", tmp_path / "store"), stored(scan))
+
+
+@pytest.mark.parametrize("dtype, ends, narrow", [
+    ("f4", (-1024, 3071), "i2"), ("f8", (0, 70000), "u4"), ("i4", (0, 255), "u1"),
+    ("i8", (-128, 127), "i1"), ("f4", (0, 2**24 + 2), "f4"),
+])  # fmt: skip
+def test_narrowed_voxels_are_the_same_numbers_to_others(tmp_path, dtype, ends, narrow):
+    data = np.random.default_rng(1).integers(*ends, (19, 23, 11), endpoint=True).astype(dtype)
+    data.flat[:2] = ends
+    scan = save(tmp_path / "scan.nii.gz", data)
+    volume = convert(tmp_path / "scan.nii.gz", tmp_path / "store", "--narrow")
+    assert_read_by_others(volume, stored(scan).astype(narrow))
+    read(volume, (-2, 3, 4), (9, 8, 7), tmp_path / "patch.npy", "--pad", "edge")
+    patch = np.load(tmp_path / "patch.npy")
+    assert patch.dtype == dtype
+    expected = np.pad(stored(scan), ((2, 0), (0, 0), (0, 0)), "edge")[:9, 3:11, 4:11]
+    np.testing.assert_array_equal(patch, expected)
 
 
 def test_byte_order_and_nifti_2_make_no_difference(tmp_path):

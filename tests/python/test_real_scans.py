@@ -67,3 +67,24 @@ def test_a_real_scan_is_stored_as_nibabel_reads_it(tmp_path, path):
     read(volume, (-1, -2, -3), [n + 5 for n in frame.shape], tmp_path / "p.npy", "--pad", "edge")
     widths = [(1, 4), (2, 3), (3, 2)]
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), np.pad(frame, widths, mode="edge"))
+
+
+@pytest.mark.parametrize("path", found("label") or ["none"])
+def test_a_real_label_map_is_the_same_narrowed(tmp_path, path):
+    skip_if_absent()
+    expected = nibabel_reads(SCANS / path)
+    if expected is None:
+        pytest.skip("not read by nibabel, or not stored")
+    data = expected[1]
+    args = ["--out", tmp_path / "store", "--name", "case01/image", "--narrow"]
+    voxpatch("convert", SCANS / path, *args, "--patch", "32x64x64")
+    volume = tmp_path / "store/case01/image"
+    array = zarr.open_array(volume / "0", mode="r")
+    whole = data.dtype.kind in "iu" or (np.isfinite(data).all() and (data == data.round()).all())
+    assert array.dtype.itemsize < data.dtype.itemsize or data.dtype.itemsize == 1 or not whole
+    np.testing.assert_array_equal(array[...], data)
+    frame = data.reshape(-1, *data.shape[-3:])[0]
+    read(volume, (0, 0, 0), frame.shape, tmp_path / "p.npy")
+    patch = np.load(tmp_path / "p.npy")
+    assert patch.dtype == data.dtype.newbyteorder("=")
+    assert patch.tobytes() == frame.astype(patch.dtype).tobytes()
