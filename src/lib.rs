@@ -93,6 +93,8 @@ pub mod scan;
 
 pub mod layout;
 
+pub mod packed;
+
 pub mod store;
 
 pub mod ingest;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// How chunks are compressed. Each is a standard Zarr v3 codec, and each chunk carries a CRC-32C
-/// of its own beside it.
+/// How chunks are compressed. All but [`Codec::Packed`] are standard Zarr v3 codecs that any Zarr
+/// reader knows, and each chunk carries a CRC-32C of its own beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Codec {
@@ -29,6 +29,14 @@ pub enum Codec {
     Gzip {
         /// 0 (store) to 9 (smallest).
         level: u8,
+    },
+    /// The codec of this crate, [`crate::packed`]: voxels predicted from their neighbours and
+    /// packed into as few bits as they need. For integers of 8, 16 and 32 bits. Read by programs
+    /// that link this crate, and by no other Zarr reader.
+    Packed {
+        /// Every so many z-planes one is stored without the plane before it, so that a read can
+        /// begin there: 1 is the fastest to read, larger is smaller; 0 means the first plane alone.
+        key_every: u8,
     },
     /// Uncompressed.
     None,
@@ -61,9 +69,14 @@ impl Default for Codec {
 /// processors in use, and above the size where blosc's per-block cost shows.
 const BLOSC_BLOCK_BYTES: usize = 16 << 10;
 
+/// Columns of a chunk that [`Codec::Packed`] decodes together.
+const PACKED_COLUMNS: usize = 16;
+
 impl Codec {
     /// The smallest box of a chunk that can be decoded by itself, `z, y, x`: whole z-planes for
-    /// blosc, the chunk for the others. For `None` it is a row, as nothing needs decoding.
+    /// blosc, the chunk for `Zstd` and `Gzip`. For `Packed` it is 16 columns of the planes from one
+    /// that stands alone to the next, of which those behind the last plane and below the last row
+    /// wanted are not decoded. For `None` it is a row, as nothing needs decoding.
     #[must_use]
     pub fn decode_unit(&self, chunk: [usize; 3], item_bytes: usize) -> [usize; 3] {
         match self {
@@ -75,6 +88,10 @@ impl Codec {
                 [planes, chunk[1], chunk[2]]
             }
             Self::Zstd { .. } | Self::Gzip { .. } => chunk,
+            Self::Packed { key_every } => {
+                let planes = if *key_every == 0 { chunk[0] } else { (*key_every).into() };
+                [planes.min(chunk[0]), chunk[1], chunk[2].min(PACKED_COLUMNS)]
+            }
             Self::None => [1, 1, chunk[2]],
         }
     }
@@ -93,6 +110,7 @@ impl fmt::Display for Codec {
             }
             Self::Zstd { level } => write!(f, "zstd:{level}"),
             Self::Gzip { level } => write!(f, "gzip:{level}"),
+            Self::Packed { key_every } => write!(f, "packed:{key_every}"),
             Self::None => f.write_str("none"),
         }
     }
@@ -102,7 +120,8 @@ impl FromStr for Codec {
     type Err = Error;
 
     /// `NAME` or `NAME:LEVEL`, with the names `blosc` (the default codec), `blosc-lz4`,
-    /// `blosc-lz4hc`, `blosc-zstd`, `zstd`, `gzip`, `none`.
+    /// `blosc-lz4hc`, `blosc-zstd`, `zstd`, `gzip`, `packed` (the level is
+    /// [`Codec::Packed::key_every`]), `none`.
     fn from_str(s: &str) -> Result<Self> {
         let refuse = |reason: &str| Error::invalid("codec", s, reason);
         let (name, level) = s.split_once(':').map_or((s, None), |(n, l)| (n, Some(l)));
@@ -122,10 +141,12 @@ impl FromStr for Codec {
             ("blosc-zstd", _) => blosc(BloscCompressor::Zstd),
             ("zstd", _) => Ok(Self::Zstd { level: pick(3, 1..=22)? }),
             ("gzip", _) => Ok(Self::Gzip { level: pick(6, 0..=9)? }),
+            ("packed", _) => Ok(Self::Packed { key_every: pick(8, 0..=255)? }),
             ("none", _) if level.is_none() => Ok(Self::None),
             ("none", _) => Err(refuse("none has no level")),
             _ => Err(refuse(
-                "use blosc, blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip or none, with :LEVEL if wanted",
+                "use blosc, blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip, packed or none, with \
+                 :LEVEL if wanted",
             )),
         }
     }

@@ -92,6 +92,16 @@ impl CostConstants {
                 ratio: 0.5,
                 ..base
             },
+            Codec::Packed { .. } => Self {
+                per_chunk_ns: 200.0,
+                per_unit_ns: 100.0,
+                decode_gb_per_s: 5.0,
+                per_row_ns: 2.0,
+                copy_gb_per_s: 20.0,
+                ratio: 0.42,
+                lost_bytes_per_chunk: 100.0,
+                ..base
+            },
             Codec::None => Self {
                 per_chunk_ns: 240.0,
                 per_unit_ns: 0.0,

@@ -12,13 +12,18 @@ use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue, data_type};
 use zarrs::metadata::v3::MetadataV3;
 
 use super::decode::{self, CodecSpec, Decoder, Part, Scratch, Target};
-use super::encode::{BloscEncoder, EncodeScratch};
-use crate::Dtype;
+use super::encode::{self, BloscEncoder};
+use super::plugin::PackedConfiguration;
 use crate::layout::{BloscCompressor, ChunkLayout, Codec};
+use crate::{Dtype, packed};
 
 /// The codecs of one chunk as they stand in `zarr.json`.
 pub(super) fn chain_of(layout: &ChunkLayout, dtype: Dtype) -> Vec<Value> {
     let item = dtype.size();
+    if let Codec::Packed { key_every } = layout.codec {
+        let packed = json!({"name": packed::NAME, "configuration": PackedConfiguration { key_every }});
+        return vec![packed, json!({"name": "crc32c"})];
+    }
     let mut chain = vec![match item {
         1 => json!({"name": "bytes"}),
         _ => json!({"name": "bytes", "configuration": {"endian": "little"}}),
@@ -44,7 +49,7 @@ pub(super) fn chain_of(layout: &ChunkLayout, dtype: Dtype) -> Vec<Value> {
         Codec::Gzip { level } => {
             chain.push(json!({"name": "gzip", "configuration": {"level": level}}));
         }
-        Codec::None => {}
+        Codec::Packed { .. } | Codec::None => {}
     }
     chain.push(json!({"name": "crc32c"}));
     chain
@@ -60,7 +65,8 @@ pub(super) struct ChunkCodec {
     full_shape: Vec<NonZeroU64>,
     chunk_bytes: usize,
     is_blosc: bool,
-    encoder: Option<BloscEncoder>,
+    encoder: Option<Encoder>,
+    chunk: [usize; 3],
     decoder: Option<Box<dyn Decoder>>,
 }
 
@@ -73,9 +79,9 @@ impl ChunkCodec {
         leading: usize,
         chunk: [usize; 3],
     ) -> Result<Self, String> {
-        let Some(specs) = specs_of(chain, dtype.size()) else {
+        let Some(specs) = specs_of(chain, dtype) else {
             let reason = "its chunks are not stored by the codecs bytes (little), then blosc, zstd, \
-                          gzip or nothing, then crc32c";
+                          gzip or nothing, then crc32c; nor by voxpatch.packed, then crc32c";
             return Err(reason.into());
         };
         // The checksum is ours to write and to verify.
@@ -91,7 +97,8 @@ impl ChunkCodec {
             full_shape: full_shape.ok_or("a chunk has an axis of length 0")?,
             chunk_bytes: chunk.iter().product::<usize>() * dtype.size(),
             is_blosc: matches!(specs[..], [CodecSpec::Blosc { .. }]),
-            encoder: encoder_of(chain, dtype.size()),
+            encoder: encoder_of(chain, dtype),
+            chunk,
             decoder: decode::decoder_for(&specs, dtype.size()),
         })
     }
@@ -109,12 +116,16 @@ impl ChunkCodec {
         voxels: &[u8],
         scratch: &mut EncodeScratch,
     ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-        let mut encoded = if let Some(encoder) = &self.encoder {
-            encoder.encode(voxels, scratch)?
-        } else {
-            let bytes = ArrayBytes::new_flen(voxels);
-            let (shape, fill) = (&self.full_shape, &self.fill);
-            self.chain.encode(bytes, shape, &self.data_type, fill, &options())?.into_owned()
+        let mut encoded = match &self.encoder {
+            Some(Encoder::Blosc(encoder)) => encoder.encode(voxels, &mut scratch.blosc)?,
+            Some(Encoder::Packed(encoder)) => {
+                encoder.encode(voxels, self.chunk, &mut scratch.packed)?
+            }
+            None => {
+                let bytes = ArrayBytes::new_flen(voxels);
+                let (shape, fill) = (&self.full_shape, &self.fill);
+                self.chain.encode(bytes, shape, &self.data_type, fill, &options())?.into_owned()
+            }
         };
         encoded.extend(crc32c::crc32c(&encoded).to_le_bytes());
         // Many wait for their shard to be written.
@@ -168,9 +179,33 @@ fn zarr_type(dtype: Dtype) -> DataType {
     }
 }
 
-/// Our own encoder of a chain as [`chain_of`] makes it with blosc; it takes voxels as they are in
-/// memory, so they must be little-endian there.
-fn encoder_of(chain: &[Value], item: usize) -> Option<BloscEncoder> {
+/// The chains that are encoded here. Both take voxels as they are in memory, so they must be
+/// little-endian there.
+#[derive(Debug)]
+enum Encoder {
+    Blosc(BloscEncoder),
+    Packed(packed::Encoder),
+}
+
+/// What a task keeps between the chunks that it encodes.
+#[derive(Default)]
+pub(super) struct EncodeScratch {
+    blosc: encode::EncodeScratch,
+    packed: packed::EncodeScratch,
+}
+
+/// Our own encoder of a chain as [`chain_of`] makes it.
+fn encoder_of(chain: &[Value], dtype: Dtype) -> Option<Encoder> {
+    if cfg!(target_endian = "big") {
+        return None;
+    }
+    if let [packed, _] = chain
+        && packed["name"] == packed::NAME
+    {
+        let setting: PackedConfiguration =
+            serde_json::from_value(packed["configuration"].clone()).ok()?;
+        return Some(Encoder::Packed(packed::Encoder { dtype, key_every: setting.key_every }));
+    }
     let [_, blosc, _] = chain else { return None };
     let setting = &blosc["configuration"];
     let compressor = match setting["cname"].as_str()? {
@@ -181,17 +216,22 @@ fn encoder_of(chain: &[Value], item: usize) -> Option<BloscEncoder> {
     };
     let level = setting["clevel"].as_u64()?.try_into().ok()?;
     let block = setting["blocksize"].as_u64()?.try_into().ok()?;
-    cfg!(target_endian = "little").then_some(BloscEncoder { compressor, level, item, block })
+    Some(Encoder::Blosc(BloscEncoder { compressor, level, item: dtype.size(), block }))
 }
 
-/// What decoders need to know of a chain `bytes, X, crc32c` with at most one compressor X; `None`
-/// for any other chain. Those are not opened: their chunks may have no checksum, or no bound on
+/// What decoders need to know of a chain `bytes, X, crc32c` with at most one compressor X, or of
+/// `packed, crc32c`; `None` for any other chain. Those are not opened: their chunks may have no checksum, or no bound on
 /// what they inflate to.
-fn specs_of(chain: &[Value], item: usize) -> Option<Vec<CodecSpec<'_>>> {
+fn specs_of(chain: &[Value], dtype: Dtype) -> Option<Vec<CodecSpec<'_>>> {
     fn name(codec: &Value) -> Option<&str> {
         codec.get("name")?.as_str()
     }
     let [first, middle @ .., last] = chain else { return None };
+    if name(first)? == packed::NAME {
+        let is_ours = middle.is_empty() && name(last)? == "crc32c";
+        return (is_ours && packed::Encoder::takes(dtype)).then(|| vec![CodecSpec::Packed]);
+    }
+    let item = dtype.size();
     let little = first["configuration"]["endian"] == "little" || item == 1;
     if name(first)? != "bytes" || name(last)? != "crc32c" || !little {
         return None;

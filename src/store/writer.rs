@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::codec::ChunkCodec;
 use super::disk::Disk;
 use super::documents::{self, ArrayShape, Attributes};
-use super::encode::EncodeScratch;
+use super::codec::EncodeScratch;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;

@@ -8,6 +8,7 @@
 mod blosc;
 mod gzip;
 mod interleave;
+mod packed;
 mod stretch;
 mod target;
 #[cfg(test)]
@@ -26,6 +27,8 @@ pub(crate) struct Scratch {
     chunk: Vec<u8>,
     /// One row's stored voxels on their way to being converted.
     row: Vec<u8>,
+    /// What the codec of our own keeps.
+    packed_codec: crate::packed::Scratch,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     inflate: Option<flate2::Decompress>,
 }
@@ -41,6 +44,7 @@ impl Scratch {
                 *buffer = Vec::new();
             }
         }
+        self.packed_codec.trim(KEPT_BYTES);
     }
 }
 
@@ -78,6 +82,8 @@ pub(crate) enum CodecSpec<'a> {
     Zstd,
     /// Zarr's `gzip`.
     Gzip,
+    /// [`crate::packed`], which is from voxels to bytes in one.
+    Packed,
 }
 
 /// The decoder of an array whose voxels of `item` bytes are stored little-endian and then through
@@ -90,6 +96,7 @@ pub(crate) fn decoder_for(codecs: &[CodecSpec<'_>], item: usize) -> Option<Box<d
     match codecs {
         [] => Some(Box::new(whole::Plain)),
         [CodecSpec::Zstd] => Some(Box::new(whole::Whole(whole::Format::Zstd))),
+        [CodecSpec::Packed] => Some(Box::new(packed::Packed)),
         [CodecSpec::Gzip] => Some(Box::new(whole::Whole(whole::Format::Gzip))),
         [CodecSpec::Blosc { cname, shuffle, typesize }] => {
             let compressor = matches!(*cname, "lz4" | "lz4hc" | "zstd");

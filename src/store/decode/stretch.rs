@@ -165,6 +165,29 @@ impl<'p> Walk<'p> {
     }
 }
 
+/// Writes `rows` rows of `width` bytes of stored voxels, `stride` bytes apart, to where `at` of the
+/// part is.
+#[inline]
+pub(super) fn put_rows(
+    bytes: &[u8],
+    [rows, width, stride]: [usize; 3],
+    [z, y, x]: [usize; 3],
+    item: usize,
+    target: &mut Target<'_>,
+) {
+    let (step, conversion) = (target.row, target.rows);
+    let out = &mut target.rest_mut(z, y)[x * conversion.item(item)..];
+    if conversion == Rows::Copy {
+        let rows = Block { from: 0, width, stride, count: rows };
+        copy_rows([bytes], rows, out, step);
+        return;
+    }
+    let wide = width / item * conversion.item(item);
+    for n in 0..rows {
+        conversion.convert(&bytes[n * stride..][..width], &mut out[n * step..][..wide]);
+    }
+}
+
 /// Writes a part of a chunk whose voxels lie in order.
 pub(super) fn write_plain(
     chunk: &[u8],
