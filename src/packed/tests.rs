@@ -4,13 +4,8 @@ use crate::Dtype;
 fn decode(isa: Isa, encoded: &[u8], shape: [usize; 3], item: usize) -> Result<Vec<u8>, String> {
     let mut out = vec![0; shape.iter().product::<usize>() * item];
     let window = Window { chunk: shape, start: [0; 3], shape };
-    decode_window(isa, encoded, &window, item, &mut Scratch::default(), |piece| {
-        let Piece { at: [z, y, x], bytes, rows, width, stride } = piece;
-        for k in 0..rows {
-            let at = ((z * shape[1] + y + k) * shape[2] + x) * item;
-            out[at..at + width].copy_from_slice(&bytes[k * stride..][..width]);
-        }
-    })?;
+    let mut dense = Dense { shape, item, out: &mut out };
+    decode_window(isa, encoded, &window, item, &mut Scratch::default(), &mut dense)?;
     Ok(out)
 }
 
@@ -64,20 +59,8 @@ fn speed() {
         for _ in 0..std::env::var("REP").map_or(3, |v| v.parse().unwrap()) {
             let t = std::time::Instant::now();
             for e in &encoded {
-                decode_window(isa, e, &window, 2, &mut scratch, |piece| {
-                    let Piece { at: [z, y, x], bytes, rows, width, stride } = piece;
-                    let base = ((z * c[1] + y) * c[2] + x) * 2;
-                    let to = out[base..].chunks_mut(2 * c[2]);
-                    if width == 32 {
-                        for (to, from) in to.zip(bytes.chunks(stride)).take(rows) {
-                            to[..32].copy_from_slice(&from[..32]);
-                        }
-                    } else {
-                        for (to, from) in to.zip(bytes.chunks(stride)).take(rows) {
-                            to[..width].copy_from_slice(&from[..width]);
-                        }
-                    }
-                }).unwrap();
+                let mut dense = Dense { shape: c, item: 2, out: &mut out };
+                decode_window(isa, e, &window, 2, &mut scratch, &mut dense).unwrap();
             }
             println!("{isa:?} {:.2} GB/s", raw_bytes as f64 / t.elapsed().as_secs_f64() / 1e9);
         }
