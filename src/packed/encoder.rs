@@ -1,7 +1,8 @@
 //! Encoding a whole chunk: the choice of its form.
 
 use super::chunk::{CONSTANT, LANES_16, LANES_32, VERSION, ZSTD};
-use super::encode::{Planes, encode_segments};
+use super::encode::{Planes, ToEncode};
+use super::simd::{Code, Isa};
 use super::view::View;
 use crate::Dtype;
 
@@ -52,12 +53,16 @@ impl Encoder {
         let EncodeScratch { lanes_16, lanes_32, planes_16, planes_32, .. } = scratch;
         let coded = if widen(self.dtype, voxels, lanes_16) {
             out.extend([VERSION, LANES_16, self.key_every]);
-            encode_segments(&view, self.key_every, lanes_16, planes_16, &mut out)
+            let (view, lanes, planes) = (&view, &lanes_16[..], planes_16);
+            let chunk = ToEncode { view, key_every: self.key_every, lanes, planes };
+            i16::encode(Isa::best(), chunk, &mut out)
         } else {
             lanes_32.clear();
             lanes_32.extend(voxels.as_chunks().0.iter().map(|v| i32::from_ne_bytes(*v)));
             out.extend([VERSION, LANES_32, self.key_every]);
-            encode_segments(&view, self.key_every, lanes_32, planes_32, &mut out)
+            let (view, lanes, planes) = (&view, &lanes_32[..], planes_32);
+            let chunk = ToEncode { view, key_every: self.key_every, lanes, planes };
+            i32::encode(Isa::best(), chunk, &mut out)
         };
         let blocks = view.planes * view.strips() * view.blocks();
         if 2 * coded <= blocks

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::kernel::{Fault, Kernel, Lane, Near, Out, Portable, Segment, Widths, decode_segment};
+use super::encode::{ToEncode, encode_segments};
 use super::view::STRIP;
 
 /// The kernels there are for 16-bit lanes, slowest first.
@@ -39,12 +40,26 @@ impl Isa {
     }
 }
 
-/// Decodes a segment of lanes of either type; see [`decode_segment`].
-pub(super) trait Decode: Lane {
+/// Codes a segment of lanes of either type; see [`decode_segment`], and encodes.
+pub(super) trait Code: Lane {
+    fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) -> usize;
+
     fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault>;
 }
 
-impl Decode for i16 {
+impl Code for i16 {
+    #[inline]
+    fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Avx2 {
+            assert!(is_x86_feature_detected!("avx2"), "asked for code that cannot run");
+            // SAFETY: the processor has AVX2.
+            return unsafe { avx2::encode(chunk, out) };
+        }
+        let _ = isa;
+        encode_segments(chunk, out)
+    }
+
     #[inline]
     fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
         match isa {
@@ -59,7 +74,11 @@ impl Decode for i16 {
     }
 }
 
-impl Decode for i32 {
+impl Code for i32 {
+    fn encode(_: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) -> usize {
+        encode_segments(chunk, out)
+    }
+
     fn decode(_: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
         decode_segment(Portable::<Self>::default(), segment, rows, out)
     }
@@ -74,13 +93,22 @@ mod avx2 {
         _mm256_slli_epi16, _mm256_srai_epi16, _mm256_storeu_si256, _mm256_sub_epi16,
     };
 
-    use super::{Fault, Kernel, Near, Out, STRIP, Segment, Widths, decode_segment};
+    use super::{Fault, ToEncode, encode_segments, Kernel, Near, Out, STRIP, Segment, Widths, decode_segment};
 
     /// # Safety
     /// The processor must have AVX2.
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    #[target_feature(enable = "avx2")]
     pub(super) fn decode(segment: Segment<'_>, rows: &mut [[i16; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
         decode_segment(Avx2, segment, rows, out)
+    }
+
+    /// The portable code, compiled for AVX2.
+    ///
+    /// # Safety
+    /// The processor must have AVX2.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn encode(chunk: ToEncode<'_, i16>, out: &mut Vec<u8>) -> usize {
+        encode_segments(chunk, out)
     }
 
     /// What takes two groups of given widths apart.
