@@ -43,7 +43,8 @@ impl Encoder {
         scratch: &mut EncodeScratch,
     ) -> std::io::Result<Vec<u8>> {
         let item = self.dtype.size();
-        let view = View::new(shape).filter(|_| voxels.len() == item * shape.iter().product::<usize>());
+        let view =
+            View::new(shape).filter(|_| voxels.len() == item * shape.iter().product::<usize>());
         let view = view.ok_or_else(|| std::io::Error::other("not a chunk of its shape"))?;
         let first = &voxels[..item];
         if voxels.chunks_exact(item).all(|v| v == first) {

@@ -17,7 +17,11 @@ fn speed() {
     let d = |i: usize| u16::from_le_bytes([raw[40 + 2 * i], raw[41 + 2 * i]]) as usize;
     let s = [d(3), d(2), d(1)];
     let vox = &raw[352..];
-    let c: Vec<usize> = std::env::var("CH").unwrap_or("32,32,32".into()).split(',').map(|v| v.parse().unwrap()).collect();
+    let c: Vec<usize> = std::env::var("CH")
+        .unwrap_or("32,32,32".into())
+        .split(',')
+        .map(|v| v.parse().unwrap())
+        .collect();
     let c = [c[0], c[1], c[2]];
     let key: u8 = std::env::var("KEY").map_or(0, |v| v.parse().unwrap());
     let mut chunks = vec![];
@@ -35,7 +39,10 @@ fn speed() {
             }
         }
     }
-    if let Ok(n) = std::env::var("N") { chunks = chunks.split_off(chunks.len() / 2); chunks.truncate(n.parse().unwrap()); }
+    if let Ok(n) = std::env::var("N") {
+        chunks = chunks.split_off(chunks.len() / 2);
+        chunks.truncate(n.parse().unwrap());
+    }
     let raw_bytes: usize = chunks.iter().map(Vec::len).sum();
     let enc = Encoder { dtype: Dtype::Int16, key_every: key };
     let mut es = EncodeScratch::default();
@@ -43,8 +50,14 @@ fn speed() {
     let encoded: Vec<Vec<u8>> = chunks.iter().map(|b| enc.encode(b, c, &mut es).unwrap()).collect();
     let te = t.elapsed().as_secs_f64();
     let packed: usize = encoded.iter().map(Vec::len).sum();
-    println!("raw {raw_bytes} packed {packed} bits {:.3} encode {:.0} MB/s", 16.0 * packed as f64 / raw_bytes as f64, raw_bytes as f64 / te / 1e6);
-    for isa in Isa::available().into_iter().skip(std::env::var("SKIP").map_or(0, |v| v.parse().unwrap())) {
+    println!(
+        "raw {raw_bytes} packed {packed} bits {:.3} encode {:.0} MB/s",
+        16.0 * packed as f64 / raw_bytes as f64,
+        raw_bytes as f64 / te / 1e6
+    );
+    for isa in
+        Isa::available().into_iter().skip(std::env::var("SKIP").map_or(0, |v| v.parse().unwrap()))
+    {
         for (e, b) in encoded.iter().zip(&chunks).step_by(37) {
             assert_eq!(&decode(isa, e, c, 2).unwrap(), b);
         }
@@ -53,7 +66,10 @@ fn speed() {
         let mut out = vec![0_u8; 2 * c.iter().product::<usize>()];
         for _ in 0..3 {
             let t = std::time::Instant::now();
-            for b in &chunks { out.copy_from_slice(b); std::hint::black_box(&mut out); }
+            for b in &chunks {
+                out.copy_from_slice(b);
+                std::hint::black_box(&mut out);
+            }
             println!("copy {:.2} GB/s", raw_bytes as f64 / t.elapsed().as_secs_f64() / 1e9);
         }
         for _ in 0..std::env::var("REP").map_or(3, |v| v.parse().unwrap()) {
