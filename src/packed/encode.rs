@@ -22,13 +22,12 @@ pub(super) struct ToEncode<'a, L> {
     pub(super) planes: &'a mut Planes<L>,
 }
 
-/// Appends the directory and the segments of `lanes`, in the order of the chunk. Gives the number
-/// of blocks that are not as the predictors say.
+/// Appends the directory and the segments of `lanes`, in the order of the chunk.
 #[inline(always)]
 pub(super) fn encode_segments<L: Lane>(
     ToEncode { view, key_every, lanes, planes }: ToEncode<'_, L>,
     out: &mut Vec<u8>,
-) -> usize {
+) {
     let strips = view.strips();
     let length_bytes = view.length_bytes(L::BYTES);
     let mut entry = out.len();
@@ -37,7 +36,6 @@ pub(super) fn encode_segments<L: Lane>(
         plane.clear();
         plane.resize(strips * view.rows, [L::default(); STRIP]);
     }
-    let mut coded = 0;
     for (n, voxels) in lanes.chunks(view.plane_voxels).enumerate() {
         cut(view, voxels, &mut planes.this);
         for strip in 0..strips {
@@ -45,7 +43,7 @@ pub(super) fn encode_segments<L: Lane>(
             let before = (!is_key(n, key_every)).then(|| &planes.before[rows.clone()]);
             let columns = (view.columns - strip * STRIP).min(STRIP);
             let start = out.len();
-            coded += encode_segment(&planes.this[rows], before, columns, out);
+            encode_segment(&planes.this[rows], before, columns, out);
             let length = out.len() - start;
             #[allow(clippy::cast_possible_truncation)] // `length_bytes` is enough for any segment
             let length = (length as u32).to_le_bytes();
@@ -54,7 +52,6 @@ pub(super) fn encode_segments<L: Lane>(
         }
         std::mem::swap(&mut planes.this, &mut planes.before);
     }
-    coded
 }
 
 /// Cuts a plane into strips. A short row goes on with its last voxel, so that what is coded
@@ -116,7 +113,7 @@ fn encode_segment<L: Lane>(
     before: Option<&[Row<L>]>,
     columns: usize,
     out: &mut Vec<u8>,
-) -> usize {
+) {
     let mut above = before.map_or_else(|| [seed_of(&rows[0][..columns]); STRIP], |b| b[0]);
     if before.is_none() {
         out.extend(&above[0].to_i32().to_le_bytes()[..L::BYTES]);
@@ -156,7 +153,6 @@ fn encode_segment<L: Lane>(
     } else {
         out.drain(headers + HEADER_BYTES * coded..payload);
     }
-    coded
 }
 
 /// What stands above the first row of a key plane: the middle of that row.

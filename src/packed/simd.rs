@@ -67,7 +67,7 @@ impl Isa {
 /// depend on it.
 pub(super) trait Code: Lane {
     /// See [`encode_segments`].
-    fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) -> usize;
+    fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>);
 
     /// See [`decode_segment`].
     fn decode(
@@ -82,15 +82,15 @@ pub(super) trait Code: Lane {
 macro_rules! code {
     ($lane:ty, $vector_kernel:expr) => {
         impl Code for $lane {
-            fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) -> usize {
+            fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) {
                 #[cfg(target_arch = "x86_64")]
                 #[target_feature(enable = "avx2")]
-                fn avx2(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) -> usize {
+                fn avx2(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) {
                     encode_segments(chunk, out)
                 }
                 #[cfg(target_arch = "x86_64")]
                 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
-                fn avx512(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) -> usize {
+                fn avx512(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) {
                     encode_segments(chunk, out)
                 }
                 assert!(isa.is_available(), "asked for instructions that this processor lacks");
