@@ -18,7 +18,8 @@ use voxpatch::layout::{Access, PatchShape, PlanOptions, WeightedPatch, Workload}
 use voxpatch::{ConvertOptions, Dataset, Pool, ReadCost, Region, Volume};
 
 const PATCHES: [[usize; 3]; 4] = [[128, 128, 128], [64, 64, 64], [32, 192, 192], [1, 512, 512]];
-const CODECS: [&str; 7] = ["packed:8", "packed:1", "blosc", "blosc-lz4:5", "blosc-lz4hc:5", "blosc-zstd:5", "zstd:3"];
+const CODECS: [&str; 7] =
+    ["packed:8", "packed:1", "blosc", "blosc-lz4:5", "blosc-lz4hc:5", "blosc-zstd:5", "zstd:3"];
 
 struct Source {
     path: std::path::PathBuf,

@@ -21,7 +21,8 @@ use crate::{Dtype, packed};
 pub(super) fn chain_of(layout: &ChunkLayout, dtype: Dtype) -> Vec<Value> {
     let item = dtype.size();
     if let Codec::Packed { key_every } = layout.codec {
-        let packed = json!({"name": packed::NAME, "configuration": PackedConfiguration { key_every }});
+        let packed =
+            json!({"name": packed::NAME, "configuration": PackedConfiguration { key_every }});
         return vec![packed, json!({"name": "crc32c"})];
     }
     let mut chain = vec![match item {

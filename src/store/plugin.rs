@@ -10,7 +10,9 @@ use zarrs::array::codec::api::{
     CodecOptions, CodecPluginV3, CodecTraits, CodecTraitsV3, InvalidBytesLengthError,
     PartialDecoderCapability, PartialEncoderCapability, RecommendedConcurrency,
 };
-use zarrs::array::{ArrayBytes, ArrayBytesRaw, BytesRepresentation, DataType, FillValue, data_type};
+use zarrs::array::{
+    ArrayBytes, ArrayBytesRaw, BytesRepresentation, DataType, FillValue, data_type,
+};
 use zarrs::metadata::Configuration;
 use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::{PluginCreateError, ZarrVersion};

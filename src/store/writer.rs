@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::codec::ChunkCodec;
+use super::codec::EncodeScratch;
 use super::disk::Disk;
 use super::documents::{self, ArrayShape, Attributes};
-use super::codec::EncodeScratch;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
