@@ -1,10 +1,12 @@
 //! The `packed` codec.
 #![allow(clippy::inline_always)]
 
-use crate::Dtype;
+use crate::error::show;
+use crate::{Dtype, Error, Result};
 
 mod chunk;
 mod encode;
+mod encoder;
 mod kernel;
 mod simd;
 #[cfg(test)]
@@ -26,17 +28,77 @@ pub(crate) fn fold(shape: &[usize]) -> Option<[usize; 3]> {
     crate::voxels([z, y, x]).map(|_| [z, y, x])
 }
 
-/// Decodes a whole chunk of `shape`, `z, y, x`, into `out`, as voxels are in memory. `out` must
-/// have the length of the chunk; after an error it holds anything.
-pub(crate) fn decode(
+/// Encodes the chunk of `shape`, `z, y, x`, that `voxels` holds as they are in memory. Every plane
+/// whose number is a multiple of `key_every` can be decoded by itself; 0: the first alone.
+///
+/// # Errors
+///
+/// If `dtype` is not an integer of 8, 16 or 32 bits, an axis is 0, or `voxels` is not as long as
+/// the chunk.
+pub fn encode(voxels: &[u8], shape: [usize; 3], dtype: Dtype, key_every: u8) -> Result<Vec<u8>> {
+    check(voxels.len(), shape, dtype)?;
+    Encoder { dtype, key_every }
+        .encode(voxels, shape, &mut EncodeScratch::default())
+        .map_err(|e| refuse(shape, dtype, e.to_string()))
+}
+
+/// Decodes a whole chunk of `shape`, `z, y, x`, into `out`, as voxels are in memory. After an error
+/// `out` holds anything.
+///
+/// # Errors
+///
+/// If `dtype` is not an integer of 8, 16 or 32 bits, an axis is 0, `out` is not as long as the
+/// chunk, or `encoded` is no chunk of this shape and size of voxel.
+pub fn decode(encoded: &[u8], shape: [usize; 3], dtype: Dtype, out: &mut [u8]) -> Result<()> {
+    check(out.len(), shape, dtype)?;
+    decode_with(Isa::best(), encoded, shape, dtype, out)
+}
+
+/// What each kernel that this processor can run makes of the same bytes: for tests, as they must
+/// agree.
+#[doc(hidden)]
+pub fn decode_by_each(
+    encoded: &[u8],
+    shape: [usize; 3],
+    dtype: Dtype,
+) -> Result<Vec<Result<Vec<u8>>>> {
+    let bytes = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size())).unwrap_or(0);
+    check(bytes, shape, dtype)?;
+    let decoded = |isa| {
+        let mut out = vec![0; bytes];
+        decode_with(isa, encoded, shape, dtype, &mut out).map(|()| out)
+    };
+    Ok(Isa::available().into_iter().map(decoded).collect())
+}
+
+/// Both lengths are those of the chunk, and neither is 0.
+fn check(bytes: usize, shape: [usize; 3], dtype: Dtype) -> Result<()> {
+    if !Encoder::takes(dtype) {
+        let reason = "packed stores integers of 8, 16 and 32 bits; use another codec for others";
+        return Err(refuse(shape, dtype, reason));
+    }
+    let expected = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size()));
+    match expected {
+        Some(0) => Err(refuse(shape, dtype, "an axis is 0")),
+        Some(n) if n == bytes => Ok(()),
+        _ => Err(refuse(shape, dtype, format!("its voxels are not {bytes} bytes"))),
+    }
+}
+
+fn refuse(shape: [usize; 3], dtype: Dtype, reason: impl Into<String>) -> Error {
+    Error::invalid("chunk", format!("{} {dtype}", show(&shape)), reason)
+}
+
+fn decode_with(
+    isa: Isa,
     encoded: &[u8],
     shape: [usize; 3],
     dtype: Dtype,
     out: &mut [u8],
-) -> Result<(), String> {
+) -> Result<()> {
     let window = Window { chunk: shape, start: [0; 3], shape };
     let item = dtype.size();
-    decode_window(Isa::best(), encoded, &window, item, &mut Scratch::default(), |piece| {
+    decode_window(isa, encoded, &window, item, &mut Scratch::default(), |piece| {
         let [z, y, x] = piece.at;
         let first = ((z * shape[1] + y) * shape[2] + x) * item;
         let rows = out[first..].chunks_mut(shape[2] * item);
@@ -44,10 +106,9 @@ pub(crate) fn decode(
             row[..piece.width].copy_from_slice(&from[..piece.width]);
         }
     })
+    .map_err(|reason| refuse(shape, dtype, reason))
 }
 
 pub(crate) use chunk::{Piece, Scratch, Window, decode_window};
 pub(crate) use encoder::{EncodeScratch, Encoder};
 pub(crate) use simd::Isa;
-
-mod encoder;

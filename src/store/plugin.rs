@@ -117,7 +117,8 @@ impl ArrayToBytesCodecTraits for PackedCodec {
         let (shape, length) = chunk_of(shape, dtype)?;
         let mut voxels = bytemuck::allocation::try_zeroed_vec(length)
             .map_err(|()| CodecError::from("packed: no memory for the chunk"))?;
-        packed::decode(&bytes, shape, dtype, &mut voxels).map_err(CodecError::Other)?;
+        packed::decode(&bytes, shape, dtype, &mut voxels)
+            .map_err(|e| CodecError::Other(e.to_string()))?;
         Ok(ArrayBytes::new_flen(voxels))
     }
 }
