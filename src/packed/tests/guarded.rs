@@ -1,1 +1,188 @@
+//! Decoding between pages that must not be touched: a byte read or written outside of what a
+//! kernel was given ends the process.
+#![allow(unsafe_code)]
 
+use std::ptr::NonNull;
+
+use proptest::prelude::*;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+
+use super::case::{Case, case};
+use super::hostile::damage;
+use super::{Scratch, Window, whole};
+use crate::packed::chunk::LANES_16;
+use crate::packed::kernel::{SLACK, Segment};
+use crate::packed::simd::Decode;
+use crate::packed::view::{STRIP, View, is_key};
+use crate::packed::{Isa, Piece, decode_window, encode};
+
+/// A multiple of every size of page.
+const PAGE: usize = 64 << 10;
+
+/// Memory with a page before it and one behind it that can be neither read nor written.
+struct Guarded {
+    first: NonNull<u8>,
+    length: usize,
+}
+
+impl Guarded {
+    /// At least `bytes` between the pages.
+    fn new(bytes: usize) -> Self {
+        let length = bytes.next_multiple_of(PAGE).max(PAGE);
+        let flags = MapFlags::PRIVATE;
+        // SAFETY: the system chooses a place that nothing else uses, two pages longer than the
+        // middle that becomes accessible and is all that is ever handed out.
+        let first = unsafe {
+            let all =
+                mmap_anonymous(std::ptr::null_mut(), length + 2 * PAGE, ProtFlags::empty(), flags)
+                    .expect("address space");
+            let first = all.byte_add(PAGE);
+            mprotect(first, length, MprotectFlags::READ | MprotectFlags::WRITE).expect("memory");
+            first
+        };
+        Self { first: NonNull::new(first.cast()).expect("not at address 0"), length }
+    }
+
+    /// `bytes` that touch the page behind them, or the one before.
+    fn take(&mut self, bytes: usize, side: Side) -> &mut [u8] {
+        // SAFETY: `length` bytes from `first` on are mapped, readable, writable and, as the system
+        // clears them, initialised; they live as long as `self`, which is borrowed for the slice.
+        let all = unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.length) };
+        match side {
+            Side::Before => &mut all[..bytes],
+            Side::Behind => &mut all[self.length - bytes..],
+        }
+    }
+
+    fn copy(&mut self, bytes: &[u8], side: Side) -> &[u8] {
+        let copy = self.take(bytes.len(), side);
+        copy.copy_from_slice(bytes);
+        copy
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // SAFETY: the map that `new` made, whole; no slice of it can outlive `self`.
+        unsafe {
+            let all = self.first.as_ptr().byte_sub(PAGE);
+            munmap(all.cast(), self.length + 2 * PAGE).expect("mapped by new");
+        }
+    }
+}
+
+/// Where the page is that a stretch touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Before,
+    Behind,
+}
+
+const SIDES: [Side; 2] = [Side::Before, Side::Behind];
+
+/// Decodes into `out`, the voxels of the window in order.
+fn decode_into(
+    isa: Isa,
+    encoded: &[u8],
+    window: &Window,
+    item: usize,
+    out: &mut [u8],
+) -> Result<(), String> {
+    let [_, rows, columns] = window.shape;
+    decode_window(isa, encoded, window, item, &mut Scratch::default(), |piece| {
+        let Piece { at: [z, y, x], bytes, rows: count, width, stride } = piece;
+        for k in 0..count {
+            let at = ((z * rows + y + k) * columns + x) * item;
+            out[at..at + width].copy_from_slice(&bytes[k * stride..][..width]);
+        }
+    })
+}
+
+/// The segments of a chunk of 16-bit lanes that is not cut short, by planes and then strips.
+fn segments<'a>(encoded: &'a [u8], view: &View) -> Vec<&'a [u8]> {
+    let (count, length_bytes) = (view.planes * view.strips(), view.length_bytes(2));
+    let (directory, mut rest) = encoded[3..].split_at(count * length_bytes);
+    let segment = |entry: &[u8]| {
+        let length = entry.iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte));
+        let (segment, behind) = rest.split_at(length);
+        rest = behind;
+        segment
+    };
+    directory.chunks(length_bytes).map(segment).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn nothing_outside_of_a_chunk_is_read(
+        case in case(),
+        damage in prop::collection::vec(damage(), 0..3),
+    ) {
+        let Case { shape, dtype, key_every, window, voxels, .. } = &case;
+        let mut encoded = encode(voxels, *shape, *dtype, *key_every).expect("a sound chunk");
+        damage.iter().for_each(|damage| damage.apply(&mut encoded));
+        let mut input = Guarded::new(encoded.len());
+        let mut output = Guarded::new(voxels.len());
+        for window in [whole(*shape), *window] {
+            let length = window.shape.iter().product::<usize>() * dtype.size();
+            for side in SIDES {
+                let bytes = input.copy(&encoded, side);
+                for isa in Isa::available() {
+                    let out = output.take(length, side);
+                    let done = decode_into(isa, bytes, &window, dtype.size(), out);
+                    prop_assert!(done.is_ok() || !damage.is_empty(), "{isa:?}: {done:?}");
+                    prop_assert!(!damage.is_empty() || *out == case.slice(&window));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_outside_of_a_segment_and_its_rows_is_touched(
+        case in case(),
+        damage in prop::option::of(damage()),
+        rows in any::<prop::sample::Index>(),
+    ) {
+        let Case { shape, dtype, key_every, voxels, .. } = &case;
+        let encoded = encode(voxels, *shape, *dtype, *key_every).expect("a sound chunk");
+        let view = View::new(*shape).expect("not empty");
+        prop_assume!(encoded[1] == LANES_16);
+        let segments = segments(&encoded, &view);
+        // Whole blocks of the rows.
+        let rows = ((rows.index(view.rows) + 1).next_multiple_of(4)).min(view.rows);
+        let row_bytes = STRIP * size_of::<i16>();
+        // The damage adds less than a page.
+        let mut input = Guarded::new(encoded.len() + SLACK + PAGE);
+        let mut output = Guarded::new(rows * row_bytes);
+        for strip in 0..view.strips() {
+            // Each kernel's rows of every plane, up to the first that is refused.
+            let mut by_kernel = Vec::new();
+            for (isa, side) in Isa::available().into_iter().flat_map(|isa| SIDES.map(|s| (isa, s))) {
+                let mut planes = Vec::new();
+                for plane in 0..view.planes {
+                    let mut bytes = segments[plane * view.strips() + strip].to_vec();
+                    damage.iter().for_each(|damage| damage.apply(&mut bytes));
+                    let length = bytes.len();
+                    bytes.resize(length + SLACK, 0xFF);
+                    let segment = Segment {
+                        bytes: input.copy(&bytes, side),
+                        length,
+                        blocks: view.blocks(),
+                        groups: view.groups(strip),
+                        key: is_key(plane, *key_every),
+                    };
+                    let lanes = output.take(rows * row_bytes, side);
+                    let lanes: &mut [[i16; STRIP]] = bytemuck::cast_slice_mut(lanes);
+                    if i16::decode(isa, segment, lanes).is_err() {
+                        prop_assert!(damage.is_some(), "{isa:?}, plane {plane}, strip {strip}");
+                        break;
+                    }
+                    planes.push(lanes.to_vec());
+                }
+                by_kernel.push(planes);
+            }
+            prop_assert!(by_kernel.windows(2).all(|pair| pair[0] == pair[1]), "strip {strip}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ fn agreed(encoded: &[u8], window: &Window, item: usize) -> Result<Vec<u8>, Strin
 }
 
 #[derive(Debug, Clone)]
-enum Damage {
+pub(super) enum Damage {
     /// A byte anywhere, or among the first, where the lengths are.
     Byte(prop::sample::Index, u8, bool),
     Bit(prop::sample::Index, u8),
@@ -38,7 +38,7 @@ enum Damage {
 }
 
 impl Damage {
-    fn apply(&self, encoded: &mut Vec<u8>) {
+    pub(super) fn apply(&self, encoded: &mut Vec<u8>) {
         let length = encoded.len();
         if length == 0 {
             return;
@@ -57,7 +57,7 @@ impl Damage {
     }
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
+pub(super) fn damage() -> impl Strategy<Value = Damage> {
     let at = any::<prop::sample::Index>;
     prop_oneof![
         4 => (at(), any::<u8>(), any::<bool>()).prop_map(|(at, b, first)| Damage::Byte(at, b, first)),
