@@ -7,9 +7,10 @@ use std::ptr::NonNull;
 use proptest::prelude::*;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
-use super::case::{Case, case};
+use super::case::{Case, Content, case};
 use super::hostile::damage;
 use super::{Scratch, Window, whole};
+use crate::Dtype;
 use crate::packed::chunk::LANES_16;
 use crate::packed::kernel::{SLACK, Segment};
 use crate::packed::simd::Decode;
@@ -186,3 +187,36 @@ proptest! {
         }
     }
 }
+
+/// A kernel is promised room behind a segment; given less it must still not read over the end.
+#[test]
+fn bytes_that_end_anywhere_are_not_read_over() {
+    for (bits, shape) in [3, 8, 9, 12, 16].into_iter().flat_map(|b| SHAPES.map(|s| (b, s))) {
+        let voxels = Content::Noise { bits }.voxels(Dtype::Int16, shape, 1);
+        let encoded = encode(&voxels, shape, Dtype::Int16, 0).expect("a sound chunk");
+        let view = View::new(shape).expect("not empty");
+        let mut input = Guarded::new(encoded.len() + SLACK);
+        for (n, segment) in segments(&encoded, &view).into_iter().enumerate() {
+            let bytes = [segment, &[0xFF; SLACK]].concat();
+            for end in 0..=bytes.len() {
+                let segment = Segment {
+                    bytes: input.copy(&bytes[..end], Side::Behind),
+                    length: segment.len().min(end),
+                    blocks: view.blocks(),
+                    groups: view.groups(n % view.strips()),
+                    key: n < view.strips(),
+                };
+                let decode = |isa| {
+                    let mut rows = vec![[0_i16; STRIP]; view.rows];
+                    i16::decode(isa, segment, &mut rows).map(|()| rows)
+                };
+                let answers: Vec<_> = Isa::available().into_iter().map(decode).collect();
+                assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{bits}, {shape:?}");
+                assert!(end < bytes.len() || answers[0].is_ok());
+            }
+        }
+    }
+}
+
+/// With blocks of four rows and of fewer, and strips of two groups and of one.
+const SHAPES: [[usize; 3]; 2] = [[2, 8, 16], [2, 5, 24]];
