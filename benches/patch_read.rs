@@ -3,7 +3,8 @@
 //!
 //! The volume is the synthetic chest CT, or any NIfTI scan of 16-bit signed voxels:
 //! `VOXPATCH_SCAN=ct.nii.gz cargo bench --bench patch_read`. Each patch shape is read from a
-//! volume laid out for it. Figures are bytes of returned voxels per second; what explains them
+//! volume laid out for it. `VOXPATCH_CODECS=packed,blosc` restricts the codecs, `VOXPATCH_CHUNK=32x32x32`
+//! gives the chunk. Figures are bytes of returned voxels per second; what explains them
 //! (chunks touched, bytes decoded per byte returned, size on disk) is printed beside.
 #![allow(missing_docs, clippy::print_stderr, reason = "a benchmark prints")]
 #![allow(clippy::cast_possible_wrap, clippy::cast_precision_loss, reason = "small numbers")]
@@ -18,8 +19,7 @@ use voxpatch::layout::{Access, PatchShape, PlanOptions, WeightedPatch, Workload}
 use voxpatch::{ConvertOptions, Dataset, Pool, ReadCost, Region, Volume};
 
 const PATCHES: [[usize; 3]; 4] = [[128, 128, 128], [64, 64, 64], [32, 192, 192], [1, 512, 512]];
-const CODECS: [&str; 7] =
-    ["packed:8", "packed:1", "blosc", "blosc-lz4:5", "blosc-lz4hc:5", "blosc-zstd:5", "zstd:3"];
+const CODECS: &str = "packed:8,packed:1,blosc,blosc-lz4:5,blosc-lz4hc:5,blosc-zstd:5,zstd:3";
 
 struct Source {
     path: std::path::PathBuf,
@@ -81,6 +81,7 @@ fn copy_rows(source: &Source, region: Region, out: &mut [i16]) {
 fn patch_read(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let source = source(folder.path());
+    let codecs = std::env::var("VOXPATCH_CODECS").unwrap_or_else(|_| CODECS.into());
     for patch in PATCHES {
         let regions = random_regions(source.shape, patch);
         let voxels: usize = regions.iter().filter_map(Region::voxels).sum();
@@ -91,7 +92,7 @@ fn patch_read(c: &mut Criterion) {
         group.bench_function("rows from memory", |b| {
             b.iter(|| regions.iter().for_each(|r| copy_rows(&source, *r, black_box(&mut out))));
         });
-        for codec in CODECS {
+        for codec in codecs.split(',') {
             let place = folder.path().join(format!("{z}x{y}x{x}-{}", codec.replace(':', "-")));
             let volume = store(&source, patch, codec, &place);
             let mut cost = ReadCost::default();

@@ -1,6 +1,6 @@
 //! A whole chunk: which form it has, and the walk over its planes and strips.
 
-use super::kernel::{Lane, SLACK, Segment};
+use super::kernel::{Lane, Out, SLACK, Segment};
 use super::simd::{Decode, Isa};
 use super::view::{BLOCK_ROWS, STRIP, View, is_key};
 
@@ -66,8 +66,17 @@ pub(crate) struct Piece<'a> {
     pub(crate) stride: usize,
 }
 
-/// Decodes the box `window` of a chunk of voxels of `item` bytes, and hands it to `put` in
-/// [`Piece`]s. Bytes that are no chunk of this shape are an error, before or after some calls.
+/// Where the voxels of a window go.
+pub(crate) trait Sink {
+    /// Takes a piece.
+    fn put(&mut self, piece: Piece<'_>);
+
+    /// The destination from voxel `at` of the window on, and the bytes from one row to the next,
+    /// if voxels go there as they are: then rows may be written there instead of being put.
+    fn rows(&mut self, at: [usize; 3]) -> Option<(&mut [u8], usize)>;
+}
+
+/// Decodes the box `window` of a chunk of voxels of `item` bytes, and gives it to `put`. Bytes that are no chunk of this shape are an error, before or after some voxels.
 #[inline(always)]
 pub(crate) fn decode_window(
     isa: Isa,
@@ -75,7 +84,7 @@ pub(crate) fn decode_window(
     window: &Window,
     item: usize,
     scratch: &mut Scratch,
-    mut put: impl FnMut(Piece<'_>),
+    put: &mut impl Sink,
 ) -> Result<(), String> {
     let view = View::new(window.chunk).ok_or("the chunk is too large for this machine")?;
     let [version, form, content @ ..] = encoded else {
@@ -85,16 +94,16 @@ pub(crate) fn decode_window(
         return Err(format!("packed: of version {version}; this one reads {VERSION}"));
     }
     let done = match *form {
-        CONSTANT => constant(content, window, item, &mut put),
+        CONSTANT => constant(content, window, item, put),
         LANES_16 if item <= 4 => {
             let Scratch { rows_16, tail, voxels, .. } = scratch;
-            lanes(isa, content, &view, window, item, rows_16, [tail, voxels], &mut put)
+            lanes(isa, content, &view, window, item, rows_16, [tail, voxels], put)
         }
         LANES_32 if item == 4 => {
             let Scratch { rows_32, tail, voxels, .. } = scratch;
-            lanes(isa, content, &view, window, item, rows_32, [tail, voxels], &mut put)
+            lanes(isa, content, &view, window, item, rows_32, [tail, voxels], put)
         }
-        ZSTD => frame(content, window, item, scratch, &mut put),
+        ZSTD => frame(content, window, item, scratch, put),
         _ => Err("of an unknown form".into()),
     };
     done.map_err(|reason| format!("packed: {reason}"))
@@ -104,7 +113,7 @@ fn constant(
     content: &[u8],
     window: &Window,
     item: usize,
-    put: &mut impl FnMut(Piece<'_>),
+    put: &mut impl Sink,
 ) -> Result<(), String> {
     if content.len() != item {
         return Err("a constant of another size than a voxel".into());
@@ -118,7 +127,7 @@ fn constant(
         for y in 0..window.shape[1] {
             for x in (0..window.shape[2]).step_by(most) {
                 let width = most.min(window.shape[2] - x) * item;
-                put(Piece { at: [z, y, x], bytes: &bytes, rows: 1, width, stride: width });
+                put.put(Piece { at: [z, y, x], bytes: &bytes, rows: 1, width, stride: width });
             }
         }
     }
@@ -132,7 +141,7 @@ fn frame(
     window: &Window,
     item: usize,
     scratch: &mut Scratch,
-    put: &mut impl FnMut(Piece<'_>),
+    put: &mut impl Sink,
 ) -> Result<(), String> {
     use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
@@ -166,7 +175,7 @@ fn frame(
     }
     for z in 0..window.shape[0] {
         let row = (window.start[0] + z) * rows + window.start[1];
-        put(Piece {
+        put.put(Piece {
             at: [z, 0, 0],
             bytes: &voxels[(row * columns + window.start[2]) * item..wanted],
             rows: window.shape[1],
@@ -218,7 +227,7 @@ fn lanes<L: Decode>(
     item: usize,
     buffer: &mut Vec<[L; STRIP]>,
     [tail, stored]: [&mut Vec<u8>; 2],
-    put: &mut impl FnMut(Piece<'_>),
+    put: &mut impl Sink,
 ) -> Result<(), String> {
     let (&key_every, content) = content.split_first().ok_or("shorter than its header")?;
     let (strips, length_bytes) = (view.strips(), view.length_bytes(L::BYTES));
@@ -260,8 +269,20 @@ fn lanes<L: Decode>(
             let groups = view.groups(strip);
             let segment = Segment { bytes, length, blocks: view.blocks(), groups, key };
             let rows = &mut buffer[kept * (strip - wanted.strips.start)..][..decoded_rows];
-            L::decode(isa, segment, rows)?;
-            if plane >= wanted.planes.start {
+            // A whole strip goes straight to its destination, where it is not to be converted.
+            let direct = plane >= wanted.planes.start && wanted.is_whole_strip(view, window, strip);
+            let place = if direct && item == L::BYTES {
+                put.rows([plane - window.start[0], 0, strip * STRIP - window.start[2]])
+            } else {
+                None
+            };
+            let out = place.map(|(bytes, stride)| {
+                let skipped = wanted.rows.start;
+                Out { bytes, stride, skipped, rows: wanted.rows.end - skipped }
+            });
+            let is_out = out.is_some();
+            L::decode(isa, segment, rows, out)?;
+            if plane >= wanted.planes.start && !is_out {
                 wanted.put(view, window, [plane, strip], rows, item, stored, put);
             }
         }
@@ -298,6 +319,13 @@ impl Wanted {
         Self { planes: 0..1, strips: 0..1, rows: first..last }
     }
 
+    /// True if every column of a strip is wanted, and its rows are the window's.
+    fn is_whole_strip(&self, view: &View, window: &Window, strip: usize) -> bool {
+        let columns = strip * STRIP..(strip + 1) * STRIP;
+        let end = window.start[2] + window.shape[2];
+        !view.folded && window.start[2] <= columns.start && columns.end <= end
+    }
+
     /// Hands out what a window has of a decoded segment.
     #[inline(always)]
     fn put<L: Lane>(
@@ -308,7 +336,7 @@ impl Wanted {
         rows: &[[L; STRIP]],
         item: usize,
         stored: &mut Vec<u8>,
-        put: &mut impl FnMut(Piece<'_>),
+        put: &mut impl Sink,
     ) {
         let Window { start, shape, chunk } = *window;
         let bytes = if item == L::BYTES {
@@ -321,7 +349,7 @@ impl Wanted {
             let left = strip * STRIP;
             let from = start[2].max(left);
             let to = (start[2] + shape[2]).min(left + STRIP);
-            return put(Piece {
+            return put.put(Piece {
                 at: [plane - start[0], 0, from - start[2]],
                 bytes: &bytes[(self.rows.start * STRIP + from - left) * item..],
                 rows: shape[1],
@@ -334,7 +362,7 @@ impl Wanted {
         let planes = if one { plane..plane + 1 } else { start[0]..start[0] + shape[0] };
         for z in planes {
             let above = if one { 0 } else { z * chunk[1] } + start[1];
-            put(Piece {
+            put.put(Piece {
                 at: [z - start[0], 0, 0],
                 bytes: &bytes[(above * chunk[2] + start[2]) * item..],
                 rows: shape[1],

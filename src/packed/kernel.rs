@@ -62,6 +62,10 @@ pub(super) trait Kernel: Copy {
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
     /// Two groups of signed numbers of so many bits, the second group behind the first.
     fn unpack(self, bytes: &[u8; 16], widths: Widths) -> Self::Row;
+    /// `(unpack(bytes, widths) << 4) | nibble`.
+    fn unpack_above(self, bytes: &[u8; 16], widths: Widths, nibbles: &[u8; 8]) -> Self::Row {
+        self.append(self.unpack(bytes, widths), nibbles)
+    }
     /// `(row << 4) | nibble`, the nibbles of each byte in the order low, high.
     fn append(self, row: Self::Row, nibbles: &[u8; 8]) -> Self::Row;
     /// What [`PREDICTORS`] says.
@@ -240,10 +244,23 @@ pub(super) struct Segment<'a> {
     pub(super) key: bool,
 }
 
+/// Where rows go as they are decoded, beside the buffer of the plane.
+#[derive(Debug)]
+pub(super) struct Out<'a> {
+    /// From the first byte of the first row that is wanted on.
+    pub(super) bytes: &'a mut [u8],
+    /// Bytes from one row to the next; not 0.
+    pub(super) stride: usize,
+    /// Rows that are decoded before the first that is wanted.
+    pub(super) skipped: usize,
+    /// Rows that are wanted.
+    pub(super) rows: usize,
+}
+
 /// What is wrong with a segment.
 pub(super) type Fault = &'static str;
 
-/// Decodes the first rows of a segment. `rows` holds the rows of the plane before in the same
+/// Decodes the first rows of a segment, and copies those that `out` wants to it. `rows` holds the rows of the plane before in the same
 /// strip and is overwritten by those of this plane; it may end before the plane does, behind
 /// a block.
 #[inline(always)]
@@ -251,19 +268,39 @@ pub(super) fn decode_segment<K: Kernel>(
     kernel: K,
     segment: Segment<'_>,
     rows: &mut [[K::Lane; STRIP]],
+    out: Option<Out<'_>>,
 ) -> Result<(), Fault> {
-    if segment.key {
-        decode_rows::<K, true>(kernel, segment, rows)
-    } else {
-        decode_rows::<K, false>(kernel, segment, rows)
+    match (segment.key, out) {
+        (true, Some(out)) => decode_rows::<K, true, true>(kernel, segment, rows, out),
+        (false, Some(out)) => decode_rows::<K, false, true>(kernel, segment, rows, out),
+        (true, None) => decode_rows::<K, true, false>(kernel, segment, rows, Out::nothing()),
+        (false, None) => decode_rows::<K, false, false>(kernel, segment, rows, Out::nothing()),
+    }
+}
+
+impl Out<'_> {
+    fn nothing() -> Self {
+        Self { bytes: &mut [], stride: 1, skipped: usize::MAX, rows: 0 }
+    }
+
+    /// Copies decoded rows, the first of which is the plane's `first`, as far as they are wanted.
+    #[inline(always)]
+    fn put<L: Lane>(&mut self, first: usize, rows: &[[L; STRIP]]) {
+        for (k, row) in rows.iter().enumerate() {
+            let n = (first + k).wrapping_sub(self.skipped);
+            if n < self.rows {
+                self.bytes[n * self.stride..][..STRIP * L::BYTES].copy_from_slice(L::bytes_of(row));
+            }
+        }
     }
 }
 
 #[inline(always)]
-fn decode_rows<K: Kernel, const KEY: bool>(
+fn decode_rows<K: Kernel, const KEY: bool, const OUT: bool>(
     kernel: K,
     segment: Segment<'_>,
     rows: &mut [[K::Lane; STRIP]],
+    mut out: Out<'_>,
 ) -> Result<(), Fault> {
     let Segment { bytes, length, blocks, groups, .. } = segment;
     let mut at = 0;
@@ -278,9 +315,12 @@ fn decode_rows<K: Kernel, const KEY: bool>(
     let mut yz = y;
     if length == at {
         if KEY {
-            for lanes in rows {
+            for lanes in rows.iter_mut() {
                 kernel.store(y, lanes);
             }
+        }
+        if OUT {
+            out.put(0, rows);
         }
         return Ok(());
     }
@@ -294,13 +334,16 @@ fn decode_rows<K: Kernel, const KEY: bool>(
     at = headers_end;
     for (n, block) in rows.chunks_mut(BLOCK_ROWS).enumerate() {
         if map[n / 8] >> (n % 8) & 1 == 0 {
-            for lanes in block {
+            for lanes in block.iter_mut() {
                 if KEY {
                     kernel.store(y, lanes);
                 } else {
                     y = kernel.load(lanes);
                     yz = y;
                 }
+            }
+            if OUT {
+                out.put(n * BLOCK_ROWS, block);
             }
             continue;
         }
@@ -323,6 +366,9 @@ fn decode_rows<K: Kernel, const KEY: bool>(
                 decode_four::<K, KEY, 1>(kernel, four, block, &mut y, &mut yz)
             };
             at += used;
+            if OUT {
+                out.put(n * BLOCK_ROWS, block);
+            }
             continue;
         }
         for (k, lanes) in block.iter_mut().enumerate() {
@@ -341,6 +387,9 @@ fn decode_rows<K: Kernel, const KEY: bool>(
                 residual = kernel.append(residual, plane);
             }
             (y, yz) = next_row::<K, KEY>(kernel, lanes, y, yz, factors, residual);
+        }
+        if OUT {
+            out.put(n * BLOCK_ROWS, block);
         }
     }
     if at > length || (whole && (at != length || headers.next().is_some())) {
@@ -375,10 +424,11 @@ fn decode_four<K: Kernel, const KEY: bool, const NIBBLES: usize>(
         at += NIBBLES * STRIP / 2;
         let bits = packed[at & 127..].first_chunk().expect("within the array");
         at += usize::from(widths.bytes);
-        let mut residual = kernel.unpack(bits, widths);
-        if NIBBLES > 0 {
-            residual = kernel.append(residual, nibbles);
-        }
+        let residual = if NIBBLES == 0 {
+            kernel.unpack(bits, widths)
+        } else {
+            kernel.unpack_above(bits, widths, nibbles)
+        };
         (*y, *yz) = next_row::<K, KEY>(kernel, lanes, *y, *yz, factors, residual);
     }
     at

@@ -97,18 +97,32 @@ fn decode_with(
     out: &mut [u8],
 ) -> Result<()> {
     let window = Window { chunk: shape, start: [0; 3], shape };
-    let item = dtype.size();
-    decode_window(isa, encoded, &window, item, &mut Scratch::default(), |piece| {
-        let [z, y, x] = piece.at;
-        let first = ((z * shape[1] + y) * shape[2] + x) * item;
-        let rows = out[first..].chunks_mut(shape[2] * item);
-        for (row, from) in rows.zip(piece.bytes.chunks(piece.stride)).take(piece.rows) {
-            row[..piece.width].copy_from_slice(&from[..piece.width]);
-        }
-    })
-    .map_err(|reason| refuse(shape, dtype, reason))
+    let mut dense = Dense { shape, item: dtype.size(), out };
+    decode_window(isa, encoded, &window, dtype.size(), &mut Scratch::default(), &mut dense)
+        .map_err(|reason| refuse(shape, dtype, reason))
 }
 
-pub(crate) use chunk::{Piece, Scratch, Window, decode_window};
+/// A whole chunk in order.
+struct Dense<'a> {
+    shape: [usize; 3],
+    item: usize,
+    out: &'a mut [u8],
+}
+
+impl Sink for Dense<'_> {
+    fn put(&mut self, Piece { at, bytes, rows, width, stride }: Piece<'_>) {
+        let Some((out, step)) = self.rows(at) else { return };
+        for (out, row) in out.chunks_mut(step).zip(bytes.chunks(stride)).take(rows) {
+            out[..width].copy_from_slice(&row[..width]);
+        }
+    }
+
+    fn rows(&mut self, [z, y, x]: [usize; 3]) -> Option<(&mut [u8], usize)> {
+        let row = self.shape[2] * self.item;
+        Some((&mut self.out[(z * self.shape[1] + y) * row + x * self.item..], row))
+    }
+}
+
+pub(crate) use chunk::{Piece, Scratch, Sink, Window, decode_window};
 pub(crate) use encoder::{EncodeScratch, Encoder};
 pub(crate) use simd::Isa;

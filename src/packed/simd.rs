@@ -3,7 +3,7 @@
 //! it, and loads and stores through references to arrays of exactly their size.
 #![allow(unsafe_code)]
 
-use super::kernel::{Fault, Kernel, Lane, Near, Portable, Segment, Widths, decode_segment};
+use super::kernel::{Fault, Kernel, Lane, Near, Out, Portable, Segment, Widths, decode_segment};
 use super::view::STRIP;
 
 /// The kernels there are for 16-bit lanes, slowest first.
@@ -41,46 +41,46 @@ impl Isa {
 
 /// Decodes a segment of lanes of either type; see [`decode_segment`].
 pub(super) trait Decode: Lane {
-    fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]]) -> Result<(), Fault>;
+    fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault>;
 }
 
 impl Decode for i16 {
     #[inline]
-    fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]]) -> Result<(), Fault> {
+    fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
         match isa {
-            Isa::Portable => decode_segment(Portable::<Self>::default(), segment, rows),
+            Isa::Portable => decode_segment(Portable::<Self>::default(), segment, rows, out),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => {
                 assert!(is_x86_feature_detected!("avx2"), "asked for a kernel that cannot run");
                 // SAFETY: the processor has AVX2.
-                unsafe { avx2::decode(segment, rows) }
+                unsafe { avx2::decode(segment, rows, out) }
             }
         }
     }
 }
 
 impl Decode for i32 {
-    fn decode(_: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]]) -> Result<(), Fault> {
-        decode_segment(Portable::<Self>::default(), segment, rows)
+    fn decode(_: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
+        decode_segment(Portable::<Self>::default(), segment, rows, out)
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm_and_si128, _mm_cvtsi64_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16, _mm_unpacklo_epi8, _mm256_add_epi16, _mm256_broadcastsi128_si256,
+        __m256i, _mm256_and_si256, _mm_and_si128, _mm_cvtsi64_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16, _mm_unpacklo_epi8, _mm256_add_epi16, _mm256_broadcastsi128_si256,
         _mm256_cvtepu8_epi16, _mm256_load_si256, _mm256_loadu_si256, _mm256_mulhi_epi16,
         _mm256_mullo_epi16, _mm256_or_si256, _mm256_set1_epi16, _mm256_shuffle_epi8,
         _mm256_slli_epi16, _mm256_srai_epi16, _mm256_storeu_si256, _mm256_sub_epi16,
     };
 
-    use super::{Fault, Kernel, Near, STRIP, Segment, Widths, decode_segment};
+    use super::{Fault, Kernel, Near, Out, STRIP, Segment, Widths, decode_segment};
 
     /// # Safety
     /// The processor must have AVX2.
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn decode(segment: Segment<'_>, rows: &mut [[i16; STRIP]]) -> Result<(), Fault> {
-        decode_segment(Avx2, segment, rows)
+    pub(super) fn decode(segment: Segment<'_>, rows: &mut [[i16; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
+        decode_segment(Avx2, segment, rows, out)
     }
 
     /// What takes two groups of given widths apart.
@@ -134,6 +134,34 @@ mod avx2 {
     #[derive(Clone, Copy)]
     struct Avx2;
 
+    /// The bits of each lane moved to its top, other bits below them, and the factor that moves
+    /// them down.
+    #[inline(always)]
+    fn top_bits(bytes: &[u8; 16], widths: Widths) -> (__m256i, __m256i) {
+        let unpack = &UNPACK[usize::from(widths.pair & 127)];
+        // SAFETY: as below; 16 bytes, and three times 32 of the table, aligned to 32.
+        unsafe {
+            let both = _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast()));
+            let bits = _mm256_load_si256(unpack.bytes.as_ptr().cast());
+            let up = _mm256_load_si256(unpack.up.as_ptr().cast());
+            let down = _mm256_load_si256(unpack.down.as_ptr().cast());
+            (_mm256_mullo_epi16(_mm256_shuffle_epi8(both, bits), up), down)
+        }
+    }
+
+    /// A nibble to each lane.
+    #[inline(always)]
+    fn spread(nibbles: &[u8; 8]) -> __m256i {
+        // SAFETY: as below.
+        unsafe {
+            let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(*nibbles));
+            let mask = _mm_set1_epi8(15);
+            let low = _mm_and_si128(bytes, mask);
+            let high = _mm_and_si128(_mm_srli_epi16::<4>(bytes), mask);
+            _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(low, high))
+        }
+    }
+
     // SAFETY of every block below: the methods are inlined into `decode`, and nothing else makes
     // an `Avx2`, so the processor has AVX2. Each pointer comes from a reference to exactly the
     // bytes that are loaded or stored; only the table's are aligned, and its type sees to it.
@@ -167,29 +195,28 @@ mod avx2 {
 
         #[inline(always)]
         fn unpack(self, bytes: &[u8; 16], widths: Widths) -> __m256i {
-            let unpack = &UNPACK[usize::from(widths.pair & 127)];
-            // SAFETY: see above; 16 bytes, and three times 32 of the table, aligned to 32.
+            let (top, down) = top_bits(bytes, widths);
+            // SAFETY: see above.
+            unsafe { _mm256_mulhi_epi16(top, down) }
+        }
+
+        // Not shifted up after the product, which the compiler would merge with it into slow
+        // 32-bit arithmetic.
+        #[inline(always)]
+        fn unpack_above(self, bytes: &[u8; 16], widths: Widths, nibbles: &[u8; 8]) -> __m256i {
+            let (top, down) = top_bits(bytes, widths);
+            let low = spread(nibbles);
+            // SAFETY: see above.
             unsafe {
-                let both = _mm256_broadcastsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast()));
-                let bits = _mm256_load_si256(unpack.bytes.as_ptr().cast());
-                let up = _mm256_load_si256(unpack.up.as_ptr().cast());
-                let down = _mm256_load_si256(unpack.down.as_ptr().cast());
-                let top = _mm256_mullo_epi16(_mm256_shuffle_epi8(both, bits), up);
-                _mm256_mulhi_epi16(top, down)
+                let bits = _mm256_mulhi_epi16(top, _mm256_slli_epi16::<4>(down));
+                _mm256_or_si256(_mm256_and_si256(bits, _mm256_set1_epi16(-16)), low)
             }
         }
 
         #[inline(always)]
         fn append(self, row: __m256i, nibbles: &[u8; 8]) -> __m256i {
             // SAFETY: see above.
-            unsafe {
-                let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(*nibbles));
-                let mask = _mm_set1_epi8(15);
-                let low = _mm_and_si128(bytes, mask);
-                let high = _mm_and_si128(_mm_srli_epi16::<4>(bytes), mask);
-                let lanes = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(low, high));
-                _mm256_or_si256(_mm256_slli_epi16::<4>(row), lanes)
-            }
+            unsafe { _mm256_or_si256(_mm256_slli_epi16::<4>(row), spread(nibbles)) }
         }
 
         #[inline(always)]

@@ -9,13 +9,13 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, m
 
 use super::case::{Case, Content, case};
 use super::hostile::damage;
-use super::{Scratch, Window, whole};
+use super::whole;
 use crate::Dtype;
 use crate::packed::chunk::LANES_16;
-use crate::packed::kernel::{SLACK, Segment};
+use crate::packed::kernel::{Out, SLACK, Segment};
 use crate::packed::simd::Decode;
 use crate::packed::view::{STRIP, View, is_key};
-use crate::packed::{Isa, Piece, decode_window, encode};
+use crate::packed::{Dense, Isa, Scratch, decode_window, encode};
 
 /// A multiple of every size of page.
 const PAGE: usize = 64 << 10;
@@ -81,24 +81,6 @@ enum Side {
 
 const SIDES: [Side; 2] = [Side::Before, Side::Behind];
 
-/// Decodes into `out`, the voxels of the window in order.
-fn decode_into(
-    isa: Isa,
-    encoded: &[u8],
-    window: &Window,
-    item: usize,
-    out: &mut [u8],
-) -> Result<(), String> {
-    let [_, rows, columns] = window.shape;
-    decode_window(isa, encoded, window, item, &mut Scratch::default(), |piece| {
-        let Piece { at: [z, y, x], bytes, rows: count, width, stride } = piece;
-        for k in 0..count {
-            let at = ((z * rows + y + k) * columns + x) * item;
-            out[at..at + width].copy_from_slice(&bytes[k * stride..][..width]);
-        }
-    })
-}
-
 /// The segments of a chunk of 16-bit lanes that is not cut short, by planes and then strips.
 fn segments<'a>(encoded: &'a [u8], view: &View) -> Vec<&'a [u8]> {
     let (count, length_bytes) = (view.planes * view.strips(), view.length_bytes(2));
@@ -131,9 +113,11 @@ proptest! {
                 let bytes = input.copy(&encoded, side);
                 for isa in Isa::available() {
                     let out = output.take(length, side);
-                    let done = decode_into(isa, bytes, &window, dtype.size(), out);
+                    let (scratch, item) = (&mut Scratch::default(), dtype.size());
+                    let dense = &mut Dense { shape: window.shape, item, out };
+                    let done = decode_window(isa, bytes, &window, item, scratch, dense);
                     prop_assert!(done.is_ok() || !damage.is_empty(), "{isa:?}: {done:?}");
-                    prop_assert!(!damage.is_empty() || *out == case.slice(&window));
+                    prop_assert!(!damage.is_empty() || *dense.out == case.slice(&window));
                 }
             }
         }
@@ -144,6 +128,7 @@ proptest! {
         case in case(),
         damage in prop::option::of(damage()),
         rows in any::<prop::sample::Index>(),
+        skipped in any::<prop::sample::Index>(),
     ) {
         let Case { shape, dtype, key_every, voxels, .. } = &case;
         let encoded = encode(voxels, *shape, *dtype, *key_every).expect("a sound chunk");
@@ -153,8 +138,10 @@ proptest! {
         // Whole blocks of the rows.
         let rows = ((rows.index(view.rows) + 1).next_multiple_of(4)).min(view.rows);
         let row_bytes = STRIP * size_of::<i16>();
+        let skipped = skipped.index(rows);
         // The damage adds less than a page.
         let mut input = Guarded::new(encoded.len() + SLACK + PAGE);
+        let mut kept = Guarded::new(rows * row_bytes);
         let mut output = Guarded::new(rows * row_bytes);
         for strip in 0..view.strips() {
             // Each kernel's rows of every plane, up to the first that is refused.
@@ -173,12 +160,16 @@ proptest! {
                         groups: view.groups(strip),
                         key: is_key(plane, *key_every),
                     };
-                    let lanes = output.take(rows * row_bytes, side);
+                    let lanes = kept.take(rows * row_bytes, side);
                     let lanes: &mut [[i16; STRIP]] = bytemuck::cast_slice_mut(lanes);
-                    if i16::decode(isa, segment, lanes).is_err() {
+                    let bytes = output.take((rows - skipped) * row_bytes, side);
+                    let out = Out { bytes, stride: row_bytes, skipped, rows: rows - skipped };
+                    if i16::decode(isa, segment, lanes, Some(out)).is_err() {
                         prop_assert!(damage.is_some(), "{isa:?}, plane {plane}, strip {strip}");
                         break;
                     }
+                    let wanted: &[u8] = bytemuck::cast_slice(&lanes[skipped..]);
+                    prop_assert!(*output.take(wanted.len(), side) == *wanted);
                     planes.push(lanes.to_vec());
                 }
                 by_kernel.push(planes);
@@ -208,7 +199,7 @@ fn bytes_that_end_anywhere_are_not_read_over() {
                 };
                 let decode = |isa| {
                     let mut rows = vec![[0_i16; STRIP]; view.rows];
-                    i16::decode(isa, segment, &mut rows).map(|()| rows)
+                    i16::decode(isa, segment, &mut rows, None).map(|()| rows)
                 };
                 let answers: Vec<_> = Isa::available().into_iter().map(decode).collect();
                 assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{bits}, {shape:?}");

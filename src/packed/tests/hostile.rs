@@ -83,7 +83,7 @@ fn forged() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(800))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn damaged_chunks_are_an_error_or_voxels(
@@ -178,8 +178,8 @@ fn any_changed_byte_is_an_error_or_voxels() {
             for flip in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
                 let mut encoded = sound.clone();
                 encoded[at] ^= flip;
-                let _ = agreed(&encoded, &whole(shape), dtype.size());
-                let _ = agreed(&encoded, &last, dtype.size());
+                let window = if flip % 3 == 1 { whole(shape) } else { last };
+                let _ = agreed(&encoded, &window, dtype.size());
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Chunks of the codec [`crate::packed`].
 
 use super::stretch::put_rows;
-use super::{Decoder, Part, Refusal, Scratch, Target};
-use crate::packed::{self, Isa, Piece, Window};
+use super::{Decoder, Part, Refusal, Rows, Scratch, Target};
+use crate::packed::{self, Isa, Piece, Sink, Window};
 
 /// Decodes them straight into the destination.
 #[derive(Debug)]
@@ -18,10 +18,25 @@ impl Decoder for Packed {
     ) -> Result<(), Refusal> {
         let Part { chunk, start, shape, item } = *part;
         let window = Window { chunk, start, shape };
-        let Scratch { packed_codec, .. } = scratch;
-        packed::decode_window(Isa::best(), encoded, &window, item, packed_codec, |piece| {
-            let Piece { at, bytes, rows, width, stride } = piece;
-            put_rows(bytes, [rows, width, stride], at, item, target);
-        })
+        let scratch = &mut scratch.packed_codec;
+        packed::decode_window(Isa::best(), encoded, &window, item, scratch, &mut Voxels { target, item })
+    }
+}
+
+struct Voxels<'a, 'b> {
+    target: &'a mut Target<'b>,
+    item: usize,
+}
+
+impl Sink for Voxels<'_, '_> {
+    fn put(&mut self, Piece { at, bytes, rows, width, stride }: Piece<'_>) {
+        put_rows(bytes, [rows, width, stride], at, self.item, self.target);
+    }
+
+    #[inline]
+    fn rows(&mut self, [z, y, x]: [usize; 3]) -> Option<(&mut [u8], usize)> {
+        let step = self.target.row;
+        (self.target.rows == Rows::Copy)
+            .then(|| (&mut self.target.rest_mut(z, y)[x * self.item..], step))
     }
 }

@@ -54,6 +54,9 @@ fn copy_rows<const N: usize>(planes: [&[u8]; N], rows: Block, out: &mut [u8], ou
         16 => copy_rows_of(16, planes, rows, out, out_stride),
         32 => copy_rows_of(32, planes, rows, out, out_stride),
         64 => copy_rows_of(64, planes, rows, out, out_stride),
+        17..32 if N == 1 => copy_ends::<16>(planes[0], rows, out, out_stride),
+        9..16 if N == 1 => copy_ends::<8>(planes[0], rows, out, out_stride),
+        5..9 if N == 1 => copy_ends::<4>(planes[0], rows, out, out_stride),
         _ => copy_rows_of(width, planes, rows, out, out_stride),
     }
 }
@@ -73,6 +76,22 @@ fn copy_rows_of<const N: usize>(
             *plane = &plane[from + i * stride..][..width];
         }
         copy_row(row, &mut out[i * out_stride..][..width * N]);
+    }
+}
+
+/// Copies rows of `W` to `2 * W` bytes as their first and their last `W`: short copies of a length
+/// that the compiler does not know are slow.
+fn copy_ends<const W: usize>(bytes: &[u8], rows: Block, out: &mut [u8], out_stride: usize) {
+    let Block { from, width, stride, count } = rows;
+    for i in 0..count {
+        let row = &bytes[from + i * stride..][..width];
+        let out = &mut out[i * out_stride..][..width];
+        if let (Some(row), Some(out)) = (row.first_chunk::<W>(), out.first_chunk_mut()) {
+            *out = *row;
+        }
+        if let (Some(row), Some(out)) = (row.last_chunk::<W>(), out.last_chunk_mut()) {
+            *out = *row;
+        }
     }
 }
 
