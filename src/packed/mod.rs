@@ -74,8 +74,7 @@ pub fn decode_by_each(
 /// Both lengths are those of the chunk, and neither is 0.
 fn check(bytes: usize, shape: [usize; 3], dtype: Dtype) -> Result<()> {
     if !Encoder::takes(dtype) {
-        let reason = "packed stores integers of 8, 16 and 32 bits; use another codec for others";
-        return Err(refuse(shape, dtype, reason));
+        return Err(refuse(shape, dtype, not_taken(dtype)));
     }
     let expected = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size()));
     match expected {
@@ -83,6 +82,14 @@ fn check(bytes: usize, shape: [usize; 3], dtype: Dtype) -> Result<()> {
         Some(n) if n == bytes => Ok(()),
         _ => Err(refuse(shape, dtype, format!("its voxels are not {bytes} bytes"))),
     }
+}
+
+/// Why voxels of a type cannot be encoded, and the remedy.
+pub(crate) fn not_taken(dtype: impl std::fmt::Display) -> String {
+    format!(
+        "packed stores integers of 8, 16 and 32 bits, not {dtype}; use blosc or zstd, or narrow \
+         voxels that are small whole numbers"
+    )
 }
 
 fn refuse(shape: [usize; 3], dtype: Dtype, reason: impl Into<String>) -> Error {

@@ -133,10 +133,8 @@ fn packable(data_type: &DataType) -> Result<Dtype, CodecError> {
         (data_type::int32(), Dtype::Int32),
     ];
     let found = known.into_iter().find(|(known, _)| known == data_type);
-    found.map(|(_, dtype)| dtype).ok_or_else(|| {
-        let stored = "packed stores integers of 8, 16 and 32 bits";
-        CodecError::Other(format!("{stored}, not {data_type:?}; use blosc or zstd for others"))
-    })
+    let refused = || CodecError::Other(packed::not_taken(format_args!("{data_type:?}")));
+    found.map(|(_, dtype)| dtype).ok_or_else(refused)
 }
 
 /// The chunk as the codec sees it, all axes before the last two taken as one, and its bytes.
