@@ -59,6 +59,7 @@
 //! | --- | --- | --- |
 //! | [`scan`] | files to planes of voxels | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
+//! | [`packed`] | a chunk codec of our own, which [`store`] uses | bits |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |

@@ -54,7 +54,7 @@ static ALLOCATOR: Counting = Counting;
 fn a_warm_read_into_allocates_nothing() {
     let dense = voxels::<i16>([1, 1, 40, 50, 60], 1);
     let float = dense.mapv(f32::from);
-    for codec in ["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "none"] {
+    for codec in ["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "packed", "none"] {
         let folder = tempfile::tempdir().unwrap();
         let dataset = Dataset::create(folder.path()).unwrap();
         let codec = codec.parse().unwrap();

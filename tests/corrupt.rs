@@ -16,8 +16,8 @@ use ndarray::{Array3, Array5, s};
 use voxpatch::layout::PlanOptions;
 use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, Result};
 
-const CODECS: [&str; 7] =
-    ["blosc", "blosc-lz4hc:1", "blosc-zstd:1", "blosc:0", "zstd:1", "gzip:1", "none"];
+const CODECS: [&str; 8] =
+    ["blosc", "blosc-lz4hc:1", "blosc-zstd:1", "blosc:0", "zstd:1", "gzip:1", "packed:2", "none"];
 
 struct Stored {
     _folder: tempfile::TempDir,
@@ -169,15 +169,17 @@ fn a_missing_shard_is_an_error_that_names_it_unless_it_was_recorded_as_empty() {
 
 #[test]
 fn files_cut_short_are_errors_at_every_length() {
-    let stored = Stored::small("blosc");
-    for path in files(&stored.file("a/b")) {
-        let intact = std::fs::read(&path).unwrap();
-        for length in 0..intact.len() {
-            std::fs::write(&path, &intact[..length]).unwrap();
-            let read = stored.read(Region::whole([5, 6, 11]));
-            assert!(read.is_err(), "{} cut to {length}", path.display());
+    for codec in ["blosc", "packed:2"] {
+        let stored = Stored::small(codec);
+        for path in files(&stored.file("a/b")) {
+            let intact = std::fs::read(&path).unwrap();
+            for length in 0..intact.len() {
+                std::fs::write(&path, &intact[..length]).unwrap();
+                let read = stored.read(Region::whole([5, 6, 11]));
+                assert!(read.is_err(), "{codec}: {} cut to {length}", path.display());
+            }
+            std::fs::write(&path, &intact).unwrap();
         }
-        std::fs::write(&path, &intact).unwrap();
     }
 }
 

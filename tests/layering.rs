@@ -11,12 +11,13 @@ const GROUND: [&str; 10] = [
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 7] = [
+const STATIONS: [(&str, &[&str]); 8] = [
     ("phantom", &[]),
     ("scan", &[]),
     ("layout", &[]),
     ("statistics", &[]),
-    ("store", &["layout", "statistics"]),
+    ("packed", &[]),
+    ("store", &["layout", "packed", "statistics"]),
     ("query", &["store"]),
     ("ingest", &["scan", "layout", "statistics", "store"]),
 ];
@@ -25,8 +26,8 @@ const STATIONS: [(&str, &[&str]); 7] = [
 const MONOPOLIES: [(&str, &[&str]); 10] = [
     ("zarrs::", &["store/"]),
     ("memmap2::", &["mapped.rs"]),
-    ("unsafe ", &["mapped.rs"]),
-    ("allow(unsafe_code)", &["mapped.rs"]),
+    ("unsafe ", &["mapped.rs", "packed/simd.rs", "packed/tests/guarded.rs"]),
+    ("allow(unsafe_code)", &["mapped.rs", "packed/simd.rs", "packed/tests/guarded.rs"]),
     ("thread::spawn", &["exec.rs", "bin/"]),
     ("thread::scope", &["exec.rs", "bin/"]),
     ("thread::Builder", &["exec.rs", "bin/"]),
@@ -57,6 +58,9 @@ fn wrong_imports_are_found() {
         ("geometry.rs", "fn f() -> crate::layout::Codec {}"),
         ("layout/plan.rs", "use zarrs::array::Array;"),
         ("store/volume.rs", "let x = unsafe { y() };"),
+        ("packed/kernel.rs", "let x = unsafe { y() };"),
+        ("packed/chunk.rs", "use crate::store::Volume;"),
+        ("query/read.rs", "use crate::packed::decode;"),
         ("query/plan.rs", "std::thread::spawn(|| ());"),
         ("sample/mod.rs", ""),
     ] {

@@ -60,7 +60,8 @@ fn any_access() -> impl Strategy<Value = AxisAccess> {
 }
 
 fn any_codec() -> impl Strategy<Value = Codec> {
-    let names = ["blosc-lz4", "blosc-lz4hc", "blosc-zstd", "zstd", "gzip", "none"];
+    let names =
+        ["blosc-lz4", "blosc-lz4hc", "blosc-zstd", "zstd", "gzip", "packed", "packed:0", "none"];
     prop::sample::select(names.to_vec()).prop_map(|name| name.parse().expect("a codec"))
 }
 

@@ -54,7 +54,15 @@ fn paddings() -> impl Strategy<Value = Padding> {
 }
 
 fn layouts() -> impl Strategy<Value = (&'static str, [usize; 3], [usize; 3])> {
-    let codecs = prop::sample::select(vec!["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "none"]);
+    let codecs = prop::sample::select(vec![
+        "blosc",
+        "blosc-zstd:1",
+        "zstd:1",
+        "gzip:1",
+        "packed",
+        "packed:1",
+        "none",
+    ]);
     let axis = |most: usize| (1..=most, 1..4usize);
     (codecs, axis(12), axis(15), axis(40))
         .prop_map(|(codec, z, y, x)| (codec, [z.0, y.0, x.0], [z.0 * z.1, y.0 * y.1, x.0 * x.1]))

@@ -12,7 +12,7 @@ mod common;
 use common::dense::{DenseScan, store, voxels};
 use ndarray::s;
 use voxpatch::layout::{Codec, PlanOptions};
-use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Frame, Region, with_element};
+use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Error, Frame, Region, with_element};
 
 const CODECS: [&str; 7] =
     ["blosc", "blosc-lz4:9", "blosc-lz4hc:5", "blosc-zstd:3", "zstd:3", "gzip:1", "none"];
@@ -58,6 +58,35 @@ fn every_codec_comes_back() {
 }
 
 #[test]
+fn packed_integers_come_back_and_others_are_refused_with_what_to_use() {
+    for dtype in Dtype::ALL {
+        for codec in ["packed", "packed:0", "packed:1"] {
+            let options = options(codec, [4, 8, 20], [8, 16, 40]);
+            if dtype.is_integer() && dtype.size() <= 4 {
+                with_element!(dtype, T => comes_back::<T>([1, 2, 13, 21, 35], &options));
+                continue;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let dataset = Dataset::create(folder.path()).unwrap();
+            let error = with_element!(dtype, T => {
+                let scan = DenseScan::new(&voxels::<T>([1, 1, 13, 21, 35], 7));
+                store(scan, &dataset, "a/b", &options).unwrap_err()
+            });
+            assert!(matches!(error, Error::InvalidLayout { .. }), "{error}");
+            let said = error.to_string();
+            assert!(said.contains(dtype.name()) && said.contains("blosc"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn wide_whole_numbers_are_packed_once_they_are_narrowed() {
+    let options = ConvertOptions { narrow: true, ..options("packed", [4, 8, 20], [8, 16, 40]) };
+    comes_back::<f32>([1, 1, 13, 21, 35], &options);
+    comes_back::<i64>([1, 1, 13, 21, 35], &options);
+}
+
+#[test]
 fn times_and_channels_come_back() {
     for (times, channels) in [(1, 1), (3, 1), (1, 2), (3, 2)] {
         comes_back::<i16>([times, channels, 5, 6, 7], &options("blosc", [2, 3, 4], [4, 6, 8]));
@@ -96,7 +125,7 @@ fn files(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 
 #[test]
 fn one_thread_or_many_give_the_same_bytes() {
-    fn same<T: Element>() {
+    fn same<T: Element>(codec: &str) {
         let voxels = voxels::<T>([1, 2, 40, 300, 400], 9);
         let folder = tempfile::tempdir().unwrap();
         let stores = [1, 2, 5].map(|threads| {
@@ -104,7 +133,7 @@ fn one_thread_or_many_give_the_same_bytes() {
             let dataset = Dataset::create(&place).unwrap();
             let scan = Box::new(DenseScan::new(&voxels));
             let name = "a/b".parse().unwrap();
-            let options = options("blosc-lz4", [8, 32, 64], [16, 96, 128]);
+            let options = options(codec, [8, 32, 64], [16, 96, 128]);
             let pool = voxpatch::Pool::new(threads).unwrap();
             voxpatch::convert(scan, &dataset, &name, &options, &pool, &|_| true).unwrap();
             let files = files(&place);
@@ -115,8 +144,9 @@ fn one_thread_or_many_give_the_same_bytes() {
         assert_eq!(stores[0], stores[1]);
         assert_eq!(stores[0], stores[2]);
     }
-    same::<i16>();
-    same::<f32>();
+    same::<i16>("blosc-lz4");
+    same::<f32>("blosc-lz4");
+    same::<i16>("packed");
 }
 
 #[test]
@@ -148,6 +178,7 @@ fn the_voxel_digest_survives_another_layout_and_codec() {
     };
     let first = digest("a/a", "blosc", [4, 4, 4], &voxels);
     assert_eq!(first, digest("a/b", "zstd", [9, 5, 2], &voxels));
+    assert_eq!(first, digest("a/p", "packed", [9, 5, 2], &voxels));
     voxels[[1, 0, 3, 3, 3]] += 1;
     assert_ne!(first, digest("a/c", "blosc", [4, 4, 4], &voxels));
 }

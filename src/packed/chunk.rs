@@ -143,7 +143,7 @@ fn frame(
     scratch: &mut Scratch,
     put: &mut impl Sink,
 ) -> Result<(), String> {
-    use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, ResetDirective, get_error_name};
+    use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
     let [planes, rows, columns] = window.chunk;
     let plane = rows * columns * item;
@@ -155,6 +155,10 @@ fn frame(
     let context = zstd.get_or_insert_with(DCtx::create);
     let zstd_says = |code| format!("zstd: {}", get_error_name(code));
     context.reset(ResetDirective::SessionOnly).map_err(zstd_says)?;
+    // Room for the window that a frame asks for is made, so it must not be larger than the chunk,
+    // as none that we write is. The bounds are the least window there is and zstd's own limit.
+    let log = (plane * planes).clamp(1 << 10, 1 << 27).next_power_of_two().ilog2();
+    context.set_parameter(DParameter::WindowLogMax(log)).map_err(zstd_says)?;
     let mut input = InBuffer::around(content);
     let mut output = OutBuffer::around(&mut voxels[..wanted]);
     let mut left = 1;

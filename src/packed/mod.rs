@@ -1,10 +1,12 @@
 #![doc = include_str!("format.md")]
 #![allow(clippy::inline_always)]
 
-use crate::Dtype;
+use crate::error::show;
+use crate::{Dtype, Error, Result};
 
 mod chunk;
 mod encode;
+mod encoder;
 mod kernel;
 mod simd;
 #[cfg(test)]
@@ -26,17 +28,85 @@ pub(crate) fn fold(shape: &[usize]) -> Option<[usize; 3]> {
     crate::voxels([z, y, x]).map(|_| [z, y, x])
 }
 
-/// Decodes a whole chunk of `shape`, `z, y, x`, into `out`, as voxels are in memory. `out` must
-/// have the length of the chunk; after an error it holds anything.
-pub(crate) fn decode(
+/// Encodes the chunk of `shape`, `z, y, x`, that `voxels` holds as they are in memory. Every plane
+/// whose number is a multiple of `key_every` can be decoded by itself; 0: the first alone.
+///
+/// # Errors
+///
+/// If `dtype` is not an integer of 8, 16 or 32 bits, an axis is 0, or `voxels` is not as long as
+/// the chunk.
+pub fn encode(voxels: &[u8], shape: [usize; 3], dtype: Dtype, key_every: u8) -> Result<Vec<u8>> {
+    check(voxels.len(), shape, dtype)?;
+    Encoder { dtype, key_every }
+        .encode(voxels, shape, &mut EncodeScratch::default())
+        .map_err(|e| refuse(shape, dtype, e.to_string()))
+}
+
+/// Decodes a whole chunk of `shape`, `z, y, x`, into `out`, as voxels are in memory. After an error
+/// `out` holds anything.
+///
+/// # Errors
+///
+/// If `dtype` is not an integer of 8, 16 or 32 bits, an axis is 0, `out` is not as long as the
+/// chunk, or `encoded` is no chunk of this shape and size of voxel.
+pub fn decode(encoded: &[u8], shape: [usize; 3], dtype: Dtype, out: &mut [u8]) -> Result<()> {
+    check(out.len(), shape, dtype)?;
+    decode_with(Isa::best(), encoded, shape, dtype, out)
+}
+
+/// What each kernel that this processor can run makes of the same bytes: for tests, as they must
+/// agree.
+#[doc(hidden)]
+pub fn decode_by_each(
+    encoded: &[u8],
+    shape: [usize; 3],
+    dtype: Dtype,
+) -> Result<Vec<Result<Vec<u8>>>> {
+    let bytes = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size())).unwrap_or(0);
+    check(bytes, shape, dtype)?;
+    let decoded = |isa| {
+        let mut out = vec![0; bytes];
+        decode_with(isa, encoded, shape, dtype, &mut out).map(|()| out)
+    };
+    Ok(Isa::available().into_iter().map(decoded).collect())
+}
+
+/// Both lengths are those of the chunk, and neither is 0.
+fn check(bytes: usize, shape: [usize; 3], dtype: Dtype) -> Result<()> {
+    if !Encoder::takes(dtype) {
+        return Err(refuse(shape, dtype, not_taken(dtype)));
+    }
+    let expected = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size()));
+    match expected {
+        Some(0) => Err(refuse(shape, dtype, "an axis is 0")),
+        Some(n) if n == bytes => Ok(()),
+        _ => Err(refuse(shape, dtype, format!("its voxels are not {bytes} bytes"))),
+    }
+}
+
+/// Why voxels of a type cannot be encoded, and the remedy.
+pub(crate) fn not_taken(dtype: impl std::fmt::Display) -> String {
+    format!(
+        "packed stores integers of 8, 16 and 32 bits, not {dtype}; use blosc or zstd, or narrow \
+         voxels that are small whole numbers"
+    )
+}
+
+fn refuse(shape: [usize; 3], dtype: Dtype, reason: impl Into<String>) -> Error {
+    Error::invalid("chunk", format!("{} {dtype}", show(&shape)), reason)
+}
+
+fn decode_with(
+    isa: Isa,
     encoded: &[u8],
     shape: [usize; 3],
     dtype: Dtype,
     out: &mut [u8],
-) -> Result<(), String> {
+) -> Result<()> {
     let window = Window { chunk: shape, start: [0; 3], shape };
     let mut dense = Dense { shape, item: dtype.size(), out };
-    decode_window(Isa::best(), encoded, &window, dtype.size(), &mut Scratch::default(), &mut dense)
+    decode_window(isa, encoded, &window, dtype.size(), &mut Scratch::default(), &mut dense)
+        .map_err(|reason| refuse(shape, dtype, reason))
 }
 
 /// A whole chunk in order.
@@ -63,5 +133,3 @@ impl Sink for Dense<'_> {
 pub(crate) use chunk::{Piece, Scratch, Sink, Window, decode_window};
 pub(crate) use encoder::{EncodeScratch, Encoder};
 pub(crate) use simd::Isa;
-
-mod encoder;

@@ -80,6 +80,10 @@ impl ChunkCodec {
         leading: usize,
         chunk: [usize; 3],
     ) -> Result<Self, String> {
+        if chain.iter().any(|codec| codec["name"] == packed::NAME) && !packed::Encoder::takes(dtype)
+        {
+            return Err(packed::not_taken(dtype));
+        }
         let Some(specs) = specs_of(chain, dtype) else {
             let reason = "its chunks are not stored by the codecs bytes (little), then blosc, zstd, \
                           gzip or nothing, then crc32c; nor by voxpatch.packed, then crc32c";
@@ -221,8 +225,8 @@ fn encoder_of(chain: &[Value], dtype: Dtype) -> Option<Encoder> {
 }
 
 /// What decoders need to know of a chain `bytes, X, crc32c` with at most one compressor X, or of
-/// `packed, crc32c`; `None` for any other chain. Those are not opened: their chunks may have no checksum, or no bound on
-/// what they inflate to.
+/// `packed, crc32c`; `None` for any other chain. Those are not opened: their chunks may have no
+/// checksum, or no bound on what they inflate to.
 fn specs_of(chain: &[Value], dtype: Dtype) -> Option<Vec<CodecSpec<'_>>> {
     fn name(codec: &Value) -> Option<&str> {
         codec.get("name")?.as_str()
@@ -230,7 +234,7 @@ fn specs_of(chain: &[Value], dtype: Dtype) -> Option<Vec<CodecSpec<'_>>> {
     let [first, middle @ .., last] = chain else { return None };
     if name(first)? == packed::NAME {
         let is_ours = middle.is_empty() && name(last)? == "crc32c";
-        return (is_ours && packed::Encoder::takes(dtype)).then(|| vec![CodecSpec::Packed]);
+        return is_ours.then(|| vec![CodecSpec::Packed]);
     }
     let item = dtype.size();
     let little = first["configuration"]["endian"] == "little" || item == 1;

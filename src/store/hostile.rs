@@ -148,7 +148,7 @@ proptest! {
 
     #[test]
     fn any_value_of_any_document_may_be_anything(
-        codec in prop::sample::select(vec!["blosc", "zstd:1", "gzip:1", "none"]),
+        codec in prop::sample::select(vec!["blosc", "zstd:1", "gzip:1", "packed:2", "none"]),
         key in prop::sample::select(vec!["zarr.json", "0/zarr.json", "0/manifest.json"]),
         narrowed in any::<bool>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), hostile()), 1..3),
@@ -175,7 +175,9 @@ proptest! {
 
     #[test]
     fn any_byte_of_any_shard_may_be_anything(
-        codec in prop::sample::select(vec!["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "none"]),
+        codec in prop::sample::select(vec![
+            "blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "packed:2", "packed:0", "none",
+        ]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         index_only in any::<bool>(),
     ) {
@@ -245,12 +247,19 @@ fn chunks_without_a_checksum_or_a_bound_are_not_read() {
     let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
     let gzip = json!({"name": "gzip", "configuration": {"level": 1}});
     let crc = json!({"name": "crc32c"});
+    let packed = json!({"name": "voxpatch.packed", "configuration": {"key_every": 2}});
     for chain in [
         json!([bytes, gzip]),
         json!([bytes, gzip, gzip, crc]),
         json!([bytes]),
         json!([]),
         json!([gzip, crc]),
+        json!([packed]),
+        json!([packed, gzip]),
+        json!([packed, gzip, crc]),
+        json!([bytes, packed, crc]),
+        json!([{"name": "voxpatch.packed"}, crc]),
+        json!([{"name": "voxpatch.packed", "configuration": {"key_every": 256}}, crc]),
         json!([{"name": "transpose", "configuration": {"order": [2, 1, 0]}}, bytes, crc]),
     ] {
         let error = refused(|store| edit(store, "0/zarr.json", codecs, chain.clone()));

@@ -19,8 +19,9 @@
 //!
 //! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
 //!   Chunks: `bytes` (little), one of `blosc`, `zstd`, `gzip` or nothing, then `crc32c`; or
-//!   `voxpatch.packed` ([`crate::packed`]), then `crc32c`. Axes of time and channels are there if longer than 1, and never chunked. Fill value 0. Border chunks
-//!   are stored whole, zeros beyond the volume. A chunk of zeros alone is not stored.
+//!   `voxpatch.packed` ([`crate::packed`]), then `crc32c`. Axes of time and channels are there if
+//!   longer than 1, and never chunked. Fill value 0. Border chunks are stored whole, zeros beyond
+//!   the volume. A chunk of zeros alone is not stored.
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
 //!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
 //!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the

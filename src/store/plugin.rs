@@ -117,7 +117,8 @@ impl ArrayToBytesCodecTraits for PackedCodec {
         let (shape, length) = chunk_of(shape, dtype)?;
         let mut voxels = bytemuck::allocation::try_zeroed_vec(length)
             .map_err(|()| CodecError::from("packed: no memory for the chunk"))?;
-        packed::decode(&bytes, shape, dtype, &mut voxels).map_err(CodecError::Other)?;
+        packed::decode(&bytes, shape, dtype, &mut voxels)
+            .map_err(|e| CodecError::Other(e.to_string()))?;
         Ok(ArrayBytes::new_flen(voxels))
     }
 }
@@ -132,10 +133,8 @@ fn packable(data_type: &DataType) -> Result<Dtype, CodecError> {
         (data_type::int32(), Dtype::Int32),
     ];
     let found = known.into_iter().find(|(known, _)| known == data_type);
-    found.map(|(_, dtype)| dtype).ok_or_else(|| {
-        let stored = "packed stores integers of 8, 16 and 32 bits";
-        CodecError::Other(format!("{stored}, not {data_type:?}; use blosc or zstd for others"))
-    })
+    let refused = || CodecError::Other(packed::not_taken(format_args!("{data_type:?}")));
+    found.map(|(_, dtype)| dtype).ok_or_else(refused)
 }
 
 /// The chunk as the codec sees it, all axes before the last two taken as one, and its bytes.

@@ -62,6 +62,7 @@ proptest! {
     fn own_decoders_and_zarrs_agree(
         codec in prop::sample::select(vec![
             "blosc", "blosc-lz4:1", "blosc-zstd:2", "blosc:0", "zstd:1", "gzip:1", "none",
+            "packed:0", "packed:1", "packed:3",
         ]),
         wide in any::<bool>(),
         volume in prop::array::uniform3(1_usize..20),
@@ -82,7 +83,7 @@ proptest! {
         let disk = LocalDisk::new(folder.path());
         let shared: Arc<dyn super::Disk> = Arc::new(disk.clone());
         let region = Region::whole(volume);
-        if wide {
+        if wide && !codec.starts_with("packed") {
             let voxels: Vec<f64> = voxels.iter().map(|v| f64::from(*v)).collect();
             write(&disk, layout, Dtype::Float64, volume, bytemuck::cast_slice(&voxels));
             let own = Volume::open(&shared, &name()).unwrap();

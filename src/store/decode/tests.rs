@@ -15,11 +15,12 @@ enum Written {
     Blosc { cname: &'static str, level: u8, shuffle: bool, typesize: usize, block: usize },
     Zstd(i32),
     Gzip(u32),
+    Packed(u8),
     Plain,
 }
 
 impl Written {
-    fn encode(self, dense: &[u8]) -> Vec<u8> {
+    fn encode(self, dense: &[u8], chunk: [usize; 3], dtype: Dtype) -> Vec<u8> {
         let codec: Box<dyn BytesToBytesCodecTraits> = match self {
             Self::Blosc { cname, level, shuffle, typesize, block } => {
                 let compressor = match cname {
@@ -37,6 +38,9 @@ impl Written {
             }
             Self::Zstd(level) => Box::new(ZstdCodec::new(level, level % 2 == 0)),
             Self::Gzip(level) => Box::new(GzipCodec::new(level).expect("0 to 9")),
+            Self::Packed(key_every) => {
+                return crate::packed::encode(dense, chunk, dtype, key_every).expect("integers");
+            }
             Self::Plain => return dense.to_vec(),
         };
         let encoded = codec.encode(Cow::Borrowed(dense), &CodecOptions::default());
@@ -52,6 +56,7 @@ impl Written {
             },
             Self::Zstd(_) => CodecSpec::Zstd,
             Self::Gzip(_) => CodecSpec::Gzip,
+            Self::Packed(_) => CodecSpec::Packed,
             Self::Plain => return decoder_for(&[], item).expect("supported"),
         };
         decoder_for(&[spec], item).expect("supported")
@@ -76,6 +81,10 @@ impl Case {
         let row = self.part.shape[2] * out + self.gaps[1];
         let plane = row * self.part.shape[1] + self.gaps[2];
         [self.gaps[0], plane, row, self.gaps[0] + plane * self.part.shape[0]]
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.written.encode(&self.dense, self.part.chunk, self.dtype)
     }
 
     fn decode(
@@ -175,8 +184,14 @@ fn case() -> impl Strategy<Value = Case> {
             let item = dtype.size();
             let [chunk, start, shape] = [0, 1, 2].map(|i| [z[i], y[i], x[i]]);
             let part = Part { chunk, start, shape, item };
+            let packs = crate::packed::Encoder::takes(dtype);
+            let packed = any::<u8>().prop_map(move |keys| match keys {
+                _ if !packs => Written::Plain,
+                keys => Written::Packed(keys % 5),
+            });
             let written = prop_oneof![
                 6 => blosc(item),
+                4 => packed,
                 1 => (0..6).prop_map(Written::Zstd),
                 1 => (0..=9_u32).prop_map(Written::Gzip),
                 1 => Just(Written::Plain),
@@ -207,7 +222,7 @@ proptest! {
 
     #[test]
     fn a_decoded_part_is_a_slice_of_the_array_and_nothing_else_is_written(case in case()) {
-        let encoded = case.written.encode(&case.dense);
+        let encoded = case.encode();
         let mut scratch = Scratch::default();
         let bytes = case.decode(&encoded, Rows::Copy, &mut scratch);
         prop_assert!(bytes == Ok(case.oracle(&case.dense, Rows::Copy)));
@@ -217,7 +232,7 @@ proptest! {
     fn converted_rows_are_the_scaled_slice_of_the_array(mut case in case()) {
         case.gaps = case.gaps.map(|gap| gap / 4 * 4);
         let rows = scaled(case.dtype);
-        let encoded = case.written.encode(&case.dense);
+        let encoded = case.encode();
         let bytes = case.decode(&encoded, rows, &mut Scratch::default()).expect("sound bytes");
         prop_assert!(same(&bytes, &case.oracle(&case.dense, rows), rows));
     }
@@ -230,7 +245,7 @@ proptest! {
         let Some(widening) = Widening::between(case.dtype, wide) else { return Ok(()) };
         case.gaps = case.gaps.map(|gap| gap / wide.size() * wide.size());
         let rows = Rows::Widen(widening);
-        let encoded = case.written.encode(&case.dense);
+        let encoded = case.encode();
         let bytes = case.decode(&encoded, rows, &mut Scratch::default());
         prop_assert!(bytes == Ok(case.oracle(&case.dense, rows)));
     }
@@ -253,7 +268,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut encoded = case.written.encode(&case.dense);
+        let mut encoded = case.encode();
         for (at, byte) in damage {
             let length = encoded.len();
             // Half of the damage goes where the container's own numbers are.
@@ -269,7 +284,7 @@ proptest! {
         prop_assert!(scratch.packed.len() <= case.dense.len());
         prop_assert!(scratch.chunk.len() <= case.dense.len());
         // The scratch is still good for a sound chunk.
-        let sound = case.written.encode(&case.dense);
+        let sound = case.encode();
         let bytes = case.decode(&sound, Rows::Copy, &mut scratch);
         prop_assert!(bytes == Ok(case.oracle(&case.dense, Rows::Copy)));
     }
@@ -290,6 +305,8 @@ fn small_cases() -> Vec<Case> {
         blosc("zstd", false, 1, 129),
         Written::Zstd(3),
         Written::Gzip(6),
+        Written::Packed(0),
+        Written::Packed(2),
         Written::Plain,
     ];
     let part = Part { chunk: [5, 6, 20], start: [1, 1, 2], shape: [4, 4, 17], item: 2 };
@@ -307,7 +324,7 @@ fn small_cases() -> Vec<Case> {
 fn no_single_changed_byte_makes_a_decoder_panic() {
     let mut scratch = Scratch::default();
     for case in small_cases() {
-        let sound = case.written.encode(&case.dense);
+        let sound = case.encode();
         for at in 0..sound.len() {
             for flip in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
                 let mut encoded = sound.clone();
@@ -322,7 +339,7 @@ fn no_single_changed_byte_makes_a_decoder_panic() {
 fn a_chunk_cut_at_any_length_is_refused() {
     let mut scratch = Scratch::default();
     for case in small_cases() {
-        let sound = case.written.encode(&case.dense);
+        let sound = case.encode();
         for length in 0..sound.len() {
             let cut = case.decode(&sound[..length], Rows::Copy, &mut scratch);
             assert!(cut.is_err(), "{:?} cut to {length} bytes", case.written);
@@ -333,7 +350,7 @@ fn a_chunk_cut_at_any_length_is_refused() {
 #[test]
 fn a_container_that_claims_another_size_is_refused_without_buffers_for_it() {
     for mut case in small_cases() {
-        let encoded = case.written.encode(&case.dense);
+        let encoded = case.encode();
         case.part.chunk[0] += 1;
         let mut scratch = Scratch::default();
         assert!(case.decode(&encoded, Rows::Copy, &mut scratch).is_err(), "{:?}", case.written);
@@ -344,8 +361,7 @@ fn a_container_that_claims_another_size_is_refused_without_buffers_for_it() {
 #[test]
 fn a_warm_scratch_does_not_grow() {
     let mut scratch = Scratch::default();
-    let cases: Vec<_> =
-        small_cases().into_iter().map(|case| (case.written.encode(&case.dense), case)).collect();
+    let cases: Vec<_> = small_cases().into_iter().map(|case| (case.encode(), case)).collect();
     let mut sizes = Vec::new();
     for _ in 0..3 {
         for (encoded, case) in &cases {
