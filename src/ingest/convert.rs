@@ -106,7 +106,8 @@ const STATISTICS_PIECE: usize = 4 << 20;
 ///
 /// # Errors
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
-/// [`Error::InvalidArgument`] for labels that are none, [`Error::Cancelled`], [`Error::Io`].
+/// [`Error::InvalidArgument`] for labels that are none and for a codec that cannot store the voxels'
+/// type, [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
     scan: Box<dyn Scan>,
     dataset: &Dataset,

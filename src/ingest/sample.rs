@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn places_reach_every_part_of_a_grid() {
-        for parts in [2, 3, 4] {
+        for parts in [2_usize, 3, 4] {
             let grid = [parts; 3];
             let reached: BTreeSet<_> = (0..4 * parts.pow(3)).map(|n| spread(n, grid)).collect();
             assert_eq!(reached.len(), parts.pow(3));

@@ -117,3 +117,70 @@ impl Trial {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::Codec;
+    use crate::{Dtype, packed};
+
+    /// A volume of equal chunks, but for those cut off at its end.
+    fn voxel(at: [usize; 3], chunk: [usize; 3]) -> u16 {
+        let [z, y, x] = std::array::from_fn(|a| at[a] % chunk[a]);
+        u16::try_from(((z * 7 + y) * 13 + x * x) % 1000).expect("it is below 1000")
+    }
+
+    fn boxes(volume: [usize; 3]) -> impl Strategy<Value = ([usize; 3], [usize; 3])> {
+        let axis = |n: usize| (0..n).prop_flat_map(move |from| (Just(from), 1..=n - from));
+        volume.map(axis).prop_map(|axes| (axes.map(|a| a.0), axes.map(|a| a.1)))
+    }
+
+    const VOLUME: [usize; 3] = [13, 22, 31];
+
+    proptest! {
+        #[test]
+        fn where_all_chunks_are_equal_any_of_them_does_for_all(
+            codec in prop::sample::select(Codec::CANDIDATES.to_vec()),
+            chunk in [1_usize..5, 1_usize..9, 1_usize..17],
+            (start, shape) in boxes(VOLUME),
+        ) {
+            // Two layers, all of whose chunks but the last of each axis are whole.
+            let stack: Vec<u16> = (0..2 * chunk[0] * VOLUME[1] * VOLUME[2])
+                .map(|n| [n / VOLUME[2] / VOLUME[1], n / VOLUME[2] % VOLUME[1], n % VOLUME[2]])
+                .map(|at| voxel(at, chunk))
+                .collect();
+            let [_, rows, columns]: [usize; 3] = std::array::from_fn(|a| VOLUME[a] / chunk[a]);
+            let places = [[0, 0, 0], [1, rows - 1, 0], [1, 0, columns - 1], [1, rows / 2, 0]];
+            let array = ArrayShape { dtype: Dtype::UInt16, times: 1, channels: 1, shape: VOLUME };
+            let layout = ChunkLayout::new(chunk, chunk, codec).unwrap();
+            let stack: &[u8] = bytemuck::cast_slice(&stack);
+            let trial = Trial::encode(&array, layout, stack, &places).unwrap();
+            prop_assert_eq!(trial.raw_bytes, 4 * 2 * chunk.iter().product::<usize>());
+
+            let mut scratch = TrialScratch::default();
+            let mut found = vec![0_u16; shape.iter().product()];
+            trial.read(start, shape, bytemuck::cast_slice_mut(&mut found), &mut scratch).unwrap();
+            for (n, found) in found.iter().enumerate() {
+                let at = [n / shape[2] / shape[1], n / shape[2] % shape[1], n % shape[2]];
+                let at = std::array::from_fn(|a| start[a] + at[a]);
+                prop_assert_eq!(*found, voxel(at, chunk), "at {:?}", at);
+            }
+            let mut whole = vec![0_u16; chunk.iter().product()];
+            trial.decode(bytemuck::cast_slice_mut(&mut whole), &mut scratch).unwrap();
+            for (n, found) in whole.iter().enumerate() {
+                let at = [n / chunk[2] / chunk[1], n / chunk[2] % chunk[1], n % chunk[2]];
+                prop_assert_eq!(*found, voxel(at, chunk));
+            }
+        }
+    }
+
+    #[test]
+    fn codecs_are_planned_for_what_they_can_store() {
+        for dtype in Dtype::ALL {
+            let planned = Codec::Packed { key_every: 1 }.check_for(dtype).is_ok();
+            assert_eq!(planned, packed::Encoder::takes(dtype), "{dtype}");
+        }
+    }
+}

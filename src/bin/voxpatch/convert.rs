@@ -174,8 +174,7 @@ fn text(report: &ConvertReport, args: &Convert) -> String {
 
 /// What came of each codec that was tried.
 fn trial(trials: &[CodecTrial]) -> String {
-    let header =
-        ["tried", "chunk", "size", "decode GB/s", "µs/patch", "patches/s", "score", "read by", ""];
+    let header = ["tried", "chunk", "size", "decode GB/s", "µs/patch", "score", "read by", ""];
     let rows: Vec<_> = trials
         .iter()
         .map(|t| {
@@ -185,7 +184,6 @@ fn trial(trials: &[CodecTrial]) -> String {
                 format!("{:.1} %", 100.0 * t.size),
                 format!("{:.2}", t.decode_gb_per_s),
                 format!("{:.1}", t.microseconds),
-                format!("{:.0}", 1e6 / t.microseconds),
                 format!("{:.1}", t.score),
                 if t.standard { "every Zarr reader" } else { "voxpatch" }.to_owned(),
                 if t.chosen { "chosen" } else { "" }.to_owned(),
