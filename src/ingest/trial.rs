@@ -183,7 +183,7 @@ impl Candidate {
         bench: &mut Bench<'_>,
     ) -> Result<()> {
         let VolumeSpec { dtype, times, channels, shape, .. } = *volume;
-        let [planes, rows, columns] = shape;
+        let [_, rows, columns] = shape;
         let layout = self.plan.layout;
         let depth = stack.len() / (rows * columns * dtype.size());
         // Layers of chunks that the stack fills, as most layers of the volume are filled.
@@ -192,7 +192,6 @@ impl Candidate {
             rows.div_ceil(layout.chunk[1]),
             columns.div_ceil(layout.chunk[2]),
         ];
-        debug_assert!(depth <= planes);
         let chunk_bytes = layout.chunk.iter().product::<usize>() * dtype.size();
         let most = (ENCODED_BYTES / chunk_bytes).clamp(1, ENCODED_CHUNKS);
         let array = ArrayShape { dtype, times, channels, shape };
