@@ -183,7 +183,9 @@ fn widths_of<L: Lane>(rows: &Rows<L>) -> [u32; GROUPS] {
     L::or_groups(&bits).map(|bits| {
         if L::BYTES == 2 {
             // The exponent of a float, exact for so few bits: it is had for all groups at once.
-            ((bits.cast_signed() as f32).to_bits() >> 23).saturating_sub(126)
+            #[allow(clippy::cast_precision_loss)]
+            let float = bits.cast_signed() as f32;
+            (float.to_bits() >> 23).saturating_sub(126)
         } else {
             u32::BITS - bits.leading_zeros()
         }

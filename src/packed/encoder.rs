@@ -37,7 +37,7 @@ impl Encoder {
 
     /// The chunk of `shape`, `z, y, x`, that `voxels` holds as they are in memory.
     pub(crate) fn encode(
-        &self,
+        self,
         voxels: &[u8],
         shape: [usize; 3],
         scratch: &mut EncodeScratch,
@@ -112,7 +112,7 @@ fn widen(dtype: Dtype, voxels: &[u8], lanes: &mut Vec<i16>) -> bool {
             let voxels = voxels.as_chunks().0.iter().map(|v| i32::from_ne_bytes(*v));
             // The same for both signs: large unsigned numbers are negative here.
             let fits = |v: i32| i16::try_from(v).is_ok();
-            if !voxels.clone().all(|v| fits(v)) {
+            if !voxels.clone().all(fits) {
                 return false;
             }
             #[allow(clippy::cast_possible_truncation)] // all fit

@@ -3,6 +3,14 @@
 //! The algorithm is written once, over a [`Kernel`] that knows how to do each step on a row of 16
 //! lanes; every kernel gives the same lanes.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "voxels are bits here"
+)]
+#![allow(clippy::trivially_copy_pass_by_ref, reason = "references to bytes within a chunk")]
+
 use super::view::{BLOCK_ROWS, GROUP, GROUPS, HEADER_BYTES, STRIP};
 
 /// The factors `(a, b)` of each predictor: `z + ((a * (y - z) + b * (y - yz)) >> 2)`.

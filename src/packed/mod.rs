@@ -8,6 +8,7 @@ mod chunk;
 mod encode;
 mod encoder;
 mod kernel;
+mod lanes;
 mod simd;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,10 @@
 //! The codec against the dense chunk: every kernel, whole chunks and windows, sound and damaged.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "voxels are bits here"
+)]
 
 mod case;
 #[cfg(unix)]
@@ -23,7 +29,7 @@ fn read(
         Put { shape: window.shape, item, out: vec![0; rows * row], given: vec![0; rows * row] };
     let done = decode_window(isa, encoded, window, item, scratch, &mut put);
     let Put { out, given, .. } = put;
-    let once = if done.is_ok() { 1 } else { 0 };
+    let once = u8::from(done.is_ok());
     assert!(given.iter().all(|n| (once..=1).contains(n)), "a voxel was left out or given twice");
     // What is left as it was differs between the two; what lies between the rows does not change.
     for filling in [0x00, 0xFF] {
