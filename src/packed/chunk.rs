@@ -159,11 +159,18 @@ fn frame(
     scratch: &mut Scratch,
     put: &mut impl Sink,
 ) -> Result<(), String> {
-    use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
+    use zstd::zstd_safe::{
+        DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name,
+        get_frame_content_size,
+    };
 
     let [planes, rows, columns] = window.chunk;
     let plane = rows * columns * item;
     let wanted = plane * (window.start[0] + window.shape[0]);
+    // The part of a frame that is decoded may be the same for another number of planes.
+    if get_frame_content_size(content).ok().flatten() != Some((plane * planes) as u64) {
+        return Err("a frame of another number of voxels".into());
+    }
     let Scratch { voxels, zstd, .. } = scratch;
     if voxels.len() < wanted {
         voxels.resize(wanted, 0);

@@ -150,7 +150,7 @@ proptest! {
                 let mut planes = Vec::new();
                 for plane in 0..view.planes {
                     let mut bytes = segments[plane * view.strips() + strip].to_vec();
-                    for damage in &damage { damage.apply(&mut bytes); }
+                    if let Some(damage) = &damage { damage.apply(&mut bytes); }
                     let length = bytes.len();
                     bytes.resize(length + SLACK, 0xFF);
                     let segment = Segment {
