@@ -4,7 +4,8 @@
 //! For each codec the volume is stored with several chunk shapes and random patches of several
 //! shapes are read, one thread, warm. The time of a patch is then fitted, by least squares of the
 //! relative error with no negative constants, to what the model counts: chunks, decode units,
-//! bytes decoded, rows, bytes returned. The volume is the synthetic chest CT, or `VOXPATCH_SCAN`.
+//! bytes decoded, rows, bytes returned. The volume is the synthetic chest CT, or `VOXPATCH_SCAN`;
+//! `VOXPATCH_CODECS=packed:8,none` restricts the codecs.
 #![allow(missing_docs, clippy::print_stdout, reason = "a benchmark prints")]
 #![allow(clippy::cast_possible_wrap, clippy::cast_precision_loss, reason = "small numbers")]
 
@@ -16,8 +17,7 @@ use std::time::Instant;
 use voxpatch::layout::{Access, Codec, CostModel, PlanOptions};
 use voxpatch::{ConvertOptions, Dataset, Pool, Region, Volume};
 
-const CODECS: [&str; 6] =
-    ["blosc-lz4:5", "blosc-lz4hc:5", "blosc-zstd:5", "zstd:3", "gzip:6", "none"];
+const CODECS: &str = "packed:8,packed:1,blosc-lz4:5,blosc-lz4hc:5,blosc-zstd:5,zstd:3,gzip:6,none";
 const CHUNKS: [[usize; 3]; 7] = [
     [8, 16, 16],
     [16, 16, 32],
@@ -48,7 +48,8 @@ fn main() {
     println!(
         "codec: ns per chunk, ns per unit, GB/s decoded, ns per row, GB/s copied; error of the fit"
     );
-    for codec in CODECS {
+    let codecs = std::env::var("VOXPATCH_CODECS").unwrap_or_else(|_| CODECS.into());
+    for codec in codecs.split(',') {
         let observed: Vec<Observed> =
             CHUNKS.iter().flat_map(|chunk| observe(&scan, folder.path(), codec, *chunk)).collect();
         let [chunk, unit, decoded, row, copied] = fit(&observed);

@@ -107,7 +107,7 @@ pub use error::{Error, Result};
 pub use exec::Pool;
 pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
-pub use ingest::{ConvertOptions, ConvertReport, convert};
+pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use padding::Padding;
 pub use query::ReadCost;

@@ -125,6 +125,8 @@ fn what_is_not_understood_exits_2_and_touches_nothing() {
         "convert ct.nii --out s --chunk 9999x9999x9999",
         "plan ct.nii --patch 8x8x8 --access grid --overlap 0x0x9",
         "plan ct.nii --chunk 3x3x3 --shard 4x4x4",
+        "plan ct.nii --codec auto",
+        "convert ct.nii --out s --codec auto:5",
         "plan",
         "plan --shape 8x8x8",
         "plan ct.nii --shape 8x8x8 --spacing 1x1x1 --dtype int16",
@@ -233,6 +235,81 @@ fn whole_numbers_are_stored_narrow_and_come_back_in_the_type_of_the_scan() {
         (types(0), types(1)),
         (["int16"; 2].map(Into::into), ["float32", "int16"].map(Into::into))
     );
+}
+
+#[test]
+fn auto_shows_what_it_tried_and_takes_one_of_them() {
+    let folder = folder();
+    let at = folder.path();
+    let report = succeed(at, "convert ct.nii --out s --codec auto --patch 4x8x8");
+    for shown in ["blosc-lz4hc:5", "packed:8", "chosen", "every Zarr reader", "least time"] {
+        assert!(report.contains(shown), "{shown}: {report}");
+    }
+    succeed(at, "verify s");
+    assert!(succeed(at, "info s/ct/image").contains("least time"));
+
+    let report = succeed(at, "convert ct.nii --out t --codec auto --narrow --json");
+    let report = &json(&report)["converted"][0];
+    let trial = report["trial"].as_array().unwrap();
+    let chosen: Vec<_> = trial.iter().filter(|t| t["chosen"] == true).collect();
+    assert_eq!((trial.len(), chosen.len()), (6, 1));
+    assert_eq!(chosen[0]["layout"], report["layout"]);
+    for row in trial {
+        for number in ["size", "decode_gb_per_s", "microseconds", "score"] {
+            assert!(row[number].as_f64().unwrap() > 0.0, "{row}");
+        }
+        let packed = row["layout"]["codec"].as_str().unwrap().starts_with("packed");
+        assert_eq!(row["standard"], !packed);
+    }
+    let none = json(&succeed(at, "convert ct.nii --out u --json"));
+    assert_eq!(none["converted"][0]["trial"], serde_json::json!([]));
+    let help = succeed(at, "convert --help") + &succeed(at, "plan --help");
+    assert_eq!(help.matches("auto (convert only)").count(), 2);
+}
+
+#[test]
+fn packed_is_told_to_be_for_voxpatch_and_refused_for_floats() {
+    let folder = folder();
+    let at = folder.path();
+    succeed(at, "convert ct.nii --out s --codec packed:1");
+    for place in ["s", "s/ct/image"] {
+        let info = succeed(at, &format!("info {place}"));
+        assert!(info.contains("packed:1") && info.contains("need its plug-in"), "{info}");
+    }
+    succeed(at, "convert ct.nii --out t");
+    for place in ["t", "t/ct/image"] {
+        assert!(!succeed(at, &format!("info {place}")).contains("plug-in"));
+    }
+    assert!(succeed(at, "info t/ct/image").contains("every Zarr reader"));
+
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    nifti[70..74].copy_from_slice(&[16, 0, 32, 0]);
+    nifti.truncate(352);
+    let voxels = (-100_i16..200).map(f32::from).cycle().take(SHAPE.iter().product());
+    nifti.extend(voxels.flat_map(f32::to_le_bytes));
+    fs::write(at.join("whole.nii"), &nifti).unwrap();
+    nifti.truncate(nifti.len() - 4);
+    nifti.extend(0.5_f32.to_le_bytes());
+    fs::write(at.join("fraction.nii"), &nifti).unwrap();
+    let before = files(at);
+    for line in [
+        "convert whole.nii --out u --codec packed",
+        "plan whole.nii --codec packed",
+        "plan --shape 8x8x8 --spacing 1x1x1 --dtype float64 --codec packed",
+    ] {
+        let complaint = fail(at, 1, line);
+        for part in ["packed:8", "float", "blosc-zstd", "--narrow"] {
+            assert!(complaint.contains(part), "{part}: {complaint}");
+        }
+    }
+    let complaint = fail(at, 1, "convert fraction.nii --out u --codec packed --narrow");
+    assert!(complaint.contains("not narrowed: a voxel is 0.5"), "{complaint}");
+    assert!(!complaint.contains("hint"), "{complaint}");
+    assert_eq!(files(at), before);
+    succeed(at, "convert whole.nii --out u --codec packed --narrow");
+    succeed(at, "verify u");
+    let refused = fail(at, 2, "plan whole.nii --codec auto");
+    assert!(refused.contains("plan reads none"), "{refused}");
 }
 
 #[test]

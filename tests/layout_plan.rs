@@ -59,6 +59,7 @@ fn any_access() -> impl Strategy<Value = AxisAccess> {
     ]
 }
 
+/// Those that store every type.
 fn any_codec() -> impl Strategy<Value = Codec> {
     let names =
         ["blosc-lz4", "blosc-lz4hc", "blosc-zstd", "zstd", "gzip", "packed", "packed:0", "none"];
@@ -282,4 +283,23 @@ fn a_plan_says_why_and_shows_a_cube_and_the_patch_beside_its_choice() {
         assert!(words.contains(part), "{words}");
     }
     assert!(serde_json::to_string(&plan).expect("plain data").contains("amplification"));
+}
+
+#[test]
+fn a_codec_that_cannot_store_the_voxels_is_refused_with_what_can() {
+    let workload = workload(&["9x9x9"], Access::Random);
+    for dtype in Dtype::ALL {
+        for codec in Codec::CANDIDATES {
+            let options = PlanOptions { codec, ..PlanOptions::default() };
+            let planned = plan(&spec([9; 3], [1.0; 3], dtype), &workload, &options);
+            if codec.is_standard() || dtype.is_integer() && dtype.size() < 8 {
+                planned.expect("a plan");
+                continue;
+            }
+            let refused = planned.expect_err("refused").to_string();
+            for part in [&*codec.to_string(), dtype.name(), "blosc-zstd", "zstd", "narrow"] {
+                assert!(refused.contains(part), "{refused}");
+            }
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(super) fn narrow(
             (Box::new(Narrowed::new(scan, widening)?), Finding::decided(told))
         }
         Survey::AsItIs { reason } => {
-            (scan, Finding::decided(format!("stored as {dtype}, not narrowed: {reason}")))
+            (scan, Finding::decided(format!("voxels stay {dtype}, not narrowed: {reason}")))
         }
     })
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Dtype, Error, Result};
 
 /// How chunks are compressed. All but [`Codec::Packed`] are standard Zarr v3 codecs that any Zarr
 /// reader knows, and each chunk carries a CRC-32C of its own beside it.
@@ -73,6 +73,39 @@ const BLOSC_BLOCK_BYTES: usize = 16 << 10;
 const PACKED_COLUMNS: usize = 16;
 
 impl Codec {
+    /// What is worth trying on a scan, the default first: `blosc-lz4hc:5`, `blosc-lz4:5`,
+    /// `blosc-zstd:5`, `zstd:3`, `packed:8` and `packed:1`.
+    pub const CANDIDATES: [Self; 6] = [
+        Self::Blosc { compressor: BloscCompressor::Lz4hc, level: 5 },
+        Self::Blosc { compressor: BloscCompressor::Lz4, level: 5 },
+        Self::Blosc { compressor: BloscCompressor::Zstd, level: 5 },
+        Self::Zstd { level: 3 },
+        Self::Packed { key_every: 8 },
+        Self::Packed { key_every: 1 },
+    ];
+
+    /// True for the codecs that every Zarr v3 reader knows: all but [`Codec::Packed`].
+    #[must_use]
+    pub const fn is_standard(&self) -> bool {
+        !matches!(self, Self::Packed { .. })
+    }
+
+    /// Checks that voxels of a type can be stored: by `Packed` integers of at most 32 bits, by the
+    /// others all.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], with what can be used instead.
+    pub fn check_for(&self, dtype: Dtype) -> Result<()> {
+        if self.is_standard() || dtype.is_integer() && dtype.size() <= 4 {
+            return Ok(());
+        }
+        let reason = format!(
+            "stores integers of 8, 16 and 32 bits, and the voxels are {dtype}; use blosc-zstd or \
+             zstd, or narrow the voxels to integers, if they are whole numbers"
+        );
+        Err(Error::invalid("codec", self, reason))
+    }
+
     /// The smallest box of a chunk that can be decoded by itself, `z, y, x`: whole z-planes for
     /// blosc, the chunk for `Zstd` and `Gzip`. For `Packed` it is 16 columns of the planes from one
     /// that stands alone to the next, of which those behind the last plane and below the last row
@@ -162,5 +195,15 @@ impl TryFrom<String> for Codec {
 impl From<Codec> for String {
     fn from(codec: Codec) -> Self {
         codec.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_first_to_be_tried() {
+        assert_eq!(Codec::CANDIDATES[0], Codec::default());
     }
 }

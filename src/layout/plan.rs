@@ -100,11 +100,12 @@ pub struct LayoutPlan {
 /// Chooses how to cut and compress a volume for a workload.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] if the volume is empty or its bytes do not fit 64 bits, or if a
-/// grid's overlap is not less than a patch. [`Error::InvalidLayout`] if a chunk or shard given in
-/// `options` is not possible.
+/// [`Error::InvalidArgument`] if the volume is empty or its bytes do not fit 64 bits, if a grid's
+/// overlap is not less than a patch, or if the codec cannot store the voxels' type.
+/// [`Error::InvalidLayout`] if a chunk or shard given in `options` is not possible.
 pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> Result<LayoutPlan> {
     check(volume)?;
+    options.codec.check_for(volume.dtype)?;
     let patches = workload.in_voxels(volume.spacing)?;
     let item_bytes = volume.dtype.size();
     let model = CostModel::new(volume.shape, item_bytes, options.codec, workload.access());

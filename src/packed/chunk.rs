@@ -1,7 +1,7 @@
 //! A whole chunk: which form it has, and the walk over its planes and strips.
 
 use super::kernel::{Lane, Out, SLACK, Segment};
-use super::simd::{Decode, Isa};
+use super::simd::{Code, Isa};
 use super::view::{BLOCK_ROWS, STRIP, View, is_key};
 
 pub(super) const VERSION: u8 = 1;
@@ -219,7 +219,7 @@ impl Directory<'_> {
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn lanes<L: Decode>(
+fn lanes<L: Code>(
     isa: Isa,
     content: &[u8],
     view: &View,

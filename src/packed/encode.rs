@@ -1,7 +1,7 @@
 //! Encoding a chunk.
 
 use super::kernel::{Lane, PREDICTORS, split};
-use super::view::{BLOCK_ROWS, GROUP, HEADER_BYTES, STRIP, View, is_key};
+use super::view::{BLOCK_ROWS, GROUP, GROUPS, HEADER_BYTES, STRIP, View, is_key};
 
 /// A row of a strip.
 pub(super) type Row<L> = [L; STRIP];
@@ -14,16 +14,20 @@ pub(super) struct Planes<L> {
     before: Vec<Row<L>>,
 }
 
-/// Appends the directory and the segments of `lanes`, in the order of the chunk. Gives the number
-/// of blocks that are not as the predictors say.
+/// A chunk of lanes, in order.
+pub(super) struct ToEncode<'a, L> {
+    pub(super) view: &'a View,
+    pub(super) key_every: u8,
+    pub(super) lanes: &'a [L],
+    pub(super) planes: &'a mut Planes<L>,
+}
+
+/// Appends the directory and the segments of `lanes`, in the order of the chunk.
 #[inline(always)]
 pub(super) fn encode_segments<L: Lane>(
-    view: &View,
-    key_every: u8,
-    lanes: &[L],
-    planes: &mut Planes<L>,
+    ToEncode { view, key_every, lanes, planes }: ToEncode<'_, L>,
     out: &mut Vec<u8>,
-) -> usize {
+) {
     let strips = view.strips();
     let length_bytes = view.length_bytes(L::BYTES);
     let mut entry = out.len();
@@ -32,7 +36,6 @@ pub(super) fn encode_segments<L: Lane>(
         plane.clear();
         plane.resize(strips * view.rows, [L::default(); STRIP]);
     }
-    let mut coded = 0;
     for (n, voxels) in lanes.chunks(view.plane_voxels).enumerate() {
         cut(view, voxels, &mut planes.this);
         for strip in 0..strips {
@@ -40,7 +43,7 @@ pub(super) fn encode_segments<L: Lane>(
             let before = (!is_key(n, key_every)).then(|| &planes.before[rows.clone()]);
             let columns = (view.columns - strip * STRIP).min(STRIP);
             let start = out.len();
-            coded += encode_segment(&planes.this[rows], before, columns, out);
+            encode_segment(&planes.this[rows], before, columns, out);
             let length = out.len() - start;
             #[allow(clippy::cast_possible_truncation)] // `length_bytes` is enough for any segment
             let length = (length as u32).to_le_bytes();
@@ -49,7 +52,6 @@ pub(super) fn encode_segments<L: Lane>(
         }
         std::mem::swap(&mut planes.this, &mut planes.before);
     }
-    coded
 }
 
 /// Cuts a plane into strips. A short row goes on with its last voxel, so that what is coded
@@ -69,15 +71,38 @@ fn cut<L: Lane>(view: &View, voxels: &[L], strips: &mut [Row<L>]) {
     }
 }
 
-/// The residuals of a block, and the width of each group in each row.
-#[derive(Clone, Copy)]
-struct Residuals<L> {
-    rows: [Row<L>; BLOCK_ROWS],
-    widths: [[u32; 2]; BLOCK_ROWS],
+/// Four rows, one behind the other; those beyond the last of a plane are zeros.
+type Rows<L> = [L; BLOCK_ROWS * STRIP];
+
+/// What is predicted in a block, and what from, as differences: `row - z`, `y - z` and `y - yz`.
+struct Block<L> {
+    row: Rows<L>,
+    y: Rows<L>,
+    yz: Rows<L>,
 }
 
-/// What the predictors see of a row: the row itself, above it, before it, above and before it.
-type Near<L> = [Row<L>; 4];
+impl<L: Lane> Block<L> {
+    /// Row `k`, from the row itself and those beside it.
+    #[inline(always)]
+    fn put(&mut self, k: usize, row: &Row<L>, y: &Row<L>, z: &Row<L>, yz: &Row<L>) {
+        let lanes = k * STRIP..(k + 1) * STRIP;
+        let out = self.row[lanes.clone()].iter_mut();
+        out.zip(row).zip(z).for_each(|((out, row), z)| *out = row.sub(*z));
+        let out = self.y[lanes.clone()].iter_mut();
+        out.zip(y).zip(z).for_each(|((out, y), z)| *out = y.sub(*z));
+        let out = self.yz[lanes].iter_mut();
+        out.zip(y).zip(yz).for_each(|((out, y), yz)| *out = y.sub(*yz));
+    }
+
+    /// Zeros from a column on: nothing is coded there.
+    fn cut(&mut self, columns: usize) {
+        for rows in [&mut self.row, &mut self.y, &mut self.yz] {
+            for row in rows.chunks_mut(STRIP) {
+                row[columns..].fill(L::default());
+            }
+        }
+    }
+}
 
 /// The predictor that is the plane before, unchanged.
 const STILL: usize = 1;
@@ -88,7 +113,7 @@ fn encode_segment<L: Lane>(
     before: Option<&[Row<L>]>,
     columns: usize,
     out: &mut Vec<u8>,
-) -> usize {
+) {
     let mut above = before.map_or_else(|| [seed_of(&rows[0][..columns]); STRIP], |b| b[0]);
     if before.is_none() {
         out.extend(&above[0].to_i32().to_le_bytes()[..L::BYTES]);
@@ -101,27 +126,22 @@ fn encode_segment<L: Lane>(
     out.resize(payload, 0);
     let mut coded = 0;
     for (n, block) in rows.chunks(BLOCK_ROWS).enumerate() {
-        let mut near = [[[L::default(); STRIP]; 4]; BLOCK_ROWS];
+        let zeros = [L::default(); BLOCK_ROWS * STRIP];
+        let mut near = Block { row: zeros, y: zeros, yz: zeros };
         for (k, row) in block.iter().enumerate() {
             let z = before.map_or(above, |b| b[n * BLOCK_ROWS + k]);
-            near[k] = match before {
-                Some(_) => [*row, above, z, above_before],
-                None => [*row, above, above, above],
-            };
+            near.put(k, row, &above, &z, &above_before);
             (above, above_before) = (*row, z);
         }
-        let near = &near[..block.len()];
+        if columns < STRIP {
+            near.cut(columns);
+        }
         // A key plane has but the row above, which any predictor gives.
-        let still = residuals::<L>(near, STILL, columns);
-        let groups = columns.div_ceil(GROUP);
-        if still.widths == [[0; 2]; BLOCK_ROWS] {
+        if L::or_groups(&near.row) == [0; GROUPS] {
             continue;
         }
-        let (predictor, best) = match before {
-            Some(_) => cheapest(near, still, columns),
-            None => (STILL, still),
-        };
-        let header = write_block(&best, block.len(), groups, out);
+        let predictor = if before.is_some() { cheapest(&near) } else { STILL };
+        let header = write_block(&residuals(&near, predictor), block.len(), columns, out);
         out[map + n / 8] |= 1 << (n % 8);
         #[allow(clippy::cast_possible_truncation)] // there are 8
         let header = [header[0] | (predictor as u8) << 5, header[1], header[2]];
@@ -133,7 +153,6 @@ fn encode_segment<L: Lane>(
     } else {
         out.drain(headers + HEADER_BYTES * coded..payload);
     }
-    coded
 }
 
 /// What stands above the first row of a key plane: the middle of that row.
@@ -145,116 +164,120 @@ fn seed_of<L: Lane>(row: &[L]) -> L {
 }
 
 #[inline(always)]
-fn residuals<L: Lane>(near: &[Near<L>], predictor: usize, columns: usize) -> Residuals<L> {
+fn residuals<L: Lane>(near: &Block<L>, predictor: usize) -> Rows<L> {
     let (a, b) = PREDICTORS[predictor];
-    let mut rows = [[L::default(); STRIP]; BLOCK_ROWS];
-    let mut widths = [[0; 2]; BLOCK_ROWS];
-    for (k, [row, y, z, yz]) in near.iter().enumerate() {
-        for i in 0..STRIP {
-            let predicted = L::predict(y[i], z[i], yz[i], a, b);
-            rows[k][i] = row[i].sub(predicted);
-        }
-        if columns < STRIP {
-            rows[k][columns..].fill(L::default());
-        }
-        widths[k] = widths_in(&rows[k]);
+    let mut rows = near.row;
+    for ((row, y), yz) in rows.iter_mut().zip(&near.y).zip(&near.yz) {
+        *row = row.sub(L::weighted(*y, *yz, a, b));
     }
-    Residuals { rows, widths }
+    rows
 }
 
-/// The bits that the widest number of each group needs, sign included.
+/// The bits of each group of each row: what the widest number needs, sign included.
 #[inline(always)]
-fn widths_in<L: Lane>(row: &Row<L>) -> [u32; 2] {
-    let mut bits = [L::default(); STRIP];
-    for i in 0..STRIP {
-        bits[i] = row[i].zigzag();
+fn widths_of<L: Lane>(rows: &Rows<L>) -> [u32; GROUPS] {
+    let mut bits = *rows;
+    for lane in &mut bits {
+        *lane = lane.zigzag();
     }
-    for step in [4, 2, 1] {
-        for i in 0..STRIP - step {
-            bits[i] = bits[i].or(bits[i + step]);
+    L::or_groups(&bits).map(|bits| {
+        if L::BYTES == 2 {
+            // The exponent of a float, exact for so few bits: it is had for all groups at once.
+            ((bits.cast_signed() as f32).to_bits() >> 23).saturating_sub(126)
+        } else {
+            u32::BITS - bits.leading_zeros()
         }
-    }
-    [bits[0].bits(), bits[GROUP].bits()]
+    })
 }
 
-/// The predictor that needs the fewest bytes; of equals the first tried.
+/// The predictor whose residuals need the fewest bytes; of equals the first tried.
 #[inline(always)]
-fn cheapest<L: Lane>(
-    near: &[Near<L>],
-    still: Residuals<L>,
-    columns: usize,
-) -> (usize, Residuals<L>) {
-    let mut best = (STILL, still, bytes_for(&still.widths));
-    for predictor in (0..PREDICTORS.len()).filter(|p| *p != STILL) {
-        let found = residuals(near, predictor, columns);
-        let bytes = bytes_for(&found.widths);
-        if bytes < best.2 {
-            best = (predictor, found, bytes);
+fn cheapest<L: Lane>(near: &Block<L>) -> usize {
+    let mut best = (STILL, u32::MAX);
+    for predictor in 0..PREDICTORS.len() {
+        let widths = widths_of(&residuals(near, predictor));
+        // As the groups of a block are coded: none has less than three bits below the most.
+        let most = widths.iter().fold(0, |most, width| most.max(*width));
+        let least = most.saturating_sub(3);
+        let bytes = widths.iter().map(|width| least.max(*width)).sum();
+        if bytes < best.1 {
+            best = (predictor, bytes);
         }
     }
-    (best.0, best.1)
+    best.0
 }
 
-/// Bytes of a block, but for groups that need fewer than their lowest bytes.
-#[inline(always)]
-fn bytes_for(widths: &[[u32; 2]; BLOCK_ROWS]) -> u32 {
-    let all = widths.as_flattened();
-    let most = all.iter().fold(0, |most, w| most.max(*w));
-    let least = most.saturating_sub(3);
-    all.iter().map(|w| least.max(*w)).sum()
-}
+/// Room for a block of any widths, and for a word behind it.
+const BLOCK_BYTES: usize = BLOCK_ROWS * STRIP * 4 + 8;
 
 /// Writes the rows of a block, and gives its header without the predictor.
 #[inline(always)]
 fn write_block<L: Lane>(
-    residuals: &Residuals<L>,
+    residuals: &Rows<L>,
     rows: usize,
-    groups: usize,
+    columns: usize,
     out: &mut Vec<u8>,
 ) -> [u8; HEADER_BYTES] {
-    let mut widths = residuals.widths;
-    let most = widths.as_flattened().iter().fold(0, |most, w| most.max(*w));
+    let groups = columns.div_ceil(GROUP);
+    let mut widths = widths_of(residuals);
+    let most = widths.iter().fold(0, |most, w| most.max(*w));
     #[allow(clippy::cast_possible_truncation)] // at most 32
     let code = most.min(31) as u8;
     let (nibbles, most) = split(code);
-    let mut tops = residuals.rows;
+    let mut tops = *residuals;
     if nibbles > 0 {
-        for (row, widths) in tops.iter_mut().zip(&mut widths) {
-            for lane in row.iter_mut() {
-                *lane = lane.shifted(4 * nibbles);
-            }
-            *widths = widths_in(row);
+        for lane in &mut tops {
+            *lane = lane.shifted(4 * nibbles);
         }
+        widths = widths_of(&tops);
     }
-    let mut offsets = 0_u16;
+    let mut packed = [0; BLOCK_ROWS * STRIP];
+    for (byte, lane) in packed.iter_mut().zip(&tops) {
+        *byte = lane.low_byte();
+    }
+    let mut buffer = [0; BLOCK_BYTES];
+    let mut at = 0;
+    let mut put = |word: u64, bytes: usize| {
+        buffer[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        at += bytes;
+    };
+    let mut less = 0_u16;
     for k in 0..rows {
+        let row = residuals[k * STRIP..].first_chunk::<STRIP>().expect("four rows");
         for plane in 0..nibbles {
-            let low = residuals.rows[k].map(|lane| lane.shifted(4 * plane).low_byte() & 15);
-            let pairs = low.as_chunks::<2>().0.iter().map(|[low, high]| low | high << 4);
-            out.extend(pairs.take(groups * GROUP / 2));
+            let mut low = [0; STRIP];
+            for (low, lane) in low.iter_mut().zip(row) {
+                *low = lane.shifted(4 * plane).low_byte() & 15;
+            }
+            let halves = low.as_chunks::<GROUP>().0.iter().map(|lanes| pack(lanes, 4));
+            let word = halves.rev().fold(0, |word, half| word << 32 | half);
+            put(word, groups * GROUP / 2);
         }
         for group in 0..groups {
-            let offset = (most - widths[k][group] as usize).min(3);
+            let fewer = (most - widths[2 * k + group] as usize).min(3);
             #[allow(clippy::cast_possible_truncation)] // at most 3
-            let bits = offset as u16;
-            offsets |= bits << (4 * k + 2 * group);
-            let width = most.saturating_sub(offset);
-            let lanes = tops[k][group * GROUP..].first_chunk::<GROUP>().expect("two groups a row");
-            out.extend(&pack(lanes, width).to_le_bytes()[..width]);
+            let bits = fewer as u16;
+            less |= bits << (4 * k + 2 * group);
+            let width = most.saturating_sub(fewer);
+            let bytes = packed[k * STRIP + group * GROUP..].first_chunk::<GROUP>();
+            put(pack(bytes.expect("two groups a row"), width), width);
         }
     }
-    let [low, high] = offsets.to_le_bytes();
+    out.extend(&buffer[..at]);
+    let [low, high] = less.to_le_bytes();
     [code, low, high]
 }
 
-/// The lowest `width` bits of each lane, one behind the other.
+/// The lowest `width` bits of each byte, one behind the other.
 #[inline(always)]
-fn pack<L: Lane>(lanes: &[L; GROUP], width: usize) -> u64 {
-    let mask = (1_u64 << width) - 1;
-    let bits = lanes.iter().enumerate().map(|(i, lane)| {
-        #[allow(clippy::cast_sign_loss)] // bits
-        let bits = lane.to_i32() as u64;
-        (bits & mask) << (i * width)
-    });
-    bits.fold(0, |word, bits| word | bits)
+fn pack(bytes: &[u8; GROUP], width: usize) -> u64 {
+    const EVEN_BYTES: u64 = 0x00FF_00FF_00FF_00FF;
+    const EVEN_PAIRS: u64 = 0x0000_FFFF_0000_FFFF;
+    const EVEN_FOURS: u64 = 0x0000_0000_FFFF_FFFF;
+    let mask = (1 << width) - 1;
+    let bytes = u64::from_le_bytes(*bytes) & (mask * 0x0101_0101_0101_0101);
+    // Neighbours move together: bytes to pairs, pairs to fours, fours to the word.
+    let pairs = (bytes & EVEN_BYTES) | ((bytes & !EVEN_BYTES) >> (8 - width));
+    let fours = (pairs & EVEN_PAIRS) | ((pairs & !EVEN_PAIRS) >> (16 - 2 * width));
+    (fours & EVEN_FOURS) | ((fours & !EVEN_FOURS) >> (32 - 4 * width))
 }

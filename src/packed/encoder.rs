@@ -1,7 +1,8 @@
 //! Encoding a whole chunk: the choice of its form.
 
 use super::chunk::{CONSTANT, LANES_16, LANES_32, VERSION, ZSTD};
-use super::encode::{Planes, encode_segments};
+use super::encode::{Planes, ToEncode};
+use super::simd::{Code, Isa};
 use super::view::View;
 use crate::Dtype;
 
@@ -42,7 +43,8 @@ impl Encoder {
         scratch: &mut EncodeScratch,
     ) -> std::io::Result<Vec<u8>> {
         let item = self.dtype.size();
-        let view = View::new(shape).filter(|_| voxels.len() == item * shape.iter().product::<usize>());
+        let view =
+            View::new(shape).filter(|_| voxels.len() == item * shape.iter().product::<usize>());
         let view = view.ok_or_else(|| std::io::Error::other("not a chunk of its shape"))?;
         let first = &voxels[..item];
         if voxels.chunks_exact(item).all(|v| v == first) {
@@ -50,19 +52,22 @@ impl Encoder {
         }
         let mut out = Vec::with_capacity(voxels.len() / 2);
         let EncodeScratch { lanes_16, lanes_32, planes_16, planes_32, .. } = scratch;
-        let coded = if widen(self.dtype, voxels, lanes_16) {
+        let alike = if widen(self.dtype, voxels, lanes_16) {
             out.extend([VERSION, LANES_16, self.key_every]);
-            encode_segments(&view, self.key_every, lanes_16, planes_16, &mut out)
+            let (view, lanes, planes) = (&view, &lanes_16[..], planes_16);
+            let chunk = ToEncode { view, key_every: self.key_every, lanes, planes };
+            i16::encode(Isa::best(), chunk, &mut out);
+            alike(lanes)
         } else {
             lanes_32.clear();
             lanes_32.extend(voxels.as_chunks().0.iter().map(|v| i32::from_ne_bytes(*v)));
             out.extend([VERSION, LANES_32, self.key_every]);
-            encode_segments(&view, self.key_every, lanes_32, planes_32, &mut out)
+            let (view, lanes, planes) = (&view, &lanes_32[..], planes_32);
+            let chunk = ToEncode { view, key_every: self.key_every, lanes, planes };
+            i32::encode(Isa::best(), chunk, &mut out);
+            alike(lanes)
         };
-        let blocks = view.planes * view.strips() * view.blocks();
-        if 2 * coded <= blocks
-            && let Some(frame) = scratch.much_smaller(voxels, out.len())?
-        {
+        if alike && let Some(frame) = scratch.much_smaller(voxels, out.len())? {
             return Ok([&[VERSION, ZSTD], &frame[..]].concat());
         }
         Ok(out)
@@ -86,6 +91,12 @@ impl EncodeScratch {
         };
         Ok(Some(thorough.compress(voxels)?).filter(|frame| frame.len() <= packed / 4 * 3))
     }
+}
+
+/// True if three voxels of four are like the one before them, as in label maps and empty space.
+fn alike<L: PartialEq>(lanes: &[L]) -> bool {
+    let pairs = lanes.iter().zip(&lanes[1..]);
+    pairs.filter(|(before, lane)| before == lane).count() >= lanes.len() / 4 * 3
 }
 
 /// The voxels as 16-bit lanes; false if there are some that do not fit.

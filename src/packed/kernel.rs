@@ -3,7 +3,7 @@
 //! The algorithm is written once, over a [`Kernel`] that knows how to do each step on a row of 16
 //! lanes; every kernel gives the same lanes.
 
-use super::view::{BLOCK_ROWS, GROUP, HEADER_BYTES, STRIP};
+use super::view::{BLOCK_ROWS, GROUP, GROUPS, HEADER_BYTES, STRIP};
 
 /// The factors `(a, b)` of each predictor: `z + ((a * (y - z) + b * (y - yz)) >> 2)`.
 pub(super) const PREDICTORS: [(i16, i16); 8] =
@@ -88,17 +88,16 @@ pub(crate) trait Lane: Copy + Default + PartialEq + std::fmt::Debug + 'static {
     fn from_i32(value: i32) -> Self;
     fn to_i32(self) -> i32;
     fn from_le(bytes: &[u8]) -> Option<Self>;
-    /// `z + ((a * (y - z) + b * (y - yz)) >> 2)`, wrapping.
-    fn predict(y: Self, z: Self, yz: Self, a: i16, b: i16) -> Self;
+    /// `(a * from_z + b * from_yz) >> 2`, wrapping.
+    fn weighted(from_z: Self, from_yz: Self, a: i16, b: i16) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     /// `(self << 4) | nibble`.
     fn append(self, nibble: u8) -> Self;
     /// 0, -1, 1, -2, ... to 0, 1, 2, 3, ..., as bits.
     fn zigzag(self) -> Self;
-    fn or(self, other: Self) -> Self;
-    /// The number of bits up to the highest one.
-    fn bits(self) -> u32;
+    /// All bits that are in any lane of a group, for each group of each row.
+    fn or_groups(rows: &[Self; BLOCK_ROWS * STRIP]) -> [u32; GROUPS];
     /// `self >> bits`, keeping its sign.
     fn shifted(self, bits: usize) -> Self;
     /// The lowest byte.
@@ -124,10 +123,8 @@ macro_rules! lane {
                 bytes.first_chunk().map(|b| <$t>::from_le_bytes(*b))
             }
             #[inline(always)]
-            fn predict(y: Self, z: Self, yz: Self, a: i16, b: i16) -> Self {
-                let from_z = y.wrapping_sub(z).wrapping_mul(a.into());
-                let from_yz = y.wrapping_sub(yz).wrapping_mul(b.into());
-                z.wrapping_add(from_z.wrapping_add(from_yz) >> 2)
+            fn weighted(from_z: Self, from_yz: Self, a: i16, b: i16) -> Self {
+                from_z.wrapping_mul(a.into()).wrapping_add(from_yz.wrapping_mul(b.into())) >> 2
             }
             #[inline(always)]
             fn add(self, other: Self) -> Self {
@@ -142,12 +139,19 @@ macro_rules! lane {
                 (self << 1) ^ (self >> (<$t>::BITS - 1))
             }
             #[inline(always)]
-            fn or(self, other: Self) -> Self {
-                self | other
-            }
-            #[inline(always)]
-            fn bits(self) -> u32 {
-                <$t>::BITS - self.leading_zeros()
+            fn or_groups(rows: &[Self; BLOCK_ROWS * STRIP]) -> [u32; GROUPS] {
+                // By words of several lanes.
+                const WORDS: usize = GROUP * size_of::<$t>() / 8;
+                let words: [[u64; WORDS]; GROUPS] = bytemuck::must_cast(*rows);
+                let mut any = words.map(|words| words.into_iter().fold(0, |any, word| any | word));
+                let mut bits = 64;
+                while bits > <$t>::BITS {
+                    bits /= 2;
+                    for any in &mut any {
+                        *any |= *any >> bits;
+                    }
+                }
+                any.map(|any| (any as u32) & (u32::MAX >> (32 - <$t>::BITS)))
             }
             #[inline(always)]
             fn shifted(self, bits: usize) -> Self {
@@ -225,7 +229,10 @@ impl<L: Lane> Kernel for Portable<L> {
 
     #[inline(always)]
     fn predict(self, near: Near<[L; STRIP]>, (a, b): (i16, i16)) -> [L; STRIP] {
-        std::array::from_fn(|i| L::predict(near.y[i], near.z[i], near.yz[i], a, b))
+        std::array::from_fn(|i| {
+            let (y, z, yz) = (near.y[i], near.z[i], near.yz[i]);
+            z.add(L::weighted(y.sub(z), y.sub(yz), a, b))
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The `packed` codec.
+#![doc = include_str!("format.md")]
 #![allow(clippy::inline_always)]
 
 use crate::error::show;

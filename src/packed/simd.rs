@@ -3,10 +3,11 @@
 //! it, and loads and stores through references to arrays of exactly their size.
 #![allow(unsafe_code)]
 
+use super::encode::{ToEncode, encode_segments};
 use super::kernel::{Fault, Kernel, Lane, Near, Out, Portable, Segment, Widths, decode_segment};
 use super::view::STRIP;
 
-/// The kernels there are for 16-bit lanes, slowest first.
+/// What the code may use of the processor, slowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Isa {
     /// Whatever the crate was compiled for.
@@ -14,74 +15,152 @@ pub(crate) enum Isa {
     /// AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// The same code, compiled for AVX-512: twice the registers, operations of three operands.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Isa {
     /// All that this processor has.
     pub(crate) fn available() -> Vec<Self> {
-        #[allow(unused_mut)]
-        let mut all = vec![Self::Portable];
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            all.push(Self::Avx2);
-        }
-        all
+        let all = [
+            Self::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512,
+        ];
+        all.into_iter().filter(|isa| isa.is_available()).collect()
     }
 
     /// The fastest that this processor has.
     #[inline]
     pub(crate) fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            return Self::Avx2;
+        for isa in [Self::Avx512, Self::Avx2] {
+            if isa.is_available() {
+                return isa;
+            }
         }
         Self::Portable
     }
-}
 
-/// Decodes a segment of lanes of either type; see [`decode_segment`].
-pub(super) trait Decode: Lane {
-    fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault>;
-}
-
-impl Decode for i16 {
+    /// True if this processor has it; a few loads, as the answer is kept.
     #[inline]
-    fn decode(isa: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
-        match isa {
-            Isa::Portable => decode_segment(Portable::<Self>::default(), segment, rows, out),
+    fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => {
-                assert!(is_x86_feature_detected!("avx2"), "asked for a kernel that cannot run");
-                // SAFETY: the processor has AVX2.
-                unsafe { avx2::decode(segment, rows, out) }
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
             }
         }
     }
 }
 
-impl Decode for i32 {
-    fn decode(_: Isa, segment: Segment<'_>, rows: &mut [[Self; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
-        decode_segment(Portable::<Self>::default(), segment, rows, out)
-    }
+/// Encodes and decodes lanes of one size with the instructions of an [`Isa`]. The results do not
+/// depend on it.
+pub(super) trait Code: Lane {
+    /// See [`encode_segments`].
+    fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>);
+
+    /// See [`decode_segment`].
+    fn decode(
+        isa: Isa,
+        segment: Segment<'_>,
+        rows: &mut [[Self; STRIP]],
+        out: Option<Out<'_>>,
+    ) -> Result<(), Fault>;
 }
+
+/// For one size of lane, the same function compiled for each [`Isa`].
+macro_rules! code {
+    ($lane:ty, $vector_kernel:expr) => {
+        impl Code for $lane {
+            fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2")]
+                fn avx2(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) {
+                    encode_segments(chunk, out)
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
+                fn avx512(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) {
+                    encode_segments(chunk, out)
+                }
+                assert!(isa.is_available(), "asked for instructions that this processor lacks");
+                match isa {
+                    Isa::Portable => encode_segments(chunk, out),
+                    // SAFETY: the processor has AVX2, as was just asked.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => unsafe { avx2(chunk, out) },
+                    // SAFETY: the processor has these parts of AVX-512, as was just asked.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => unsafe { avx512(chunk, out) },
+                }
+            }
+
+            #[inline]
+            fn decode(
+                isa: Isa,
+                segment: Segment<'_>,
+                rows: &mut [[Self; STRIP]],
+                out: Option<Out<'_>>,
+            ) -> Result<(), Fault> {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2")]
+                fn avx2(
+                    segment: Segment<'_>,
+                    rows: &mut [[$lane; STRIP]],
+                    out: Option<Out<'_>>,
+                ) -> Result<(), Fault> {
+                    decode_segment($vector_kernel, segment, rows, out)
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
+                fn avx512(
+                    segment: Segment<'_>,
+                    rows: &mut [[$lane; STRIP]],
+                    out: Option<Out<'_>>,
+                ) -> Result<(), Fault> {
+                    decode_segment($vector_kernel, segment, rows, out)
+                }
+                assert!(isa.is_available(), "asked for instructions that this processor lacks");
+                match isa {
+                    Isa::Portable => {
+                        decode_segment(Portable::<Self>::default(), segment, rows, out)
+                    }
+                    // SAFETY: the processor has AVX2, as was just asked.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => unsafe { avx2(segment, rows, out) },
+                    // SAFETY: the processor has these parts of AVX-512, as was just asked.
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => unsafe { avx512(segment, rows, out) },
+                }
+            }
+        }
+    };
+}
+
+code!(i16, avx2::Avx2);
+code!(i32, Portable::<i32>::default());
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm256_and_si256, _mm_and_si128, _mm_cvtsi64_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16, _mm_unpacklo_epi8, _mm256_add_epi16, _mm256_broadcastsi128_si256,
+        __m256i, _mm_and_si128, _mm_cvtsi64_si128, _mm_loadu_si128, _mm_set1_epi8, _mm_srli_epi16,
+        _mm_unpacklo_epi8, _mm256_add_epi16, _mm256_and_si256, _mm256_broadcastsi128_si256,
         _mm256_cvtepu8_epi16, _mm256_load_si256, _mm256_loadu_si256, _mm256_mulhi_epi16,
         _mm256_mullo_epi16, _mm256_or_si256, _mm256_set1_epi16, _mm256_shuffle_epi8,
         _mm256_slli_epi16, _mm256_srai_epi16, _mm256_storeu_si256, _mm256_sub_epi16,
     };
 
-    use super::{Fault, Kernel, Near, Out, STRIP, Segment, Widths, decode_segment};
-
-    /// # Safety
-    /// The processor must have AVX2.
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn decode(segment: Segment<'_>, rows: &mut [[i16; STRIP]], out: Option<Out<'_>>) -> Result<(), Fault> {
-        decode_segment(Avx2, segment, rows, out)
-    }
+    use super::{Kernel, Near, STRIP, Widths};
 
     /// What takes two groups of given widths apart.
     #[derive(Clone, Copy)]
@@ -131,8 +210,9 @@ mod avx2 {
         unpack
     }
 
+    /// To be made in functions that are compiled for AVX2, and run where there is AVX2.
     #[derive(Clone, Copy)]
-    struct Avx2;
+    pub(super) struct Avx2;
 
     /// The bits of each lane moved to its top, other bits below them, and the factor that moves
     /// them down.
@@ -162,9 +242,9 @@ mod avx2 {
         }
     }
 
-    // SAFETY of every block below: the methods are inlined into `decode`, and nothing else makes
-    // an `Avx2`, so the processor has AVX2. Each pointer comes from a reference to exactly the
-    // bytes that are loaded or stored; only the table's are aligned, and its type sees to it.
+    // SAFETY of every block below: the methods are inlined into the two functions that make an
+    // `Avx2`, which run where the processor has it. Each pointer comes from a reference to exactly
+    // the bytes that are loaded or stored; only the table's are aligned, and its type sees to it.
     impl Kernel for Avx2 {
         type Lane = i16;
         type Row = __m256i;

@@ -6,6 +6,8 @@ pub(crate) const STRIP: usize = 16;
 pub(super) const GROUP: usize = 8;
 /// Rows of a block: what shares one header.
 pub(super) const BLOCK_ROWS: usize = 4;
+/// Groups of a block of whole rows.
+pub(super) const GROUPS: usize = BLOCK_ROWS * STRIP / GROUP;
 
 /// Planes, rows and columns of a chunk, as the codec sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

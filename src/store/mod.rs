@@ -51,14 +51,17 @@ mod encode;
 #[cfg(test)]
 mod hostile;
 mod info;
+mod layer;
 mod manifest;
 mod name;
 mod ome;
+mod parts;
 mod place;
 mod plugin;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod verify;
 mod volume;
 mod writer;
@@ -74,7 +77,8 @@ pub use volume::Volume;
 
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
-pub(crate) use volume::Destination;
+pub(crate) use parts::Destination;
+pub(crate) use trial::{Trial, TrialScratch};
 pub(crate) use writer::VolumeWriter;
 
 /// Name of every Zarr document.

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::digest::{self, VoxelDigest};
-use super::volume::{Destination, Volume};
+use super::parts::Destination;
+use super::volume::Volume;
 use super::{Dataset, VolumeName};
 use crate::{Error, Frame, Pool, Result};
 

@@ -10,6 +10,7 @@ use super::disk::{Blob, Disk};
 use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
+use super::parts::{Destination, for_each_part};
 use super::shard::Shard;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
@@ -57,15 +58,6 @@ pub(super) struct Stored {
     seal: String,
     /// Opened at first use, in the order of the manifest.
     shards: Box<[OnceLock<Shard>]>,
-}
-
-/// Where a box of voxels goes: a buffer, and in bytes where its first voxel, its next plane and
-/// its next row are.
-pub(crate) struct Destination<'a> {
-    pub(crate) bytes: &'a mut [u8],
-    pub(crate) offset: usize,
-    pub(crate) plane: usize,
-    pub(crate) row: usize,
 }
 
 thread_local! {
@@ -219,41 +211,12 @@ impl Volume {
         shape: [usize; 3],
         out: Destination<'_>,
     ) -> Result<()> {
-        let Destination { bytes, offset, plane, row } = out;
         let ChunkLayout { chunk, .. } = *self.layout();
-        let (rows, item) = (self.rows(), self.stored_dtype().size());
-        let first: [usize; 3] = std::array::from_fn(|a| start[a] / chunk[a]);
-        let last: [usize; 3] = std::array::from_fn(|a| (start[a] + shape[a] - 1) / chunk[a]);
+        let voxels = (self.rows(), self.stored_dtype().size());
         SCRATCH.with_borrow_mut(|scratch| {
-            for z in first[0]..=last[0] {
-                for y in first[1]..=last[1] {
-                    for x in first[2]..=last[2] {
-                        let at = [z, y, x];
-                        let origin: [usize; 3] = std::array::from_fn(|a| at[a] * chunk[a]);
-                        let from: [usize; 3] = std::array::from_fn(|a| start[a].max(origin[a]));
-                        let end: [usize; 3] = std::array::from_fn(|a| {
-                            (start[a] + shape[a]).min(origin[a] + chunk[a])
-                        });
-                        let part = Part {
-                            chunk,
-                            start: std::array::from_fn(|a| from[a] - origin[a]),
-                            shape: std::array::from_fn(|a| end[a] - from[a]),
-                            item,
-                        };
-                        let mut target = Target {
-                            offset: offset
-                                + (from[0] - start[0]) * plane
-                                + (from[1] - start[1]) * row
-                                + (from[2] - start[2]) * rows.item(item),
-                            bytes: &mut *bytes,
-                            plane,
-                            row,
-                            rows,
-                        };
-                        self.stored.read_part(self.frame, at, &part, &mut target, scratch)?;
-                    }
-                }
-            }
+            for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
+                self.stored.read_part(self.frame, at, part, target, scratch)
+            })?;
             scratch.trim();
             Ok(())
         })

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::codec::ChunkCodec;
-use super::codec::EncodeScratch;
 use super::disk::Disk;
 use super::documents::{self, ArrayShape, Attributes};
+use super::layer::{LayerEncoder, LayerScratch};
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
-use super::{DOCUMENT, codec, digest, shard};
+use super::{DOCUMENT, digest, shard};
 use crate::layout::ChunkLayout;
 use crate::{Error, Frame, Kind, Result};
 
@@ -27,7 +26,7 @@ pub(crate) struct VolumeWriter {
     staging: String,
     shape: ArrayShape,
     layout: ChunkLayout,
-    codec: ChunkCodec,
+    encoder: LayerEncoder,
     /// By shard number; `None` until the shard is written.
     records: Vec<Option<ShardRecord>>,
     /// The encoded chunks of each shard of the current row along z; empty between rows.
@@ -63,9 +62,7 @@ impl VolumeWriter {
             );
             return Err(Error::InvalidLayout { reason });
         }
-        let chain = codec::chain_of(&layout, shape.dtype);
-        let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
-            .map_err(|reason| Error::InvalidLayout { reason })?;
+        let encoder = LayerEncoder::new(&shape, &layout)?;
         let unique = format!("{}+{}", name.subject(), name.image());
         let (staging, lock) = (format!(".staging-{unique}"), format!(".lock-{unique}"));
         // A folder of its own, as the staged one is moved away while it must still be held.
@@ -82,7 +79,7 @@ impl VolumeWriter {
             staging,
             shape,
             layout,
-            codec,
+            encoder,
             records: vec![None; shards],
             row: Vec::new(),
             replace,
@@ -128,12 +125,8 @@ impl VolumeWriter {
 
     /// The chunks of a layer in C order, `None` where every voxel is 0.
     fn encode_layer(&self, chunks: [usize; 3], planes: &[u8]) -> Result<Vec<Option<Vec<u8>>>> {
-        let encode = |(voxels, scratch): &mut (Vec<u8>, EncodeScratch), n: usize| {
-            self.gather(n / chunks[2], n % chunks[2], planes, voxels);
-            if voxels.iter().all(|b| *b == 0) {
-                return Ok(None);
-            }
-            self.codec.encode(voxels, scratch).map(Some)
+        let encode = |scratch: &mut LayerScratch, n: usize| {
+            self.encoder.encode([n / chunks[2], n % chunks[2]], planes, scratch)
         };
         let encoded = (0..chunks[1] * chunks[2]).into_par_iter().map_init(Default::default, encode);
         encoded.collect::<Result<_, _>>().map_err(|source| Error::Store {
@@ -173,29 +166,6 @@ impl VolumeWriter {
     /// Bytes of all shards written so far.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.records.iter().flatten().filter_map(|r| r.file.as_ref()).map(|f| f.bytes).sum()
-    }
-
-    /// Copies the chunk at `y, x` (chunk grid) out of a layer's planes; what lies beyond the volume
-    /// becomes 0.
-    fn gather(&self, y: usize, x: usize, planes: &[u8], voxels: &mut Vec<u8>) {
-        let (chunk, item) = (self.layout.chunk, self.shape.dtype.size());
-        let [_, rows, columns] = self.shape.shape;
-        let plane = rows * columns * item;
-        let depth = planes.len() / plane;
-        let (y0, x0) = (y * chunk[1], x * chunk[2]);
-        let present = (columns - x0).min(chunk[2]) * item;
-        let whole = depth >= chunk[0] && y0 + chunk[1] <= rows && x0 + chunk[2] <= columns;
-        if !whole {
-            voxels.clear();
-        }
-        voxels.resize(chunk.iter().product::<usize>() * item, 0);
-        for (row, out) in voxels.chunks_exact_mut(chunk[2] * item).enumerate() {
-            let (z, y) = (row / chunk[1], y0 + row % chunk[1]);
-            if z < depth && y < rows {
-                let from = z * plane + (y * columns + x0) * item;
-                out[..present].copy_from_slice(&planes[from..from + present]);
-            }
-        }
     }
 
     /// Writes the metadata and, last, the manifest; then publishes the volume.

@@ -52,7 +52,8 @@ pub enum Command {
     voxpatch convert *.nii.gz --out scans.zarr --patch 64x128x128:3 --patch 1x512x512\n  \
     voxpatch convert seg.nii.gz --out scans.zarr --name ct/organs --label --patch 32x128x128\n  \
     voxpatch convert ct.nii.gz --out scans.zarr --patch-mm 80x80x80 --codec zstd:9\n  \
-    voxpatch convert float-ct.nii.gz --out scans.zarr --patch 32x128x128 --narrow")]
+    voxpatch convert float-ct.nii.gz --out scans.zarr --patch 32x128x128 --narrow\n  \
+    voxpatch convert ct.nii.gz --out scans.zarr --patch 32x128x128 --codec auto")]
 pub struct Convert {
     /// Files to convert, told by their content.
     #[arg(required = true, value_name = "SCAN")]
@@ -153,10 +154,20 @@ impl Reads {
 /// How voxels are cut and compressed. What is not given is planned from the patches.
 #[derive(Debug, Args)]
 pub struct Layout {
-    /// blosc (default), blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip or none, with a level if
-    /// wanted: blosc-zstd:5.
+    /// How chunks are compressed, with a level if wanted: blosc-zstd:5, packed:1.
+    ///
+    /// blosc (default), blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip and none are read by every
+    /// Zarr reader: choose one of them for stores that others open. packed is voxpatch's own, for
+    /// integers of up to 32 bits: it is read by voxpatch and programs that link it, and by no other
+    /// Zarr reader without its plug-in. packed:1 is the fastest to read; larger is smaller (packed
+    /// alone means packed:8), and packed:0 is the smallest. Float voxels that are whole numbers can
+    /// be packed with --narrow.
+    ///
+    /// auto (convert only) tries several of them, packed too, on parts of the scan, shows how they
+    /// did, and takes the one with the least time per patch, stored bytes counted; where a codec
+    /// that every reader knows does about as well, that one.
     #[arg(long, value_name = "CODEC[:LEVEL]")]
-    pub codec: Option<Codec>,
+    pub codec: Option<CodecChoice>,
     /// Shape of a chunk, the unit that is compressed and read.
     #[arg(long, value_name = "ZxYxX", value_parser = shape)]
     pub chunk: Option<[usize; 3]>,
@@ -165,10 +176,39 @@ pub struct Layout {
     pub shard: Option<[usize; 3]>,
 }
 
+/// A codec, or the wish that one be found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CodecChoice {
+    Auto,
+    Given(Codec),
+}
+
+impl FromStr for CodecChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text
+                .parse()
+                .map(Self::Given)
+                .map_err(|e: voxpatch::Error| format!("{e}; or auto, to try several")),
+        }
+    }
+}
+
 impl Layout {
+    /// Whether a codec is to be found by trying.
+    pub fn is_auto(&self) -> bool {
+        self.codec == Some(CodecChoice::Auto)
+    }
+
     /// As the planner takes them.
     pub fn options(&self) -> PlanOptions {
-        let codec = self.codec.unwrap_or_default();
+        let codec = match self.codec {
+            Some(CodecChoice::Given(codec)) => codec,
+            Some(CodecChoice::Auto) | None => Codec::default(),
+        };
         PlanOptions { codec, chunk: self.chunk, shard: self.shard }
     }
 

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
+use voxpatch::layout::Codec;
 use voxpatch::{
-    Certainty, ConvertOptions, ConvertReport, Dataset, Error, Finding, Pool, VolumeName, scan,
+    Certainty, CodecTrial, ConvertOptions, ConvertReport, Dataset, Error, Finding, Pool,
+    VolumeName, scan,
 };
 
 use crate::args::Convert;
@@ -32,6 +34,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     let options = ConvertOptions {
         workload: args.reads.workload()?,
         plan: args.layout.options(),
+        codecs: if args.layout.is_auto() { Codec::CANDIDATES.to_vec() } else { Vec::new() },
         kind: args.meaning.kind(),
         narrow: args.narrow,
         overwrite: args.overwrite,
@@ -118,9 +121,10 @@ fn one(
 ) -> voxpatch::Result<ConvertReport> {
     let scan = scan::open(path)?;
     let header = scan.header();
-    // To narrow, a scan is read twice.
+    // To narrow, a scan is read twice; to try codecs, its first frame once more.
     let passes = 1 + usize::from(options.narrow);
-    let total = passes * header.plane_bytes() * header.shape[0] * header.frames();
+    let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
+    let total = frames * header.plane_bytes() * header.shape[0];
     let bar = output::progress(total as u64, &name.to_string(), quiet);
     let progress = |bytes| {
         bar.inc(bytes);
@@ -160,8 +164,33 @@ fn text(report: &ConvertReport, args: &Convert) -> String {
         facts.insert(5, ("why", reason.clone()));
     }
     let findings = report.findings.iter().map(finding);
-    let lines = [report.name.clone(), output::facts(&facts)].into_iter().chain(findings);
-    lines.collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<_> =
+        [report.name.clone(), output::facts(&facts)].into_iter().chain(findings).collect();
+    if !report.trial.is_empty() {
+        lines.push(trial(&report.trial));
+    }
+    lines.join("\n")
+}
+
+/// What came of each codec that was tried.
+fn trial(trials: &[CodecTrial]) -> String {
+    let header = ["tried", "chunk", "size", "decode GB/s", "µs/patch", "score", "read by", ""];
+    let rows: Vec<_> = trials
+        .iter()
+        .map(|t| {
+            vec![
+                t.layout.codec.to_string(),
+                output::shape(t.layout.chunk),
+                format!("{:.1} %", 100.0 * t.size),
+                format!("{:.2}", t.decode_gb_per_s),
+                format!("{:.1}", t.microseconds),
+                format!("{:.1}", t.score),
+                if t.standard { "every Zarr reader" } else { "voxpatch" }.to_owned(),
+                if t.chosen { "chosen" } else { "" }.to_owned(),
+            ]
+        })
+        .collect();
+    output::table(&header, &rows)
 }
 
 /// A finding as a line, its certainty in front.

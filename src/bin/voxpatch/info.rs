@@ -61,8 +61,12 @@ fn list(volumes: &[VolumeInfo]) -> String {
         .collect();
     let raw: u64 = volumes.iter().map(|v| v.raw_bytes).sum();
     let stored: u64 = volumes.iter().map(|v| v.stored_bytes).sum();
+    let is_ours = |v: &VolumeInfo| !v.layout.codec.is_standard();
+    let note = volumes.iter().find(|v| is_ours(v)).map_or_else(String::new, |v| {
+        format!("\npacked volumes are read by {}", output::readers(v.layout.codec))
+    });
     format!(
-        "{}\n\n{}, {} from {}, {}",
+        "{}\n\n{}, {} from {}, {}{note}",
         output::table(&header, &rows),
         output::count(volumes.len(), "volume"),
         output::bytes(stored),
@@ -81,6 +85,7 @@ fn one(v: &VolumeInfo) -> String {
         ("orientation", format!("{} (x, y, z)", v.orientation)),
         ("affine", format!("{} (x, y, z to RAS mm)", rows[..3].join("; "))),
         ("layout", output::layout(&v.layout)),
+        ("read by", output::readers(v.layout.codec).to_owned()),
         ("patches", output::workload(&v.workload)),
         (
             "size",

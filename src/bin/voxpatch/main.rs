@@ -47,6 +47,11 @@ fn conflict(command: &Command) -> Option<String> {
         Command::Convert(convert) if convert.name.is_some() && convert.scans.len() > 1 => {
             Some("--name names one volume, but several scans are given".to_owned())
         }
+        Command::Plan(_) if layout.is_auto() => Some(
+            "--codec auto tries codecs on the voxels, and plan reads none: name a codec, or let \
+             convert try"
+                .to_owned(),
+        ),
         _ if reads.is_contradictory() => Some("--overlap goes with --access grid".to_owned()),
         _ => reads.workload().err().or(layout.check().err()).map(|error| error.to_string()),
     }
@@ -88,6 +93,12 @@ fn message(error: &anyhow::Error) -> String {
         }
         Some(Error::InvalidArgument { what: "label", .. }) => {
             message + "\nhint: convert --intensity stores the voxels as measurements"
+        }
+        // Unless that was tried, as the reason tells.
+        Some(Error::InvalidArgument { what: "codec", reason, .. })
+            if !reason.contains("not narrowed") =>
+        {
+            message + "\nhint: convert --narrow stores whole numbers as integers"
         }
         _ => message,
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use voxpatch::layout::{Access, ChunkLayout, PatchShape, WeightedPatch, Workload};
+use voxpatch::layout::{Access, ChunkLayout, Codec, PatchShape, WeightedPatch, Workload};
 use voxpatch::{Dtype, Spacing};
 
 /// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
@@ -116,6 +116,14 @@ pub fn millimetres(spacing: Spacing) -> String {
 pub fn layout(layout: &ChunkLayout) -> String {
     let (chunk, shard) = (shape(layout.chunk), shape(layout.shard));
     format!("chunks of {chunk} in shards of {shard}, {}", layout.codec)
+}
+
+/// Who reads volumes of this codec.
+pub fn readers(codec: Codec) -> &'static str {
+    if codec.is_standard() {
+        return "every Zarr reader";
+    }
+    "voxpatch and programs that link it; other Zarr readers need its plug-in"
 }
 
 /// How many bytes stand in one stored byte.

@@ -13,7 +13,7 @@ use super::whole;
 use crate::Dtype;
 use crate::packed::chunk::LANES_16;
 use crate::packed::kernel::{Out, SLACK, Segment};
-use crate::packed::simd::Decode;
+use crate::packed::simd::Code;
 use crate::packed::view::{STRIP, View, is_key};
 use crate::packed::{Dense, Isa, Scratch, decode_window, encode};
 

@@ -265,3 +265,20 @@ fn seldom_keys_are_read_from_the_key_before() {
         }
     }
 }
+
+#[test]
+fn the_example_of_the_format_is_what_is_written() {
+    let row = std::array::from_fn::<i16, 16, _>(|x| if x == 3 { 12 } else { 10 });
+    let voxels = [row; 4].as_flattened().iter().flat_map(|v| v.to_ne_bytes()).collect::<Vec<_>>();
+    let encoder = Encoder { dtype: Dtype::Int16, key_every: 0 };
+    let encoded = encoder.encode(&voxels, [2, 2, 16], &mut EncodeScratch::default()).unwrap();
+    let stated = [
+        &[0x01, 0x01, 0x00][..],
+        &[0x09, 0x00, 0x00, 0x00],
+        &[0x0b, 0x00],
+        &[0x01],
+        &[0x22, 0xa4, 0x00],
+        &[0x7f, 0xff, 0xff],
+    ];
+    assert_eq!(encoded, stated.concat());
+}

@@ -19,7 +19,14 @@ impl Decoder for Packed {
         let Part { chunk, start, shape, item } = *part;
         let window = Window { chunk, start, shape };
         let scratch = &mut scratch.packed_codec;
-        packed::decode_window(Isa::best(), encoded, &window, item, scratch, &mut Voxels { target, item })
+        packed::decode_window(
+            Isa::best(),
+            encoded,
+            &window,
+            item,
+            scratch,
+            &mut Voxels { target, item },
+        )
     }
 }
 

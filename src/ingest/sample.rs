@@ -1,0 +1,159 @@
+//! Which part of a scan stands for all of it: stacks of its planes, chunks of these, and patches.
+
+use std::collections::BTreeSet;
+
+use super::convert::buffer;
+use crate::layout::Access;
+use crate::scan::Scan;
+use crate::{Error, Result};
+
+/// Stacks of planes that are taken from a scan, if it has so many.
+const STACKS: usize = 3;
+
+/// Reads the first frame of a scan, and calls `take` with up to three stacks of `depth` planes, of
+/// which one is held at a time: the middle of each third of the depth. A scan of fewer planes gives
+/// fewer stacks, or all its planes. The scan is then at its first plane again.
+///
+/// `progress` counts every byte of the frame in the end.
+pub(super) fn for_each_stack(
+    scan: &mut dyn Scan,
+    depth: usize,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+    mut take: impl FnMut(usize, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let (planes, plane) = (scan.header().shape[0], scan.header().plane_bytes());
+    let count = |bytes| if progress(bytes as u64) { Ok(()) } else { Err(Error::Cancelled) };
+    let depth = depth.clamp(1, planes);
+    let mut stack = buffer(depth * plane)?;
+    let mut at = 0;
+    for (n, start) in starts_of_stacks(planes, depth).enumerate() {
+        while at < start {
+            let skipped = depth.min(start - at);
+            scan.read_planes(&mut stack[..skipped * plane])?;
+            count(skipped * plane)?;
+            at += skipped;
+        }
+        scan.read_planes(&mut stack)?;
+        count(stack.len())?;
+        at += depth;
+        take(n, &stack)?;
+    }
+    count((planes - at) * plane)?;
+    scan.rewind()
+}
+
+/// First planes, ascending; no two stacks overlap.
+fn starts_of_stacks(planes: usize, depth: usize) -> impl Iterator<Item = usize> {
+    let stacks = (planes / depth).min(STACKS);
+    (0..stacks).map(move |n| ((2 * n + 1) * planes / stacks - depth) / 2)
+}
+
+/// At most `most` of the chunks of a grid, spread over it; all, if there are no more.
+pub(super) fn chunks(grid: [usize; 3], most: usize) -> Vec<[usize; 3]> {
+    let all = grid.iter().fold(1, |n: usize, m| n.saturating_mul(*m));
+    if all <= most {
+        let [planes, rows, columns] = grid;
+        return (0..all)
+            .map(|n| [n / columns / rows % planes, n / columns % rows, n % columns])
+            .collect();
+    }
+    // In the order of the grid, and none twice.
+    let chosen: BTreeSet<_> = (0..most).map(|n| spread(n, grid)).collect();
+    chosen.into_iter().collect()
+}
+
+/// The start of the `n`-th patch of those that stand for all that `access` gives in a volume,
+/// `z, y, x`. No axis of the patch is longer than the volume's.
+pub(super) fn patch_start(
+    n: usize,
+    access: Access,
+    patch: [usize; 3],
+    volume: [usize; 3],
+) -> [usize; 3] {
+    let step: [usize; 3] = std::array::from_fn(|a| match access {
+        Access::Random => 1,
+        Access::Grid { overlap } => patch[a].saturating_sub(overlap[a]).max(1),
+    });
+    let last: [usize; 3] = std::array::from_fn(|a| volume[a] - patch[a]);
+    let place = spread(n, std::array::from_fn(|a| last[a].div_ceil(step[a]) + 1));
+    std::array::from_fn(|a| place[a].saturating_mul(step[a]).min(last[a]))
+}
+
+/// The `n`-th of places that fill a grid evenly, however many there will be: an additive
+/// recurrence with powers of the plastic number's counterpart for three axes.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+fn spread(n: usize, grid: [usize; 3]) -> [usize; 3] {
+    const STEPS: [f64; 3] =
+        [0.819_172_513_396_164_4, 0.671_043_606_703_789_3, 0.549_700_477_901_970_3];
+    std::array::from_fn(|a| {
+        let at = (0.5 + n as f64 * STEPS[a]).fract();
+        ((at * grid[a] as f64) as usize).min(grid[a] - 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn stacks_are_apart_inside_and_in_the_middle_of_equal_parts(
+            planes in 1_usize..400,
+            depth in 1_usize..400,
+        ) {
+            let depth = depth.min(planes);
+            let starts: Vec<_> = starts_of_stacks(planes, depth).collect();
+            prop_assert_eq!(starts.len(), (planes / depth).min(3));
+            prop_assert!(starts.windows(2).all(|pair| pair[0] + depth <= pair[1]));
+            prop_assert!(starts.iter().all(|start| start + depth <= planes));
+            for (n, start) in starts.iter().enumerate() {
+                // In halves of a plane and of a part, so that all is whole.
+                let (middle, wanted) = ((2 * start + depth) * starts.len(), (2 * n + 1) * planes);
+                prop_assert!(middle.abs_diff(wanted) < 2 * starts.len(), "{starts:?}");
+            }
+        }
+
+        #[test]
+        fn chunks_are_of_the_grid_each_once_and_all_if_there_are_few(
+            grid in prop::array::uniform3(1_usize..9),
+            most in 1_usize..80,
+        ) {
+            let chosen = chunks(grid, most);
+            let all = grid.iter().product::<usize>();
+            prop_assert!(!chosen.is_empty() && chosen.len() <= most.min(all));
+            prop_assert!(all > most || chosen.len() == all);
+            prop_assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert!(chosen.iter().all(|c| (0..3).all(|a| c[a] < grid[a])));
+        }
+
+        #[test]
+        fn patches_are_of_the_workload(
+            volume in prop::array::uniform3(1_usize..50),
+            patch in prop::array::uniform3(1_usize..50),
+            overlap in prop::array::uniform3(0_usize..9),
+            grid: bool,
+            n in 0_usize..40,
+        ) {
+            let patch: [usize; 3] = std::array::from_fn(|a| patch[a].min(volume[a]));
+            let access = if grid { Access::Grid { overlap } } else { Access::Random };
+            let start = patch_start(n, access, patch, volume);
+            for a in 0..3 {
+                let last = volume[a] - patch[a];
+                prop_assert!(start[a] <= last);
+                let step = patch[a].saturating_sub(overlap[a]).max(1);
+                prop_assert!(!grid || start[a] == last || start[a].is_multiple_of(step));
+            }
+        }
+    }
+
+    #[test]
+    fn places_reach_every_part_of_a_grid() {
+        for parts in [2_usize, 3, 4] {
+            let grid = [parts; 3];
+            let reached: BTreeSet<_> = (0..4 * parts.pow(3)).map(|n| spread(n, grid)).collect();
+            assert_eq!(reached.len(), parts.pow(3));
+        }
+    }
+}
