@@ -81,7 +81,7 @@ fn a_damaged_chunk_is_an_error() {
         .array_to_bytes_codec(packed(0))
         .build(store.clone(), "/array")
         .unwrap();
-    array.store_chunk(&[0, 0], &(0..160_u16).collect::<Vec<_>>()).unwrap();
+    array.store_chunk(&[0, 0], (0..160_u16).collect::<Vec<_>>()).unwrap();
     let key = StoreKey::new("array/c/0/0").unwrap();
     let chunk = store.get(&key).unwrap().unwrap();
     store.set(&key, chunk.slice(..chunk.len() - 1)).unwrap();

@@ -26,7 +26,7 @@ fn read(
         Put { shape: window.shape, item, out: vec![0; rows * row], given: vec![0; rows * row] };
     let done = decode_window(isa, encoded, window, item, scratch, &mut put);
     let Put { out, given, .. } = put;
-    let once = if done.is_ok() { 1 } else { 0 };
+    let once = u8::from(done.is_ok());
     assert!(given.iter().all(|n| (once..=1).contains(n)), "a voxel was left out or given twice");
     // What is left as it was differs between the two; what lies between the rows does not change.
     for filling in [0x00, 0xFF] {
