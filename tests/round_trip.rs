@@ -72,7 +72,7 @@ fn packed_integers_come_back_and_others_are_refused_with_what_to_use() {
                 let scan = DenseScan::new(&voxels::<T>([1, 1, 13, 21, 35], 7));
                 store(scan, &dataset, "a/b", &options).unwrap_err()
             });
-            assert!(matches!(error, Error::InvalidLayout { .. }), "{error}");
+            assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
             let said = error.to_string();
             assert!(said.contains(dtype.name()) && said.contains("blosc"), "{said}");
         }

@@ -1,4 +1,10 @@
 //! Chunks of every shape, type and kind of content.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "voxels wrap around by intent, and shapes are small"
+)]
 
 use proptest::prelude::*;
 

@@ -104,7 +104,9 @@ proptest! {
     ) {
         let Case { shape, dtype, key_every, window, voxels, .. } = &case;
         let mut encoded = encode(voxels, *shape, *dtype, *key_every).expect("a sound chunk");
-        for damage in &damage { damage.apply(&mut encoded); }
+        for damage in &damage {
+            damage.apply(&mut encoded);
+        }
         let mut input = Guarded::new(encoded.len());
         let mut output = Guarded::new(voxels.len());
         for window in [whole(*shape), *window] {
@@ -150,7 +152,9 @@ proptest! {
                 let mut planes = Vec::new();
                 for plane in 0..view.planes {
                     let mut bytes = segments[plane * view.strips() + strip].to_vec();
-                    if let Some(damage) = &damage { damage.apply(&mut bytes); }
+                    if let Some(damage) = &damage {
+                        damage.apply(&mut bytes);
+                    }
                     let length = bytes.len();
                     bytes.resize(length + SLACK, 0xFF);
                     let segment = Segment {

@@ -92,7 +92,9 @@ proptest! {
     ) {
         let Case { shape, dtype, key_every, window, voxels, .. } = &case;
         let mut encoded = encode(voxels, *shape, *dtype, *key_every).expect("a sound chunk");
-        for damage in &damage { damage.apply(&mut encoded); }
+        for damage in &damage {
+            damage.apply(&mut encoded);
+        }
         let _ = agreed(&encoded, window, dtype.size());
         let all = agreed(&encoded, &whole(*shape), dtype.size());
         // What can be read as a whole can be read in parts, which are slices of it.
