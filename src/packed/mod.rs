@@ -55,21 +55,19 @@ pub fn decode(encoded: &[u8], shape: [usize; 3], dtype: Dtype, out: &mut [u8]) -
     decode_with(Isa::best(), encoded, shape, dtype, out)
 }
 
-/// What each kernel that this processor can run makes of the same bytes: for tests, as they must
-/// agree.
+/// As [`decode`], by one of the kernels that this processor can run, the portable one first; `None`
+/// beyond the last. For tests, as all must agree, and for benchmarks.
 #[doc(hidden)]
-pub fn decode_by_each(
+pub fn decode_on(
+    kernel: usize,
     encoded: &[u8],
     shape: [usize; 3],
     dtype: Dtype,
-) -> Result<Vec<Result<Vec<u8>>>> {
-    let bytes = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size())).unwrap_or(0);
-    check(bytes, shape, dtype)?;
-    let decoded = |isa| {
-        let mut out = vec![0; bytes];
-        decode_with(isa, encoded, shape, dtype, &mut out).map(|()| out)
-    };
-    Ok(Isa::available().into_iter().map(decoded).collect())
+    out: &mut [u8],
+) -> Option<Result<()>> {
+    let isa = *Isa::available().get(kernel)?;
+    let checked = check(out.len(), shape, dtype);
+    Some(checked.and_then(|()| decode_with(isa, encoded, shape, dtype, out)))
 }
 
 /// Both lengths are those of the chunk, and neither is 0.
