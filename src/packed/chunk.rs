@@ -25,7 +25,10 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Gives back buffers of more than `most` bytes.
     pub(crate) fn trim(&mut self, most: usize) {
-        let Self { rows_16, rows_32, tail, voxels, .. } = self;
+        let Self { rows_16, rows_32, tail, voxels, zstd } = self;
+        if zstd.as_ref().is_some_and(|context| context.sizeof() > most) {
+            *zstd = None;
+        }
         if rows_16.capacity() * 32 > most {
             *rows_16 = Vec::new();
         }
@@ -150,6 +153,34 @@ fn constant(
     Ok(())
 }
 
+/// Refuses what is not a frame of `bytes` bytes with a window that the format allows, before
+/// anything is made room for: zstd takes the frames of its first versions too, and looks at the
+/// window only where it needs one. The header is that of RFC 8878, 3.1.1.1.
+fn check_frame(content: &[u8], bytes: usize) -> Result<(), String> {
+    const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    let header = content.strip_prefix(&MAGIC);
+    let [descriptor, window, ..] = header.ok_or("not a Zstandard frame")? else {
+        return Err("shorter than the header of a frame".into());
+    };
+    // The part of a frame that is decoded may be the same for another number of planes.
+    let stated = zstd::zstd_safe::get_frame_content_size(content).ok().flatten();
+    if stated != Some(bytes as u64) {
+        return Err("a frame of another number of voxels".into());
+    }
+    let window = if descriptor & SINGLE_SEGMENT == 0 {
+        let base = 1_u64 << (10 + (window >> 3));
+        base + base / 8 * u64::from(window & 7)
+    } else {
+        bytes as u64
+    };
+    let most = (bytes as u64).next_power_of_two().clamp(1 << 10, 1 << 27);
+    if window > most {
+        return Err(format!("a frame that needs {window} bytes at hand, more than the chunk has"));
+    }
+    Ok(())
+}
+
 /// A chunk that is one Zstandard frame of its voxels. No more of it is decoded than up to the
 /// last plane that is wanted.
 fn frame(
@@ -159,29 +190,21 @@ fn frame(
     scratch: &mut Scratch,
     put: &mut impl Sink,
 ) -> Result<(), String> {
-    use zstd::zstd_safe::{
-        DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name,
-        get_frame_content_size,
-    };
+    use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
     let [planes, rows, columns] = window.chunk;
     let plane = rows * columns * item;
     let wanted = plane * (window.start[0] + window.shape[0]);
-    // The part of a frame that is decoded may be the same for another number of planes.
-    if get_frame_content_size(content).ok().flatten() != Some((plane * planes) as u64) {
-        return Err("a frame of another number of voxels".into());
-    }
+    check_frame(content, plane * planes)?;
     let Scratch { voxels, zstd, .. } = scratch;
     if voxels.len() < wanted {
+        let more = wanted - voxels.len();
+        voxels.try_reserve(more).map_err(|_| "no memory for the voxels of a frame")?;
         voxels.resize(wanted, 0);
     }
     let context = zstd.get_or_insert_with(DCtx::create);
     let zstd_says = |code| format!("zstd: {}", get_error_name(code));
     context.reset(ResetDirective::SessionOnly).map_err(zstd_says)?;
-    // Room for the window that a frame asks for is made, so it must not be larger than the chunk,
-    // as none that we write is. The bounds are the least window there is and zstd's own limit.
-    let log = (plane * planes).clamp(1 << 10, 1 << 27).next_power_of_two().ilog2();
-    context.set_parameter(DParameter::WindowLogMax(log)).map_err(zstd_says)?;
     let mut input = InBuffer::around(content);
     let mut output = OutBuffer::around(&mut voxels[..wanted]);
     let mut left = 1;

@@ -341,7 +341,14 @@ fn decode_rows<K: Kernel, const KEY: bool, const OUT: bool>(
     }
     let map_bytes = blocks.div_ceil(8);
     let map = bytes.get(at..at + map_bytes).ok_or(SHORT)?;
+    let spare = map.last().map_or(0, |last| last >> ((blocks - 1) % 8) >> 1);
+    if spare != 0 {
+        return Err("a block beyond the last of the plane");
+    }
     let coded: u32 = map.iter().map(|b| b.count_ones()).sum();
+    if coded == 0 {
+        return Err("a map of no block");
+    }
     at += map_bytes;
     let headers_end = at + coded as usize * HEADER_BYTES;
     let mut headers = bytes.get(at..headers_end).ok_or(SHORT)?.as_chunks::<HEADER_BYTES>().0.iter();
@@ -365,7 +372,7 @@ fn decode_rows<K: Kernel, const KEY: bool, const OUT: bool>(
         let &[head, low, high] = headers.next().ok_or("a block beyond the last of the plane")?;
         let factors = PREDICTORS[usize::from(head >> 5)];
         let (nibbles, width) = split(head & 31);
-        if nibbles * 4 >= K::Lane::BYTES * 8 {
+        if usize::from(head & 31) > K::Lane::BYTES * 8 {
             return Err("a width beyond that of a voxel");
         }
         let less = u16::from_le_bytes([low, high]);

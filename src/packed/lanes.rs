@@ -17,14 +17,15 @@ impl Directory<'_> {
         self.sum(n, 1)
     }
 
-    /// The sum of `count` lengths from the `first` on; at most 2^32 times the bytes of a chunk.
+    /// The sum of `count` lengths from the `first` on; no more than a `usize` holds.
     fn sum(&self, first: usize, count: usize) -> usize {
         let bytes = &self.bytes[first * self.length_bytes..][..count * self.length_bytes];
-        if self.length_bytes == 2 {
-            bytes.as_chunks().0.iter().map(|b| usize::from(u16::from_le_bytes(*b))).sum()
+        let sum: u64 = if self.length_bytes == 2 {
+            bytes.as_chunks().0.iter().map(|b| u64::from(u16::from_le_bytes(*b))).sum()
         } else {
-            bytes.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b) as usize).sum()
-        }
+            bytes.as_chunks().0.iter().map(|b| u64::from(u32::from_le_bytes(*b))).sum()
+        };
+        usize::try_from(sum).unwrap_or(usize::MAX)
     }
 }
 
@@ -62,24 +63,25 @@ pub(super) fn decode_lanes<L: Code>(
         every => wanted.planes.start / every * every,
     };
     // The plane before is needed unless all are keys; then one strip of rows does.
-    let kept = if key_every == 1 || wanted.planes.end - first_plane == 1 { 0 } else { view.rows };
-    let needed = kept * wanted.strips.len().saturating_sub(1) + view.rows;
+    let one = key_every == 1 || wanted.planes.end - first_plane == 1;
+    // Whole blocks, so that a segment's length can be checked where all of it is decoded.
+    let decoded_rows = wanted.rows.end.next_multiple_of(BLOCK_ROWS).min(view.rows);
+    let kept = if one { 0 } else { decoded_rows };
+    let needed = kept * wanted.strips.len().saturating_sub(1) + decoded_rows;
     if buffer.len() < needed {
         let more = needed - buffer.len();
         buffer.try_reserve(more).map_err(|_| "no memory for a plane of rows")?;
         buffer.resize(needed, [L::default(); STRIP]);
     }
-    // Whole blocks, so that a segment's length can be checked where all of it is decoded.
-    let decoded_rows = wanted.rows.end.next_multiple_of(BLOCK_ROWS).min(view.rows);
     let mut at = directory.sum(0, first_plane * strips);
     for plane in first_plane..wanted.planes.end {
         let key = is_key(plane, key_every);
-        at += directory.sum(plane * strips, wanted.strips.start);
+        at = at.saturating_add(directory.sum(plane * strips, wanted.strips.start));
         for strip in wanted.strips.clone() {
             let length = directory.length(plane * strips + strip);
             let rest = segments.get(at..).filter(|rest| length <= rest.len());
             let mut bytes = rest.ok_or("shorter than its segments")?;
-            at += length;
+            at = at.saturating_add(length);
             if bytes.len() < length + SLACK {
                 tail.clear();
                 tail.extend_from_slice(&bytes[..length]);
@@ -106,7 +108,8 @@ pub(super) fn decode_lanes<L: Code>(
                 wanted.put([plane, strip], rows, voxels, put);
             }
         }
-        at += directory.sum(plane * strips + wanted.strips.end, strips - wanted.strips.end);
+        let (behind, count) = (plane * strips + wanted.strips.end, strips - wanted.strips.end);
+        at = at.saturating_add(directory.sum(behind, count));
     }
     if wanted.planes.end == view.planes && at != segments.len() {
         return Err("its segments do not add up to its length".into());

@@ -75,6 +75,9 @@ fn check(bytes: usize, shape: [usize; 3], dtype: Dtype) -> Result<()> {
     if !Encoder::takes(dtype) {
         return Err(refuse(shape, dtype, not_taken(dtype)));
     }
+    if cfg!(target_endian = "big") {
+        return Err(refuse(shape, dtype, "packed is not made for big-endian machines"));
+    }
     let expected = crate::voxels(shape).and_then(|n| n.checked_mul(dtype.size()));
     match expected {
         Some(0) => Err(refuse(shape, dtype, "an axis is 0")),

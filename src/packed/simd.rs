@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::encode::{ToEncode, encode_segments};
-use super::kernel::{Fault, Kernel, Lane, Near, Out, Portable, Segment, Widths, decode_segment};
+use super::kernel::{Fault, Lane, Out, Portable, Segment, decode_segment};
 use super::view::STRIP;
 
 /// What the code may use of the processor, slowest first.
@@ -160,7 +160,8 @@ mod avx2 {
         _mm256_slli_epi16, _mm256_srai_epi16, _mm256_storeu_si256, _mm256_sub_epi16,
     };
 
-    use super::{Kernel, Near, STRIP, Widths};
+    use super::STRIP;
+    use crate::packed::kernel::{Kernel, Near, Widths};
 
     /// What takes two groups of given widths apart.
     #[derive(Clone, Copy)]

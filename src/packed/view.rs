@@ -9,6 +9,9 @@ pub(super) const BLOCK_ROWS: usize = 4;
 /// Groups of a block of whole rows.
 pub(super) const GROUPS: usize = BLOCK_ROWS * STRIP / GROUP;
 
+/// Voxels of a chunk at most: below 4 GiB as lanes, headers included, however they are cut.
+const MOST_VOXELS: usize = 1 << 28;
+
 /// Planes, rows and columns of a chunk, as the codec sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
@@ -29,8 +32,9 @@ impl View {
     pub(crate) fn new([z, y, x]: [usize; 3]) -> Option<Self> {
         let plane = y.checked_mul(x)?;
         let all = plane.checked_mul(z)?;
-        // Padding to a strip must not overflow, nor any count of bytes below.
-        if all == 0 || all > usize::MAX / 64 {
+        // Padding to a strip must not overflow, nor any count of bytes below; and no segment may
+        // be longer than four bytes can tell.
+        if all == 0 || all > MOST_VOXELS {
             return None;
         }
         let folded = |planes, voxels: usize| {

@@ -40,6 +40,9 @@ inventory::submit! {
 
 impl CodecTraitsV3 for PackedCodec {
     fn create(metadata: &MetadataV3) -> Result<Codec, PluginCreateError> {
+        if cfg!(target_endian = "big") {
+            return Err(PluginCreateError::from("packed is not made for big-endian machines"));
+        }
         let configuration = metadata.to_typed_configuration()?;
         Ok(Codec::ArrayToBytes(Arc::new(Self(configuration))))
     }

@@ -5,8 +5,6 @@
 //! is no longer than the bytes there are; and a frame's own buffers are bounded by its window,
 //! which must not be larger than the chunk.
 
-use std::io::Write as _;
-
 use proptest::prelude::*;
 
 use super::case::{Case, Content, case};
@@ -220,11 +218,21 @@ fn a_frame_that_claims_a_huge_size_is_refused() {
 #[test]
 fn a_frame_that_needs_a_larger_window_than_the_chunk_is_refused() {
     let voxels = [7; 2 * 4 * 2 * 8];
-    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).expect("to memory");
-    encoder.window_log(27).expect("zstd decodes as much unless told otherwise");
-    encoder.write_all(&voxels).expect("to memory");
-    let frame = encoder.finish().expect("to memory");
+    // Its size in four bytes, a window of 2^27, and a last block that repeats one byte.
+    let header = [0x28, 0xB5, 0x2F, 0xFD, 0x80, 0x88, 0x80, 0x00, 0x00, 0x00];
+    let frame = [&header[..], &[0x03, 0x04, 0x00, 7]].concat();
     assert_eq!(zstd::bulk::decompress(&frame, voxels.len()).expect("a sound frame"), voxels);
     let encoded = [&[VERSION, ZSTD], &frame[..]].concat();
-    assert!(agreed(&encoded, &whole([4, 2, 8]), 2).is_err());
+    let windows = [whole([4, 2, 8]), Window { shape: [1, 2, 8], ..whole([4, 2, 8]) }];
+    for window in windows {
+        let refused = agreed(&encoded, &window, 2).unwrap_err();
+        assert!(refused.contains("needs 134217728 bytes"), "{refused}");
+    }
+}
+
+#[test]
+fn a_frame_of_the_first_versions_of_zstandard_is_refused() {
+    let encoded = [VERSION, ZSTD, 0x27, 0xB5, 0x2F, 0xFD, 0x40, 0x8F, 0x00, 0x00];
+    let refused = agreed(&encoded, &whole([2, 8, 8]), 2).unwrap_err();
+    assert!(refused.contains("not a Zstandard frame"), "{refused}");
 }
