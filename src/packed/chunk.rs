@@ -1,6 +1,6 @@
 //! A whole chunk: which form it has.
 
-use super::lanes::{Buffers, decode_lanes};
+use super::lanes::{Buffers, Wanted, decode_lanes};
 use super::simd::Isa;
 use super::view::{STRIP, View};
 
@@ -79,7 +79,8 @@ pub(crate) trait Sink {
     fn rows(&mut self, at: [usize; 3]) -> Option<(&mut [u8], usize)>;
 }
 
-/// Decodes the box `window` of a chunk of voxels of `item` bytes, and gives it to `put`. Bytes that are no chunk of this shape are an error, before or after some voxels.
+/// Decodes the box `window` of a chunk of voxels of `item` bytes, and gives it to `sink`. Bytes that
+/// are no chunk of this shape are an error, before or after some voxels.
 #[inline(always)]
 pub(crate) fn decode_window(
     isa: Isa,
@@ -87,7 +88,7 @@ pub(crate) fn decode_window(
     window: &Window,
     item: usize,
     scratch: &mut Scratch,
-    put: &mut impl Sink,
+    sink: &mut impl Sink,
 ) -> Result<(), String> {
     let view = View::new(window.chunk).ok_or("the chunk is too large for this machine")?;
     let [version, form, content @ ..] = encoded else {
@@ -96,33 +97,18 @@ pub(crate) fn decode_window(
     if *version != VERSION {
         return Err(format!("packed: of version {version}; this one reads {VERSION}"));
     }
+    let wanted = Wanted::of(&view, window, item);
     let done = match *form {
-        CONSTANT => constant(content, window, item, put),
+        CONSTANT => constant(content, window, item, sink),
         LANES_16 if item <= 4 => {
-            let Scratch { rows_16, tail, voxels, .. } = scratch;
-            decode_lanes(
-                isa,
-                content,
-                &view,
-                window,
-                item,
-                Buffers { rows: rows_16, tail, voxels },
-                put,
-            )
+            let Scratch { rows_16: rows, tail, voxels, .. } = scratch;
+            decode_lanes(isa, content, &wanted, Buffers { rows, tail, voxels }, sink)
         }
         LANES_32 if item == 4 => {
-            let Scratch { rows_32, tail, voxels, .. } = scratch;
-            decode_lanes(
-                isa,
-                content,
-                &view,
-                window,
-                item,
-                Buffers { rows: rows_32, tail, voxels },
-                put,
-            )
+            let Scratch { rows_32: rows, tail, voxels, .. } = scratch;
+            decode_lanes(isa, content, &wanted, Buffers { rows, tail, voxels }, sink)
         }
-        ZSTD => frame(content, window, item, scratch, put),
+        ZSTD => frame(content, window, item, scratch, sink),
         _ => Err("of an unknown form".into()),
     };
     done.map_err(|reason| format!("packed: {reason}"))
@@ -132,7 +118,7 @@ fn constant(
     content: &[u8],
     window: &Window,
     item: usize,
-    put: &mut impl Sink,
+    sink: &mut impl Sink,
 ) -> Result<(), String> {
     if content.len() != item {
         return Err("a constant of another size than a voxel".into());
@@ -146,7 +132,7 @@ fn constant(
         for y in 0..window.shape[1] {
             for x in (0..window.shape[2]).step_by(most) {
                 let width = most.min(window.shape[2] - x) * item;
-                put.put(Piece { at: [z, y, x], bytes: &bytes, rows: 1, width, stride: width });
+                sink.put(Piece { at: [z, y, x], bytes: &bytes, rows: 1, width, stride: width });
             }
         }
     }
@@ -188,7 +174,7 @@ fn frame(
     window: &Window,
     item: usize,
     scratch: &mut Scratch,
-    put: &mut impl Sink,
+    sink: &mut impl Sink,
 ) -> Result<(), String> {
     use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
@@ -221,7 +207,7 @@ fn frame(
     }
     for z in 0..window.shape[0] {
         let row = (window.start[0] + z) * rows + window.start[1];
-        put.put(Piece {
+        sink.put(Piece {
             at: [z, 0, 0],
             bytes: &voxels[(row * columns + window.start[2]) * item..wanted],
             rows: window.shape[1],

@@ -32,8 +32,8 @@ pub(super) fn encode_segments<L: Lane>(
     let length_bytes = view.length_bytes(L::BYTES);
     let mut entry = out.len();
     out.resize(entry + view.planes * strips * length_bytes, 0);
+    // Whatever they hold: every row is cut anew, and lanes beyond the last column are not coded.
     for plane in [&mut planes.this, &mut planes.before] {
-        plane.clear();
         plane.resize(strips * view.rows, [L::default(); STRIP]);
     }
     for (n, voxels) in lanes.chunks(view.plane_voxels).enumerate() {

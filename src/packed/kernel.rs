@@ -275,9 +275,9 @@ pub(super) struct Out<'a> {
 /// What is wrong with a segment.
 pub(super) type Fault = &'static str;
 
-/// Decodes the first rows of a segment, and copies those that `out` wants to it. `rows` holds the rows of the plane before in the same
-/// strip and is overwritten by those of this plane; it may end before the plane does, behind
-/// a block.
+/// Decodes the first rows of a segment, and copies those that `out` wants to it. `rows` holds the
+/// rows of the plane before in the same strip and is overwritten by those of this plane; it may end
+/// before the plane does, behind a block.
 #[inline(always)]
 pub(super) fn decode_segment<K: Kernel>(
     kernel: K,

@@ -13,10 +13,6 @@ struct Directory<'a> {
 }
 
 impl Directory<'_> {
-    fn length(&self, n: usize) -> usize {
-        self.sum(n, 1)
-    }
-
     /// The sum of `count` lengths from the `first` on; no more than a `usize` holds.
     fn sum(&self, first: usize, count: usize) -> usize {
         let bytes = &self.bytes[first * self.length_bytes..][..count * self.length_bytes];
@@ -39,24 +35,22 @@ pub(super) struct Buffers<'a, L> {
     pub(super) voxels: &'a mut Vec<u8>,
 }
 
-/// Decodes the content of a chunk of lanes, as far as `window` needs.
+/// Decodes the content of a chunk of lanes, as far as it is wanted.
 #[inline(always)]
 pub(super) fn decode_lanes<L: Code>(
     isa: Isa,
     content: &[u8],
-    view: &View,
-    window: &Window,
-    item: usize,
+    wanted: &Wanted<'_>,
     Buffers { rows: buffer, tail, voxels }: Buffers<'_, L>,
-    put: &mut impl Sink,
+    sink: &mut impl Sink,
 ) -> Result<(), String> {
+    let Wanted { view, window, item, .. } = *wanted;
     let (&key_every, content) = content.split_first().ok_or("shorter than its header")?;
     let (strips, length_bytes) = (view.strips(), view.length_bytes(L::BYTES));
     let entries = view.planes * strips;
     let bytes = content.get(..entries * length_bytes).ok_or("shorter than its directory")?;
     let directory = Directory { bytes, length_bytes };
     let segments = &content[bytes.len()..];
-    let wanted = Wanted::of(view, window, item);
 
     let first_plane = match usize::from(key_every) {
         0 => 0,
@@ -78,7 +72,7 @@ pub(super) fn decode_lanes<L: Code>(
         let key = is_key(plane, key_every);
         at = at.saturating_add(directory.sum(plane * strips, wanted.strips.start));
         for strip in wanted.strips.clone() {
-            let length = directory.length(plane * strips + strip);
+            let length = directory.sum(plane * strips + strip, 1);
             let rest = segments.get(at..).filter(|rest| length <= rest.len());
             let mut bytes = rest.ok_or("shorter than its segments")?;
             at = at.saturating_add(length);
@@ -94,7 +88,7 @@ pub(super) fn decode_lanes<L: Code>(
             // A whole strip goes straight to its destination, where it is not to be converted.
             let direct = plane >= wanted.planes.start && wanted.is_whole_strip(strip);
             let place = if direct && item == L::BYTES {
-                put.rows([plane - window.start[0], 0, strip * STRIP - window.start[2]])
+                sink.rows([plane - window.start[0], 0, strip * STRIP - window.start[2]])
             } else {
                 None
             };
@@ -105,7 +99,7 @@ pub(super) fn decode_lanes<L: Code>(
             let is_out = out.is_some();
             L::decode(isa, segment, rows, out)?;
             if plane >= wanted.planes.start && !is_out {
-                wanted.put([plane, strip], rows, voxels, put);
+                wanted.put([plane, strip], rows, voxels, sink);
             }
         }
         let (behind, count) = (plane * strips + wanted.strips.end, strips - wanted.strips.end);
@@ -118,7 +112,7 @@ pub(super) fn decode_lanes<L: Code>(
 }
 
 /// What must be decoded for a window.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     view: &'a View,
     window: &'a Window,
     /// Bytes of a voxel.
@@ -129,7 +123,8 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn of(view: &'a View, window: &'a Window, item: usize) -> Self {
+    /// Of a chunk of voxels of `item` bytes that is seen as `view`.
+    pub(super) fn of(view: &'a View, window: &'a Window, item: usize) -> Self {
         let Window { start, shape, chunk } = window;
         let end: [usize; 3] = std::array::from_fn(|a| start[a] + shape[a]);
         let at = |z: usize, y: usize, x: usize| (z * chunk[1] + y) * chunk[2] + x;
@@ -159,7 +154,7 @@ impl<'a> Wanted<'a> {
         [plane, strip]: [usize; 2],
         rows: &[[L; STRIP]],
         voxels: &mut Vec<u8>,
-        put: &mut impl Sink,
+        sink: &mut impl Sink,
     ) {
         let Self { view, window, item, .. } = *self;
         let Window { start, shape, chunk } = *window;
@@ -173,7 +168,7 @@ impl<'a> Wanted<'a> {
             let left = strip * STRIP;
             let from = start[2].max(left);
             let to = (start[2] + shape[2]).min(left + STRIP);
-            return put.put(Piece {
+            return sink.put(Piece {
                 at: [plane - start[0], 0, from - start[2]],
                 bytes: &bytes[(self.rows.start * STRIP + from - left) * item..],
                 rows: shape[1],
@@ -186,7 +181,7 @@ impl<'a> Wanted<'a> {
         let planes = if one { plane..plane + 1 } else { start[0]..start[0] + shape[0] };
         for z in planes {
             let above = if one { 0 } else { z * chunk[1] } + start[1];
-            put.put(Piece {
+            sink.put(Piece {
                 at: [z - start[0], 0, 0],
                 bytes: &bytes[(above * chunk[2] + start[2]) * item..],
                 rows: shape[1],

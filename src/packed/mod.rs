@@ -14,6 +14,10 @@ mod simd;
 mod tests;
 mod view;
 
+pub(crate) use chunk::{Piece, Scratch, Sink, Window, decode_window};
+pub(crate) use encoder::{EncodeScratch, Encoder};
+pub(crate) use simd::Isa;
+
 /// The codec's name in `zarr.json`.
 pub(crate) const NAME: &str = "voxpatch.packed";
 
@@ -131,7 +135,3 @@ impl Sink for Dense<'_> {
         Some((&mut self.out[(z * self.shape[1] + y) * row + x * self.item..], row))
     }
 }
-
-pub(crate) use chunk::{Piece, Scratch, Sink, Window, decode_window};
-pub(crate) use encoder::{EncodeScratch, Encoder};
-pub(crate) use simd::Isa;

@@ -159,7 +159,7 @@ pub struct Layout {
     /// blosc (default), blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip and none are read by every
     /// Zarr reader: choose one of them for stores that others open. packed is voxpatch's own, for
     /// integers of up to 32 bits: it is read by voxpatch and programs that link it, and by no other
-    /// Zarr reader without its plug-in. packed:1 is the fastest to read; larger is smaller (packed
+    /// Zarr reader without its plug-in. packed:1 is mostly the fastest to read; larger is smaller (packed
     /// alone means packed:8), and packed:0 is the smallest. Float voxels that are whole numbers can
     /// be packed with --narrow.
     ///
