@@ -52,7 +52,8 @@
 //!
 //! ```text
 //! scan  ->  layout  ->  store  ->  query
-//!    \________ ingest ____/
+//!    \________ ingest ____/          /
+//!                       sample ______/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -60,6 +61,7 @@
 //! | [`scan`] | files to planes of voxels | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
 //! | [`packed`] | a chunk codec of our own, which [`store`] uses | bits |
+//! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |
@@ -95,6 +97,8 @@ pub mod scan;
 pub mod layout;
 
 pub mod packed;
+
+pub mod sample;
 
 pub mod store;
 

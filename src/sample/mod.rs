@@ -1,0 +1,108 @@
+//! Where to look: samplers, which give regions and never hold voxels.
+//!
+//! A [`Sampler`] is told once about a volume ([`Sampler::prepare`]) and from then on gives the
+//! region of any [`Draw`] number by itself: what it gives depends on seed, epoch and index alone,
+//! not on what was drawn before, nor on threads or workers. All triples are in `z, y, x` order.
+//!
+//! What a sampler may ask of a volume is a [`Field`]: its shape, the [`ChunkIndex`] that was built
+//! with it, and the voxels of a region, of which a draw needs one chunk at most.
+
+mod index;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Region, Result};
+
+pub use index::{ChunkCount, ChunkIndex, ChunkSum, ClassChunks, Contents};
+
+/// What names a draw: the same three numbers give the same region, in any order, on any thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Draw {
+    /// Chosen by the caller for an experiment.
+    pub seed: u64,
+    /// Pass over the data.
+    pub epoch: u64,
+    /// Number of the draw in the pass.
+    pub index: u64,
+}
+
+/// A region, and why it was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Where the patch lies; it may leave the volume only if the sampler is told to pad.
+    pub region: Region,
+    /// How it was chosen.
+    pub choice: Choice,
+}
+
+/// How a region was chosen.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// Uniformly among the places where the patch fits.
+    Uniform,
+    /// By a map of weights.
+    Weight,
+    /// Around a voxel of this class.
+    Class(i64),
+    /// Around a voxel of no foreground class.
+    Background,
+    /// The given place of a grid.
+    Grid(u64),
+}
+
+/// What samplers know of one frame of a volume.
+pub trait Field: Send + Sync + Debug {
+    /// Shape in voxels, `z, y, x`.
+    fn shape(&self) -> [usize; 3];
+
+    /// The index of the volume, which names what each chunk holds.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] if the volume has none, with the remedy;
+    /// [`crate::Error::CorruptStore`] if it is damaged, or was built from other voxels.
+    fn index(&self) -> Result<Arc<ChunkIndex>>;
+
+    /// The labels of a region inside the volume, in C order, into `out`, which is resized.
+    ///
+    /// # Errors
+    /// As [`crate::Volume::read_into`].
+    fn labels(&self, region: Region, out: &mut Vec<i64>) -> Result<()>;
+
+    /// The weights of a region inside the volume, scaled to real values, in C order, into `out`,
+    /// which is resized.
+    ///
+    /// # Errors
+    /// As [`crate::Volume::read_into`].
+    fn weights(&self, region: Region, out: &mut Vec<f64>) -> Result<()>;
+}
+
+/// A way of choosing regions, for any number of volumes.
+pub trait Sampler: Send + Sync + Debug {
+    /// Shape of the patches, `z, y, x`.
+    fn patch(&self) -> [usize; 3];
+
+    /// What this sampler draws from one volume. Costs at most the chunks at the border of where
+    /// patches may lie; never a pass over the volume.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] if nothing can be drawn: the patch does not fit, no
+    /// wanted class is present, every weight is 0; and what the field answers.
+    fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>>;
+}
+
+/// The regions that a sampler draws from one volume.
+pub trait Regions: Send + Sync + Debug {
+    /// How many different draws there are; `None` if they are drawn at random without end.
+    fn count(&self) -> Option<u64>;
+
+    /// The region of one draw, in time that does not depend on the size of the volume.
+    ///
+    /// # Errors
+    /// What reading one chunk can answer.
+    fn draw(&self, draw: Draw) -> Result<Sample>;
+}
