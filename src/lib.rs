@@ -85,6 +85,8 @@ mod finding;
 mod geometry;
 mod kind;
 mod mapped;
+#[allow(dead_code)]
+mod morton;
 mod padding;
 mod staged;
 pub mod statistics;
