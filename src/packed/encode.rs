@@ -198,10 +198,7 @@ fn cheapest<L: Lane>(near: &Block<L>) -> usize {
     let mut best = (STILL, u32::MAX);
     for predictor in 0..PREDICTORS.len() {
         let widths = widths_of(&residuals(near, predictor));
-        // As the groups of a block are coded: none has less than three bits below the most.
-        let most = widths.iter().fold(0, |most, width| most.max(*width));
-        let least = most.saturating_sub(3);
-        let bytes = widths.iter().map(|width| least.max(*width)).sum();
+        let bytes = widths.iter().sum();
         if bytes < best.1 {
             best = (predictor, bytes);
         }
@@ -233,10 +230,11 @@ fn write_block<L: Lane>(
         }
         widths = widths_of(&tops);
     }
-    let mut packed = [0; BLOCK_ROWS * STRIP];
-    for (byte, lane) in packed.iter_mut().zip(&tops) {
-        *byte = lane.low_byte();
-    }
+    #[allow(clippy::cast_possible_truncation)] // at most 8
+    let most = most as u32;
+    let fewer = widths.map(|width| (most - width).min(3));
+    let widths = fewer.map(|fewer| most.saturating_sub(fewer));
+    let packed = pack(&bytes_of(&tops), &widths);
     let mut buffer = [0; BLOCK_BYTES];
     let mut at = 0;
     let mut put = |word: u64, bytes: usize| {
@@ -247,22 +245,15 @@ fn write_block<L: Lane>(
     for k in 0..rows {
         let row = residuals[k * STRIP..].first_chunk::<STRIP>().expect("four rows");
         for plane in 0..nibbles {
-            let mut low = [0; STRIP];
-            for (low, lane) in low.iter_mut().zip(row) {
-                *low = lane.shifted(4 * plane).low_byte() & 15;
-            }
-            let halves = low.as_chunks::<GROUP>().0.iter().map(|lanes| pack(lanes, 4));
-            let word = halves.rev().fold(0, |word, half| word << 32 | half);
-            put(word, groups * GROUP / 2);
+            let low = row.map(|lane| lane.shifted(4 * plane));
+            let [first, second] = pack(&bytes_of(&low), &[4; 2]);
+            put(second << 32 | first, groups * GROUP / 2);
         }
-        for group in 0..groups {
-            let fewer = (most - widths[2 * k + group] as usize).min(3);
+        for group in 2 * k..2 * k + groups {
             #[allow(clippy::cast_possible_truncation)] // at most 3
-            let bits = fewer as u16;
-            less |= bits << (4 * k + 2 * group);
-            let width = most.saturating_sub(fewer);
-            let bytes = packed[k * STRIP + group * GROUP..].first_chunk::<GROUP>();
-            put(pack(bytes.expect("two groups a row"), width), width);
+            let bits = fewer[group] as u16;
+            less |= bits << (2 * group);
+            put(packed[group], widths[group] as usize);
         }
     }
     out.extend(&buffer[..at]);
@@ -270,16 +261,30 @@ fn write_block<L: Lane>(
     [code, low, high]
 }
 
-/// The lowest `width` bits of each byte, one behind the other.
+/// The lowest bytes of lanes, by groups.
 #[inline(always)]
-fn pack(bytes: &[u8; GROUP], width: usize) -> u64 {
+fn bytes_of<L: Lane, const LANES: usize, const N: usize>(lanes: &[L; LANES]) -> [u64; N] {
+    let mut words = [0; N];
+    for (word, group) in words.iter_mut().zip(lanes.as_chunks::<GROUP>().0) {
+        *word = u64::from_le_bytes(group.map(Lane::low_byte));
+    }
+    words
+}
+
+/// Of each group the lowest `width` bits of its bytes, one behind the other. All groups at once,
+/// as vectors have shifts by as many bits as each word wants.
+#[inline(always)]
+fn pack<const N: usize>(groups: &[u64; N], widths: &[u32; N]) -> [u64; N] {
     const EVEN_BYTES: u64 = 0x00FF_00FF_00FF_00FF;
     const EVEN_PAIRS: u64 = 0x0000_FFFF_0000_FFFF;
     const EVEN_FOURS: u64 = 0x0000_0000_FFFF_FFFF;
-    let mask = (1 << width) - 1;
-    let bytes = u64::from_le_bytes(*bytes) & (mask * 0x0101_0101_0101_0101);
-    // Neighbours move together: bytes to pairs, pairs to fours, fours to the word.
-    let pairs = (bytes & EVEN_BYTES) | ((bytes & !EVEN_BYTES) >> (8 - width));
-    let fours = (pairs & EVEN_PAIRS) | ((pairs & !EVEN_PAIRS) >> (16 - 2 * width));
-    (fours & EVEN_FOURS) | ((fours & !EVEN_FOURS) >> (32 - 4 * width))
+    std::array::from_fn(|n| {
+        let width = u64::from(widths[n]);
+        let mask = (1 << width) - 1;
+        let bytes = groups[n] & (mask * 0x0101_0101_0101_0101);
+        // Neighbours move together: bytes to pairs, pairs to fours, fours to the word.
+        let pairs = (bytes & EVEN_BYTES) | ((bytes & !EVEN_BYTES) >> (8 - width));
+        let fours = (pairs & EVEN_PAIRS) | ((pairs & !EVEN_PAIRS) >> (16 - 2 * width));
+        (fours & EVEN_FOURS) | ((fours & !EVEN_FOURS) >> (32 - 4 * width))
+    })
 }

@@ -95,8 +95,12 @@ impl EncodeScratch {
 
 /// True if three voxels of four are like the one before them, as in label maps and empty space.
 fn alike<L: PartialEq>(lanes: &[L]) -> bool {
-    let pairs = lanes.iter().zip(&lanes[1..]);
-    pairs.filter(|(before, lane)| before == lane).count() >= lanes.len() / 4 * 3
+    // In pieces whose count fits 16 bits, so that many are compared at once.
+    let pieces = lanes[1..].chunks(1 << 15).zip(lanes.chunks(1 << 15));
+    let pairs = pieces.map(|(after, before)| {
+        usize::from(before.iter().zip(after).fold(0, |n: u16, (b, a)| n + u16::from(b == a)))
+    });
+    pairs.sum::<usize>() >= lanes.len() / 4 * 3
 }
 
 /// The voxels as 16-bit lanes; false if there are some that do not fit.

@@ -51,10 +51,16 @@ impl Isa {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("bmi2")
+                    && is_x86_feature_detected!("lzcnt")
+                    && is_x86_feature_detected!("popcnt")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
-                is_x86_feature_detected!("avx2")
+                Self::Avx2.is_available()
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
@@ -84,12 +90,12 @@ macro_rules! code {
         impl Code for $lane {
             fn encode(isa: Isa, chunk: ToEncode<'_, Self>, out: &mut Vec<u8>) {
                 #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx2")]
+                #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
                 fn avx2(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) {
                     encode_segments(chunk, out)
                 }
                 #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl")]
+                #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl")]
                 fn avx512(chunk: ToEncode<'_, $lane>, out: &mut Vec<u8>) {
                     encode_segments(chunk, out)
                 }
