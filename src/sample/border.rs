@@ -149,13 +149,11 @@ pub(super) fn check(patch: [usize; 3]) -> Result<()> {
 
 /// A volume in which places can be counted.
 pub(super) fn check_volume(shape: [usize; 3], name: &str) -> Result<()> {
-    match voxels(shape).and_then(|n| i64::try_from(n).ok()) {
-        Some(1..) => Ok(()),
-        _ => {
-            let reason = format!("{name} has no voxels, or more than can be counted");
-            Err(Error::invalid("shape", show(&shape), reason))
-        }
+    if let Some(1..) = voxels(shape).and_then(|n| i64::try_from(n).ok()) {
+        return Ok(());
     }
+    let reason = format!("{name} has no voxels, or more than can be counted");
+    Err(Error::invalid("shape", show(&shape), reason))
 }
 
 /// A patch that is no longer than the volume on any axis.

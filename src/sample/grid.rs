@@ -106,6 +106,7 @@ impl Grid {
 
     /// The starts of patches along an axis (0 is `z`), ascending, none twice; nothing for an axis
     /// above 2.
+    #[must_use]
     pub fn starts(&self, axis: usize) -> impl ExactSizeIterator<Item = i64> + use<> {
         let axis = self.axes.get(axis).copied();
         (0..axis.map_or(0, |axis| axis.places())).map(move |n| axis.map_or(0, |axis| axis.start(n)))

@@ -101,12 +101,11 @@ impl GridSampler {
             let padded = if covered == volume { "" } else { ", with its padding" };
             border::check_fits(self.patch, covered, &format!("{name}{padded}"))?;
         }
-        let axis = |axis: usize| match covered[axis].checked_sub(self.patch[axis]) {
-            Some(last) => Axis { first: -signed(overlap[axis] / 2), step: self.step[axis], last },
-            None => {
-                let first = centred(self.patch[axis], volume[axis]);
-                Axis { first, step: self.step[axis], last: 0 }
-            }
+        let axis = |axis: usize| {
+            let (patch, step) = (self.patch[axis], self.step[axis]);
+            let centred = Axis { first: centred(patch, volume[axis]), step, last: 0 };
+            let first = -signed(overlap[axis] / 2);
+            covered[axis].checked_sub(patch).map_or(centred, |last| Axis { first, step, last })
         };
         Grid::new(volume, self.patch, std::array::from_fn(axis))
     }

@@ -4,6 +4,18 @@
 //! region of any [`Draw`] number by itself: what it gives depends on seed, epoch and index alone,
 //! not on what was drawn before, nor on threads or workers. All triples are in `z, y, x` order.
 //!
+//! | sampler | draws |
+//! | --- | --- |
+//! | [`UniformSampler`] | all places where the patch fits, equally likely |
+//! | [`WeightedSampler`] | around voxels, in proportion to a map of weights |
+//! | [`LabelSampler`] | around voxels, by weights of classes or of their voxels |
+//! | [`ForegroundSampler`] | around foreground and background in a ratio, or a share of foreground |
+//! | [`GridSampler`] | no chance: places that cover the volume |
+//!
+//! Those that draw around voxels give exactly the distribution that a pass over all voxels would:
+//! the index names a chunk in proportion to what it holds, and that chunk, decoded, the voxel. What
+//! happens at the border of the volume is a [`Border`] of the caller's choice.
+//!
 //! What a sampler may ask of a volume is a [`Field`]: its shape, the [`ChunkIndex`] that was built
 //! with it, and the voxels of a region, of which a draw needs one chunk at most.
 
