@@ -85,7 +85,6 @@ mod finding;
 mod geometry;
 mod kind;
 mod mapped;
-#[allow(dead_code)]
 mod morton;
 mod padding;
 mod staged;

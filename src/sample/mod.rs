@@ -4,10 +4,33 @@
 //! region of any [`Draw`] number by itself: what it gives depends on seed, epoch and index alone,
 //! not on what was drawn before, nor on threads or workers. All triples are in `z, y, x` order.
 //!
+//! | sampler | draws |
+//! | --- | --- |
+//! | [`UniformSampler`] | all places where the patch fits, equally likely |
+//! | [`WeightedSampler`] | around voxels, in proportion to a map of weights |
+//! | [`LabelSampler`] | around voxels, by weights of classes or of their voxels |
+//! | [`ForegroundSampler`] | around foreground and background in a ratio, or a share of foreground |
+//! | [`GridSampler`] | no chance: places that cover the volume |
+//!
+//! Those that draw around voxels give exactly the distribution that a pass over all voxels would:
+//! the index names a chunk in proportion to what it holds, and that chunk, decoded, the voxel. What
+//! happens at the border of the volume is a [`Border`] of the caller's choice.
+//!
 //! What a sampler may ask of a volume is a [`Field`]: its shape, the [`ChunkIndex`] that was built
 //! with it, and the voxels of a region, of which a draw needs one chunk at most.
 
+mod border;
+mod chunks;
+mod foreground;
+mod grid;
+mod grid_sampler;
 mod index;
+mod label;
+mod permutation;
+mod pick;
+mod random;
+mod uniform;
+mod weighted;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,7 +39,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Region, Result};
 
+pub use border::Border;
+pub use foreground::ForegroundSampler;
+pub use grid::{Grid, Traversal};
+pub use grid_sampler::{GridSampler, Overlap};
 pub use index::{ChunkCount, ChunkIndex, ChunkSum, ClassChunks, Contents};
+pub use label::LabelSampler;
+pub use permutation::permuted;
+pub use random::Random;
+pub use uniform::UniformSampler;
+pub use weighted::WeightedSampler;
 
 /// What names a draw: the same three numbers give the same region, in any order, on any thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,8 +87,25 @@ pub enum Choice {
     Grid(u64),
 }
 
+/// What was asked for, and no draw can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Absent {
+    /// A class of positive weight: it has no voxels that may be chosen.
+    Class(i64),
+    /// Every foreground class.
+    Foreground,
+    /// Everything but foreground.
+    Background,
+}
+
 /// What samplers know of one frame of a volume.
 pub trait Field: Send + Sync + Debug {
+    /// What messages call it: the path of its index or of the volume.
+    fn name(&self) -> String {
+        "the volume".into()
+    }
+
     /// Shape in voxels, `z, y, x`.
     fn shape(&self) -> [usize; 3];
 
@@ -99,6 +148,11 @@ pub trait Sampler: Send + Sync + Debug {
 pub trait Regions: Send + Sync + Debug {
     /// How many different draws there are; `None` if they are drawn at random without end.
     fn count(&self) -> Option<u64>;
+
+    /// What the sampler was to draw, and cannot in this volume: the others make up for it.
+    fn absent(&self) -> &[Absent] {
+        &[]
+    }
 
     /// The region of one draw, in time that does not depend on the size of the volume.
     ///

@@ -1,0 +1,160 @@
+//! Patches that cover a volume.
+
+use std::sync::Arc;
+
+use super::border::{self, centred, signed};
+use super::grid::{Axis, Grid, Traversal};
+use super::{Choice, Draw, Field, Regions, Sample, Sampler};
+use crate::error::show;
+use crate::{Error, Result};
+
+/// How much neighbouring patches of a grid share, `z, y, x`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Overlap {
+    /// So many voxels, even or odd, fewer than the patch has: as `TorchIO`.
+    Voxels([usize; 3]),
+    /// This share `o` of the patch, from 0 to below 1: as MONAI, patches start
+    /// `max(1, int(P * (1 - o)))` voxels apart.
+    Fraction([f64; 3]),
+}
+
+/// Patches that cover the volume in a [`Grid`]: `TorchIO`'s `GridSampler`, MONAI's
+/// `sliding_window_inference`. Draw `i` is the `i`-th place of the [`Traversal`] (lexicographic by
+/// default), whatever seed and epoch; [`Choice::Grid`] tells its number in the grid.
+#[derive(Debug, Clone)]
+pub struct GridSampler {
+    patch: [usize; 3],
+    step: [usize; 3],
+    pad_small_volumes: bool,
+    pad_borders: bool,
+    traversal: Traversal,
+}
+
+impl GridSampler {
+    /// Patches of this shape, `z, y, x`, that overlap so.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if an axis of the patch is 0, an overlap is not smaller than the
+    /// patch, or a fraction not from 0 to below 1.
+    pub fn new(patch: [usize; 3], overlap: Overlap) -> Result<Self> {
+        border::check(patch)?;
+        let step = match overlap {
+            Overlap::Voxels(voxels) => {
+                if (0..3).any(|axis| voxels[axis] >= patch[axis]) {
+                    let reason = format!("must be less than the patch, {}", show(&patch));
+                    return Err(Error::invalid("overlap", show(&voxels), reason));
+                }
+                std::array::from_fn(|axis| patch[axis] - voxels[axis])
+            }
+            Overlap::Fraction(fractions) => {
+                if !fractions.iter().all(|fraction| (0.0..1.0).contains(fraction)) {
+                    let value = format!("{}x{}x{}", fractions[0], fractions[1], fractions[2]);
+                    let reason = "as a fraction of the patch must be from 0 to below 1";
+                    return Err(Error::invalid("overlap", value, reason));
+                }
+                std::array::from_fn(|axis| step(patch[axis], fractions[axis]))
+            }
+        };
+        let traversal = Traversal::Lexicographic;
+        Ok(Self { patch, step, pad_small_volumes: false, pad_borders: false, traversal })
+    }
+
+    /// As [`super::UniformSampler::pad_small_volumes`]: an axis on which the volume is smaller than
+    /// the patch has one place.
+    #[must_use]
+    pub fn pad_small_volumes(mut self, pad: bool) -> Self {
+        self.pad_small_volumes = pad;
+        self
+    }
+
+    /// Whether the grid covers half an overlap (rounded down) before the volume and half an
+    /// overlap (rounded up) after it as well, so that every voxel of the volume is far enough from
+    /// the border of a patch: what `TorchIO`'s `padding_mode` does, without a padded copy.
+    #[must_use]
+    pub fn pad_borders(mut self, pad: bool) -> Self {
+        self.pad_borders = pad;
+        self
+    }
+
+    /// In which order draws visit the places.
+    #[must_use]
+    pub fn traversal(mut self, traversal: Traversal) -> Self {
+        self.traversal = traversal;
+        self
+    }
+
+    /// The grid of a volume of this shape, `z, y, x`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the volume has no voxels, or the patch does not fit.
+    pub fn grid(&self, volume: [usize; 3]) -> Result<Grid> {
+        self.named_grid(volume, "the volume")
+    }
+
+    fn named_grid(&self, volume: [usize; 3], name: &str) -> Result<Grid> {
+        border::check_volume(volume, name)?;
+        let overlap: [usize; 3] = std::array::from_fn(|axis| self.patch[axis] - self.step[axis]);
+        let overlap = if self.pad_borders { overlap } else { [0; 3] };
+        let covered: [usize; 3] =
+            std::array::from_fn(|axis| volume[axis].saturating_add(overlap[axis]));
+        if !self.pad_small_volumes {
+            let padded = if covered == volume { "" } else { ", with its padding" };
+            border::check_fits(self.patch, covered, &format!("{name}{padded}"))?;
+        }
+        let axis = |axis: usize| {
+            let (patch, step) = (self.patch[axis], self.step[axis]);
+            let centred = Axis { first: centred(patch, volume[axis]), step, last: 0 };
+            let first = -signed(overlap[axis] / 2);
+            covered[axis].checked_sub(patch).map_or(centred, |last| Axis { first, step, last })
+        };
+        Grid::new(volume, self.patch, std::array::from_fn(axis))
+    }
+}
+
+/// Voxels from one patch to the next, as MONAI truncates them.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn step(patch: usize, overlap: f64) -> usize {
+    // Not negative, and limited to where the difference with the patch is one.
+    ((patch as f64 * (1.0 - overlap)) as usize).clamp(1, patch)
+}
+
+impl Sampler for GridSampler {
+    fn patch(&self) -> [usize; 3] {
+        self.patch
+    }
+
+    fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
+        let grid = self.named_grid(field.shape(), &field.name())?;
+        let order = match self.traversal {
+            Traversal::Lexicographic => None,
+            Traversal::Morton => Some(grid.traversal(Traversal::Morton)?),
+        };
+        Ok(Arc::new(Places { grid, order }))
+    }
+}
+
+#[derive(Debug)]
+struct Places {
+    grid: Grid,
+    /// Numbers of places; in their own order if there is none.
+    order: Option<Vec<u64>>,
+}
+
+impl Regions for Places {
+    fn count(&self) -> Option<u64> {
+        Some(self.grid.len())
+    }
+
+    fn draw(&self, draw: Draw) -> Result<Sample> {
+        let place = match &self.order {
+            None => Some(draw.index),
+            Some(order) => usize::try_from(draw.index).ok().and_then(|at| order.get(at)).copied(),
+        };
+        let placed = place.and_then(|place| Some((place, self.grid.region(place)?)));
+        let Some((place, region)) = placed else {
+            let reason = format!("the grid has {} places, counted from 0", self.grid.len());
+            return Err(Error::invalid("draw", draw.index, reason));
+        };
+        Ok(Sample { region, choice: Choice::Grid(place) })
+    }
+}

@@ -1,0 +1,192 @@
+//! First the chunk, by sums of the index; then the voxel, by decoding that one chunk. Both
+//! together are a draw from all voxels that may be chosen.
+
+use std::ops::Range;
+
+use super::chunks::{Chunks, Share};
+use super::{ChunkCount, ClassChunks, Random};
+use crate::Result;
+
+/// The classes that have voxels which may be chosen, ascending by label, with their exact numbers.
+#[derive(Debug)]
+pub(super) struct Classes {
+    chunks: Chunks,
+    classes: Vec<Class>,
+}
+
+#[derive(Debug)]
+struct Class {
+    label: i64,
+    /// Chunks with voxels that may be chosen, ascending.
+    chunks: Vec<u64>,
+    /// For each, its voxels and those of all before: strictly ascending.
+    ends: Vec<u64>,
+}
+
+impl Classes {
+    /// Counts the voxels of the wanted classes. Decodes the chunks of which a part may be chosen,
+    /// and in which one of them occurs, once each.
+    pub fn count<'i>(
+        chunks: Chunks,
+        wanted: impl Iterator<Item = &'i ClassChunks>,
+    ) -> Result<Self> {
+        let mut classes: Vec<_> = wanted
+            .map(|class| Counts { label: class.label, chunks: class.chunks.clone() })
+            .collect();
+        let mut parts = Vec::new();
+        for (number, class) in classes.iter_mut().enumerate() {
+            class.chunks.retain(|count| chunks.share(count.chunk) != Share::Nothing);
+            parts.extend(class.chunks.iter().enumerate().filter_map(|(at, count)| {
+                (chunks.share(count.chunk) == Share::Part).then_some((count.chunk, number, at))
+            }));
+        }
+        parts.sort_unstable();
+        for group in parts.chunk_by(|a, b| a.0 == b.0) {
+            chunks.with_labels(group[0].0, |labels, _| {
+                for (chunk, number, at) in group {
+                    let Counts { label, chunks: counts } = &mut classes[*number];
+                    let (found, count) = (number_of(labels, *label), &mut counts[*at]);
+                    if found > count.voxels {
+                        let what = format!("voxels with label {label} in a part");
+                        return Err(chunks.contradiction(*chunk, &what, found, count.voxels));
+                    }
+                    count.voxels = found;
+                }
+                Ok(())
+            })?;
+        }
+        let classes = classes.iter().map(Counts::sums).filter(|class| !class.ends.is_empty());
+        Ok(Self { classes: classes.collect(), chunks })
+    }
+
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// The labels, ascending.
+    pub fn labels(&self) -> impl Iterator<Item = i64> {
+        self.classes.iter().map(|class| class.label)
+    }
+
+    /// How many voxels of each class may be chosen; none is 0.
+    pub fn voxels(&self) -> impl Iterator<Item = u64> {
+        self.classes.iter().map(Class::voxels)
+    }
+
+    /// A voxel of the classes at these places among [`Self::labels`], all voxels equally likely,
+    /// and its label.
+    pub fn pick(&self, places: Range<usize>, random: &mut Random) -> Result<(i64, [usize; 3])> {
+        let classes = &self.classes[places];
+        let mut n = random.below(classes.iter().map(Class::voxels).sum());
+        let mut chosen = &classes[0];
+        for class in classes {
+            chosen = class;
+            if n < class.voxels() {
+                break;
+            }
+            n -= class.voxels();
+        }
+        Ok((chosen.label, self.nth(chosen, n)?))
+    }
+
+    /// The `n`-th voxel of a class, chunk by chunk; there are more than `n`.
+    fn nth(&self, class: &Class, n: u64) -> Result<[usize; 3]> {
+        let at = class.ends.partition_point(|end| *end <= n);
+        let (chunk, before) = (class.chunks[at], if at == 0 { 0 } else { class.ends[at - 1] });
+        let listed = class.ends[at] - before;
+        self.chunks.with_labels(chunk, |labels, part| {
+            let found = number_of(labels, class.label);
+            let mut places =
+                (0..).zip(labels).filter(|(_, label)| **label == class.label).map(|(at, _)| at);
+            let place = usize::try_from(n - before).ok().and_then(|skip| places.nth(skip));
+            match place {
+                Some(place) if found == listed => Ok(part.voxel(place)),
+                _ => {
+                    let what = format!("voxels with label {}", class.label);
+                    Err(self.chunks.contradiction(chunk, &what, found, listed))
+                }
+            }
+        })
+    }
+}
+
+impl Class {
+    fn voxels(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+}
+
+/// What the index lists of a class, corrected for what may be chosen.
+struct Counts {
+    label: i64,
+    chunks: Vec<ChunkCount>,
+}
+
+impl Counts {
+    fn sums(&self) -> Class {
+        // No sum exceeds the number of voxels: no count exceeds its chunk's.
+        let mut end = 0;
+        let counts = self.chunks.iter().filter(|count| count.voxels > 0);
+        let (chunks, ends) = counts
+            .map(|count| {
+                end += count.voxels;
+                (count.chunk, end)
+            })
+            .unzip();
+        Class { label: self.label, chunks, ends }
+    }
+}
+
+fn number_of(labels: &[i64], label: i64) -> u64 {
+    labels.iter().filter(|l| **l == label).count() as u64
+}
+
+/// Alternatives of unequal weight.
+#[derive(Debug)]
+pub(super) struct Chances {
+    /// For each, its weight and those of all before.
+    ends: Vec<f64>,
+}
+
+impl Chances {
+    /// Of weights that are positive; `None` if there are none or their sum is not finite.
+    pub fn new(weights: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut end = 0.0;
+        let sum = |weight| {
+            end += weight;
+            end
+        };
+        let ends: Vec<_> = weights.map(sum).collect();
+        ends.last().is_some_and(|end| end.is_finite()).then_some(Self { ends })
+    }
+
+    /// One of them. The product below may round up to the whole sum: that is the last one's.
+    pub fn choose(&self, random: &mut Random) -> usize {
+        let last = self.ends.len() - 1;
+        let target = random.unit() * self.ends[last];
+        self.ends.partition_point(|end| *end <= target).min(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Draw;
+    use super::*;
+
+    #[test]
+    fn chances_are_those_of_the_weights_however_unequal() {
+        let weights = [1.0, 1e-300, 2.0, f64::MIN_POSITIVE, 5.0];
+        let chances = Chances::new(weights.into_iter()).unwrap();
+        let mut counts = [0_u32; 5];
+        let mut random = Random::of(Draw { seed: 1, epoch: 0, index: 0 });
+        for _ in 0..8000 {
+            counts[chances.choose(&mut random)] += 1;
+        }
+        assert!(counts[1] == 0 && counts[3] == 0, "{counts:?}");
+        for (at, expected) in [(0, 1000.0), (2, 2000.0), (4, 5000.0)] {
+            assert!((f64::from(counts[at]) - expected).abs() < 5.0 * expected.sqrt(), "{counts:?}");
+        }
+        assert!(Chances::new([].into_iter()).is_none());
+        assert!(Chances::new([f64::MAX, f64::MAX].into_iter()).is_none());
+    }
+}
