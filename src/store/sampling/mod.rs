@@ -9,6 +9,8 @@ mod build;
 mod check;
 mod count;
 mod handle;
+#[cfg(test)]
+mod hostile;
 mod label;
 mod tally;
 
