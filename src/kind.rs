@@ -15,7 +15,7 @@ pub enum Kind {
     Intensity,
     /// A whole number naming a structure: only equality makes sense.
     Label,
-    /// How likely a place is to be drawn: a number from 0 up, a density whose sum is no matter.
+    /// How likely a place is to be drawn, beside the others: numbers from 0 up, of any sum.
     Weights,
 }
 

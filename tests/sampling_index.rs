@@ -112,7 +112,7 @@ fn blobs(shape: [usize; 5], seed: usize, least: i64, count: i64) -> Array5<i64> 
     let [t, c, z, y, x] = shape;
     Array5::from_shape_fn((t, c, z, y, x), |(t, c, z, y, x)| {
         let blob = (z / 3 * 31 + y / 4 * 17 + x / 7 * 5 + t * 11 + c * 3 + seed) as i64;
-        let speck = if (x * 7 + y * 5 + z * 3 + seed).is_multiple_of(19) { 1 } else { 0 };
+        let speck = i64::from((x * 7 + y * 5 + z * 3 + seed).is_multiple_of(19));
         least + (blob + speck).rem_euclid(count)
     })
 }

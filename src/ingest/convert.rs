@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::narrow::narrow;
-use super::pass::{Gathered, Pass};
+use super::pass::{Gathered, Pass, array_shape};
 use super::trial::{self, CodecTrial, try_codecs};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::Scan;
 use crate::statistics::Statistics;
-use crate::store::{ArrayShape, Attributes, Dataset, IndexInfo, VERSION, VolumeName};
+use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VERSION, VolumeName};
 use crate::{Dtype, Error, Finding, Kind, Pool, Result, Spacing};
 
 /// How to convert.
@@ -96,8 +96,8 @@ const FEW_VALUES: usize = 128;
 /// if codecs are tried. A false answer cancels.
 ///
 /// What each chunk of a label map or of a map of weights holds is counted on the way, and stored as
-/// the index for sampling ([`crate::Volume::chunk_index`]); a finding tells why not, where it
-/// cannot be.
+/// the index for sampling ([`crate::Volume::chunk_index`]), which takes a few bytes for each chunk
+/// and label in it, 100 MB at most; a finding tells why not, where there can be none.
 ///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.
 ///
@@ -152,12 +152,7 @@ pub fn convert(
         .map_err(|error| not_narrowed(error, narrowing.as_ref()))?;
     let default = if header.is_label { Kind::Label } else { Kind::Intensity };
     let kind = options.kind.unwrap_or(default);
-    let shape = ArrayShape {
-        dtype: header.dtype,
-        times: header.times,
-        channels: header.channels,
-        shape: header.shape,
-    };
+    let shape = array_shape(&header);
     let mut writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
     let mut pass = Pass::new(&header, layout, kind);
     let late = pool.run(|| {
@@ -165,19 +160,13 @@ pub fn convert(
         scan.finish()
     })?;
     let Gathered { statistics, voxel_digest, index } = pass.finish();
-    let mut findings: Vec<_> =
-        header.findings.iter().cloned().chain(late).chain(narrowing).collect();
-    findings.extend(trial::finding(&trial));
-    let index = match index.transpose() {
-        Ok(index) => index,
-        Err(reason) => {
-            findings.push(Finding::decided(format!("there is no index for sampling: {reason}")));
-            None
-        }
-    };
-    if options.kind.is_none() {
-        findings.extend(perhaps_labels(&statistics, header.dtype));
-    }
+    let (index, unindexed) = or_finding(index);
+    let unsaid = options.kind.is_none();
+    let findings: Vec<_> = (header.findings.iter().cloned().chain(late).chain(narrowing))
+        .chain(trial::finding(&trial))
+        .chain(unsaid.then(|| perhaps_labels(&statistics, header.dtype)).flatten())
+        .chain(unindexed)
+        .collect();
     let attributes = Attributes {
         version: VERSION,
         kind,
@@ -222,6 +211,14 @@ pub fn convert(
         findings,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// The index, if there is one, or why there is none where it could be missed.
+fn or_finding(
+    index: Option<Result<SamplingIndex, String>>,
+) -> (Option<SamplingIndex>, Option<Finding>) {
+    let finding = |reason| Finding::decided(format!("there is no index for sampling: {reason}"));
+    index.transpose().map_or_else(|reason| (None, Some(finding(reason))), |index| (index, None))
 }
 
 /// Adds to the refusal of a codec what came of narrowing, which might have helped.

@@ -15,6 +15,12 @@ use crate::{Dtype, Error, Frame, Kind, Result};
 /// that sums of floats are taken in one order, whatever the number of threads.
 const STATISTICS_PIECE: usize = 4 << 20;
 
+/// The array that a scan becomes.
+pub(super) fn array_shape(header: &ScanHeader) -> ArrayShape {
+    let ScanHeader { dtype, times, channels, shape, .. } = *header;
+    ArrayShape { dtype, times, channels, shape }
+}
+
 /// The planes of one layer of chunks.
 #[derive(Clone, Copy)]
 struct Layer {
@@ -46,8 +52,8 @@ pub(super) struct Pass {
 
 impl Pass {
     pub(super) fn new(header: &ScanHeader, layout: ChunkLayout, kind: Kind) -> Self {
-        let ScanHeader { dtype, shape, times, channels, scaling, .. } = *header;
-        let array = ArrayShape { dtype, times, channels, shape };
+        let array = array_shape(header);
+        let ArrayShape { dtype, times, channels, shape } = array;
         Self {
             layout,
             shape,
@@ -56,7 +62,7 @@ impl Pass {
             kind,
             statistics: StatisticsAccumulator::new(dtype, kind),
             digest: VoxelDigest::new(dtype, times, channels, shape),
-            tally: Tally::new(kind, &array, scaling, layout.chunk),
+            tally: Tally::new(kind, &array, header.scaling, layout.chunk),
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) struct Strips {
     planes: usize,
     /// Bytes of a row.
     row: usize,
-    strips: Vec<Vec<u8>>,
+    voxels: Vec<Vec<u8>>,
 }
 
 /// Every layer of every frame, in the order of the voxel digest.
@@ -53,12 +53,12 @@ impl Strips {
             volume.read_box([layer * depth, n * height, 0], [planes, rows, columns], out)?;
             Ok(strip)
         });
-        Ok(Self { planes, row, strips: strips.collect::<Result<_>>()? })
+        Ok(Self { planes, row, voxels: strips.collect::<Result<_>>()? })
     }
 
     /// A strip by its number along y.
     pub(super) fn strip(&self, n: usize) -> Strip<'_> {
-        let voxels = &self.strips[n];
+        let voxels = &self.voxels[n];
         Strip { voxels, plane: voxels.len() / self.planes, row: self.row }
     }
 
@@ -66,7 +66,7 @@ impl Strips {
     pub(super) fn add_to(&self, digest: &mut VoxelDigest, frame: Frame, dtype: Dtype) {
         // Strips side by side make the rows of a plane.
         for plane in 0..self.planes {
-            for strip in &self.strips {
+            for strip in &self.voxels {
                 let bytes = strip.len() / self.planes;
                 digest.add(frame, &strip[plane * bytes..][..bytes], dtype);
             }

@@ -59,8 +59,9 @@ pub(super) fn labels<'a, T: Label>(
     let mut counts = BTreeMap::new();
     let (mut label, mut run) = (T::default(), 0);
     for block in rows.flat_map(|row| row.chunks(BLOCK * size_of::<T>())) {
+        let goes_on = |voxel| voxel == label;
         // Without a way out in the middle, the loop compiles to vectors.
-        if elements::<T>(block).fold(true, |same, voxel| same & (voxel == label)) {
+        if elements::<T>(block).fold(true, |all, voxel| all & goes_on(voxel)) {
             run += (block.len() / size_of::<T>()) as u64;
             continue;
         }

@@ -86,7 +86,9 @@ impl Tally {
         let [_, rows, columns] = grid(self.shape.shape, self.chunk);
         let mut no_weight: Option<([usize; 3], f64)> = None;
         for first in (0..rows * columns).step_by(BATCH) {
-            if self.refused.is_some() {
+            // Weights are looked at to the end, whatever becomes of the index: a wrong one is an
+            // error. So are labels by the statistics.
+            if self.refused.is_some() && matches!(self.counted, Counted::Labels) {
                 return Ok(());
             }
             let batch = first..(first + BATCH).min(rows * columns);
