@@ -32,6 +32,12 @@ impl FaultyDisk {
         Self { disk: LocalDisk::new(root), left: AtomicUsize::new(at), fault }
     }
 
+    /// Whether the chosen operation has come.
+    pub fn has_faulted(&self) -> bool {
+        let left = self.left.load(SeqCst);
+        left == 0 || left > usize::MAX / 2
+    }
+
     fn step<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let before = self.left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
         if !matches!(before, Ok(1) | Err(_)) {
