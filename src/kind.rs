@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Whether voxels measure something or name something.
+/// Whether voxels measure something, name something, or say where to draw from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -15,6 +15,8 @@ pub enum Kind {
     Intensity,
     /// A whole number naming a structure: only equality makes sense.
     Label,
+    /// How likely a place is to be drawn, beside the others: numbers from 0 up, of any sum.
+    Weights,
 }
 
 impl fmt::Display for Kind {
@@ -22,6 +24,7 @@ impl fmt::Display for Kind {
         f.pad(match self {
             Self::Intensity => "intensity",
             Self::Label => "label",
+            Self::Weights => "weights",
         })
     }
 }
@@ -33,7 +36,8 @@ impl FromStr for Kind {
         match s {
             "intensity" => Ok(Self::Intensity),
             "label" => Ok(Self::Label),
-            _ => Err(Error::invalid("kind", s, "use intensity or label")),
+            "weights" => Ok(Self::Weights),
+            _ => Err(Error::invalid("kind", s, "use intensity, label or weights")),
         }
     }
 }

@@ -15,7 +15,8 @@ use std::cell::Cell;
 
 use common::dense::{DenseScan, store, voxels};
 use voxpatch::layout::PlanOptions;
-use voxpatch::{ConvertOptions, Dataset, Region};
+use voxpatch::sample::Field;
+use voxpatch::{ConvertOptions, Dataset, Kind, Region};
 
 /// Counts the allocations of each thread and leaves the work to the system's allocator.
 struct Counting;
@@ -49,6 +50,33 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_warm_sampler_reads_labels_and_weights_without_allocating() {
+    let dense = voxels::<u8>([1, 1, 40, 50, 60], 1);
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path()).unwrap();
+    let plan = PlanOptions { chunk: Some([8, 16, 16]), ..PlanOptions::default() };
+    for (name, kind) in [("a/labels", Kind::Label), ("a/weights", Kind::Weights)] {
+        let options = ConvertOptions { plan, kind: Some(kind), ..ConvertOptions::default() };
+        store(DenseScan::new(&dense), &dataset, name, &options).unwrap();
+    }
+    let (labels, weights) =
+        (dataset.volume("a/labels").unwrap(), dataset.volume("a/weights").unwrap());
+    let (mut of_labels, mut of_weights) = (Vec::new(), Vec::new());
+    let mut read_all = || {
+        for (start, shape) in [([0; 3], [8, 16, 16]), ([39, 48, 48], [1, 2, 12])] {
+            let region = Region::new(start, shape);
+            labels.index().unwrap();
+            labels.labels(region, &mut of_labels).unwrap();
+            weights.weights(region, &mut of_weights).unwrap();
+        }
+    };
+    read_all();
+    let before = COUNT.get();
+    read_all();
+    assert_eq!(COUNT.get() - before, 0);
+}
 
 #[test]
 fn a_warm_read_into_allocates_nothing() {

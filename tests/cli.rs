@@ -120,6 +120,8 @@ fn what_is_not_understood_exits_2_and_touches_nothing() {
         "convert ct.nii --out s --patch 8x8x8 --access random --overlap 1x1x1",
         "convert ct.nii --out s --codec gzip:99",
         "convert ct.nii --out s --label --intensity",
+        "convert ct.nii --out s --label --kind label",
+        "convert ct.nii --out s --kind weight",
         "convert ct.nii --out s --patch 8x8x8 --access grid --overlap 8x8x8",
         "convert ct.nii --out s --chunk 3x3x3 --shard 4x4x4",
         "convert ct.nii --out s --chunk 9999x9999x9999",
@@ -377,6 +379,57 @@ fn intensities_that_call_themselves_labels_can_be_converted() {
     assert!(!at.join("s").exists());
     succeed(at, "convert float.nii --out s --intensity");
     assert_eq!(json(&succeed(at, "info s/float/image --json"))["kind"], "intensity");
+}
+
+#[test]
+fn label_maps_and_weights_are_indexed_and_those_stored_before_can_be() {
+    let folder = folder();
+    let at = folder.path();
+    let report = succeed(at, "convert ct.nii --out s --name ct/organs --label");
+    assert!(report.contains("index") && report.contains("for sampling"), "{report}");
+    // Scaled by 0.5 x - 3, air is below 0.
+    let complaint = fail(at, 1, "convert ct.nii --out s --name ct/map --kind weights");
+    assert!(complaint.contains("ct.nii") && complaint.contains("(z, y, x)"), "{complaint}");
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    nifti.truncate(352);
+    nifti.extend((0..SHAPE.iter().product::<usize>()).flat_map(|_| 8_i16.to_le_bytes()));
+    fs::write(at.join("even.nii"), nifti).unwrap();
+    let map = "convert even.nii --out s --name ct/map --kind weights --chunk 10x20x18 --json";
+    let index = json(&succeed(at, map))["converted"][0]["index"].clone();
+    assert_eq!(index, serde_json::json!({"by": "weights", "chunks": 8}));
+    succeed(at, "convert ct.nii --out s --name ct/image");
+
+    let organs = at.join("s/ct/organs/0/sampling.json");
+    let built = fs::read(&organs).unwrap();
+    let info = json(&succeed(at, "info s/ct/organs --json"))["index"].clone();
+    assert_eq!(info["by"], "labels");
+    assert!(succeed(at, "info s").contains("yes"));
+    assert!(succeed(at, "info s/ct/organs").contains("labels in"));
+    let shown = succeed(at, "index s");
+    assert!(shown.contains("ct/map: up to date") && !shown.contains("image"), "{shown}");
+
+    fs::remove_file(&organs).unwrap();
+    assert!(succeed(at, "info s/ct/organs").contains("voxpatch index"));
+    assert_eq!(json(&succeed(at, "info s/ct/organs --json"))["index"], Value::Null);
+    succeed(at, "verify s");
+    let outcome = json(&succeed(at, "index s --threads 2 --json"));
+    let states = [0, 1].map(|n| outcome["volumes"][n]["built"].clone());
+    assert_eq!(states, [Value::Bool(false), Value::Bool(true)], "{outcome}");
+    assert_eq!(outcome["volumes"][1]["index"], info);
+    assert_eq!(fs::read(&organs).unwrap(), built);
+
+    fs::write(&organs, "damaged").unwrap();
+    assert!(succeed(at, "info s").contains("damaged"));
+    assert!(fail(at, 1, "verify s").is_empty());
+    assert!(succeed(at, "index s/ct/organs").contains("built"));
+    assert!(succeed(at, "index s/ct --force").contains("ct/map: built"));
+    assert_eq!(fs::read(&organs).unwrap(), built);
+    succeed(at, "verify s");
+
+    assert!(fail(at, 1, "index s/ct/image").contains("--kind weights"));
+    fail(at, 1, "index s/ct/none");
+    succeed(at, "convert ct.nii --out plain");
+    assert!(succeed(at, "index plain").contains("no label maps"));
 }
 
 #[test]

@@ -9,125 +9,25 @@
 
 mod common;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::dense::{DenseScan, dataset_on, store, voxels};
+use common::faulty::{Fault, FaultyDisk, litter};
 use ndarray::{Array3, Array5, s};
 use voxpatch::layout::PlanOptions;
-use voxpatch::store::{Blob, Disk, LocalDisk};
-use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, convert};
-
-/// Passes everything on, until the chosen operation.
-#[derive(Debug)]
-struct FaultyDisk {
-    disk: LocalDisk,
-    left: AtomicUsize,
-    fault: Fault,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
-    /// The operation does nothing, all later ones work: an error that the process survives.
-    Fails,
-    /// The operation is done and reports failure, all later ones work: a folder is renamed, say,
-    /// and syncing its parents fails.
-    DoneButFails,
-    /// A write puts half of its bytes in a hidden file, and nothing works from there on, as if
-    /// the process had been killed.
-    Stops,
-}
-
-impl FaultyDisk {
-    fn new(root: PathBuf, at: usize, fault: Fault) -> Self {
-        Self { disk: LocalDisk::new(root), left: AtomicUsize::new(at), fault }
-    }
-
-    fn step<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let before = self.left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
-        if !matches!(before, Ok(1) | Err(_)) {
-            return operation();
-        }
-        if self.fault != Fault::Stops {
-            self.left.store(usize::MAX, SeqCst);
-        }
-        if self.fault == Fault::DoneButFails {
-            operation()?;
-        }
-        Err(io::ErrorKind::StorageFull.into())
-    }
-}
-
-impl Disk for FaultyDisk {
-    fn read(&self, key: &str) -> io::Result<Blob> {
-        self.step(|| self.disk.read(key))
-    }
-    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
-        let last = self.left.load(SeqCst) == 1;
-        let written = self.step(|| self.disk.write(key, parts));
-        if written.is_err() && last && self.fault == Fault::Stops {
-            let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
-            let hidden = self.disk.path(folder).join(format!(".writing-{name}"));
-            std::fs::create_dir_all(self.disk.path(folder))?;
-            let bytes = parts.concat();
-            std::fs::write(hidden, &bytes[..bytes.len() / 2])?;
-        }
-        written
-    }
-    fn list(&self, key: &str) -> io::Result<Vec<String>> {
-        self.step(|| self.disk.list(key))
-    }
-    fn sync(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.sync(key))
-    }
-    fn sync_names(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.sync_names(key))
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.step(|| self.disk.rename(from, to))
-    }
-    fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
-        self.step(|| self.disk.exchange(a, b))
-    }
-    fn remove(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.remove(key))
-    }
-    fn remove_empty(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.remove_empty(key))
-    }
-    fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
-        self.step(|| self.disk.lock(key, wait))
-    }
-    fn path(&self, key: &str) -> PathBuf {
-        self.disk.path(key)
-    }
-}
+use voxpatch::store::LocalDisk;
+use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region, convert};
 
 fn options(overwrite: bool) -> ConvertOptions {
     let plan =
         PlanOptions { chunk: Some([2, 4, 8]), shard: Some([4, 8, 8]), ..PlanOptions::default() };
-    ConvertOptions { plan, overwrite, ..ConvertOptions::default() }
+    // Labels, so that there is an index to be lost.
+    ConvertOptions { plan, overwrite, kind: Some(Kind::Label), ..ConvertOptions::default() }
 }
 
 fn first_frame(voxels: &Array5<i16>) -> Array3<i16> {
     voxels.slice(s![0, 0, .., .., ..]).to_owned()
-}
-
-/// Names of hidden files and folders below a folder.
-fn litter(folder: &std::path::Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_str().unwrap().starts_with('.') {
-            found.push(path);
-        } else if path.is_dir() {
-            found.extend(litter(&path));
-        }
-    }
-    found
 }
 
 /// Converts `new` over `old` (if any) with the fault at each operation in turn, until one run
@@ -153,6 +53,10 @@ fn every_operation(fault: Fault, old: Option<&Array5<i16>>) -> usize {
             (Ok(found), Some(old)) if *found == first_frame(old) => assert!(result.is_err()),
             (Err(Error::NotFound { .. }), None) => assert!(result.is_err()),
             (other, _) => panic!("operation {at}, {fault:?}: {other:?}"),
+        }
+        if read.is_ok() {
+            let volume = Dataset::open(&root).unwrap().volume("a/b").unwrap();
+            assert!(volume.chunk_index().is_ok(), "operation {at}: published with its volume");
         }
         // Until an exchange is known to be durable, the old volume stays, hidden.
         let replaced = old.is_some() && read.is_ok_and(|r| r == first_frame(&new));

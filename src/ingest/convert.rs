@@ -1,20 +1,15 @@
 //! Converting: a scan becomes a stored volume, in memory that does not grow with it.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::narrow::narrow;
+use super::pass::{Gathered, Pass, array_shape};
 use super::trial::{self, CodecTrial, try_codecs};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
-use crate::scan::{Scan, ScanHeader};
-use crate::statistics::{Statistics, StatisticsAccumulator};
-use crate::store::{
-    ArrayShape, Attributes, Dataset, VERSION, VolumeName, VolumeWriter, VoxelDigest,
-};
-use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
+use crate::scan::Scan;
+use crate::statistics::Statistics;
+use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VERSION, VolumeName};
+use crate::{Dtype, Error, Finding, Kind, Pool, Result, Spacing};
 
 /// How to convert.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +25,7 @@ pub struct ConvertOptions {
     /// that cannot store the voxels' type are left out. The first frame is then read twice, and a
     /// finding tells what was chosen. Empty: nothing is tried.
     pub codecs: Vec<Codec>,
-    /// Intensities or labels; without, as the file says, and intensities if it does not.
+    /// What the voxels mean; without, as the file says, and intensities if it does not.
     pub kind: Option<Kind>,
     /// Store voxels as the narrowest integers that hold each of them exactly, if these take fewer
     /// bytes; they are read in the source's type all the same. The source is then read twice, and
@@ -51,7 +46,7 @@ pub struct ConvertReport {
     pub dtype: Dtype,
     /// Type of the voxels on disk: the same, or narrower.
     pub stored_dtype: Dtype,
-    /// Intensities or labels.
+    /// What the voxels mean.
     pub kind: Kind,
     /// Shape of a frame, `z, y, x`.
     pub shape: [usize; 3],
@@ -73,6 +68,8 @@ pub struct ConvertReport {
     pub raw_bytes: u64,
     /// Bytes of the shards.
     pub stored_bytes: u64,
+    /// The index for sampling by label or by weight; `None` if there is none.
+    pub index: Option<IndexInfo>,
     /// Digest of the stored voxels, whatever their layout.
     pub voxel_digest: String,
     /// What was decided, guessed and repaired.
@@ -83,10 +80,6 @@ pub struct ConvertReport {
 
 /// With no more distinct values than this, integers may well be labels.
 const FEW_VALUES: usize = 128;
-
-/// Part of a layer that one task gathers statistics of. It depends on nothing but the volume, so
-/// that sums of floats are taken in one order, whatever the number of threads.
-const STATISTICS_PIECE: usize = 4 << 20;
 
 /// Converts one scan into one volume of `dataset`.
 ///
@@ -102,12 +95,16 @@ const STATISTICS_PIECE: usize = 4 << 20;
 /// call, from any thread; with narrowing they count twice, and those of the first frame once more
 /// if codecs are tried. A false answer cancels.
 ///
+/// What each chunk of a label map or of a map of weights holds is counted on the way, and stored as
+/// the index for sampling ([`crate::Volume::chunk_index`]), which takes a few bytes for each chunk
+/// and label in it, 100 MB at most; a finding tells why not, where there can be none.
+///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.
 ///
 /// # Errors
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
-/// [`Error::InvalidArgument`] for labels that are none and for a codec that cannot store the voxels'
-/// type, [`Error::Cancelled`], [`Error::Io`].
+/// [`Error::InvalidArgument`] for labels and weights that are none and for a codec that cannot
+/// store the voxels' type, [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
     scan: Box<dyn Scan>,
     dataset: &Dataset,
@@ -155,25 +152,21 @@ pub fn convert(
         .map_err(|error| not_narrowed(error, narrowing.as_ref()))?;
     let default = if header.is_label { Kind::Label } else { Kind::Intensity };
     let kind = options.kind.unwrap_or(default);
-    let shape = ArrayShape {
-        dtype: header.dtype,
-        times: header.times,
-        channels: header.channels,
-        shape: header.shape,
-    };
+    let shape = array_shape(&header);
     let mut writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
     let mut pass = Pass::new(&header, layout, kind);
     let late = pool.run(|| {
         pass.run(&mut *scan, &mut writer, &counted)?;
         scan.finish()
     })?;
-    let (statistics, voxel_digest) = pass.finish();
-    let mut findings: Vec<_> =
-        header.findings.iter().cloned().chain(late).chain(narrowing).collect();
-    findings.extend(trial::finding(&trial));
-    if options.kind.is_none() {
-        findings.extend(perhaps_labels(&statistics, header.dtype));
-    }
+    let Gathered { statistics, voxel_digest, index } = pass.finish();
+    let (index, unindexed) = or_finding(index);
+    let unsaid = options.kind.is_none();
+    let findings: Vec<_> = (header.findings.iter().cloned().chain(late).chain(narrowing))
+        .chain(trial::finding(&trial))
+        .chain(unsaid.then(|| perhaps_labels(&statistics, header.dtype)).flatten())
+        .chain(unindexed)
+        .collect();
     let attributes = Attributes {
         version: VERSION,
         kind,
@@ -193,6 +186,9 @@ pub fn convert(
         return Err(Error::Cancelled);
     }
     let stored_bytes = writer.stored_bytes();
+    if let Some(index) = &index {
+        writer.write_index(index)?;
+    }
     writer.commit(&attributes, voxel_digest.clone())?;
     Ok(ConvertReport {
         name: name.to_string(),
@@ -210,10 +206,19 @@ pub fn convert(
         reasons,
         raw_bytes: (voxels * source.size()) as u64,
         stored_bytes,
+        index: index.map(|index| index.info()),
         voxel_digest,
         findings,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// The index, if there is one, or why there is none where it could be missed.
+fn or_finding(
+    index: Option<Result<SamplingIndex, String>>,
+) -> (Option<SamplingIndex>, Option<Finding>) {
+    let finding = |reason| Finding::decided(format!("there is no index for sampling: {reason}"));
+    index.transpose().map_or_else(|reason| (None, Some(finding(reason))), |index| (index, None))
 }
 
 /// Adds to the refusal of a codec what came of narrowing, which might have helped.
@@ -237,160 +242,4 @@ fn perhaps_labels(statistics: &Statistics, dtype: Dtype) -> Option<Finding> {
              again as a label map"
         ))
     })
-}
-
-/// The planes of one layer of chunks.
-#[derive(Clone, Copy)]
-struct Layer {
-    frame: Frame,
-    /// In chunks along z.
-    number: usize,
-    bytes: usize,
-}
-
-/// The one pass over the voxels.
-struct Pass {
-    layout: ChunkLayout,
-    shape: [usize; 3],
-    dtype: Dtype,
-    plane_bytes: usize,
-    kind: Kind,
-    statistics: StatisticsAccumulator,
-    digest: VoxelDigest,
-}
-
-impl Pass {
-    fn new(header: &ScanHeader, layout: ChunkLayout, kind: Kind) -> Self {
-        let ScanHeader { dtype, shape, times, channels, .. } = *header;
-        Self {
-            layout,
-            shape,
-            dtype,
-            plane_bytes: header.plane_bytes(),
-            kind,
-            statistics: StatisticsAccumulator::new(dtype, kind),
-            digest: VoxelDigest::new(dtype, times, channels, shape),
-        }
-    }
-
-    /// Every layer, in the order in which the scan delivers them.
-    fn layers(&self, frames: Vec<Frame>) -> impl Iterator<Item = Layer> + use<> {
-        let (depth, planes, plane_bytes) = (self.layout.chunk[0], self.shape[0], self.plane_bytes);
-        frames.into_iter().flat_map(move |frame| {
-            (0..planes).step_by(depth).enumerate().map(move |(number, z)| {
-                let bytes = depth.min(planes - z) * plane_bytes;
-                Layer { frame, number, bytes }
-            })
-        })
-    }
-
-    /// Encodes every layer while one thread of the pool reads on.
-    fn run(
-        &mut self,
-        scan: &mut dyn Scan,
-        writer: &mut VolumeWriter,
-        progress: &(dyn Fn(u64) -> bool + Sync),
-    ) -> Result<()> {
-        let frames = (0..scan.header().frames()).map(|n| scan.frame(n)).collect();
-        let largest = self.layout.chunk[0].min(self.shape[0]) * self.plane_bytes;
-        let mut ahead = ReadAhead::new(scan, self.layers(frames), largest)?;
-        while let Some((layer, voxels)) = ahead.next()? {
-            let encoded = AtomicBool::new(false);
-            let (read, written) = rayon::join(
-                || ahead.fill(&encoded),
-                || {
-                    let written = self.write(&layer, &voxels[..layer.bytes], writer);
-                    encoded.store(true, Ordering::Relaxed);
-                    written
-                },
-            );
-            written?;
-            if !progress(layer.bytes as u64) {
-                return Err(Error::Cancelled);
-            }
-            read?;
-            ahead.free.push(voxels);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, layer: &Layer, voxels: &[u8], writer: &mut VolumeWriter) -> Result<()> {
-        let (digest, statistics) = (&mut self.digest, &mut self.statistics);
-        let (dtype, kind) = (self.dtype, self.kind);
-        let (written, gathered) = rayon::join(
-            || writer.write_layer(layer.frame, layer.number, voxels),
-            || {
-                digest.add(layer.frame, voxels, dtype);
-                // As many at a time as there are threads: one takes up to 100 MB for floats.
-                for pieces in voxels.chunks(STATISTICS_PIECE * rayon::current_num_threads()) {
-                    let parts: Vec<_> = pieces
-                        .par_chunks(STATISTICS_PIECE)
-                        .map(|piece| {
-                            let mut part = StatisticsAccumulator::new(dtype, kind);
-                            part.add(piece).map(|()| part)
-                        })
-                        .collect::<Result<_>>()?;
-                    parts.into_iter().try_for_each(|part| statistics.merge(part))?;
-                }
-                Ok(())
-            },
-        );
-        written.and(gathered)
-    }
-
-    fn finish(self) -> (Statistics, String) {
-        (self.statistics.finish(), self.digest.finish())
-    }
-}
-
-/// Reads layers before they are asked for, into a few buffers that go round.
-struct ReadAhead<'a, L> {
-    scan: &'a mut dyn Scan,
-    /// Layers still to be read.
-    layers: L,
-    read: VecDeque<(Layer, Vec<u8>)>,
-    free: Vec<Vec<u8>>,
-}
-
-impl<'a, L: Iterator<Item = Layer>> ReadAhead<'a, L> {
-    /// `largest` is the size of a buffer: that of the largest layer.
-    fn new(scan: &'a mut dyn Scan, layers: L, largest: usize) -> Result<Self> {
-        let buffers = (0..layout::LAYERS_IN_MEMORY).map(|_| buffer(largest));
-        Ok(Self { scan, layers, read: VecDeque::new(), free: buffers.collect::<Result<_>>()? })
-    }
-
-    /// The next layer, read now if it has not been.
-    fn next(&mut self) -> Result<Option<(Layer, Vec<u8>)>> {
-        if self.read.is_empty() {
-            self.read_one()?;
-        }
-        Ok(self.read.pop_front())
-    }
-
-    /// Reads at least one layer, and goes on until `stop` or until no buffer is free. Reading is
-    /// in order and often the slowest part, so the thread that does it helps to encode last.
-    fn fill(&mut self, stop: &AtomicBool) -> Result<()> {
-        while self.read_one()? && !stop.load(Ordering::Relaxed) {}
-        Ok(())
-    }
-
-    /// False if all is read, or no buffer is free.
-    fn read_one(&mut self) -> Result<bool> {
-        let Some(mut buffer) = self.free.pop() else { return Ok(false) };
-        let Some(layer) = self.layers.next() else { return Ok(false) };
-        self.scan.read_planes(&mut buffer[..layer.bytes])?;
-        self.read.push_back((layer, buffer));
-        Ok(true)
-    }
-}
-
-/// A buffer of zeros, which the system makes as they are touched; an error if there is no room.
-pub(super) fn buffer(bytes: usize) -> Result<Vec<u8>> {
-    let room: Result<(), _> = Vec::<u8>::new().try_reserve_exact(bytes);
-    room.map_err(|_| Error::InvalidLayout {
-        reason: format!(
-            "a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer z-planes"
-        ),
-    })?;
-    Ok(vec![0; bytes])
 }

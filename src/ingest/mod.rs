@@ -2,6 +2,7 @@
 
 mod convert;
 mod narrow;
+mod pass;
 mod sample;
 mod trial;
 

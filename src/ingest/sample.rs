@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::convert::buffer;
+use super::pass::buffer;
 use crate::layout::Access;
 use crate::scan::Scan;
 use crate::{Error, Result};

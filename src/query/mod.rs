@@ -1,6 +1,7 @@
 //! Fetching: regions in, voxels out.
 
 mod cost;
+mod field;
 mod padded;
 mod read;
 

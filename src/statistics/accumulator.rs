@@ -41,10 +41,10 @@ impl StatisticsAccumulator {
         let state = match kind {
             _ if dtype.size() <= 2 => State::Table(Table::new(dtype.size())),
             Kind::Label => State::Labels(HashMap::new()),
-            Kind::Intensity if dtype.is_integer() => {
+            Kind::Intensity | Kind::Weights if dtype.is_integer() => {
                 State::Integers { cells: Cells::new(), sums: IntegerSums::default() }
             }
-            Kind::Intensity => State::Floats {
+            Kind::Intensity | Kind::Weights => State::Floats {
                 cells: Cells::new(),
                 moments: FloatMoments::default(),
                 non_finite: 0,

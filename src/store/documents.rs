@@ -17,7 +17,7 @@ pub(crate) const VERSION: u64 = 1;
 pub struct Attributes {
     /// Version of this format.
     pub version: u64,
-    /// Intensities or labels.
+    /// What the voxels mean.
     pub kind: Kind,
     /// Voxel `(x, y, z)` to RAS millimetres, exactly as decided when converting.
     pub affine: Affine,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Volume;
+use super::{IndexInfo, Volume};
 use crate::layout::{ChunkLayout, Workload};
 use crate::statistics::{LabelCount, Moments};
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
@@ -27,7 +27,7 @@ pub struct VolumeInfo {
     pub dtype: Dtype,
     /// Type of the voxels on disk: the same, or narrower.
     pub stored_dtype: Dtype,
-    /// Intensities or labels.
+    /// What the voxels mean.
     pub kind: Kind,
     /// Chunks, shards and codec. Shapes are `z, y, x`.
     pub layout: ChunkLayout,
@@ -50,6 +50,8 @@ pub struct VolumeInfo {
     pub scaling: Option<Scaling>,
     /// Of the voxels as stored.
     pub distribution: Distribution,
+    /// The index for sampling by label or by weight; `None` if there is none.
+    pub index: Option<IndexInfo>,
     /// Digest of the stored voxels, whatever their layout.
     pub voxel_digest: String,
     /// Format of the source.
@@ -113,7 +115,7 @@ impl Volume {
         (self.shape().iter().product::<usize>() * frames * self.dtype().size()) as u64
     }
 
-    /// What this volume is.
+    /// What this volume is. Reads the index for sampling, if there is one, no voxels.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn info(&self) -> VolumeInfo {
@@ -138,6 +140,7 @@ impl Volume {
             time_step: attributes.time_step,
             scaling: attributes.scaling,
             distribution: (&attributes.statistics).into(),
+            index: self.index_info(),
             voxel_digest: self.voxel_digest().to_owned(),
             source_format: attributes.source_format.clone(),
             findings: attributes.findings.clone(),

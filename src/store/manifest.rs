@@ -1,21 +1,23 @@
 //! The record of what a complete volume consists of, written last.
 //!
-//! `0/manifest.json` is `{"blake3": H, "manifest": M}`, where H is the BLAKE3 of the bytes of M as
-//! they stand in the file. M names the two metadata documents and every shard of the grid in C
-//! order, with length and digest, or as empty. A shard that M does not call empty must be there.
+//! `0/manifest.json` is `{"blake3": H, "manifest": M}`, [`sealed`]. M names the two metadata
+//! documents and every shard of the grid in C order, with length and digest, or as empty. A shard
+//! that M does not call empty must be there.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::digest;
+use super::sealed;
 
 /// Key of the manifest inside an image's group.
 pub(crate) const KEY: &str = "0/manifest.json";
 
+/// Name of the content in the sealed document.
+const NAME: &str = "manifest";
+
 /// What the manifest holds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// Digest of the decoded voxels: see [`digest::VoxelDigest`].
+    /// Digest of the decoded voxels: see [`super::VoxelDigest`].
     pub(crate) voxels: String,
     /// Digest of the group's document, `zarr.json`.
     pub(crate) group: String,
@@ -41,26 +43,14 @@ pub(crate) struct ShardFile {
     pub(crate) blake3: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    blake3: String,
-    manifest: Box<RawValue>,
-}
-
 impl Manifest {
     pub(crate) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
-        let manifest = serde_json::value::to_raw_value(self)?;
-        let blake3 = digest::of_bytes(manifest.get().as_bytes());
-        serde_json::to_vec(&Sealed { blake3, manifest })
+        sealed::seal(NAME, self)
     }
 
     /// The manifest, or why it is not one.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let sealed: Sealed = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        if digest::of_bytes(sealed.manifest.get().as_bytes()) != sealed.blake3 {
-            return Err("its digest does not match its content".into());
-        }
-        serde_json::from_str(sealed.manifest.get()).map_err(|e| e.to_string())
+        serde_json::from_str(sealed::open(NAME, bytes)?).map_err(|e| e.to_string())
     }
 }
 

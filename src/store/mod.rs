@@ -15,6 +15,7 @@
 //!         zarr.json               array (t,) (c,) z, y, x
 //!         c/0/0/0 ...             shards
 //!         manifest.json           what the volume consists of, written last
+//!         sampling.json           of labels and weights: what each chunk holds
 //! ```
 //!
 //! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
@@ -29,6 +30,16 @@
 //! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
 //!   voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by intent
 //!   only if the manifest says that it is empty.
+//! - **Index for sampling.** `{"blake3": H, "sampling": S}`, sealed as the manifest. S is
+//!   `{version: 1, voxels, scaling, shape, chunk, frames}`: the digest of the voxels as in the
+//!   manifest, the scaling that made weights of them, the shapes of a frame and of a chunk, and for
+//!   each frame, in order of time, then channel, either
+//!   `{"classes": [{label, chunks: [[chunk, voxels], ...]}, ...]}`, every label that occurs,
+//!   ascending, or `{"weights": [[chunk, sum], ...]}`, every chunk with a positive sum of real
+//!   values. Chunks are numbered in C order over the chunk grid and ascend; only voxels inside
+//!   the volume count. Refused if the voxels, the scaling of weights or the shapes are not those
+//!   of the volume. Not there for intensities, for labels stored as floats or beyond int64, and
+//!   for maps of more than 2^22 pairs; a volume is whole without it.
 //!
 //! # What is promised
 //!
@@ -52,13 +63,17 @@ mod encode;
 mod hostile;
 mod info;
 mod layer;
+mod lock;
 mod manifest;
 mod name;
 mod ome;
 mod parts;
 mod place;
 mod plugin;
+mod sampling;
+mod sealed;
 mod shard;
+mod strips;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -72,12 +87,14 @@ pub use documents::Attributes;
 pub use info::{Distribution, Percentile, VolumeInfo};
 pub use name::VolumeName;
 pub use place::Place;
+pub use sampling::IndexInfo;
 pub use verify::{Damage, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
 pub(crate) use parts::Destination;
+pub(crate) use sampling::{Label, SamplingIndex, Strip, Tally, real};
 pub(crate) use trial::{Trial, TrialScratch};
 pub(crate) use writer::VolumeWriter;
 

@@ -12,11 +12,11 @@ use crate::statistics::StatisticsAccumulator;
 use crate::store::{ArrayShape, Attributes, VERSION, VoxelDigest};
 use crate::{Affine, Dtype, Frame, Kind, Region, Spacing};
 
-fn attributes(layout: ChunkLayout, dtype: Dtype) -> Attributes {
+fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
     let spacing = Spacing::new([1.0; 3]).unwrap();
     Attributes {
         version: VERSION,
-        kind: Kind::Intensity,
+        kind,
         affine: Affine::from_spacing(spacing),
         spacing,
         time_step: None,
@@ -24,15 +24,27 @@ fn attributes(layout: ChunkLayout, dtype: Dtype) -> Attributes {
         original_dtype: None,
         layout,
         workload: crate::layout::Workload::default_for(spacing),
-        statistics: StatisticsAccumulator::new(dtype, Kind::Intensity).finish(),
+        statistics: StatisticsAccumulator::new(dtype, kind).finish(),
         source_format: "test".into(),
         source_fields: serde_json::Map::new(),
         findings: Vec::new(),
     }
 }
 
-/// Writes the volume `a/b` of one frame, `z, y, x`.
+/// Writes the volume `a/b` of one frame of intensities, `z, y, x`.
 pub(super) fn write(
+    disk: &LocalDisk,
+    layout: ChunkLayout,
+    dtype: Dtype,
+    volume: [usize; 3],
+    voxels: &[u8],
+) {
+    write_as(Kind::Intensity, disk, layout, dtype, volume, voxels);
+}
+
+/// The same of any kind, without an index.
+pub(super) fn write_as(
+    kind: Kind,
     disk: &LocalDisk,
     layout: ChunkLayout,
     dtype: Dtype,
@@ -48,7 +60,7 @@ pub(super) fn write(
     }
     let mut digest = VoxelDigest::new(dtype, 1, 1, volume);
     digest.add(Frame::default(), voxels, dtype);
-    writer.commit(&attributes(layout, dtype), digest.finish()).unwrap();
+    writer.commit(&attributes(layout, dtype, kind), digest.finish()).unwrap();
 }
 
 fn name() -> VolumeName {

@@ -8,10 +8,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::digest::{self, VoxelDigest};
-use super::parts::Destination;
+use super::sampling;
+use super::strips::{self, Strips};
 use super::volume::Volume;
 use super::{Dataset, VolumeName};
-use crate::{Error, Frame, Pool, Result};
+use crate::{Error, Pool, Result};
 
 /// What was checked, and what was found damaged.
 #[derive(Debug, Clone, Serialize)]
@@ -52,10 +53,11 @@ impl VerifyReport {
 
 impl Dataset {
     /// Checks every volume: manifest, documents, length and digest of each shard, index and
-    /// checksum of each chunk, the digest of all decoded voxels, and that no file stands among
-    /// the shards that the manifest does not name. Reads and decodes everything
-    /// once, one layer of chunks at a time. `progress` is called with the number of bytes checked
-    /// since the last call, [`Volume::raw_bytes`] of each volume in all; a false answer cancels.
+    /// checksum of each chunk, the digest of all decoded voxels, that the index for sampling, if
+    /// there is one, says what they are, and that no file stands among the shards that the manifest
+    /// does not name. Reads and decodes everything once, one layer of chunks at a time. `progress`
+    /// is called with the number of bytes checked since the last call, [`Volume::raw_bytes`] of
+    /// each volume in all; a false answer cancels.
     ///
     /// Damage is part of the report, not an error.
     ///
@@ -170,70 +172,58 @@ fn parent(key: &str) -> Option<&str> {
 }
 
 /// Decodes everything. Shards already found damaged are decoded all the same: the report then
-/// also says which of their chunks are unreadable.
+/// also says which of their chunks are unreadable. The index for sampling, if there is one, is
+/// compared with what the voxels are.
 fn check_voxels(
     volume: &Volume,
     check: &mut VolumeCheck,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<()> {
-    let shape = volume.shape();
-    let depth = volume.layout().chunk[0];
-    let dtype = volume.stored_dtype();
-    let mut digest = VoxelDigest::new(dtype, volume.times(), volume.channels(), shape);
-    let mut complete = true;
-    for n in 0..volume.times() * volume.channels() {
-        let frame = Frame { time: n / volume.channels(), channel: n % volume.channels() };
-        let volume = volume.frame(frame)?.as_stored();
-        for z in (0..shape[0]).step_by(depth) {
-            let planes = depth.min(shape[0] - z);
-            match read_strips(&volume, z, planes) {
-                Ok(strips) => {
-                    // Strips side by side make the rows of a plane.
-                    for plane in 0..planes {
-                        for strip in &strips {
-                            let bytes = strip.len() / planes;
-                            digest.add(frame, &strip[plane * bytes..][..bytes], dtype);
-                        }
-                    }
-                }
-                Err(error) => {
-                    complete = false;
-                    let found = damage(error, self_path(&volume));
-                    // A damaged file is met again in each of its layers.
-                    if check.damage.iter().all(|known| known.path != found.path) {
-                        check.damage.push(found);
-                    }
+    let (stored, place) = (&*volume.stored, volume.stored.path());
+    let index = stored.indices().unwrap_or_else(|error| {
+        check.damage.push(damage(sampling::remedied(error, &place), place.clone()));
+        None
+    });
+    let shape = &stored.shape;
+    let mut tally = index.and_then(|_| stored.tally());
+    let mut digest = VoxelDigest::new(shape.dtype, shape.times, shape.channels, shape.shape);
+    let (mut complete, mut countable) = (true, true);
+    for (frame, layer) in strips::layers(volume) {
+        match Strips::read(volume, frame, layer) {
+            Ok(strips) => {
+                strips.add_to(&mut digest, frame, shape.dtype);
+                if let Some(tally) = &mut tally {
+                    countable &= tally.add_layer(frame, layer, |n| strips.strip(n)).is_ok();
                 }
             }
-            if !progress((planes * shape[1] * shape[2] * volume.dtype().size()) as u64) {
-                return Err(Error::Cancelled);
+            Err(error) => {
+                complete = false;
+                let found = damage(error, place.clone());
+                // A damaged file is met again in each of its layers.
+                if check.damage.iter().all(|known| known.path != found.path) {
+                    check.damage.push(found);
+                }
             }
         }
+        if !progress(strips::layer_bytes(volume, layer)) {
+            return Err(Error::Cancelled);
+        }
     }
-    if complete && digest.finish() != volume.voxel_digest() {
-        check.damage.push(Damage {
-            path: self_path(volume),
-            reason: "the decoded voxels are not the ones the manifest names".into(),
-        });
+    if !complete {
+        return Ok(());
+    }
+    let voxels = digest.finish();
+    if voxels != volume.voxel_digest() {
+        let reason = "the decoded voxels are not the ones the manifest names".into();
+        check.damage.push(Damage { path: place, reason });
+    } else if let (Some(index), Some(tally)) = (index, tally) {
+        let found = tally.finish(voxels).ok().filter(|_| countable);
+        if found.is_none_or(|found| found.into_frames() != index) {
+            let path = stored.disk.path(&format!("{}/{}", stored.name, sampling::KEY));
+            let reason = "it does not say what the decoded voxels are".to_owned();
+            let error = sampling::remedied(Error::CorruptStore { path, reason }, &place);
+            check.damage.push(damage(error, place));
+        }
     }
     Ok(())
-}
-
-fn self_path(volume: &Volume) -> PathBuf {
-    volume.stored.disk.path(&volume.name().to_string())
-}
-
-/// The planes of one layer of chunks, decoded in parallel: strips of whole chunk rows along y.
-fn read_strips(volume: &Volume, z: usize, planes: usize) -> Result<Vec<Vec<u8>>> {
-    let [_, rows, columns] = volume.shape();
-    let height = volume.layout().chunk[1];
-    let row = columns * volume.returned_dtype().size();
-    let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
-        let height = height.min(rows - n * height);
-        let mut strip = vec![0; planes * height * row];
-        let out = Destination { bytes: &mut strip, offset: 0, plane: height * row, row };
-        volume.read_box([z, n * volume.layout().chunk[1], 0], [planes, height, columns], out)?;
-        Ok(strip)
-    });
-    strips.collect()
 }

@@ -15,6 +15,7 @@ use super::shard::Shard;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
+use crate::sample::ChunkIndex;
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
 
@@ -27,7 +28,7 @@ use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
-    frame: Frame,
+    pub(super) frame: Frame,
     padding: Option<Padding>,
     values: Values,
 }
@@ -58,6 +59,8 @@ pub(super) struct Stored {
     seal: String,
     /// Opened at first use, in the order of the manifest.
     shards: Box<[OnceLock<Shard>]>,
+    /// For sampling, of each frame; read at first use.
+    pub(super) indices: OnceLock<Vec<Arc<ChunkIndex>>>,
 }
 
 thread_local! {
@@ -110,7 +113,7 @@ impl Volume {
         self.stored.shape.dtype
     }
 
-    /// Intensities or labels.
+    /// What the voxels mean.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.stored.attributes.kind
@@ -186,7 +189,7 @@ impl Volume {
     }
 
     /// A handle that returns voxels in the type that is on disk.
-    pub(super) fn as_stored(&self) -> Self {
+    pub(crate) fn as_stored(&self) -> Self {
         Self { values: Values::Stored, ..self.clone() }
     }
 
@@ -318,6 +321,7 @@ impl Stored {
             manifest,
             seal,
             shards,
+            indices: OnceLock::new(),
         })
     }
 
@@ -378,9 +382,7 @@ impl Stored {
         // A shard of the volume that has taken this one's place would do for intact, with other
         // voxels. The move is one step: a shard of the new one is opened after it, and so is the
         // manifest then.
-        if seal(&*self.disk, &self.name).as_ref() != Some(&self.seal) {
-            return Err(Error::Replaced { path: self.disk.path(&self.name.to_string()) });
-        }
+        self.check_in_place()?;
         let chunks = self.attributes.layout.chunks_per_shard().iter().product();
         let shard = Shard::open(blob, chunks, file.bytes)
             .map_err(|reason| Error::corrupt_store(path(), reason))?;
@@ -388,8 +390,20 @@ impl Stored {
         Ok(Some(self.shards[n].get_or_init(|| shard)))
     }
 
+    /// Refuses to go on if another volume has taken the place of this one.
+    pub(super) fn check_in_place(&self) -> Result<()> {
+        if seal(&*self.disk, &self.name).as_ref() == Some(&self.seal) {
+            return Ok(());
+        }
+        Err(Error::Replaced { path: self.path() })
+    }
+
     pub(super) fn record(&self, n: usize) -> &ShardRecord {
         &self.manifest.shards[n]
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.disk.path(&self.name.to_string())
     }
 
     fn shard_key(&self, n: usize) -> String {

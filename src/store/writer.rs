@@ -8,9 +8,11 @@ use rayon::prelude::*;
 use super::disk::Disk;
 use super::documents::{self, ArrayShape, Attributes};
 use super::layer::{LayerEncoder, LayerScratch};
+use super::lock::WriteLock;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
+use super::sampling::{self, SamplingIndex};
 use super::{DOCUMENT, digest, shard};
 use crate::layout::ChunkLayout;
 use crate::{Error, Frame, Kind, Result};
@@ -36,8 +38,8 @@ pub(crate) struct VolumeWriter {
     seal: String,
     /// The staged folder is not to be removed: it may be the volume that was replaced.
     keep_staged: bool,
-    /// A hidden folder, locked, that keeps other writers of this volume away.
-    lock: (String, Box<dyn Send + Sync>),
+    /// Keeps other writers of this volume away; goes last.
+    _lock: WriteLock,
 }
 
 /// Largest number of files of one volume: more would be a burden to any file system.
@@ -63,16 +65,8 @@ impl VolumeWriter {
             return Err(Error::InvalidLayout { reason });
         }
         let encoder = LayerEncoder::new(&shape, &layout)?;
-        let unique = format!("{}+{}", name.subject(), name.image());
-        let (staging, lock) = (format!(".staging-{unique}"), format!(".lock-{unique}"));
-        // A folder of its own, as the staged one is moved away while it must still be held.
-        let held = match disk.lock(&lock, false) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                let reason = "another process is writing this volume right now";
-                return Err(Error::invalid("volume", name, reason));
-            }
-            held => held.map_err(Error::io("stage a volume in", disk.path(&lock)))?,
-        };
+        let staging = format!(".staging-{}+{}", name.subject(), name.image());
+        let lock = WriteLock::take(&disk, name)?;
         let writer = Self {
             disk,
             name: name.clone(),
@@ -85,7 +79,7 @@ impl VolumeWriter {
             replace,
             seal: String::new(),
             keep_staged: false,
-            lock: (lock, held),
+            _lock: lock,
         };
         // What a killed writer left behind.
         let cleared = writer.disk.remove(&writer.staging);
@@ -166,6 +160,12 @@ impl VolumeWriter {
     /// Bytes of all shards written so far.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.records.iter().flatten().filter_map(|r| r.file.as_ref()).map(|f| f.bytes).sum()
+    }
+
+    /// Writes the index for sampling, which is published with the volume.
+    pub(crate) fn write_index(&self, index: &SamplingIndex) -> Result<()> {
+        let path = self.disk.path(&format!("{}/{}", self.staging, sampling::KEY));
+        self.write(sampling::KEY, &[&index.to_bytes(&path)?])
     }
 
     /// Writes the metadata and, last, the manifest; then publishes the volume.
@@ -291,9 +291,6 @@ impl Drop for VolumeWriter {
         if !self.keep_staged {
             let _ = self.disk.remove(&self.staging);
         }
-        // While it is held: whoever waits for it will find that it is no longer there.
-        let _ = self.disk.remove_empty(&self.lock.0);
-        let _ = self.disk.remove_empty("");
     }
 }
 

@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod dense;
+pub mod faulty;
 pub mod nifti;

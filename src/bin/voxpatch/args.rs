@@ -38,6 +38,7 @@ pub enum Command {
     Read(Read),
     Info(Info),
     Verify(Verify),
+    Index(Index),
     Plan(Plan),
     Demo(Demo),
 }
@@ -90,12 +91,18 @@ pub struct Convert {
 
 /// What the voxels mean; the file decides where nothing is said.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("meaning").multiple(false))]
 pub struct Meaning {
-    /// The voxels are labels, not intensities.
-    #[arg(long)]
+    /// What the voxels are: intensity, label, or weights for a map of how likely each place is to
+    /// be drawn. Labels and weights get an index, so that patches are sampled by them without
+    /// reading the whole volume.
+    #[arg(long, group = "meaning")]
+    pub kind: Option<Kind>,
+    /// The voxels are labels, not intensities: as --kind label.
+    #[arg(long, group = "meaning")]
     pub label: bool,
-    /// The voxels are intensities, even if the file calls them labels.
-    #[arg(long, conflicts_with = "label")]
+    /// The voxels are intensities, even if the file calls them labels: as --kind intensity.
+    #[arg(long, group = "meaning")]
     pub intensity: bool,
 }
 
@@ -103,7 +110,7 @@ impl Meaning {
     /// As typed, if anything was.
     pub fn kind(&self) -> Option<Kind> {
         let intensity = self.intensity.then_some(Kind::Intensity);
-        self.label.then_some(Kind::Label).or(intensity)
+        self.kind.or(self.label.then_some(Kind::Label)).or(intensity)
     }
 }
 
@@ -268,6 +275,25 @@ pub struct Verify {
     /// STORE, STORE/SUBJECT or STORE/SUBJECT/IMAGE.
     #[arg(value_name = "STORE")]
     pub store: PathBuf,
+    /// Worker threads; 0 means one for each processor.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Print a JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Build the index for sampling of label maps and maps of weights that have none.
+///
+/// Converting builds it already; this is for volumes stored before, and for damaged indexes.
+#[derive(Debug, Args)]
+pub struct Index {
+    /// STORE, STORE/SUBJECT or STORE/SUBJECT/IMAGE.
+    #[arg(value_name = "STORE")]
+    pub store: PathBuf,
+    /// Build it also where there is a sound one.
+    #[arg(long)]
+    pub force: bool,
     /// Worker threads; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,

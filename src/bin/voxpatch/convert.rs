@@ -163,6 +163,9 @@ fn text(report: &ConvertReport, args: &Convert) -> String {
     if let Some(reason) = report.reasons.first() {
         facts.insert(5, ("why", reason.clone()));
     }
+    if let Some(index) = &report.index {
+        facts.push(("index", format!("{}, for sampling", output::index(index))));
+    }
     let findings = report.findings.iter().map(finding);
     let mut lines: Vec<_> =
         [report.name.clone(), output::facts(&facts)].into_iter().chain(findings).collect();

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use voxpatch::store::{Distribution, Place, VolumeInfo};
+use voxpatch::Kind;
+use voxpatch::store::{Distribution, IndexInfo, Place, VolumeInfo};
 
 use crate::args::Info;
 use crate::convert::finding;
@@ -42,7 +43,8 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
 }
 
 fn list(volumes: &[VolumeInfo]) -> String {
-    let header = ["volume", "shape", "spacing", "type", "kind", "codec", "chunk", "size", "ratio"];
+    let header =
+        ["volume", "shape", "spacing", "type", "kind", "index", "codec", "chunk", "size", "ratio"];
     let rows: Vec<_> = volumes
         .iter()
         .map(|v| {
@@ -52,6 +54,7 @@ fn list(volumes: &[VolumeInfo]) -> String {
                 output::millimetres(v.spacing),
                 output::dtype(v.dtype, v.stored_dtype),
                 v.kind.to_string(),
+                index(v).to_owned(),
                 v.layout.codec.to_string(),
                 output::shape(v.layout.chunk),
                 output::bytes(v.stored_bytes),
@@ -73,6 +76,16 @@ fn list(volumes: &[VolumeInfo]) -> String {
         output::bytes(raw),
         output::ratio(raw, stored)
     )
+}
+
+/// Whether a volume can be sampled by its voxels.
+fn index(v: &VolumeInfo) -> &'static str {
+    match (v.kind, &v.index) {
+        (Kind::Intensity, _) => "-",
+        (_, None) => "none",
+        (_, Some(IndexInfo::Nothing { .. })) => "damaged",
+        (_, Some(_)) => "yes",
+    }
 }
 
 fn one(v: &VolumeInfo) -> String {
@@ -108,6 +121,10 @@ fn one(v: &VolumeInfo) -> String {
         facts.push(("time step", format!("{step} s")));
     }
     distribution(&v.distribution, &mut facts);
+    if v.kind != Kind::Intensity {
+        let none = || "none: sampling by it needs one (voxpatch index)".to_owned();
+        facts.push(("index", v.index.as_ref().map_or_else(none, output::index)));
+    }
     facts.push(("digest", v.voxel_digest.clone()));
     let findings = v.findings.iter().map(finding);
     let lines = [v.name.clone(), output::facts(&facts)].into_iter().chain(findings);

@@ -3,6 +3,7 @@
 mod args;
 mod convert;
 mod demo;
+mod index;
 mod info;
 mod interrupt;
 mod output;
@@ -63,6 +64,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Read(args) => read::run(args),
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Index(args) => index::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Demo(args) => demo::run(args),
     }

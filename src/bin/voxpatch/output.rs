@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyl
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use voxpatch::layout::{Access, ChunkLayout, Codec, PatchShape, WeightedPatch, Workload};
+use voxpatch::store::IndexInfo;
 use voxpatch::{Dtype, Spacing};
 
 /// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
@@ -124,6 +125,17 @@ pub fn readers(codec: Codec) -> &'static str {
         return "every Zarr reader";
     }
     "voxpatch and programs that link it; other Zarr readers need its plug-in"
+}
+
+/// What an index for sampling holds, in words.
+pub fn index(index: &IndexInfo) -> String {
+    match index {
+        IndexInfo::Labels { labels, chunks } => {
+            format!("{} in {}", count(*labels, "label"), count(*chunks, "chunk"))
+        }
+        IndexInfo::Weights { chunks } => format!("weights in {}", count(*chunks, "chunk")),
+        IndexInfo::Nothing { reason } => format!("cannot be used: {reason}"),
+    }
 }
 
 /// How many bytes stand in one stored byte.

@@ -1,0 +1,98 @@
+//! `index`: what volumes need to be sampled by label or by weight.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use voxpatch::store::{IndexInfo, Place};
+use voxpatch::{Dataset, Error, Kind, Pool, VolumeName};
+
+use crate::args::Index;
+use crate::interrupt::Interrupt;
+use crate::output;
+
+/// What is printed as JSON.
+#[derive(Default, Serialize)]
+struct Outcome {
+    volumes: Vec<Indexed>,
+    failed: Vec<Failure>,
+}
+
+#[derive(Serialize)]
+struct Indexed {
+    name: String,
+    /// False if there was a sound one.
+    built: bool,
+    index: IndexInfo,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    name: String,
+    error: String,
+}
+
+pub fn run(args: &Index) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let (place, pool) = (Place::find(&args.store)?, Pool::new(args.threads)?);
+    let mut outcome = Outcome::default();
+    for name in place.volumes()? {
+        match one(place.dataset(), &name, place.is_volume(), args, &pool, &interrupt) {
+            Ok(Some(indexed)) => {
+                if !args.json {
+                    output::print(&text(&indexed))?;
+                }
+                outcome.volumes.push(indexed);
+            }
+            Ok(None) => {}
+            Err(Error::Cancelled) => {
+                let name = name.to_string();
+                return Err(anyhow::Error::new(Error::Cancelled).context(name));
+            }
+            // The others are still worth indexing.
+            Err(error) => {
+                let reason = error.to_string();
+                crate::complain(&error.into());
+                outcome.failed.push(Failure { name: name.to_string(), error: reason });
+            }
+        }
+    }
+    if args.json {
+        output::print_json(&outcome)?;
+    } else if outcome.volumes.is_empty() && outcome.failed.is_empty() {
+        output::print("no label maps and no maps of weights")?;
+    }
+    Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
+}
+
+/// `None` for intensities, unless they were `asked` for by name.
+fn one(
+    dataset: &Dataset,
+    name: &VolumeName,
+    asked: bool,
+    args: &Index,
+    pool: &Pool,
+    interrupt: &Interrupt,
+) -> voxpatch::Result<Option<Indexed>> {
+    let volume = dataset.open_volume(name)?;
+    if volume.kind() == Kind::Intensity && !asked {
+        return Ok(None);
+    }
+    let sound = volume.info().index.filter(|index| !matches!(index, IndexInfo::Nothing { .. }));
+    let name_shown = name.to_string();
+    if let (Some(index), false) = (sound, args.force) {
+        return Ok(Some(Indexed { name: name_shown, built: false, index }));
+    }
+    let bar = output::progress(volume.raw_bytes(), &name_shown, args.json);
+    let progress = |bytes| {
+        bar.inc(bytes);
+        !interrupt.is_set()
+    };
+    let index = dataset.build_index(name, pool, &progress);
+    bar.finish_and_clear();
+    Ok(Some(Indexed { name: name_shown, built: true, index: index? }))
+}
+
+fn text(indexed: &Indexed) -> String {
+    let state = if indexed.built { "built" } else { "up to date" };
+    format!("{}: {state}, {}", indexed.name, output::index(&indexed.index))
+}

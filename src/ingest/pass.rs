@@ -1,0 +1,194 @@
+//! The one pass over the voxels of a scan: they are encoded, digested and counted.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+
+use crate::layout::{self, ChunkLayout};
+use crate::scan::{Scan, ScanHeader};
+use crate::statistics::{Statistics, StatisticsAccumulator};
+use crate::store::{ArrayShape, SamplingIndex, Strip, Tally, VolumeWriter, VoxelDigest};
+use crate::{Dtype, Error, Frame, Kind, Result};
+
+/// Part of a layer that one task gathers statistics of. It depends on nothing but the volume, so
+/// that sums of floats are taken in one order, whatever the number of threads.
+const STATISTICS_PIECE: usize = 4 << 20;
+
+/// The array that a scan becomes.
+pub(super) fn array_shape(header: &ScanHeader) -> ArrayShape {
+    let ScanHeader { dtype, times, channels, shape, .. } = *header;
+    ArrayShape { dtype, times, channels, shape }
+}
+
+/// The planes of one layer of chunks.
+#[derive(Clone, Copy)]
+struct Layer {
+    frame: Frame,
+    /// In chunks along z.
+    number: usize,
+    bytes: usize,
+}
+
+/// What comes of it beside the volume.
+pub(super) struct Gathered {
+    pub(super) statistics: Statistics,
+    pub(super) voxel_digest: String,
+    /// `None` for intensities; or why there is none.
+    pub(super) index: Option<Result<SamplingIndex, String>>,
+}
+
+/// The one pass over the voxels.
+pub(super) struct Pass {
+    layout: ChunkLayout,
+    shape: [usize; 3],
+    dtype: Dtype,
+    plane_bytes: usize,
+    kind: Kind,
+    statistics: StatisticsAccumulator,
+    digest: VoxelDigest,
+    tally: Option<Tally>,
+}
+
+impl Pass {
+    pub(super) fn new(header: &ScanHeader, layout: ChunkLayout, kind: Kind) -> Self {
+        let array = array_shape(header);
+        let ArrayShape { dtype, times, channels, shape } = array;
+        Self {
+            layout,
+            shape,
+            dtype,
+            plane_bytes: header.plane_bytes(),
+            kind,
+            statistics: StatisticsAccumulator::new(dtype, kind),
+            digest: VoxelDigest::new(dtype, times, channels, shape),
+            tally: Tally::new(kind, &array, header.scaling, layout.chunk),
+        }
+    }
+
+    /// Every layer, in the order in which the scan delivers them.
+    fn layers(&self, frames: Vec<Frame>) -> impl Iterator<Item = Layer> + use<> {
+        let (depth, planes, plane_bytes) = (self.layout.chunk[0], self.shape[0], self.plane_bytes);
+        frames.into_iter().flat_map(move |frame| {
+            (0..planes).step_by(depth).enumerate().map(move |(number, z)| {
+                let bytes = depth.min(planes - z) * plane_bytes;
+                Layer { frame, number, bytes }
+            })
+        })
+    }
+
+    /// Encodes every layer while one thread of the pool reads on.
+    pub(super) fn run(
+        &mut self,
+        scan: &mut dyn Scan,
+        writer: &mut VolumeWriter,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<()> {
+        let frames = (0..scan.header().frames()).map(|n| scan.frame(n)).collect();
+        let largest = self.layout.chunk[0].min(self.shape[0]) * self.plane_bytes;
+        let mut ahead = ReadAhead::new(scan, self.layers(frames), largest)?;
+        while let Some((layer, voxels)) = ahead.next()? {
+            let encoded = AtomicBool::new(false);
+            let (read, written) = rayon::join(
+                || ahead.fill(&encoded),
+                || {
+                    let written = self.write(&layer, &voxels[..layer.bytes], writer);
+                    encoded.store(true, Ordering::Relaxed);
+                    written
+                },
+            );
+            written?;
+            if !progress(layer.bytes as u64) {
+                return Err(Error::Cancelled);
+            }
+            read?;
+            ahead.free.push(voxels);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, layer: &Layer, voxels: &[u8], writer: &mut VolumeWriter) -> Result<()> {
+        let (digest, statistics) = (&mut self.digest, &mut self.statistics);
+        let (dtype, kind, plane) = (self.dtype, self.kind, self.plane_bytes);
+        let (row, height) = (plane / self.shape[1], self.layout.chunk[1]);
+        let strip = |n| Strip { voxels: &voxels[n * height * row..], plane, row };
+        let (written, gathered) = rayon::join(
+            || writer.write_layer(layer.frame, layer.number, voxels),
+            || {
+                digest.add(layer.frame, voxels, dtype);
+                // As many at a time as there are threads: one takes up to 100 MB for floats.
+                for pieces in voxels.chunks(STATISTICS_PIECE * rayon::current_num_threads()) {
+                    let parts: Vec<_> = pieces
+                        .par_chunks(STATISTICS_PIECE)
+                        .map(|piece| {
+                            let mut part = StatisticsAccumulator::new(dtype, kind);
+                            part.add(piece).map(|()| part)
+                        })
+                        .collect::<Result<_>>()?;
+                    parts.into_iter().try_for_each(|part| statistics.merge(part))?;
+                }
+                let Some(tally) = &mut self.tally else { return Ok(()) };
+                tally.add_layer(layer.frame, layer.number, strip)
+            },
+        );
+        written.and(gathered)
+    }
+
+    pub(super) fn finish(self) -> Gathered {
+        let voxel_digest = self.digest.finish();
+        let index = self.tally.map(|tally| tally.finish(voxel_digest.clone()));
+        Gathered { statistics: self.statistics.finish(), voxel_digest, index }
+    }
+}
+
+/// Reads layers before they are asked for, into a few buffers that go round.
+struct ReadAhead<'a, L> {
+    scan: &'a mut dyn Scan,
+    /// Layers still to be read.
+    layers: L,
+    read: VecDeque<(Layer, Vec<u8>)>,
+    free: Vec<Vec<u8>>,
+}
+
+impl<'a, L: Iterator<Item = Layer>> ReadAhead<'a, L> {
+    /// `largest` is the size of a buffer: that of the largest layer.
+    fn new(scan: &'a mut dyn Scan, layers: L, largest: usize) -> Result<Self> {
+        let buffers = (0..layout::LAYERS_IN_MEMORY).map(|_| buffer(largest));
+        Ok(Self { scan, layers, read: VecDeque::new(), free: buffers.collect::<Result<_>>()? })
+    }
+
+    /// The next layer, read now if it has not been.
+    fn next(&mut self) -> Result<Option<(Layer, Vec<u8>)>> {
+        if self.read.is_empty() {
+            self.read_one()?;
+        }
+        Ok(self.read.pop_front())
+    }
+
+    /// Reads at least one layer, and goes on until `stop` or until no buffer is free. Reading is
+    /// in order and often the slowest part, so the thread that does it helps to encode last.
+    fn fill(&mut self, stop: &AtomicBool) -> Result<()> {
+        while self.read_one()? && !stop.load(Ordering::Relaxed) {}
+        Ok(())
+    }
+
+    /// False if all is read, or no buffer is free.
+    fn read_one(&mut self) -> Result<bool> {
+        let Some(mut buffer) = self.free.pop() else { return Ok(false) };
+        let Some(layer) = self.layers.next() else { return Ok(false) };
+        self.scan.read_planes(&mut buffer[..layer.bytes])?;
+        self.read.push_back((layer, buffer));
+        Ok(true)
+    }
+}
+
+/// A buffer of zeros, which the system makes as they are touched; an error if there is no room.
+pub(super) fn buffer(bytes: usize) -> Result<Vec<u8>> {
+    let room: Result<(), _> = Vec::<u8>::new().try_reserve_exact(bytes);
+    room.map_err(|_| Error::InvalidLayout {
+        reason: format!(
+            "a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer z-planes"
+        ),
+    })?;
+    Ok(vec![0; bytes])
+}

@@ -1,0 +1,66 @@
+//! Building the index of a volume that is stored already.
+
+use super::{IndexInfo, KEY, SamplingIndex};
+use crate::store::lock::WriteLock;
+use crate::store::strips::{self, Strips};
+use crate::store::{Dataset, Volume, VolumeName, VoxelDigest};
+use crate::{Error, Pool, Result};
+
+impl Dataset {
+    /// Builds the index of a label map or a map of weights for sampling, as converting does: for
+    /// volumes without one, or whose index is damaged. One that is there is replaced in one step.
+    ///
+    /// Decodes everything once, one layer of chunks at a time. `progress` is called with the number
+    /// of bytes dealt with since the last call, [`Volume::raw_bytes`] in all; a false answer
+    /// cancels. Handles that found no index before find this one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a volume that cannot have one, with the reason, and while
+    /// another process writes the volume; those of [`Dataset::open_volume`];
+    /// [`Error::CorruptStore`] if its voxels are not the ones that were written;
+    /// [`Error::Cancelled`]; [`Error::Io`].
+    pub fn build_index(
+        &self,
+        name: &VolumeName,
+        pool: &Pool,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<IndexInfo> {
+        let found = self.open_volume(name)?;
+        found.stored.counted().map_err(|reason| Error::invalid("volume", name, reason))?;
+        let disk = &found.stored.disk;
+        let _lock = WriteLock::take(disk, name)?;
+        // Again: from here on nobody replaces it.
+        let volume = self.open_volume(name)?;
+        let index = pool.run(|| count(&volume, progress))?;
+        let (key, folder) = (format!("{name}/{KEY}"), format!("{name}/0"));
+        let path = disk.path(&key);
+        let bytes = index.to_bytes(&path)?;
+        disk.write(&key, &[&bytes]).map_err(Error::io("write", &path))?;
+        disk.sync_names(&folder).map_err(Error::io("sync", disk.path(&folder)))?;
+        Ok(index.info())
+    }
+}
+
+fn count(volume: &Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<SamplingIndex> {
+    let refused = |reason: String| Error::invalid("volume", volume.name(), reason);
+    let stored = &*volume.stored;
+    stored.counted().map_err(refused)?;
+    let shape = &stored.shape;
+    let mut tally = stored.tally().expect("only intensities have none");
+    let mut digest = VoxelDigest::new(shape.dtype, shape.times, shape.channels, shape.shape);
+    for (frame, layer) in strips::layers(volume) {
+        let strips = Strips::read(volume, frame, layer)?;
+        strips.add_to(&mut digest, frame, shape.dtype);
+        tally.add_layer(frame, layer, |n| strips.strip(n))?;
+        if !progress(strips::layer_bytes(volume, layer)) {
+            return Err(Error::Cancelled);
+        }
+    }
+    // Chunks that are intact but in each other's places would make a wrong index.
+    let voxels = digest.finish();
+    if voxels != volume.voxel_digest() {
+        let reason = "the decoded voxels are not the ones the manifest names; verify tells more";
+        return Err(Error::corrupt_store(stored.path(), reason));
+    }
+    tally.finish(voxels).map_err(refused)
+}

@@ -1,0 +1,158 @@
+//! The index of an open volume.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Counted, KEY, SamplingIndex, Tally, grid};
+use crate::sample::{ChunkIndex, Contents};
+use crate::store::volume::Stored;
+use crate::store::{Attributes, Volume};
+use crate::{Error, Kind, Result};
+
+/// The index of a volume for sampling, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum IndexInfo {
+    /// Of a label map.
+    Labels {
+        /// Labels that occur, 0 included, in any frame.
+        labels: usize,
+        /// Chunks of all frames.
+        chunks: usize,
+    },
+    /// Of a map of weights.
+    Weights {
+        /// Chunks of all frames that hold a positive weight.
+        chunks: usize,
+    },
+    /// None that can be used.
+    Nothing {
+        /// What is wrong with the file, and the remedy.
+        reason: String,
+    },
+}
+
+impl IndexInfo {
+    pub(super) fn of<'a>(
+        shape: [usize; 3],
+        chunk: [usize; 3],
+        frames: impl ExactSizeIterator<Item = &'a Contents>,
+    ) -> Self {
+        let (all, mut named) = (grid(shape, chunk).iter().product::<usize>() * frames.len(), 0);
+        let mut labels = None;
+        for contents in frames {
+            match contents {
+                Contents::Classes(classes) => labels
+                    .get_or_insert_with(BTreeSet::new)
+                    .extend(classes.iter().map(|class| class.label)),
+                Contents::Weights(chunks) => named += chunks.len(),
+            }
+        }
+        match labels {
+            Some(labels) => Self::Labels { labels: labels.len(), chunks: all },
+            None => Self::Weights { chunks: named },
+        }
+    }
+}
+
+impl Volume {
+    /// What the chunks of this handle's frame hold, for sampling by label or by weight. Read at
+    /// first use, and shared by all clones of the handle.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the volume has no index, with the remedy;
+    /// [`Error::CorruptStore`] if it is damaged, or was built from other voxels than the volume's;
+    /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
+    pub fn chunk_index(&self) -> Result<Arc<ChunkIndex>> {
+        let stored = &*self.stored;
+        let missing = |reason: String| Error::invalid("volume", stored.path().display(), reason);
+        let Some(frames) = stored.indices().map_err(|error| remedied(error, &stored.path()))?
+        else {
+            stored.counted().map_err(missing)?;
+            let remedy = remedy(&stored.path());
+            return Err(missing(format!("it has no index for sampling: {remedy}")));
+        };
+        Ok(Arc::clone(&frames[self.frame.time * self.channels() + self.frame.channel]))
+    }
+
+    /// Refuses a volume whose voxels are not of this kind, or not stored as such are sampled.
+    pub(crate) fn check_countable(&self, kind: Kind) -> Result<()> {
+        let stored = &*self.stored;
+        let refused = |reason| Error::invalid("volume", stored.path().display(), reason);
+        match (stored.counted(), kind) {
+            (Ok(Counted::Labels), Kind::Label) | (Ok(Counted::Weights(_)), Kind::Weights) => Ok(()),
+            (Err(reason), _) => Err(refused(reason)),
+            (Ok(_), kind) => {
+                let found = self.kind();
+                Err(refused(format!("it holds {found} voxels, where {kind} voxels are asked for")))
+            }
+        }
+    }
+
+    /// The index in short; `None` if there is none. Reads it if it has not been read.
+    pub(in crate::store) fn index_info(&self) -> Option<IndexInfo> {
+        match self.stored.indices() {
+            Ok(frames) => frames.map(|frames| {
+                let ChunkIndex { shape, chunk, .. } = *frames[0];
+                IndexInfo::of(shape, chunk, frames.iter().map(|frame| &frame.contents))
+            }),
+            Err(error) => {
+                let reason = remedied(error, &self.stored.path()).to_string();
+                Some(IndexInfo::Nothing { reason })
+            }
+        }
+    }
+}
+
+impl Stored {
+    /// What of the voxels is counted, or why they are not.
+    pub(super) fn counted(&self) -> Result<Counted, String> {
+        let Attributes { kind, scaling, .. } = self.attributes;
+        Counted::of(kind, self.shape.dtype, scaling)
+    }
+
+    /// To count the voxels with; `None` for intensities.
+    pub(in crate::store) fn tally(&self) -> Option<Tally> {
+        let Attributes { kind, scaling, layout, .. } = &self.attributes;
+        Tally::new(*kind, &self.shape, *scaling, layout.chunk)
+    }
+
+    /// The index of each frame; `None` if there is no file, or can be none.
+    pub(in crate::store) fn indices(&self) -> Result<Option<&[Arc<ChunkIndex>]>> {
+        if let Some(indices) = self.indices.get() {
+            return Ok(Some(indices));
+        }
+        let Ok(counted) = self.counted() else { return Ok(None) };
+        let key = format!("{}/{KEY}", self.name);
+        let path = self.disk.path(&key);
+        let file = match self.disk.read(&key) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            file => Some(file.map_err(Error::io("read", &path))?),
+        };
+        // What was read, or was not, may be of the volume that has taken this one's place.
+        self.check_in_place()?;
+        let Some(file) = file else { return Ok(None) };
+        let index = SamplingIndex::from_bytes(&file, &path)?;
+        index.check(self, counted).map_err(|reason| Error::corrupt_store(&path, reason))?;
+        // Two threads may read it at once; one of the two is kept.
+        Ok(Some(self.indices.get_or_init(|| index.into_frames())))
+    }
+}
+
+/// Adds to what is wrong with an index what to do about it.
+pub(in crate::store) fn remedied(error: Error, volume: &Path) -> Error {
+    match error {
+        Error::CorruptStore { path, reason } => {
+            Error::CorruptStore { path, reason: format!("{reason}; {}", remedy(volume)) }
+        }
+        other => other,
+    }
+}
+
+fn remedy(volume: &Path) -> String {
+    format!("build it with: voxpatch index {}", volume.display())
+}

@@ -1,0 +1,42 @@
+//! Voxels as what samplers take them for: labels, and real weights.
+
+use crate::{Element, Scaling};
+
+/// A voxel that may be a label.
+pub(crate) trait Label: Element {
+    /// The label; `None` if `i64` does not hold it. Floats are none: which of them are labels is
+    /// not for every reader to decide again.
+    fn label(self) -> Option<i64>;
+}
+
+macro_rules! integers {
+    ($($t:ty)*) => {$(
+        impl Label for $t {
+            #[inline]
+            fn label(self) -> Option<i64> {
+                i64::try_from(self).ok()
+            }
+        }
+    )*};
+}
+
+integers!(u8 u16 u32 u64 i8 i16 i32 i64);
+
+macro_rules! floats {
+    ($($t:ty)*) => {$(
+        impl Label for $t {
+            fn label(self) -> Option<i64> {
+                None
+            }
+        }
+    )*};
+}
+
+floats!(f32 f64);
+
+/// The real value of a stored voxel, in double precision.
+#[inline]
+pub(crate) fn real<T: Element>(voxel: T, scaling: Option<Scaling>) -> f64 {
+    let value = voxel.to_f64();
+    scaling.map_or(value, |scaling| value * scaling.slope + scaling.intercept)
+}

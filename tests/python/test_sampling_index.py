@@ -1,0 +1,70 @@
+"""The index for sampling is plain JSON that says what numpy counts, and in nobody's way."""
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+from conftest import convert, save, stored, voxpatch
+
+CHUNK = (8, 4, 16)
+FLAGS = ["--chunk", "8x4x16", "--shard", "16x8x16"]
+
+
+def chunks(frame):
+    """The voxels of each chunk, in C order, as the volume cuts them off."""
+    starts = [range(0, n, step) for n, step in zip(frame.shape, CHUNK)]
+    for z in starts[0]:
+        for y in starts[1]:
+            for x in starts[2]:
+                yield frame[z : z + CHUNK[0], y : y + CHUNK[1], x : x + CHUNK[2]]
+
+
+def index(volume):
+    content = json.loads((volume / "0/sampling.json").read_text())["sampling"]
+    manifest = json.loads((volume / "0/manifest.json").read_text())["manifest"]
+    assert content["voxels"] == manifest["voxels"]
+    assert content["version"] == 1 and content["chunk"] == list(CHUNK)
+    return content
+
+
+@pytest.mark.parametrize("shape", [(19, 13, 11), (19, 13, 11, 3)])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i8"])
+def test_labels_are_counted_as_numpy_counts_them(tmp_path, dtype, shape):
+    labels = (np.indices(shape).sum(axis=0) // 5 % 7).astype(dtype)
+    scan = save(tmp_path / "scan.nii.gz", labels)
+    volume = convert(tmp_path / "scan.nii.gz", tmp_path / "store", *FLAGS, "--label")
+    content, data = index(volume), stored(scan)
+    frames = data if data.ndim == 4 else data[None]
+    assert content["shape"] == list(frames.shape[1:]) and len(content["frames"]) == len(frames)
+    for frame, found in zip(frames, content["frames"]):
+        expected = {}
+        for n, voxels in enumerate(chunks(frame)):
+            for label, count in zip(*np.unique(voxels, return_counts=True)):
+                expected.setdefault(int(label), []).append([n, int(count)])
+        assert {c["label"]: c["chunks"] for c in found["classes"]} == expected
+    np.testing.assert_array_equal(zarr.open_array(volume / "0", mode="r")[...], data)
+    assert list(zarr.open_group(volume, mode="r")) == ["0"]
+
+
+def test_weights_are_summed_as_numpy_sums_them(tmp_path):
+    voxels = np.random.default_rng(3).integers(0, 200, (19, 13, 11)).astype("u1")
+    voxels[:, :, :8] = 0
+    scan = save(tmp_path / "scan.nii", voxels, slope=(0.25, 0))
+    volume = convert(tmp_path / "scan.nii", tmp_path / "store", *FLAGS, "--kind", "weights")
+    sums = [float((part * 0.25).sum()) for part in chunks(stored(scan).astype("f8"))]
+    expected = [[n, total] for n, total in enumerate(sums) if total > 0]
+    assert index(volume)["frames"] == [{"weights": expected}]
+    assert 0 < len(expected) < len(sums)
+
+
+def test_a_volume_without_an_index_gets_the_same_one(tmp_path):
+    save(tmp_path / "scan.nii", np.arange(2000).reshape(20, 10, 10).astype("i4") // 100)
+    volume = convert(tmp_path / "scan.nii", tmp_path / "store", *FLAGS, "--label")
+    path = volume / "0/sampling.json"
+    before = path.read_bytes()
+    path.unlink()
+    built = json.loads(voxpatch("index", volume, "--json").stdout)["volumes"]
+    assert [v["built"] for v in built] == [True]
+    assert path.read_bytes() == before
+    voxpatch("verify", volume)
