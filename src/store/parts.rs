@@ -1,6 +1,7 @@
 //! A box of voxels, as the parts of the chunks that it touches.
 
 use super::decode::{Part, Rows, Target};
+use super::shard::file_order;
 use crate::Result;
 
 /// Where a box of voxels goes: a buffer, and in bytes where its first voxel, its next plane and
@@ -12,9 +13,21 @@ pub(crate) struct Destination<'a> {
     pub(crate) row: usize,
 }
 
-/// Calls `read` for each chunk that the box touches, in C order: with its place in the chunk grid,
-/// the part of it that is wanted and where that goes. `chunk`, `start` and `shape` are in voxels,
-/// `z, y, x`; `item` is in bytes of a stored voxel.
+/// The chunks that a box touches, by their places in the chunk grid, in the order of their shards.
+/// All in voxels, `z, y, x`; no axis of the box is empty.
+pub(super) fn chunks_of(
+    chunk: [usize; 3],
+    start: [usize; 3],
+    shape: [usize; 3],
+) -> impl Iterator<Item = [usize; 3]> {
+    let first = std::array::from_fn(|a| start[a] / chunk[a]);
+    let last = std::array::from_fn(|a| (start[a] + shape[a] - 1) / chunk[a]);
+    file_order(chunk, first, last)
+}
+
+/// Calls `read` for each chunk that the box touches, in the order of [`chunks_of`]: with its place
+/// in the chunk grid, the part of it that is wanted and where that goes. `chunk`, `start` and
+/// `shape` are in voxels, `z, y, x`; `item` is in bytes of a stored voxel.
 #[inline]
 pub(super) fn for_each_part(
     chunk: [usize; 3],
@@ -25,35 +38,28 @@ pub(super) fn for_each_part(
     mut read: impl FnMut([usize; 3], &Part, &mut Target<'_>) -> Result<()>,
 ) -> Result<()> {
     let Destination { bytes, offset, plane, row } = out;
-    let first: [usize; 3] = std::array::from_fn(|a| start[a] / chunk[a]);
-    let last: [usize; 3] = std::array::from_fn(|a| (start[a] + shape[a] - 1) / chunk[a]);
-    for z in first[0]..=last[0] {
-        for y in first[1]..=last[1] {
-            for x in first[2]..=last[2] {
-                let at = [z, y, x];
-                let origin: [usize; 3] = std::array::from_fn(|a| at[a] * chunk[a]);
-                let from: [usize; 3] = std::array::from_fn(|a| start[a].max(origin[a]));
-                let end: [usize; 3] =
-                    std::array::from_fn(|a| (start[a] + shape[a]).min(origin[a] + chunk[a]));
-                let part = Part {
-                    chunk,
-                    start: std::array::from_fn(|a| from[a] - origin[a]),
-                    shape: std::array::from_fn(|a| end[a] - from[a]),
-                    item,
-                };
-                let mut target = Target {
-                    offset: offset
-                        + (from[0] - start[0]) * plane
-                        + (from[1] - start[1]) * row
-                        + (from[2] - start[2]) * rows.item(item),
-                    bytes: &mut *bytes,
-                    plane,
-                    row,
-                    rows,
-                };
-                read(at, &part, &mut target)?;
-            }
-        }
+    for at in chunks_of(chunk, start, shape) {
+        let origin: [usize; 3] = std::array::from_fn(|a| at[a] * chunk[a]);
+        let from: [usize; 3] = std::array::from_fn(|a| start[a].max(origin[a]));
+        let end: [usize; 3] =
+            std::array::from_fn(|a| (start[a] + shape[a]).min(origin[a] + chunk[a]));
+        let part = Part {
+            chunk,
+            start: std::array::from_fn(|a| from[a] - origin[a]),
+            shape: std::array::from_fn(|a| end[a] - from[a]),
+            item,
+        };
+        let mut target = Target {
+            offset: offset
+                + (from[0] - start[0]) * plane
+                + (from[1] - start[1]) * row
+                + (from[2] - start[2]) * rows.item(item),
+            bytes: &mut *bytes,
+            plane,
+            row,
+            rows,
+        };
+        read(at, &part, &mut target)?;
     }
     Ok(())
 }

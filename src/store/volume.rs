@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use super::codec::ChunkCodec;
 use super::decode::{Part, Rows, Scratch, Target};
@@ -27,7 +28,7 @@ use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
-    frame: Frame,
+    pub(super) frame: Frame,
     padding: Option<Padding>,
     values: Values,
 }
@@ -56,6 +57,8 @@ pub(super) struct Stored {
     pub(super) manifest: Manifest,
     /// The manifest's digest when it was read.
     seal: String,
+    /// When that was.
+    pub(super) opened: Instant,
     /// Opened at first use, in the order of the manifest.
     shards: Box<[OnceLock<Shard>]>,
 }
@@ -213,6 +216,7 @@ impl Volume {
     ) -> Result<()> {
         let ChunkLayout { chunk, .. } = *self.layout();
         let voxels = (self.rows(), self.stored_dtype().size());
+        self.announce(start, shape)?;
         SCRATCH.with_borrow_mut(|scratch| {
             for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
                 self.stored.read_part(self.frame, at, part, target, scratch)
@@ -317,6 +321,7 @@ impl Stored {
             codec,
             manifest,
             seal,
+            opened: Instant::now(),
             shards,
         })
     }
@@ -348,7 +353,7 @@ impl Stored {
     }
 
     /// The shard of a chunk given by its place in the chunk grid, and its number in that shard.
-    fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
+    pub(super) fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
         let per_shard = self.attributes.layout.chunks_per_shard();
         let shard = std::array::from_fn(|a| at[a] / per_shard[a]);
         let within: [usize; 3] = std::array::from_fn(|a| at[a] % per_shard[a]);
