@@ -87,6 +87,7 @@ mod kind;
 mod mapped;
 #[allow(dead_code)]
 mod morton;
+mod normalise;
 mod padding;
 mod staged;
 pub mod statistics;
@@ -115,6 +116,7 @@ pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
 pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
+pub use normalise::Normalise;
 pub use padding::Padding;
 pub use query::ReadCost;
 pub use staged::StagedFile;

@@ -66,6 +66,7 @@ mod shard;
 mod tests;
 mod trial;
 mod verify;
+mod view;
 mod volume;
 mod writer;
 

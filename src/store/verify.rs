@@ -227,11 +227,11 @@ fn self_path(volume: &Volume) -> PathBuf {
 fn read_strips(volume: &Volume, z: usize, planes: usize) -> Result<Vec<Vec<u8>>> {
     let [_, rows, columns] = volume.shape();
     let height = volume.layout().chunk[1];
-    let row = columns * volume.returned_dtype().size();
+    let item = volume.returned_dtype().size();
     let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
         let height = height.min(rows - n * height);
-        let mut strip = vec![0; planes * height * row];
-        let out = Destination { bytes: &mut strip, offset: 0, plane: height * row, row };
+        let mut strip = vec![0; planes * height * columns * item];
+        let out = Destination::dense(&mut strip, [planes, height, columns], item);
         volume.read_box([z, n * volume.layout().chunk[1], 0], [planes, height, columns], out)?;
         Ok(strip)
     });

@@ -6,42 +6,34 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::codec::ChunkCodec;
-use super::decode::{Part, Rows, Scratch, Target};
+use super::decode::{Part, Scratch, Target};
 use super::disk::{Blob, Disk};
 use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::parts::{Destination, for_each_part};
 use super::shard::Shard;
+use super::view::Values;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
 use crate::widening::Widening;
-use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
+use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 
 /// A handle to a stored volume, for any number of threads: cheap to clone, and every clone shares
 /// the opened shards. It holds metadata and shard indices, never voxels.
 ///
 /// A handle looks at one frame (time point and channel, the first at opening), and decides how
-/// voxels are returned: [`Volume::frame`], [`Volume::padded`] and [`Volume::scaled`] give a handle
-/// that does so differently.
+/// voxels are returned: [`Volume::frame`], [`Volume::padded`], [`Volume::flipped`],
+/// [`Volume::scaled`], [`Volume::normalised`] and [`Volume::converted`] give a handle that does so
+/// differently.
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
     pub(super) frame: Frame,
-    padding: Option<Padding>,
-    values: Values,
-}
-
-/// As what voxels are returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Values {
-    /// In the type of the source.
-    Source,
-    /// Scaled, as `f32`.
-    Real,
-    /// In the type that is on disk.
-    Stored,
+    pub(super) padding: Option<Padding>,
+    pub(super) flips: [bool; 3],
+    pub(super) values: Values,
 }
 
 /// What all clones share.
@@ -52,7 +44,7 @@ pub(super) struct Stored {
     pub(super) attributes: Attributes,
     pub(super) shape: ArrayShape,
     /// From the stored type to the source's, where they differ.
-    widening: Option<&'static Widening>,
+    pub(super) widening: Option<&'static Widening>,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
     /// The manifest's digest when it was read.
@@ -73,7 +65,8 @@ impl Volume {
     }
 
     fn from_stored(stored: Arc<Stored>) -> Self {
-        Self { stored, frame: Frame::default(), padding: None, values: Values::Source }
+        let (frame, flips, values) = (Frame::default(), [false; 3], Values::Source);
+        Self { stored, frame, padding: None, flips, values }
     }
 
     /// Its place in the dataset.
@@ -197,16 +190,6 @@ impl Volume {
         self.padding
     }
 
-    /// Type of the voxels that this handle returns: that of the source, or `f32` if scaled.
-    #[must_use]
-    pub fn returned_dtype(&self) -> Dtype {
-        match self.values {
-            Values::Source => self.dtype(),
-            Values::Real => Dtype::Float32,
-            Values::Stored => self.stored_dtype(),
-        }
-    }
-
     /// Reads a box that lies inside the volume, start and shape in `z, y, x`.
     pub(crate) fn read_box(
         &self,
@@ -231,18 +214,6 @@ impl Volume {
     pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
         let (shard, n) = self.stored.locate(self.frame, at);
         Ok(self.stored.shard(shard)?.and_then(|s| s.raw_chunk(n)).map(<[u8]>::len))
-    }
-
-    fn rows(&self) -> Rows {
-        match self.values {
-            Values::Source => self.stored.widening.map_or(Rows::Copy, Rows::Widen),
-            Values::Real => {
-                let identity = Scaling { slope: 1.0, intercept: 0.0 };
-                let scaling = self.stored.attributes.scaling.unwrap_or(identity);
-                Rows::ToF32 { dtype: self.stored_dtype(), scaling }
-            }
-            Values::Stored => Rows::Copy,
-        }
     }
 
     /// The same volume read through zarrs alone.

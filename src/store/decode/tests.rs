@@ -7,8 +7,38 @@ use zarrs::array::codec::api::{BytesToBytesCodecTraits, CodecOptions};
 use zarrs::array::codec::{BloscCodec, BloscCompressor, BloscShuffleMode, GzipCodec, ZstdCodec};
 
 use super::*;
+use crate::normalise::Normalise;
 use crate::widening::Widening;
 use crate::{Dtype, Element, Scaling, with_element};
+
+/// What is made of the voxels.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    Copy,
+    Widen(&'static Widening),
+    Cast(Dtype),
+    F32(Real),
+}
+
+impl To {
+    fn rows(self, dtype: Dtype) -> Rows {
+        match self {
+            Self::Copy => Rows::Copy,
+            Self::Widen(widening) => Rows::Widen(widening),
+            Self::Cast(to) => Rows::Cast(Cast::between(dtype, to)),
+            Self::F32(real) => Rows::ToF32 { dtype, real },
+        }
+    }
+
+    fn dtype(self, stored: Dtype) -> Dtype {
+        match self {
+            Self::Copy => stored,
+            Self::Widen(widening) => widening.to,
+            Self::Cast(to) => to,
+            Self::F32(_) => Dtype::Float32,
+        }
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Written {
@@ -71,6 +101,8 @@ struct Case {
     dtype: Dtype,
     /// Bytes before the part, between its rows and between its planes.
     gaps: [usize; 3],
+    /// Axes along which the destination is mirrored.
+    flips: [bool; 3],
     written: Written,
 }
 
@@ -87,45 +119,82 @@ impl Case {
         self.written.encode(&self.dense, self.part.chunk, self.dtype)
     }
 
-    fn decode(
+    fn decode(&self, encoded: &[u8], to: To, scratch: &mut Scratch) -> Result<Vec<u8>, Refusal> {
+        self.fill(to, |target| {
+            self.written.decoder(self.part.item).decode(encoded, &self.part, target, scratch)
+        })
+    }
+
+    /// The whole buffer, after `fill` has filled its target.
+    fn fill(
         &self,
-        encoded: &[u8],
-        rows: Rows,
-        scratch: &mut Scratch,
+        to: To,
+        fill: impl FnOnce(&mut Target<'_>) -> Result<(), Refusal>,
     ) -> Result<Vec<u8>, Refusal> {
-        let [offset, plane, row, length] = self.layout(rows.item(self.part.item));
+        let item = to.dtype(self.dtype).size();
+        let [mut offset, plane, row, length] = self.layout(item);
+        let mut strides = [plane, row, item].map(signed);
+        for a in 0..3 {
+            if self.flips[a] {
+                offset += [plane, row, item][a] * (self.part.shape[a] - 1);
+                strides[a] = -strides[a];
+            }
+        }
         let mut bytes = vec![0xAA; length];
-        let mut target = Target { bytes: &mut bytes, offset, plane, row, rows };
-        self.written.decoder(self.part.item).decode(encoded, &self.part, &mut target, scratch)?;
+        let rows = to.rows(self.dtype);
+        fill(&mut Target { bytes: &mut bytes, offset, strides, rows })?;
         Ok(bytes)
     }
 
     /// The same by slicing the dense chunk, voxel by voxel.
-    fn oracle(&self, dense: &[u8], rows: Rows) -> Vec<u8> {
+    fn oracle(&self, dense: &[u8], to: To) -> Vec<u8> {
         let Part { chunk, start, shape, item } = self.part;
-        let out = rows.item(item);
-        let [offset, plane, row, length] = self.layout(out);
+        let out = to.dtype(self.dtype);
+        let [offset, plane, row, length] = self.layout(out.size());
         let mut bytes = vec![0xAA; length];
         for z in 0..shape[0] {
             for y in 0..shape[1] {
                 for x in 0..shape[2] {
                     let at = ((start[0] + z) * chunk[1] + start[1] + y) * chunk[2] + start[2] + x;
                     let voxel = &dense[at * item..][..item];
-                    let to = &mut bytes[offset + z * plane + y * row + x * out..][..out];
-                    match rows {
-                        Rows::Copy => to.copy_from_slice(voxel),
-                        // No narrow type has values beyond those of f64.
-                        Rows::Widen(Widening { from, to: wide, .. }) => {
-                            let value = value_of(*from, voxel);
-                            with_element!(*wide, T => {
-                                to.copy_from_slice(bytemuck::bytes_of(&T::from_f64(value)));
+                    let place = [z, y, x];
+                    let [z, y, x]: [usize; 3] = std::array::from_fn(|a| {
+                        if self.flips[a] { shape[a] - 1 - place[a] } else { place[a] }
+                    });
+                    let into = &mut bytes[offset + z * plane + y * row + x * out.size()..];
+                    let into = &mut into[..out.size()];
+                    let value = value_of(self.dtype, voxel);
+                    match to {
+                        To::Copy => into.copy_from_slice(voxel),
+                        To::Cast(_) if self.dtype.is_integer() && out.is_integer() => {
+                            // What fits is the same number; else the nearest is the end of the type.
+                            let value = integer_of(self.dtype, voxel);
+                            with_element!(out, T => {
+                                let [least, most] = [f64::MIN, f64::MAX].map(T::from_f64);
+                                let nearest = match value {
+                                    v if v < integer(least) => least,
+                                    v if v > integer(most) => most,
+                                    v => T::from_integer(v),
+                                };
+                                into.copy_from_slice(bytemuck::bytes_of(&nearest));
                             });
                         }
-                        Rows::ToF32 { dtype, scaling } => {
-                            let value = value_of(dtype, voxel);
-                            let value = value * scaling.slope + scaling.intercept;
+                        To::Cast(Dtype::Float32) => with_element!(self.dtype, T => {
+                            let value = bytemuck::pod_read_unaligned::<T>(voxel).to_f32();
+                            into.copy_from_slice(&value.to_ne_bytes());
+                        }),
+                        // No narrow type has values beyond those of f64.
+                        To::Cast(_) | To::Widen(_) => with_element!(out, T => {
+                            into.copy_from_slice(bytemuck::bytes_of(&T::from_f64(value)));
+                        }),
+                        To::F32(Real { scaling, normalise }) => {
+                            let mut value = value * scaling.slope + scaling.intercept;
+                            if let Some(Normalise { clip, mean, std }) = normalise {
+                                let (low, high) = clip.unwrap_or((f64::MIN, f64::MAX));
+                                value = (value.clamp(low, high) - mean) / std;
+                            }
                             #[allow(clippy::cast_possible_truncation)]
-                            to.copy_from_slice(&(value as f32).to_ne_bytes());
+                            into.copy_from_slice(&(value as f32).to_ne_bytes());
                         }
                     }
                 }
@@ -133,6 +202,15 @@ impl Case {
         }
         bytes
     }
+}
+
+fn integer_of(dtype: Dtype, voxel: &[u8]) -> i128 {
+    with_element!(dtype, T => integer(bytemuck::pod_read_unaligned::<T>(voxel)))
+}
+
+/// By its digits.
+fn integer<T: Element>(voxel: T) -> i128 {
+    format!("{voxel:?}").parse().expect("an integer")
 }
 
 fn value_of(dtype: Dtype, voxel: &[u8]) -> f64 {
@@ -197,24 +275,51 @@ fn case() -> impl Strategy<Value = Case> {
                 1 => Just(Written::Plain),
             ];
             let gaps = prop_oneof![Just([0; 3]), prop::array::uniform3(0..50_usize)];
+            let flips = prop_oneof![Just([false; 3]), prop::array::uniform3(any::<bool>())];
             let count = chunk.iter().product();
-            (Just(voxels_like(kind, item, count, seed)), written, gaps)
-                .prop_map(move |(dense, written, gaps)| Case { dense, part, dtype, gaps, written })
+            (Just(voxels_like(kind, item, count, seed)), written, gaps, flips).prop_map(
+                move |(dense, written, gaps, flips)| Case {
+                    dense,
+                    part,
+                    dtype,
+                    gaps,
+                    flips,
+                    written,
+                },
+            )
         },
     )
 }
 
-fn scaled(dtype: Dtype) -> Rows {
-    Rows::ToF32 { dtype, scaling: Scaling { slope: 0.37, intercept: -1024.5 } }
+fn conversions() -> impl Strategy<Value = To> {
+    let clip = prop::option::of((-300_i32..300, 0..500_i32));
+    prop_oneof![
+        Just(To::Copy),
+        Just(scaled()),
+        prop::sample::select(Dtype::ALL.to_vec()).prop_map(To::Cast),
+        clip.prop_map(|clip| normalised(clip.map(|(low, n)| (low.into(), (low + n).into())))),
+    ]
 }
 
-fn same(a: &[u8], b: &[u8], rows: Rows) -> bool {
+fn scaled() -> To {
+    To::F32(Real { scaling: Scaling { slope: 0.37, intercept: -1024.5 }, normalise: None })
+}
+
+fn normalised(clip: Option<(f64, f64)>) -> To {
+    let scaling = Scaling { slope: -1.5, intercept: 100.0 };
+    To::F32(Real { scaling, normalise: Some(Normalise { clip, mean: 3.25, std: 71.0 }) })
+}
+
+fn same(a: &[u8], b: &[u8], out: Dtype) -> bool {
     // Random floats may be NaN; its payload is not promised by a conversion.
     a == b
-        || (matches!(rows, Rows::ToF32 { .. })
-            && a.as_chunks().0.iter().zip(b.as_chunks().0).all(|(a, b)| {
-                a == b || (f32::from_ne_bytes(*a).is_nan() && f32::from_ne_bytes(*b).is_nan())
-            }))
+        || with_element!(out, T => {
+            let voxels = |bytes: &[u8]| -> Vec<T> {
+                bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect()
+            };
+            let same = |(a, b): (&T, &T)| a == b || (a != a && b != b);
+            voxels(a).iter().zip(&voxels(b)).all(same)
+        })
 }
 
 proptest! {
@@ -224,41 +329,43 @@ proptest! {
     fn a_decoded_part_is_a_slice_of_the_array_and_nothing_else_is_written(case in case()) {
         let encoded = case.encode();
         let mut scratch = Scratch::default();
-        let bytes = case.decode(&encoded, Rows::Copy, &mut scratch);
-        prop_assert!(bytes == Ok(case.oracle(&case.dense, Rows::Copy)));
+        let bytes = case.decode(&encoded, To::Copy, &mut scratch);
+        prop_assert!(bytes == Ok(case.oracle(&case.dense, To::Copy)));
     }
 
     #[test]
-    fn converted_rows_are_the_scaled_slice_of_the_array(mut case in case()) {
-        case.gaps = case.gaps.map(|gap| gap / 4 * 4);
-        let rows = scaled(case.dtype);
+    fn converted_rows_are_the_converted_slice_of_the_array(
+        mut case in case(),
+        to in conversions(),
+    ) {
+        let out = to.dtype(case.dtype);
+        case.gaps = case.gaps.map(|gap| gap / out.size() * out.size());
         let encoded = case.encode();
-        let bytes = case.decode(&encoded, rows, &mut Scratch::default()).expect("sound bytes");
-        prop_assert!(same(&bytes, &case.oracle(&case.dense, rows), rows));
+        let bytes = case.decode(&encoded, to, &mut Scratch::default()).expect("sound bytes");
+        prop_assert!(same(&bytes, &case.oracle(&case.dense, to), out));
     }
 
     #[test]
     fn widened_rows_are_the_slice_of_the_array_in_the_wider_type(
-        mut case in case(),
+        case in case(),
         wide in prop::sample::select(Dtype::ALL.to_vec()),
     ) {
         let Some(widening) = Widening::between(case.dtype, wide) else { return Ok(()) };
-        case.gaps = case.gaps.map(|gap| gap / wide.size() * wide.size());
-        let rows = Rows::Widen(widening);
         let encoded = case.encode();
-        let bytes = case.decode(&encoded, rows, &mut Scratch::default());
-        prop_assert!(bytes == Ok(case.oracle(&case.dense, rows)));
+        let bytes = case.decode(&encoded, To::Widen(widening), &mut Scratch::default());
+        prop_assert!(bytes == Ok(case.oracle(&case.dense, To::Widen(widening))));
+        prop_assert!(bytes == Ok(case.oracle(&case.dense, To::Cast(wide))));
     }
 
     #[test]
-    fn zeros_are_filled_in_as_an_empty_chunk_would_decode(case in case(), convert: bool) {
+    fn zeros_are_filled_in_as_an_empty_chunk_would_decode(case in case(), to in conversions()) {
         let wider = Dtype::ALL.into_iter().filter_map(|to| Widening::between(case.dtype, to));
-        let rows = if convert { scaled(case.dtype) } else { Rows::Copy };
-        for rows in wider.map(Rows::Widen).chain([rows]) {
-        let [offset, plane, row, length] = case.layout(rows.item(case.part.item));
-        let mut bytes = vec![0xAA; length];
-        Target { bytes: &mut bytes, offset, plane, row, rows }.fill_zero(&case.part);
-        prop_assert!(bytes == case.oracle(&vec![0; case.dense.len()], rows));
+        for to in wider.map(To::Widen).chain([to]) {
+            let bytes = case.fill(to, |target| {
+                target.fill_zero(&case.part);
+                Ok(())
+            });
+            prop_assert!(bytes == Ok(case.oracle(&vec![0; case.dense.len()], to)));
         }
     }
 
@@ -279,14 +386,14 @@ proptest! {
             encoded.truncate(cut.index(encoded.len()));
         }
         let mut scratch = Scratch::default();
-        let _ = case.decode(&encoded, Rows::Copy, &mut scratch);
-        let _ = case.decode(&encoded, scaled(case.dtype), &mut scratch);
+        let _ = case.decode(&encoded, To::Copy, &mut scratch);
+        let _ = case.decode(&encoded, scaled(), &mut scratch);
         prop_assert!(scratch.packed.len() <= case.dense.len());
         prop_assert!(scratch.chunk.len() <= case.dense.len());
         // The scratch is still good for a sound chunk.
         let sound = case.encode();
-        let bytes = case.decode(&sound, Rows::Copy, &mut scratch);
-        prop_assert!(bytes == Ok(case.oracle(&case.dense, Rows::Copy)));
+        let bytes = case.decode(&sound, To::Copy, &mut scratch);
+        prop_assert!(bytes == Ok(case.oracle(&case.dense, To::Copy)));
     }
 }
 
@@ -315,6 +422,7 @@ fn small_cases() -> Vec<Case> {
         part,
         dtype: Dtype::Int16,
         gaps: [3, 0, 5],
+        flips: [false; 3],
         written,
     })
     .to_vec()
@@ -329,7 +437,7 @@ fn no_single_changed_byte_makes_a_decoder_panic() {
             for flip in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
                 let mut encoded = sound.clone();
                 encoded[at] ^= flip;
-                let _ = case.decode(&encoded, Rows::Copy, &mut scratch);
+                let _ = case.decode(&encoded, To::Copy, &mut scratch);
             }
         }
     }
@@ -341,7 +449,7 @@ fn a_chunk_cut_at_any_length_is_refused() {
     for case in small_cases() {
         let sound = case.encode();
         for length in 0..sound.len() {
-            let cut = case.decode(&sound[..length], Rows::Copy, &mut scratch);
+            let cut = case.decode(&sound[..length], To::Copy, &mut scratch);
             assert!(cut.is_err(), "{:?} cut to {length} bytes", case.written);
         }
     }
@@ -353,7 +461,7 @@ fn a_container_that_claims_another_size_is_refused_without_buffers_for_it() {
         let encoded = case.encode();
         case.part.chunk[0] += 1;
         let mut scratch = Scratch::default();
-        assert!(case.decode(&encoded, Rows::Copy, &mut scratch).is_err(), "{:?}", case.written);
+        assert!(case.decode(&encoded, To::Copy, &mut scratch).is_err(), "{:?}", case.written);
         assert!(scratch.packed.len() + scratch.chunk.len() <= 6 * 6 * 20 * 2);
     }
 }
@@ -365,7 +473,7 @@ fn a_warm_scratch_does_not_grow() {
     let mut sizes = Vec::new();
     for _ in 0..3 {
         for (encoded, case) in &cases {
-            case.decode(encoded, scaled(case.dtype), &mut scratch).expect("sound bytes");
+            case.decode(encoded, scaled(), &mut scratch).expect("sound bytes");
         }
         let Scratch { packed, chunk, row, .. } = &scratch;
         sizes.push([packed, chunk, row].map(|buffer| (buffer.as_ptr(), buffer.capacity())));
