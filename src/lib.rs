@@ -66,7 +66,7 @@
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |
 //!
-//! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`],
+//! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in [`Pool`] alone, memory is mapped in one file.
 //!
 //! # Conventions

@@ -35,10 +35,12 @@ impl Volume {
         Ok(Self { values: Values::Normalised(normalise.checked()?), ..self.clone() })
     }
 
-    /// A handle that returns voxels as another type, not scaled: each becomes the nearest that the
-    /// type has. Integers that fit stay what they are and others become its least or its greatest;
-    /// floats are cut off towards 0 to become integers, and NaN becomes 0. Only this last part, and
-    /// what does not fit, is otherwise than with `astype` of `NumPy`.
+    /// A handle that returns voxels as another type, not scaled. What fits becomes what `astype` of
+    /// `NumPy` makes of it: integers stay what they are, to become floats they are rounded to
+    /// nearest, and floats are cut off towards 0 to become integers. An integer type gives its least
+    /// or its greatest for what does not fit, and 0 for NaN.
+    ///
+    /// Of this, [`Volume::scaled`] and [`Volume::normalised`] the last one counts.
     #[must_use]
     pub fn converted(&self, dtype: Dtype) -> Self {
         Self { values: Values::Converted(dtype), ..self.clone() }
