@@ -118,10 +118,16 @@ pub trait Element:
 
     /// The nearest voxel of this type: saturating, NaN becomes 0 for integers.
     fn from_f64(value: f64) -> Self;
+
+    /// The voxel as an integer: itself if it is one; floats are cut off towards 0.
+    fn to_integer(self) -> i128;
+
+    /// The nearest voxel of this type: saturating.
+    fn from_integer(value: i128) -> Self;
 }
 
 macro_rules! elements {
-    ($($t:ty => $d:ident),*) => {$(
+    ($($t:ty => $d:ident, $from_integer:expr;)*) => {$(
         impl sealed::Sealed for $t {}
         #[allow(clippy::cast_lossless, clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
         impl Element for $t {
@@ -129,14 +135,25 @@ macro_rules! elements {
             fn to_f64(self) -> f64 { self as f64 }
             fn to_f32(self) -> f32 { self as f32 }
             fn from_f64(value: f64) -> Self { value as $t }
+            #[inline]
+            fn to_integer(self) -> i128 { self as i128 }
+            #[inline]
+            fn from_integer(value: i128) -> Self { $from_integer(value) }
         }
     )*};
 }
 
 elements!(
-    u8 => UInt8, u16 => UInt16, u32 => UInt32, u64 => UInt64,
-    i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64,
-    f32 => Float32, f64 => Float64
+    u8 => UInt8, |v: i128| v.clamp(u8::MIN as i128, u8::MAX as i128) as u8;
+    u16 => UInt16, |v: i128| v.clamp(u16::MIN as i128, u16::MAX as i128) as u16;
+    u32 => UInt32, |v: i128| v.clamp(u32::MIN as i128, u32::MAX as i128) as u32;
+    u64 => UInt64, |v: i128| v.clamp(u64::MIN as i128, u64::MAX as i128) as u64;
+    i8 => Int8, |v: i128| v.clamp(i8::MIN as i128, i8::MAX as i128) as i8;
+    i16 => Int16, |v: i128| v.clamp(i16::MIN as i128, i16::MAX as i128) as i16;
+    i32 => Int32, |v: i128| v.clamp(i32::MIN as i128, i32::MAX as i128) as i32;
+    i64 => Int64, |v: i128| v.clamp(i64::MIN as i128, i64::MAX as i128) as i64;
+    f32 => Float32, |v: i128| v as f32;
+    f64 => Float64, |v: i128| v as f64;
 );
 
 /// Runs generic code for a [`Dtype`] known only at run time:

@@ -66,7 +66,7 @@
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |
 //!
-//! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`],
+//! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in [`Pool`] alone, memory is mapped in one file.
 //!
 //! # Conventions
@@ -86,6 +86,7 @@ mod geometry;
 mod kind;
 mod mapped;
 mod morton;
+mod normalise;
 mod padding;
 mod staged;
 pub mod statistics;
@@ -114,6 +115,7 @@ pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
 pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
+pub use normalise::Normalise;
 pub use padding::Padding;
 pub use query::ReadCost;
 pub use staged::StagedFile;

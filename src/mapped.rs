@@ -3,8 +3,12 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
+
+/// Bytes of one advice. Of a longer one Linux ignores what is beyond its window of readahead, which
+/// has this size unless the system is told otherwise, or the largest request of the device.
+const ADVICE_BYTES: usize = 128 << 10;
 
 /// A read-only view of a file, or of a stretch of one.
 ///
@@ -37,6 +41,16 @@ impl Mapped {
         // signal, it does not yield invalid values, as any bytes are valid `u8`.
         let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(length).map(file) }?;
         Ok(Self(Some(map)))
+    }
+
+    /// Tells the kernel that these bytes, which lie inside, are about to be read. It fetches those
+    /// that are not in memory while the caller goes on; what it cannot do so, a read does as ever.
+    pub(crate) fn will_need(&self, range: Range<usize>) {
+        let Some(map) = &self.0 else { return };
+        for start in range.clone().step_by(ADVICE_BYTES) {
+            let length = ADVICE_BYTES.min(range.end - start);
+            let _ = map.advise_range(memmap2::Advice::WillNeed, start, length);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use common::dense::{DenseScan, store, voxels};
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::Field;
-use voxpatch::{ConvertOptions, Dataset, Kind, Region};
+use voxpatch::{ConvertOptions, Dataset, Dtype, Kind, Region};
 
 /// Counts the allocations of each thread and leaves the work to the system's allocator.
 struct Counting;
@@ -98,12 +98,20 @@ fn a_warm_read_into_allocates_nothing() {
         let mut patch = vec![0_i16; shape.iter().product()];
         let mut real = vec![0_f32; shape.iter().product()];
         let scaled = volume.scaled();
+        let normalised = volume.normalised(volume.clipped_z_score(0.5, 99.5).unwrap()).unwrap();
+        let mirrored = volume.flipped([true; 3]);
+        let mut wide = vec![0_i64; shape.iter().product()];
+        let converted = mirrored.converted(Dtype::Int64);
         let mut read_all = || {
             for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
                 let region = Region::new(start, shape);
                 volume.read_into(region, &mut patch).unwrap();
                 scaled.read_into(region, &mut real).unwrap();
                 narrowed.read_into(region, &mut real).unwrap();
+                normalised.read_into(region, &mut real).unwrap();
+                mirrored.read_into(region, &mut patch).unwrap();
+                converted.read_into(region, &mut wide).unwrap();
+                volume.prefetch(region).unwrap();
             }
         };
         read_all();

@@ -5,9 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 11] = [
-    "error", "dtype", "geometry", "finding", "kind", "mapped", "morton", "exec", "padding",
-    "staged", "widening",
+const GROUND: [&str; 12] = [
+    "error",
+    "dtype",
+    "geometry",
+    "finding",
+    "kind",
+    "mapped",
+    "morton",
+    "normalise",
+    "exec",
+    "padding",
+    "staged",
+    "widening",
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.

@@ -22,14 +22,14 @@ pub(super) fn read<T: Element>(
 fn constant<T: Element>(volume: &Volume, region: Region, value: f64, out: &mut [T]) -> Result<()> {
     out.fill(T::from_f64(value));
     let Some(core) = region.clip(volume.shape()) else { return Ok(()) };
-    let row = region.shape[2] * size_of::<T>();
-    let plane = region.shape[1] * row;
     // What lies before the volume is part of the patch, so it fits `usize`.
     #[allow(clippy::cast_possible_truncation)]
     let lead: [usize; 3] =
         std::array::from_fn(|a| core.start[a].abs_diff(region.start[a]) as usize);
-    let offset = lead[0] * plane + lead[1] * row + lead[2] * size_of::<T>();
-    let out = Destination { bytes: bytemuck::cast_slice_mut(out), offset, plane, row };
+    let bytes = bytemuck::cast_slice_mut(out);
+    let out = Destination::dense(bytes, region.shape, size_of::<T>())
+        .flipped(volume.flips(), region.shape)
+        .from(lead);
     volume.read_box(inside(core), core.shape, out)
 }
 
@@ -85,20 +85,24 @@ fn mirrored<T: Element>(
     out: &mut [T],
 ) -> Result<()> {
     let axis = |a: usize| {
-        Axis::new(region.start[a], region.shape[a], volume.shape()[a], padding)
-            .ok_or_else(|| too_large(region))
+        let mut axis = Axis::new(region.start[a], region.shape[a], volume.shape()[a], padding)
+            .ok_or_else(|| too_large(region))?;
+        if volume.flips()[a] {
+            axis.position.reverse();
+        }
+        Ok(axis)
     };
     let axes = [axis(0)?, axis(1)?, axis(2)?];
     let [depth, rows, columns] = [axes[0].needed, axes[1].needed, axes[2].needed];
     let mut source: Vec<T> = bytemuck::allocation::try_zeroed_vec(depth * rows * columns)
         .map_err(|()| too_large(region))?;
-    let row = columns * size_of::<T>();
     for (at_z, z, depth) in axes[0].placed() {
         for (at_y, y, height) in axes[1].placed() {
             for (at_x, x, width) in axes[2].placed() {
-                let offset = (at_z * rows + at_y) * row + at_x * size_of::<T>();
                 let bytes = bytemuck::cast_slice_mut(&mut source);
-                let out = Destination { bytes, offset, plane: rows * row, row };
+                let out =
+                    Destination::dense(bytes, [axes[0].needed, rows, columns], size_of::<T>())
+                        .from([at_z, at_y, at_x]);
                 volume.read_box([z, y, x], [depth, height, width], out)?;
             }
         }

@@ -67,9 +67,9 @@ impl Volume {
                 padded::read(self, region, padding, out)
             }
             _ => {
-                let row = region.shape[2] * size_of::<T>();
                 let bytes = bytemuck::cast_slice_mut(out);
-                let out = Destination { bytes, offset: 0, plane: region.shape[1] * row, row };
+                let out = Destination::dense(bytes, region.shape, size_of::<T>())
+                    .flipped(self.flips(), region.shape);
                 self.read_box(inside(region), region.shape, out)
             }
         }

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Write as _};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 use crate::mapped::Mapped;
@@ -99,6 +99,15 @@ enum Bytes {
 impl From<Vec<u8>> for Blob {
     fn from(bytes: Vec<u8>) -> Self {
         Self(Bytes::Owned(bytes))
+    }
+}
+
+impl Blob {
+    /// Tells the system that these bytes are about to be read, all of which are there.
+    pub(crate) fn will_need(&self, range: Range<usize>) {
+        if let Bytes::Mapped(map) = &self.0 {
+            map.will_need(range);
+        }
     }
 }
 

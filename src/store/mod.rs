@@ -22,7 +22,9 @@
 //!   Chunks: `bytes` (little), one of `blosc`, `zstd`, `gzip` or nothing, then `crc32c`; or
 //!   `voxpatch.packed` ([`crate::packed`]), then `crc32c`. Axes of time and channels are there if
 //!   longer than 1, and never chunked. Fill value 0. Border chunks are stored whole, zeros beyond
-//!   the volume. A chunk of zeros alone is not stored.
+//!   the volume. A chunk of zeros alone is not stored. In a shard, chunks stand layer by layer,
+//!   each layer by lines along y if chunks are shorter there than along x, else along x. Readers
+//!   must not rely on that order, but on the index.
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
 //!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
 //!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the
@@ -52,6 +54,7 @@
 //! - Not promised: disks that lie about flushing, file systems without POSIX rename, and files
 //!   changed in place by other programs while a handle has them mapped.
 
+mod ahead;
 mod codec;
 mod dataset;
 mod decode;
@@ -78,6 +81,7 @@ mod strips;
 mod tests;
 mod trial;
 mod verify;
+mod view;
 mod volume;
 mod writer;
 

@@ -1,9 +1,14 @@
-//! One shard: chunks one after the other in C order, then an index.
+//! One shard: chunks one after the other, then an index.
+//!
+//! The chunks stand layer by layer of the shard, and in a layer line by line along the axis, y or
+//! x, on which chunks are shorter: a patch crosses more of them there, so that what it touches of
+//! a layer is a few long stretches, and a layer itself is one. Readers go by the index alone.
 //!
 //! The index is the one of Zarr's `sharding_indexed` codec at the end of the file: for each chunk
 //! of the shard in C order its offset and length as little-endian u64, both all ones for a chunk
 //! that is not stored because every voxel of it is 0; then a CRC-32C of the index.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::disk::Blob;
@@ -11,19 +16,46 @@ use super::disk::Blob;
 const EMPTY: u64 = u64::MAX;
 const CRC_BYTES: usize = 4;
 
-/// The index of encoded chunks, given in C order, `None` where every voxel is 0. The file is the
-/// chunks one after the other, then this.
-pub(crate) fn index(chunks: &[Option<Vec<u8>>]) -> Vec<u8> {
-    let mut index = Vec::with_capacity(index_bytes(chunks.len()));
-    let mut end = 0;
-    for chunk in chunks {
-        let (offset, length) = chunk.as_ref().map_or((EMPTY, EMPTY), |c| (end, c.len() as u64));
-        index.extend(offset.to_le_bytes());
-        index.extend(length.to_le_bytes());
-        end += chunk.as_ref().map_or(0, |c| c.len() as u64);
+/// The places of a box of the chunk grid, `z, y, x` from `first` to `last`, in the order in which
+/// shards hold chunks of this shape.
+pub(super) fn file_order(
+    chunk: [usize; 3],
+    first: [usize; 3],
+    last: [usize; 3],
+) -> impl Iterator<Item = [usize; 3]> {
+    let (line, along) = if chunk[1] < chunk[2] { (2, 1) } else { (1, 2) };
+    (first[0]..=last[0]).flat_map(move |z| {
+        (first[line]..=last[line]).flat_map(move |n| {
+            (first[along]..=last[along]).map(move |m| {
+                let mut at = [z; 3];
+                (at[line], at[along]) = (n, m);
+                at
+            })
+        })
+    })
+}
+
+/// A shard's file, in parts: of encoded chunks, given in C order of the `grid` of the shard, `None`
+/// where every voxel is 0. `chunk` is their shape.
+pub(crate) fn parts(
+    chunks: &[Option<Vec<u8>>],
+    grid: [usize; 3],
+    chunk: [usize; 3],
+) -> (Vec<&[u8]>, Vec<u8>) {
+    let mut body = Vec::with_capacity(chunks.len() + 1);
+    let mut index = vec![u8::MAX; chunks.len() * 16];
+    let mut end = 0_u64;
+    for [z, y, x] in file_order(chunk, [0; 3], grid.map(|n| n - 1)) {
+        let n = (z * grid[1] + y) * grid[2] + x;
+        let Some(encoded) = &chunks[n] else { continue };
+        let (offset, length) = index[n * 16..][..16].split_at_mut(8);
+        offset.copy_from_slice(&end.to_le_bytes());
+        length.copy_from_slice(&(encoded.len() as u64).to_le_bytes());
+        end += encoded.len() as u64;
+        body.push(encoded.as_slice());
     }
     index.extend(crc32c::crc32c(&index).to_le_bytes());
-    index
+    (body, index)
 }
 
 const fn index_bytes(chunks: usize) -> usize {
@@ -37,6 +69,9 @@ pub(crate) struct Shard {
     /// Offset and length of each chunk, checked to lie inside the file.
     index: Box<[(u64, u64)]>,
     verified: Box<[AtomicU64]>,
+    /// Chunks that were announced in the period below.
+    announced: Box<[AtomicU64]>,
+    period: AtomicU64,
 }
 
 impl Shard {
@@ -46,6 +81,8 @@ impl Shard {
             return Err(format!("{} bytes, the manifest says {expected_bytes}", blob.len()));
         }
         let body = blob.len().checked_sub(index_bytes(chunks)).ok_or("shorter than its index")?;
+        // And nothing around it.
+        blob.will_need(body..blob.len());
         let (entries, crc) = blob[body..].split_at(chunks * 16);
         if crc32c::crc32c(entries).to_le_bytes() != crc {
             return Err("the checksum of the shard index does not match".into());
@@ -61,8 +98,9 @@ impl Shard {
             }
             index.push((offset, length));
         }
-        let verified = (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { blob, index: index.into_boxed_slice(), verified })
+        let none = || (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let (verified, announced, period) = (none(), none(), AtomicU64::new(0));
+        Ok(Self { blob, index: index.into_boxed_slice(), verified, announced, period })
     }
 
     /// The encoded chunk without its checksum, which is verified at the first call for this
@@ -74,7 +112,7 @@ impl Shard {
             .checked_sub(CRC_BYTES)
             .map(|at| bytes.split_at(at))
             .ok_or_else(|| format!("chunk {n} is shorter than its checksum"))?;
-        let (word, bit) = (&self.verified[n / 64], 1 << (n % 64));
+        let (word, bit) = bit_of(&self.verified, n);
         // Several threads may verify the same chunk at once; each finds the same answer.
         if word.load(Ordering::Relaxed) & bit == 0 {
             if crc32c::crc32c(encoded).to_le_bytes() != crc {
@@ -92,9 +130,36 @@ impl Shard {
         (offset != EMPTY).then(|| &self.blob[offset as usize..][..length as usize])
     }
 
+    /// Where the chunk lies in the file, if it is stored and was not asked for in this period yet.
+    pub(super) fn to_announce(&self, n: usize, period: u64) -> Option<Range<usize>> {
+        if self.period.load(Ordering::Relaxed) != period {
+            // If two threads get here at once, a chunk may be announced twice, or not at all: it
+            // is read all the same.
+            self.period.store(period, Ordering::Relaxed);
+            self.announced.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        }
+        let (word, bit) = bit_of(&self.announced, n);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return None;
+        }
+        word.fetch_or(bit, Ordering::Relaxed);
+        let (offset, length) = self.index[n];
+        #[allow(clippy::cast_possible_truncation)]
+        (offset != EMPTY).then(|| offset as usize..(offset + length) as usize)
+    }
+
+    /// Tells the system that this stretch of the file is about to be read.
+    pub(super) fn will_need(&self, range: Range<usize>) {
+        self.blob.will_need(range);
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.blob
     }
+}
+
+fn bit_of(words: &[AtomicU64], n: usize) -> (&AtomicU64, u64) {
+    (&words[n / 64], 1 << (n % 64))
 }
 
 #[cfg(test)]
@@ -108,7 +173,8 @@ mod tests {
     #[test]
     fn chunks_come_back_and_every_flip_is_an_error() {
         let chunks = [Some(sealed(b"abc")), None, Some(sealed(b""))];
-        let bytes = [chunks.iter().flatten().flatten().copied().collect(), index(&chunks)].concat();
+        let (body, index) = parts(&chunks, [1, 3, 1], [4, 2, 2]);
+        let bytes = [body.concat(), index].concat();
         let open = |b: Vec<u8>| Shard::open(b.into(), 3, bytes.len() as u64);
         let shard = open(bytes.clone()).unwrap();
         assert_eq!(shard.chunk(0).unwrap(), Some(&b"abc"[..]));
@@ -122,6 +188,24 @@ mod tests {
         }
         for length in 0..bytes.len() {
             assert!(open(bytes[..length].to_vec()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_layer_is_one_stretch_and_its_lines_run_where_chunks_are_shorter() {
+        for (chunk, line) in [([9, 4, 8], 1), ([1, 8, 4], 2), ([4, 4, 4], 2)] {
+            let order: Vec<_> = file_order(chunk, [1, 2, 3], [3, 6, 5]).collect();
+            let mut places = order.clone();
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!((places.len(), order.len()), (45, 45));
+            assert!(order.is_sorted_by_key(|at| at[0]));
+            let length = if line == 1 { 5 } else { 3 };
+            for line_of_chunks in order.chunks(length) {
+                let across = 3 - line;
+                assert!(line_of_chunks.iter().all(|at| at[across] == line_of_chunks[0][across]));
+                assert!(line_of_chunks.is_sorted_by_key(|at| at[line]));
+            }
         }
     }
 

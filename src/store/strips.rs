@@ -45,11 +45,12 @@ impl Strips {
         let [all, rows, columns] = volume.shape();
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
-        let row = columns * volume.stored_dtype().size();
+        let item = volume.stored_dtype().size();
+        let row = columns * item;
         let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
             let rows = height.min(rows - n * height);
             let mut strip = vec![0; planes * rows * row];
-            let out = Destination { bytes: &mut strip, offset: 0, plane: rows * row, row };
+            let out = Destination::dense(&mut strip, [planes, rows, columns], item);
             volume.read_box([layer * depth, n * height, 0], [planes, rows, columns], out)?;
             Ok(strip)
         });

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::decode::{Part, Rows, Scratch, Target};
+use super::decode::{Part, Rows, Scratch, Target, signed};
 use super::documents::ArrayShape;
 use super::layer::{LayerEncoder, LayerScratch};
 use super::parts::{Destination, for_each_part};
@@ -73,9 +73,9 @@ impl Trial {
         let chunk = self.layout.chunk;
         let part = Part { chunk, start: [0; 3], shape: chunk, item: self.item };
         let row = chunk[2] * self.item;
+        let strides = [row * chunk[1], row, self.item].map(signed);
         for n in 0..self.len() {
-            let plane = row * chunk[1];
-            let mut target = Target { bytes: &mut *out, offset: 0, plane, row, rows: Rows::Copy };
+            let mut target = Target { bytes: &mut *out, offset: 0, strides, rows: Rows::Copy };
             self.read_part(n, &part, &mut target, scratch)?;
         }
         Ok(())
@@ -90,8 +90,7 @@ impl Trial {
         out: &mut [u8],
         scratch: &mut TrialScratch,
     ) -> Result<()> {
-        let row = shape[2] * self.item;
-        let out = Destination { bytes: out, offset: 0, plane: row * shape[1], row };
+        let out = Destination::dense(out, shape, self.item);
         let voxels = (Rows::Copy, self.item);
         for_each_part(self.layout.chunk, start, shape, voxels, out, |[z, y, x], part, target| {
             // Neighbours on any axis are different chunks here too.

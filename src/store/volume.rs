@@ -3,45 +3,38 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use super::codec::ChunkCodec;
-use super::decode::{Part, Rows, Scratch, Target};
+use super::decode::{Part, Scratch, Target};
 use super::disk::{Blob, Disk};
 use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::parts::{Destination, for_each_part};
 use super::shard::Shard;
+use super::view::Values;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
 use crate::sample::ChunkIndex;
 use crate::widening::Widening;
-use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
+use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 
 /// A handle to a stored volume, for any number of threads: cheap to clone, and every clone shares
 /// the opened shards. It holds metadata and shard indices, never voxels.
 ///
 /// A handle looks at one frame (time point and channel, the first at opening), and decides how
-/// voxels are returned: [`Volume::frame`], [`Volume::padded`] and [`Volume::scaled`] give a handle
-/// that does so differently.
+/// voxels are returned: [`Volume::frame`], [`Volume::padded`], [`Volume::flipped`],
+/// [`Volume::scaled`], [`Volume::normalised`] and [`Volume::converted`] give a handle that does so
+/// differently.
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
     pub(super) frame: Frame,
-    padding: Option<Padding>,
-    values: Values,
-}
-
-/// As what voxels are returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Values {
-    /// In the type of the source.
-    Source,
-    /// Scaled, as `f32`.
-    Real,
-    /// In the type that is on disk.
-    Stored,
+    pub(super) padding: Option<Padding>,
+    pub(super) flips: [bool; 3],
+    pub(super) values: Values,
 }
 
 /// What all clones share.
@@ -52,11 +45,13 @@ pub(super) struct Stored {
     pub(super) attributes: Attributes,
     pub(super) shape: ArrayShape,
     /// From the stored type to the source's, where they differ.
-    widening: Option<&'static Widening>,
+    pub(super) widening: Option<&'static Widening>,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
     /// The manifest's digest when it was read.
     seal: String,
+    /// When that was.
+    pub(super) opened: Instant,
     /// Opened at first use, in the order of the manifest.
     shards: Box<[OnceLock<Shard>]>,
     /// For sampling, of each frame; read at first use.
@@ -73,7 +68,8 @@ impl Volume {
     }
 
     fn from_stored(stored: Arc<Stored>) -> Self {
-        Self { stored, frame: Frame::default(), padding: None, values: Values::Source }
+        let (frame, flips, values) = (Frame::default(), [false; 3], Values::Source);
+        Self { stored, frame, padding: None, flips, values }
     }
 
     /// Its place in the dataset.
@@ -188,23 +184,13 @@ impl Volume {
         Self { values: Values::Real, ..self.clone() }
     }
 
-    /// A handle that returns voxels in the type that is on disk.
+    /// A handle that returns voxels in the type that is on disk, and not mirrored.
     pub(crate) fn as_stored(&self) -> Self {
-        Self { values: Values::Stored, ..self.clone() }
+        Self { values: Values::Stored, flips: [false; 3], ..self.clone() }
     }
 
     pub(crate) fn padding(&self) -> Option<Padding> {
         self.padding
-    }
-
-    /// Type of the voxels that this handle returns: that of the source, or `f32` if scaled.
-    #[must_use]
-    pub fn returned_dtype(&self) -> Dtype {
-        match self.values {
-            Values::Source => self.dtype(),
-            Values::Real => Dtype::Float32,
-            Values::Stored => self.stored_dtype(),
-        }
     }
 
     /// Reads a box that lies inside the volume, start and shape in `z, y, x`.
@@ -216,6 +202,7 @@ impl Volume {
     ) -> Result<()> {
         let ChunkLayout { chunk, .. } = *self.layout();
         let voxels = (self.rows(), self.stored_dtype().size());
+        self.announce(start, shape)?;
         SCRATCH.with_borrow_mut(|scratch| {
             for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
                 self.stored.read_part(self.frame, at, part, target, scratch)
@@ -230,18 +217,6 @@ impl Volume {
     pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
         let (shard, n) = self.stored.locate(self.frame, at);
         Ok(self.stored.shard(shard)?.and_then(|s| s.raw_chunk(n)).map(<[u8]>::len))
-    }
-
-    fn rows(&self) -> Rows {
-        match self.values {
-            Values::Source => self.stored.widening.map_or(Rows::Copy, Rows::Widen),
-            Values::Real => {
-                let identity = Scaling { slope: 1.0, intercept: 0.0 };
-                let scaling = self.stored.attributes.scaling.unwrap_or(identity);
-                Rows::ToF32 { dtype: self.stored_dtype(), scaling }
-            }
-            Values::Stored => Rows::Copy,
-        }
     }
 
     /// The same volume read through zarrs alone.
@@ -320,6 +295,7 @@ impl Stored {
             codec,
             manifest,
             seal,
+            opened: Instant::now(),
             shards,
             indices: OnceLock::new(),
         })
@@ -352,7 +328,7 @@ impl Stored {
     }
 
     /// The shard of a chunk given by its place in the chunk grid, and its number in that shard.
-    fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
+    pub(super) fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
         let per_shard = self.attributes.layout.chunks_per_shard();
         let shard = std::array::from_fn(|a| at[a] / per_shard[a]);
         let within: [usize; 3] = std::array::from_fn(|a| at[a] % per_shard[a]);

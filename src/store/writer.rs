@@ -133,6 +133,7 @@ impl VolumeWriter {
     /// Writes the shards of one row along z, all of whose chunks are encoded.
     fn write_row(&mut self, frame: Frame, z: usize) -> Result<()> {
         let grid = self.layout.shards(self.shape.shape);
+        let (per_shard, chunk) = (self.layout.chunks_per_shard(), self.layout.chunk);
         let row = std::mem::take(&mut self.row);
         let write = |(n, chunks): (usize, Vec<Option<Vec<u8>>>)| {
             let at = [z, n / grid[2], n % grid[2]];
@@ -140,9 +141,8 @@ impl VolumeWriter {
             if chunks.iter().all(Option::is_none) {
                 return Ok(ShardRecord { key, file: None });
             }
-            let index = shard::index(&chunks);
-            let parts: Vec<&[u8]> =
-                chunks.iter().flatten().chain([&index]).map(Vec::as_slice).collect();
+            let (mut parts, index) = shard::parts(&chunks, per_shard, chunk);
+            parts.push(&index);
             self.write(&format!("0/{key}"), &parts)?;
             let bytes = parts.iter().map(|p| p.len() as u64).sum();
             let file = ShardFile { bytes, blake3: digest::of_parts(&parts) };

@@ -9,13 +9,15 @@ mod blosc;
 mod gzip;
 mod interleave;
 mod packed;
+mod rows;
 mod stretch;
 mod target;
 #[cfg(test)]
 mod tests;
 mod whole;
 
-pub(crate) use target::{Part, Rows, Target};
+pub(crate) use rows::{Cast, Real, Rows};
+pub(crate) use target::{Part, Target, signed};
 
 /// Buffers and decoder states that a thread keeps between chunks, so that reading allocates
 /// nothing once warm.

@@ -1,7 +1,7 @@
 //! Chunks of the codec [`crate::packed`].
 
 use super::stretch::put_rows;
-use super::{Decoder, Part, Refusal, Rows, Scratch, Target};
+use super::{Decoder, Part, Refusal, Scratch, Target};
 use crate::packed::{self, Isa, Piece, Sink, Window};
 
 /// Decodes them straight into the destination.
@@ -41,9 +41,8 @@ impl Sink for Voxels<'_, '_> {
     }
 
     #[inline]
-    fn rows(&mut self, [z, y, x]: [usize; 3]) -> Option<(&mut [u8], usize)> {
-        let step = self.target.row;
-        (self.target.rows == Rows::Copy)
-            .then(|| (&mut self.target.rest_mut(z, y)[x * self.item..], step))
+    fn rows(&mut self, at: [usize; 3]) -> Option<(&mut [u8], usize)> {
+        let step = self.target.straight()?;
+        Some((self.target.rest_mut(at), step))
     }
 }

@@ -2,7 +2,8 @@
 
 use super::interleave::interleave;
 use super::room;
-use super::target::{Part, Rows, Target};
+use super::rows::Rows;
+use super::target::{Part, Target};
 
 /// Some consecutive voxels of a chunk, decompressed.
 #[derive(Debug, Clone, Copy)]
@@ -153,19 +154,23 @@ impl<'p> Walk<'p> {
         row_buffer: &mut Vec<u8>,
     ) {
         let ([z, y, x], item) = (self.next, self.part.item);
-        match target.rows {
-            Rows::Copy => {
-                let stride = target.row;
-                stretch.copy(rows, item, &mut target.rest_mut(z, y)[x * item..], stride);
-            }
-            conversion => {
-                let stored = room(row_buffer, rows.width * item);
-                for i in 0..rows.count {
-                    let row = Block { from: rows.from + i * rows.stride, count: 1, ..rows };
-                    stretch.copy(row, item, stored, 0);
-                    let out = &mut target.rest_mut(z, y + i)[x * conversion.item(item)..];
-                    conversion.convert(stored, out);
-                }
+        if let Some(stride) = target.straight() {
+            stretch.copy(rows, item, target.rest_mut([z, y, x]), stride);
+            return;
+        }
+        let width = rows.width;
+        for i in 0..rows.count {
+            let row = Block { from: rows.from + i * rows.stride, count: 1, ..rows };
+            let at = [z, y + i, x];
+            if matches!(target.rows, Rows::Copy) {
+                let strides = target.strides;
+                let out = target.row_mut(at, width);
+                stretch.copy(row, item, out, 0);
+                Target::turn(strides, out);
+            } else {
+                let stored = room(row_buffer, width * item);
+                stretch.copy(row, item, stored, 0);
+                target.put(at, stored, width);
             }
         }
     }
@@ -194,16 +199,13 @@ pub(super) fn put_rows(
     item: usize,
     target: &mut Target<'_>,
 ) {
-    let (step, conversion) = (target.row, target.rows);
-    let out = &mut target.rest_mut(z, y)[x * conversion.item(item)..];
-    if conversion == Rows::Copy {
+    if let Some(step) = target.straight() {
         let rows = Block { from: 0, width, stride, count: rows };
-        copy_rows([bytes], rows, out, step);
+        copy_rows([bytes], rows, target.rest_mut([z, y, x]), step);
         return;
     }
-    let wide = width / item * conversion.item(item);
     for n in 0..rows {
-        conversion.convert(&bytes[n * stride..][..width], &mut out[n * step..][..wide]);
+        target.put([z, y + n, x], &bytes[n * stride..][..width], width / item);
     }
 }
 

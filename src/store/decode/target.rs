@@ -1,7 +1,6 @@
 //! Where decoded voxels go: a strided box in the caller's buffer, by rows.
 
-use crate::widening::Widening;
-use crate::{Dtype, Element, Scaling, with_element};
+use super::rows::Rows;
 
 /// The box of a chunk that is wanted; shapes and start in voxels, `z, y, x`. The box lies inside
 /// the chunk and no axis of it is empty.
@@ -29,42 +28,6 @@ impl Part {
     }
 }
 
-/// What happens to a row on its way into the caller's buffer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Rows {
-    /// Bytes as stored.
-    Copy,
-    /// To a wider type.
-    Widen(&'static Widening),
-    /// To `f32`, scaled: computed as `f64`, rounded once.
-    ToF32 {
-        /// Type of the stored voxels.
-        dtype: Dtype,
-        /// The scaling to apply.
-        scaling: Scaling,
-    },
-}
-
-impl Rows {
-    /// Bytes of a voxel in the caller's buffer; `item` are those of a stored one.
-    pub(crate) fn item(self, item: usize) -> usize {
-        match self {
-            Self::Copy => item,
-            Self::Widen(widening) => widening.to.size(),
-            Self::ToF32 { .. } => size_of::<f32>(),
-        }
-    }
-
-    /// Converts one row of stored voxels, in native byte order, to the beginning of `out`.
-    pub(super) fn convert(self, stored: &[u8], out: &mut [u8]) {
-        match self {
-            Self::Copy => out[..stored.len()].copy_from_slice(stored),
-            Self::Widen(widening) => widening.widen(stored, out),
-            Self::ToF32 { dtype, scaling } => scale_row(dtype, scaling, stored, out),
-        }
-    }
-}
-
 /// The place of a [`Part`] in the caller's buffer. All fields but `bytes` are in bytes. The
 /// caller sees to it that every row lies inside the buffer.
 #[derive(Debug)]
@@ -73,41 +36,79 @@ pub(crate) struct Target<'a> {
     pub(crate) bytes: &'a mut [u8],
     /// Where the part's first voxel goes.
     pub(crate) offset: usize,
-    /// From one z-plane to the next.
-    pub(crate) plane: usize,
-    /// From one row to the next.
-    pub(crate) row: usize,
+    /// From there to the next z-plane, the next row and the next voxel, which is as far as a voxel
+    /// is long. Negative where the part is mirrored.
+    pub(crate) strides: [isize; 3],
     /// What happens to each row.
     pub(crate) rows: Rows,
 }
 
 impl Target<'_> {
-    /// The buffer from row `(z, y)` of the part on, counted from the part's own start.
-    pub(super) fn rest_mut(&mut self, z: usize, y: usize) -> &mut [u8] {
-        &mut self.bytes[self.offset + z * self.plane + y * self.row..]
+    /// From one row to the next, if rows go there upwards and as they are stored: then any number
+    /// of them may be written from [`Self::rest_mut`] on.
+    #[inline]
+    pub(super) fn straight(&self) -> Option<usize> {
+        let [_, row, voxel] = self.strides;
+        (matches!(self.rows, Rows::Copy) && voxel > 0).then(|| row.try_into().ok()).flatten()
+    }
+
+    /// The buffer from voxel `at` of the part on.
+    #[inline]
+    pub(super) fn rest_mut(&mut self, at: [usize; 3]) -> &mut [u8] {
+        let from = self.place(at);
+        &mut self.bytes[from..]
+    }
+
+    #[inline]
+    fn place(&self, at: [usize; 3]) -> usize {
+        let by: isize = (0..3).map(|a| signed(at[a]) * self.strides[a]).sum();
+        self.offset.wrapping_add_signed(by)
+    }
+
+    /// The place of `width` voxels of a row from voxel `at` on. Of a mirrored row, what is written
+    /// there is to be turned around by [`Self::turn`].
+    pub(super) fn row_mut(&mut self, [z, y, x]: [usize; 3], width: usize) -> &mut [u8] {
+        let voxel = self.strides[2];
+        let lowest = if voxel < 0 { x + width - 1 } else { x };
+        &mut self.rest_mut([z, y, lowest])[..width * voxel.unsigned_abs()]
+    }
+
+    /// Mirrors voxels just written to [`Self::row_mut`], if the row is to be.
+    pub(super) fn turn(strides: [isize; 3], row: &mut [u8]) {
+        match strides[2] {
+            0.. => {}
+            -1 => row.reverse(),
+            -2 => row.as_chunks_mut::<2>().0.reverse(),
+            -4 => row.as_chunks_mut::<4>().0.reverse(),
+            _ => row.as_chunks_mut::<8>().0.reverse(),
+        }
+    }
+
+    /// Writes voxels of a row, as they are stored, from voxel `at` of the part on.
+    pub(super) fn put(&mut self, at: [usize; 3], stored: &[u8], width: usize) {
+        let (rows, strides) = (self.rows, self.strides);
+        let out = self.row_mut(at, width);
+        rows.convert(stored, out);
+        Self::turn(strides, out);
     }
 
     /// The destination of the whole part, if it is one run of bytes, stored as they are.
     pub(super) fn run_mut(&mut self, part: &Part) -> Option<&mut [u8]> {
         let row = part.shape[2] * part.item;
         let plane = row * part.shape[1];
-        let rows_meet = self.row == row || part.shape[1] == 1;
-        let planes_meet = self.plane == plane || part.shape[0] == 1;
-        (self.rows == Rows::Copy && rows_meet && planes_meet)
+        let rows_meet = self.strides[1] == signed(row) || part.shape[1] == 1;
+        let planes_meet = self.strides[0] == signed(plane) || part.shape[0] == 1;
+        let straight = matches!(self.rows, Rows::Copy) && self.strides[2] > 0;
+        (straight && rows_meet && planes_meet)
             .then(|| &mut self.bytes[self.offset..][..plane * part.shape[0]])
     }
 
-    /// Fills the place of `part` with stored voxels of 0, scaled if rows are.
+    /// Fills the place of `part` with what stored voxels of 0 become.
     pub(crate) fn fill_zero(&mut self, part: &Part) {
-        let pattern = match self.rows {
-            // Zero bytes are 0 in every type.
-            Rows::Copy | Rows::Widen(_) => None,
-            Rows::ToF32 { scaling, .. } => Some(scale(0.0, scaling).to_ne_bytes()),
-        };
-        let length = part.shape[2] * self.rows.item(part.item);
+        let pattern = self.rows.of_zero();
         for z in 0..part.shape[0] {
             for y in 0..part.shape[1] {
-                let row = &mut self.rest_mut(z, y)[..length];
+                let row = self.row_mut([z, y, 0], part.shape[2]);
                 match pattern {
                     None => row.fill(0),
                     Some(value) => row.as_chunks_mut().0.fill(value),
@@ -117,19 +118,9 @@ impl Target<'_> {
     }
 }
 
-/// Scales stored voxels, in native byte order, to the `f32` of `out`.
-fn scale_row(dtype: Dtype, scaling: Scaling, stored: &[u8], out: &mut [u8]) {
-    with_element!(dtype, T => scale_row_of::<T, { size_of::<T>() }>(scaling, stored, out));
-}
-
-fn scale_row_of<T: Element, const N: usize>(scaling: Scaling, stored: &[u8], out: &mut [u8]) {
-    for (voxel, out) in stored.as_chunks::<N>().0.iter().zip(out.as_chunks_mut().0) {
-        let value = bytemuck::pod_read_unaligned::<T>(voxel).to_f64();
-        *out = scale(value, scaling).to_ne_bytes();
-    }
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn scale(value: f64, scaling: Scaling) -> f32 {
-    (value * scaling.slope + scaling.intercept) as f32
+/// A number of bytes or voxels of something in memory, which is never more than this type holds.
+#[allow(clippy::cast_possible_wrap)]
+#[inline]
+pub(crate) const fn signed(n: usize) -> isize {
+    n as isize
 }
