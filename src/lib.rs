@@ -119,4 +119,4 @@ pub use padding::Padding;
 pub use query::ReadCost;
 pub use staged::StagedFile;
 pub use statistics::Statistics;
-pub use store::{Dataset, Volume, VolumeName};
+pub use store::{CacheCounts, ChunkCache, Dataset, Volume, VolumeName};

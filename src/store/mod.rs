@@ -41,6 +41,8 @@
 //! - Not promised: disks that lie about flushing, file systems without POSIX rename, and files
 //!   changed in place by other programs while a handle has them mapped.
 
+mod cache;
+mod chunks;
 mod codec;
 mod dataset;
 mod decode;
@@ -66,6 +68,7 @@ mod verify;
 mod volume;
 mod writer;
 
+pub use cache::{CacheCounts, ChunkCache};
 pub use dataset::Dataset;
 pub use disk::{Blob, Disk, LocalDisk};
 pub use documents::Attributes;
@@ -75,6 +78,7 @@ pub use place::Place;
 pub use verify::{Damage, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
+pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
 pub(crate) use parts::Destination;

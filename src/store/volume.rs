@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::cache::Memory;
 use super::codec::ChunkCodec;
 use super::decode::{Part, Rows, Scratch, Target};
 use super::disk::{Blob, Disk};
@@ -27,9 +29,10 @@ use crate::{Affine, Dtype, Error, Frame, Kind, Result, Scaling, Spacing};
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
-    frame: Frame,
+    pub(super) frame: Frame,
     padding: Option<Padding>,
     values: Values,
+    pub(super) memory: Memory,
 }
 
 /// As what voxels are returned.
@@ -46,6 +49,8 @@ enum Values {
 /// What all clones share.
 #[derive(Debug)]
 pub(super) struct Stored {
+    /// A number that no other opened volume of this process has.
+    pub(super) opened: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) name: VolumeName,
     pub(super) attributes: Attributes,
@@ -60,8 +65,11 @@ pub(super) struct Stored {
     shards: Box<[OnceLock<Shard>]>,
 }
 
+/// How many volumes were opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Volume {
@@ -70,7 +78,8 @@ impl Volume {
     }
 
     fn from_stored(stored: Arc<Stored>) -> Self {
-        Self { stored, frame: Frame::default(), padding: None, values: Values::Source }
+        let (frame, memory) = (Frame::default(), Memory::default());
+        Self { stored, frame, padding: None, values: Values::Source, memory }
     }
 
     /// Its place in the dataset.
@@ -215,7 +224,7 @@ impl Volume {
         let voxels = (self.rows(), self.stored_dtype().size());
         SCRATCH.with_borrow_mut(|scratch| {
             for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
-                self.stored.read_part(self.frame, at, part, target, scratch)
+                self.take_part(at, part, target, scratch)
             })?;
             scratch.trim();
             Ok(())
@@ -309,6 +318,7 @@ impl Stored {
         }
         let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
+            opened: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
             name: name.clone(),
             attributes,
@@ -322,7 +332,7 @@ impl Stored {
     }
 
     /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.
-    fn read_part(
+    pub(super) fn read_part(
         &self,
         frame: Frame,
         at: [usize; 3],
@@ -348,7 +358,7 @@ impl Stored {
     }
 
     /// The shard of a chunk given by its place in the chunk grid, and its number in that shard.
-    fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
+    pub(super) fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
         let per_shard = self.attributes.layout.chunks_per_shard();
         let shard = std::array::from_fn(|a| at[a] / per_shard[a]);
         let within: [usize; 3] = std::array::from_fn(|a| at[a] % per_shard[a]);

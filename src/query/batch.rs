@@ -1,0 +1,188 @@
+//! Reading many patches at once: what several of them need is decoded once.
+
+use std::collections::HashMap;
+
+use ndarray::Array4;
+use rayon::prelude::*;
+
+use super::plan::{self, Piece};
+use crate::error::show;
+use crate::store::{HeldChunks, Volume};
+use crate::{Element, Error, Pool, ReadCost, Region, Result};
+
+/// Decoded chunks that a batch holds at once, in bytes.
+const HELD_BYTES: usize = 256 << 20;
+
+impl Volume {
+    /// Reads regions of one shape as a new array of patches, axes `n, z, y, x`, C-contiguous; the
+    /// same voxels as reading each by itself, for any number of threads.
+    ///
+    /// A chunk that several patches need is decoded once. Those are decoded first, in the order
+    /// in which they are stored, and held until they are copied; the others go straight into
+    /// their patch. At most 256 MiB of chunks are held: of a batch that shares more, a part at a
+    /// time is read, and a chunk is decoded again where two parts share it. No regions give an
+    /// array of shape 0, 0, 0, 0.
+    ///
+    /// # Errors
+    /// As [`Volume::read`], and [`Error::InvalidArgument`] if the shapes differ.
+    pub fn read_many<T: Element>(&self, regions: &[Region], pool: &Pool) -> Result<Array4<T>> {
+        let n = self.check_many::<T>(regions)?;
+        let [depth, height, width] = regions.first().map_or([0; 3], |region| region.shape);
+        let mut voxels = bytemuck::allocation::try_zeroed_vec(n).map_err(|()| no_room(regions))?;
+        read_within(self, regions, &mut voxels, pool, HELD_BYTES)?;
+        let shape = (regions.len(), depth, height, width);
+        Ok(Array4::from_shape_vec(shape, voxels).expect("as many voxels as the shape has"))
+    }
+
+    /// As [`Volume::read_many`], into a buffer of exactly the batch's number of voxels, one patch
+    /// after the other. After an error the buffer holds anything.
+    ///
+    /// # Errors
+    /// As [`Volume::read_many`], and [`Error::InvalidArgument`] if the buffer has another length.
+    pub fn read_many_into<T: Element>(
+        &self,
+        regions: &[Region],
+        out: &mut [T],
+        pool: &Pool,
+    ) -> Result<()> {
+        let n = self.check_many::<T>(regions)?;
+        if out.len() != n {
+            let reason = format!("the {} regions have {n} voxels together", regions.len());
+            return Err(Error::invalid("buffer length", out.len(), reason));
+        }
+        read_within(self, regions, out, pool, HELD_BYTES)
+    }
+
+    /// The work of reading a batch of regions, which may have any shapes: each chunk counts once.
+    /// Of chunks that are needed once, whole decode units count; of the others, every voxel that
+    /// lies inside the volume. Opens the shards that are touched, decodes nothing.
+    ///
+    /// It is that of a handle without a cache, and of a batch whose shared chunks can be held.
+    ///
+    /// # Errors
+    /// [`Error::CorruptStore`], [`Error::Io`]; [`Error::InvalidArgument`] for more voxels than
+    /// memory can hold.
+    pub fn batch_cost(&self, regions: &[Region]) -> Result<ReadCost> {
+        let mut cost = ReadCost::default();
+        let item = self.stored_dtype().size();
+        for region in regions.iter().filter_map(|region| region.clip(self.shape())) {
+            cost.returned_bytes += (region.shape.iter().product::<usize>() * item) as u64;
+        }
+        let pieces = plan::pieces(self, regions)?;
+        let unit = self.layout().codec.decode_unit(self.layout().chunk, item);
+        let once: HashMap<_, _> = pieces.iter().flat_map(|piece| piece.decoded(unit)).collect();
+        for (at, uses) in plan::uses(pieces.iter()) {
+            cost.chunks += 1;
+            if let Some(stored) = self.stored_chunk_bytes(at)? {
+                let bytes = if uses == 1 { once[&at] * item } else { self.chunk_bytes(at) };
+                cost.stored_bytes += stored as u64;
+                cost.decoded_bytes += bytes as u64;
+            }
+        }
+        Ok(cost)
+    }
+
+    /// The number of voxels of a batch, if this handle can return them as `T`.
+    fn check_many<T: Element>(&self, regions: &[Region]) -> Result<usize> {
+        let stored = self.returned_dtype();
+        if stored != T::DTYPE {
+            return Err(Error::DtypeMismatch { stored, asked: T::DTYPE });
+        }
+        let Some(first) = regions.first() else { return Ok(0) };
+        for (n, region) in regions.iter().enumerate() {
+            if region.shape != first.shape {
+                let (value, first) = (show(&region.shape), show(&first.shape));
+                let reason = format!(
+                    "region {n} of the batch has another shape than the first, {first}; read \
+                     regions of one shape at a time"
+                );
+                return Err(Error::invalid("patch shape", value, reason));
+            }
+            self.check::<T>(*region)?;
+        }
+        let voxels = first.voxels().and_then(|n| n.checked_mul(regions.len()));
+        let bytes = voxels.and_then(|n| n.checked_mul(size_of::<T>()));
+        match (voxels, bytes) {
+            (Some(voxels), Some(bytes)) if isize::try_from(bytes).is_ok() => Ok(voxels),
+            _ => Err(no_room(regions)),
+        }
+    }
+}
+
+fn no_room(regions: &[Region]) -> Error {
+    let shape = regions.first().map_or([0; 3], |region| region.shape);
+    let value = format!("{} patches of {}", regions.len(), show(&shape));
+    Error::invalid("batch", value, "more voxels than memory can hold; read fewer at a time")
+}
+
+/// Reads a checked batch, holding at most `budget` bytes of chunks.
+fn read_within<T: Element>(
+    volume: &Volume,
+    regions: &[Region],
+    out: &mut [T],
+    pool: &Pool,
+    budget: usize,
+) -> Result<()> {
+    let mut rest = out;
+    let mut work = Vec::new();
+    for piece in plan::pieces(volume, regions)? {
+        let voxels = piece.region.voxels().expect("it is part of a patch that was checked");
+        let (voxels, later) = rest.split_at_mut(voxels);
+        work.push((piece, voxels));
+        rest = later;
+    }
+    // As far as pieces are alike in what they need, they are neighbours then.
+    work.sort_by_key(|(piece, _)| piece.first().map(|at| volume.chunk_place(at)));
+    let uses = plan::uses(work.iter().map(|(piece, _)| piece));
+    let mut work = &mut work[..];
+    pool.run(|| {
+        while !work.is_empty() {
+            let (count, shared) = next_part(volume, work, &uses, budget);
+            let (now, later) = work.split_at_mut(count);
+            let held = shared
+                .into_par_iter()
+                .filter_map(|at| Some(volume.whole_chunk(at).transpose()?.map(|chunk| (at, chunk))))
+                .collect::<Result<HeldChunks>>()?;
+            let volume = volume.holding(held);
+            now.par_iter_mut()
+                .try_for_each(|(piece, voxels)| volume.fetch(piece.region, voxels))?;
+            work = later;
+        }
+        Ok(())
+    })
+}
+
+/// How many of these pieces are read next, at least one, and the chunks of which they share so
+/// much that holding them pays, in the order in which they are stored.
+fn next_part<V>(
+    volume: &Volume,
+    work: &[(Piece, V)],
+    uses: &HashMap<[usize; 3], usize>,
+    budget: usize,
+) -> (usize, Vec<[usize; 3]>) {
+    let mut here = HashMap::new();
+    let (mut count, mut bytes) = (0, 0_usize);
+    for (piece, _) in work {
+        let shared = || piece.chunks().filter(|(at, _)| uses[at] > 1);
+        let new = shared().filter(|(at, _)| !here.contains_key(at));
+        bytes = new.fold(bytes, |sum, (at, _)| sum.saturating_add(volume.chunk_bytes(at)));
+        if count > 0 && bytes > budget {
+            break;
+        }
+        for (at, times) in shared() {
+            *here.entry(at).or_insert(0) += times;
+        }
+        count += 1;
+    }
+    let shared = here.into_iter().filter(|(_, times)| *times > 1).map(|(at, _)| at);
+    let mut shared: Vec<_> = shared.collect();
+    shared.sort_by_key(|at| volume.chunk_place(*at));
+    // One piece alone may need too much.
+    let mut left = budget;
+    shared.retain(|at| {
+        let fits = left.checked_sub(volume.chunk_bytes(*at));
+        left = fits.unwrap_or(left);
+        fits.is_some()
+    });
+    (count, shared)
+}
