@@ -15,7 +15,7 @@ use std::cell::Cell;
 
 use common::dense::{DenseScan, store, voxels};
 use voxpatch::layout::PlanOptions;
-use voxpatch::{ConvertOptions, Dataset, Region};
+use voxpatch::{ChunkCache, ConvertOptions, Dataset, Region};
 
 /// Counts the allocations of each thread and leaves the work to the system's allocator.
 struct Counting;
@@ -70,10 +70,12 @@ fn a_warm_read_into_allocates_nothing() {
         let mut patch = vec![0_i16; shape.iter().product()];
         let mut real = vec![0_f32; shape.iter().product()];
         let scaled = volume.scaled();
+        let cached = volume.cached(&ChunkCache::new(1 << 20));
         let mut read_all = || {
             for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
                 let region = Region::new(start, shape);
                 volume.read_into(region, &mut patch).unwrap();
+                cached.read_into(region, &mut patch).unwrap();
                 scaled.read_into(region, &mut real).unwrap();
                 narrowed.read_into(region, &mut real).unwrap();
             }

@@ -124,20 +124,22 @@ fn read_within<T: Element>(
     budget: usize,
 ) -> Result<()> {
     let mut rest = out;
-    let mut work = Vec::new();
+    let mut placed = Vec::new();
     for piece in plan::pieces(volume, regions)? {
         let voxels = piece.region.voxels().expect("it is part of a patch that was checked");
         let (voxels, later) = rest.split_at_mut(voxels);
-        work.push((piece, voxels));
+        let place = piece.first().map(|at| volume.chunk_place(at)).transpose()?;
+        placed.push((place, (piece, voxels)));
         rest = later;
     }
-    // As far as pieces are alike in what they need, they are neighbours then.
-    work.sort_by_key(|(piece, _)| piece.first().map(|at| volume.chunk_place(at)));
+    // Those that share chunks come together by this, as far as they can.
+    placed.sort_by_key(|(place, _)| *place);
+    let mut work: Vec<_> = placed.into_iter().map(|(_, work)| work).collect();
     let uses = plan::uses(work.iter().map(|(piece, _)| piece));
     let mut work = &mut work[..];
     pool.run(|| {
         while !work.is_empty() {
-            let (count, shared) = next_part(volume, work, &uses, budget);
+            let (count, shared) = next_part(volume, work, &uses, budget)?;
             let (now, later) = work.split_at_mut(count);
             let held = shared
                 .into_par_iter()
@@ -159,7 +161,7 @@ fn next_part<V>(
     work: &[(Piece, V)],
     uses: &HashMap<[usize; 3], usize>,
     budget: usize,
-) -> (usize, Vec<[usize; 3]>) {
+) -> Result<(usize, Vec<[usize; 3]>)> {
     let mut here = HashMap::new();
     let (mut count, mut bytes) = (0, 0_usize);
     for (piece, _) in work {
@@ -175,14 +177,61 @@ fn next_part<V>(
         count += 1;
     }
     let shared = here.into_iter().filter(|(_, times)| *times > 1).map(|(at, _)| at);
-    let mut shared: Vec<_> = shared.collect();
-    shared.sort_by_key(|at| volume.chunk_place(*at));
+    let mut shared =
+        shared.map(|at| Ok((volume.chunk_place(at)?, at))).collect::<Result<Vec<_>>>()?;
+    shared.sort_unstable();
     // One piece alone may need too much.
     let mut left = budget;
-    shared.retain(|at| {
+    shared.retain(|(_, at)| {
         let fits = left.checked_sub(volume.chunk_bytes(*at));
         left = fits.unwrap_or(left);
         fits.is_some()
     });
-    (count, shared)
+    Ok((count, shared.into_iter().map(|(_, at)| at).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{ChunkLayout, Codec};
+    use crate::store::{Dataset, LocalDisk, tests::write};
+    use crate::{Dtype, Padding};
+
+    #[test]
+    fn whatever_may_be_held_the_voxels_are_the_same_and_no_more_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = ChunkLayout::new([3, 4, 5], [6, 8, 10], Codec::None).unwrap();
+        let voxels: Vec<u8> = (1..=241).cycle().take(13 * 14 * 15).collect();
+        write(&LocalDisk::new(folder.path()), layout, Dtype::UInt8, [13, 14, 15], &voxels);
+        let volume = Dataset::open(folder.path()).unwrap().volume("a/b").unwrap();
+        let volume = volume.padded(Padding::Wrap);
+        let pool = Pool::new(2).unwrap();
+        let regions: Vec<_> = (-3..9).map(|n| Region::new([n, 2 * n, -n], [8, 9, 10])).collect();
+        let patches =
+            regions.iter().map(|r| volume.read::<u8>(*r).unwrap().into_raw_vec_and_offset().0);
+        let expected: Vec<u8> = patches.flatten().collect();
+        let work: Vec<_> =
+            plan::pieces(&volume, &regions).unwrap().into_iter().map(|p| (p, ())).collect();
+        let uses = plan::uses(work.iter().map(|(piece, ())| piece));
+        for budget in [0, 59, 200, 1000, 1 << 20] {
+            let mut found = vec![0; expected.len()];
+            read_within(&volume, &regions, &mut found, &pool, budget).unwrap();
+            assert!(found == expected, "{budget}");
+            let (mut rest, mut held) = (&work[..], Vec::new());
+            while !rest.is_empty() {
+                let (count, chunks) = next_part(&volume, rest, &uses, budget).unwrap();
+                let bytes: usize = chunks.iter().map(|at| volume.chunk_bytes(*at)).sum();
+                assert!(bytes <= budget);
+                held.extend(chunks);
+                rest = &rest[count..];
+            }
+            if budget == 1 << 20 {
+                held.sort_unstable();
+                let mut shared: Vec<_> =
+                    uses.iter().filter(|(_, n)| **n > 1).map(|(at, _)| *at).collect();
+                shared.sort_unstable();
+                assert_eq!(held, shared);
+            }
+        }
+    }
 }

@@ -1,9 +1,13 @@
 //! Fetching: regions in, voxels out.
 
+mod aligned;
 mod batch;
 mod cost;
 mod padded;
 mod plan;
 mod read;
+mod voxels;
 
+pub use aligned::Aligned;
 pub use cost::ReadCost;
+pub use voxels::Voxels;

@@ -26,10 +26,12 @@ impl Volume {
         holding
     }
 
-    /// Where the chunk at `at` (chunk grid, `z, y, x`) is stored: number of the shard, and number
-    /// in the shard. In this order, chunks of a frame are read from each shard forwards.
-    pub(crate) fn chunk_place(&self, at: [usize; 3]) -> (usize, usize) {
-        self.stored.locate(self.frame, at)
+    /// Where the chunk at `at` (chunk grid, `z, y, x`) is stored: number of the shard, and the
+    /// place in its file. Sorted by this, chunks of a frame are read from each file forwards; what
+    /// is not stored comes last.
+    pub(crate) fn chunk_place(&self, at: [usize; 3]) -> Result<(usize, u64)> {
+        let (shard, n) = self.stored.locate(self.frame, at);
+        Ok((shard, self.stored.shard(shard)?.map_or(u64::MAX, |opened| opened.offset(n))))
     }
 
     /// Shape of what of the chunk at `at` lies inside the volume.
@@ -83,7 +85,7 @@ impl Volume {
         if !cache.keeps(self.chunk_bytes(at)) || self.stored_chunk_bytes(at)?.is_none() {
             return Ok(None);
         }
-        let key = Key { volume: self.stored.opened, frame: self.frame, at };
+        let key = Key { volume: self.stored.serial, frame: self.frame, at };
         cache.get_or_decode(key, || self.decode_chunk(at, scratch))
     }
 

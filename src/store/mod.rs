@@ -62,7 +62,7 @@ mod place;
 mod plugin;
 mod shard;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trial;
 mod verify;
 mod volume;

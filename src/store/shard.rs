@@ -92,6 +92,11 @@ impl Shard {
         (offset != EMPTY).then(|| &self.blob[offset as usize..][..length as usize])
     }
 
+    /// Where a chunk begins in the file; the greatest number if it is not stored.
+    pub(crate) fn offset(&self, n: usize) -> u64 {
+        self.index[n].0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.blob
     }

@@ -50,7 +50,7 @@ enum Values {
 #[derive(Debug)]
 pub(super) struct Stored {
     /// A number that no other opened volume of this process has.
-    pub(super) opened: u64,
+    pub(super) serial: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) name: VolumeName,
     pub(super) attributes: Attributes,
@@ -318,7 +318,7 @@ impl Stored {
         }
         let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
-            opened: OPENED.fetch_add(1, Ordering::Relaxed),
+            serial: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
             name: name.clone(),
             attributes,
