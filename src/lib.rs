@@ -38,6 +38,10 @@
 //! let patch = ct.read::<i16>(Region::new([10, 3, 7], [16, 32, 32]))?;
 //! assert_eq!(patch.shape(), [16, 32, 32]);
 //!
+//! // A batch, by the threads of the pool: a chunk that patches share is decoded once.
+//! let regions = [[10, 3, 7], [12, 8, 7]].map(|start| Region::new(start, [16, 32, 32]));
+//! assert_eq!(ct.read_many::<i16>(&regions, &pool)?.shape(), [2, 16, 32, 32]);
+//!
 //! // Into a buffer of yours, as real values, beyond the border if you like.
 //! let mut buffer = vec![0_f32; 16 * 32 * 32];
 //! let view = ct.scaled().padded(Padding::Constant(-1024.0));
@@ -64,7 +68,7 @@
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
-//! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |
+//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`] | |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in [`Pool`] alone, memory is mapped in one file.
@@ -117,7 +121,7 @@ pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
-pub use query::ReadCost;
+pub use query::{Aligned, ReadCost, Voxels};
 pub use staged::StagedFile;
 pub use statistics::Statistics;
-pub use store::{Dataset, Volume, VolumeName};
+pub use store::{CacheCounts, ChunkCache, Dataset, Volume, VolumeName};

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use common::dense::{DenseScan, store, voxels};
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::Field;
-use voxpatch::{ConvertOptions, Dataset, Dtype, Kind, Region};
+use voxpatch::{ChunkCache, ConvertOptions, Dataset, Dtype, Kind, Region};
 
 /// Counts the allocations of each thread and leaves the work to the system's allocator.
 struct Counting;
@@ -102,10 +102,12 @@ fn a_warm_read_into_allocates_nothing() {
         let mirrored = volume.flipped([true; 3]);
         let mut wide = vec![0_i64; shape.iter().product()];
         let converted = mirrored.converted(Dtype::Int64);
+        let cached = volume.cached(&ChunkCache::new(1 << 20));
         let mut read_all = || {
             for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
                 let region = Region::new(start, shape);
                 volume.read_into(region, &mut patch).unwrap();
+                cached.read_into(region, &mut patch).unwrap();
                 scaled.read_into(region, &mut real).unwrap();
                 narrowed.read_into(region, &mut real).unwrap();
                 normalised.read_into(region, &mut real).unwrap();

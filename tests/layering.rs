@@ -34,9 +34,10 @@ const STATIONS: [(&str, &[&str]); 9] = [
 ];
 
 /// Words with one home, and the files (or folders) that are it.
-const MONOPOLIES: [(&str, &[&str]); 10] = [
+const MONOPOLIES: [(&str, &[&str]); 11] = [
     ("zarrs::", &["store/"]),
     ("memmap2::", &["mapped.rs"]),
+    ("quick_cache::", &["store/cache.rs"]),
     ("unsafe ", &["mapped.rs", "packed/simd.rs", "packed/tests/guarded.rs"]),
     ("allow(unsafe_code)", &["mapped.rs", "packed/simd.rs", "packed/tests/guarded.rs"]),
     ("thread::spawn", &["exec.rs", "bin/"]),

@@ -1,8 +1,14 @@
 //! Fetching: regions in, voxels out.
 
+mod aligned;
+mod batch;
 mod cost;
 mod field;
 mod padded;
+mod plan;
 mod read;
+mod voxels;
 
+pub use aligned::Aligned;
 pub use cost::ReadCost;
+pub use voxels::Voxels;

@@ -35,9 +35,9 @@ fn constant<T: Element>(volume: &Volume, region: Region, value: f64, out: &mut [
 
 /// One axis: which voxels of the volume are needed, and where each voxel of the patch finds its
 /// own among them.
-struct Axis {
+pub(super) struct Axis {
     /// Runs `(start, length)` of consecutive source indices, ascending and apart.
-    runs: Vec<(usize, usize)>,
+    pub(super) runs: Vec<(usize, usize)>,
     /// For each index of the patch, the position among all indices of `runs`.
     position: Vec<usize>,
     /// Number of source indices.
@@ -45,7 +45,8 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(start: i64, length: usize, n: usize, padding: Padding) -> Option<Self> {
+    /// `None` if memory has no room for it.
+    pub(super) fn new(start: i64, length: usize, n: usize, padding: Padding) -> Option<Self> {
         let mut sources = Vec::new();
         sources.try_reserve_exact(length).ok()?;
         for i in 0..length {

@@ -42,7 +42,7 @@ impl Volume {
     }
 
     /// The number of voxels, if this handle can return them as `T`.
-    fn check<T: Element>(&self, region: Region) -> Result<usize> {
+    pub(super) fn check<T: Element>(&self, region: Region) -> Result<usize> {
         let stored = self.returned_dtype();
         if stored != T::DTYPE {
             return Err(Error::DtypeMismatch { stored, asked: T::DTYPE });
@@ -61,7 +61,7 @@ impl Volume {
         }
     }
 
-    fn fetch<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {
+    pub(super) fn fetch<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {
         match self.padding() {
             Some(padding) if !region.is_inside(self.shape()) => {
                 padded::read(self, region, padding, out)

@@ -37,6 +37,9 @@ impl Volume {
         let period = stored.opened.elapsed().as_secs() / PERIOD;
         let mut ahead = Ahead { stretch: None, tell: Shard::will_need };
         for at in chunks_of(self.layout().chunk, start, shape) {
+            if self.has_in_memory(at) {
+                continue;
+            }
             let (shard, n) = stored.locate(self.frame, at);
             if let Some(shard) = stored.shard(shard)?
                 && let Some(chunk) = shard.to_announce(n, period)

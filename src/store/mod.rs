@@ -55,6 +55,8 @@
 //!   changed in place by other programs while a handle has them mapped.
 
 mod ahead;
+mod cache;
+mod chunks;
 mod codec;
 mod dataset;
 mod decode;
@@ -78,13 +80,14 @@ mod sealed;
 mod shard;
 mod strips;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trial;
 mod verify;
 mod view;
 mod volume;
 mod writer;
 
+pub use cache::{CacheCounts, ChunkCache};
 pub use dataset::Dataset;
 pub use disk::{Blob, Disk, LocalDisk};
 pub use documents::Attributes;
@@ -95,6 +98,7 @@ pub use sampling::IndexInfo;
 pub use verify::{Damage, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
+pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
 pub(crate) use parts::Destination;

@@ -153,6 +153,11 @@ impl Shard {
         self.blob.will_need(range);
     }
 
+    /// Where a chunk begins in the file; the greatest number if it is not stored.
+    pub(crate) fn offset(&self, n: usize) -> u64 {
+        self.index[n].0
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.blob
     }

@@ -32,7 +32,7 @@ fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
 }
 
 /// Writes the volume `a/b` of one frame of intensities, `z, y, x`.
-pub(super) fn write(
+pub(crate) fn write(
     disk: &LocalDisk,
     layout: ChunkLayout,
     dtype: Dtype,

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use super::cache::Memory;
 use super::codec::ChunkCodec;
 use super::decode::{Part, Scratch, Target};
 use super::disk::{Blob, Disk};
@@ -35,11 +37,14 @@ pub struct Volume {
     pub(super) padding: Option<Padding>,
     pub(super) flips: [bool; 3],
     pub(super) values: Values,
+    pub(super) memory: Memory,
 }
 
 /// What all clones share.
 #[derive(Debug)]
 pub(super) struct Stored {
+    /// A number that no other opened volume of this process has.
+    pub(super) serial: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) name: VolumeName,
     pub(super) attributes: Attributes,
@@ -58,8 +63,11 @@ pub(super) struct Stored {
     pub(super) indices: OnceLock<Vec<Arc<ChunkIndex>>>,
 }
 
+/// How many volumes were opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Volume {
@@ -68,8 +76,14 @@ impl Volume {
     }
 
     fn from_stored(stored: Arc<Stored>) -> Self {
-        let (frame, flips, values) = (Frame::default(), [false; 3], Values::Source);
-        Self { stored, frame, padding: None, flips, values }
+        Self {
+            stored,
+            frame: Frame::default(),
+            padding: None,
+            flips: [false; 3],
+            values: Values::Source,
+            memory: Memory::default(),
+        }
     }
 
     /// Its place in the dataset.
@@ -205,7 +219,7 @@ impl Volume {
         self.announce(start, shape)?;
         SCRATCH.with_borrow_mut(|scratch| {
             for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
-                self.stored.read_part(self.frame, at, part, target, scratch)
+                self.take_part(at, part, target, scratch)
             })?;
             scratch.trim();
             Ok(())
@@ -287,6 +301,7 @@ impl Stored {
         }
         let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
+            serial: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
             name: name.clone(),
             attributes,
@@ -302,7 +317,7 @@ impl Stored {
     }
 
     /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.
-    fn read_part(
+    pub(super) fn read_part(
         &self,
         frame: Frame,
         at: [usize; 3],
