@@ -64,10 +64,11 @@
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
-//! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`] | |
+//! | `query` | [`Volume::read`], [`Volume::read_into`], [`Volume::cost`], [`stream`] | |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`],
-//! [`statistics`], [`Error`]; threads are made in [`Pool`] alone, memory is mapped in one file.
+//! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
+//! is mapped in another.
 //!
 //! # Conventions
 //!
@@ -116,7 +117,8 @@ pub use geometry::{Affine, Frame, Region, Spacing, voxels};
 pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use padding::Padding;
-pub use query::ReadCost;
+pub use query::stream::{self, PatchStream, StreamOptions};
+pub use query::{ReadCost, Voxels};
 pub use staged::StagedFile;
 pub use statistics::Statistics;
 pub use store::{Dataset, Volume, VolumeName};

@@ -1,0 +1,201 @@
+//! The order of an epoch, as a pure function of seed, epoch and position.
+//!
+//! An epoch is a list of positions that is never written down. Subjects come in a permuted order;
+//! each is visited once, and a visit is a run of draws; the list of all draws is cut into windows,
+//! and each window is permuted in itself, so that patches of many visits mix. What is permuted are
+//! numbers: no voxel waits for its turn, and any position can be had without those before it.
+
+/// The draws of one epoch, by position.
+#[derive(Debug)]
+pub(super) struct Order {
+    seed: u64,
+    epoch: u64,
+    window: u64,
+    /// Subjects in the order of their visits.
+    visits: Vec<usize>,
+    /// For each visit, the number of draws up to its end.
+    ends: Vec<u64>,
+}
+
+/// What stands at one position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Number of the subject.
+    pub(super) subject: usize,
+    /// Number of the draw in its visit.
+    pub(super) draw: u64,
+}
+
+impl Order {
+    /// The order of an epoch in which subject `n` has `counts[n]` draws, which together fit `u64`.
+    pub(super) fn new(seed: u64, epoch: u64, window: usize, counts: &[u64]) -> Self {
+        let (key, n) = (key([seed, epoch, 0]), counts.len() as u64);
+        #[allow(clippy::cast_possible_truncation)] // Below the number of subjects.
+        let visits: Vec<_> = (0..n).map(|visit| permuted(key, n, visit) as usize).collect();
+        let ends = visits.iter().scan(0, |end, &subject| {
+            *end += counts[subject];
+            Some(*end)
+        });
+        Self { seed, epoch, window: window.max(1) as u64, ends: ends.collect(), visits }
+    }
+
+    /// The epoch that this is the order of.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The number of positions.
+    pub(super) fn total(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// What stands at a position below [`Self::total`].
+    pub(super) fn at(&self, position: u64) -> Place {
+        let window = position / self.window;
+        let first = window * self.window;
+        let length = self.window.min(self.total() - first);
+        let key = key([self.seed, self.epoch, window + 1]);
+        let draw = first + permuted(key, length, position - first);
+        let visit = self.ends.partition_point(|&end| end <= draw);
+        let before = visit.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Place { subject: self.visits[visit], draw: draw - before }
+    }
+}
+
+/// Rounds of the Feistel network.
+const ROUNDS: u64 = 8;
+
+/// Where a permutation of `0..n`, one for each key, takes `i`, which is below `n`.
+///
+/// A Feistel network (Luby and Rackoff, 1988) permutes the next power of 4; what leaves `0..n` is
+/// sent through it again until it is back (cycle walking: Black and Rogaway, 2002).
+fn permuted(key: u64, n: u64, i: u64) -> u64 {
+    let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
+    let half = bits.div_ceil(2).max(1);
+    let mask = (1 << half) - 1;
+    let mut at = i;
+    loop {
+        let (mut high, mut low) = (at >> half, at & mask);
+        for round in 0..ROUNDS {
+            let noise = mix(key.wrapping_add(round.wrapping_mul(GOLDEN)) ^ low);
+            (high, low) = (low, high ^ noise & mask);
+        }
+        at = high << half | low;
+        if at < n {
+            return at;
+        }
+    }
+}
+
+/// 2^64 / golden ratio, the increment of `SplitMix64`.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// One key from several numbers.
+fn key(numbers: [u64; 3]) -> u64 {
+    numbers.into_iter().fold(0, |key, n| mix(key ^ n))
+}
+
+/// The finalizer of `SplitMix64` (Steele, Lea and Flood, 2014), after its increment.
+fn mix(n: u64) -> u64 {
+    let n = n.wrapping_add(GOLDEN);
+    let n = (n ^ n >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ n >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ n >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_epoch_holds_every_draw_once(
+            (seed, epoch) in any::<(u64, u64)>(),
+            counts in prop::collection::vec(0..9_u64, 0..12),
+            window in 0..40_usize,
+        ) {
+            let order = Order::new(seed, epoch, window, &counts);
+            let mut found: Vec<_> = (0..order.total()).map(|p| order.at(p)).collect();
+            found.sort_unstable();
+            let all = counts.iter().enumerate();
+            let all: Vec<_> = all
+                .flat_map(|(subject, &n)| (0..n).map(move |draw| Place { subject, draw }))
+                .collect();
+            prop_assert_eq!(found, all);
+        }
+
+        #[test]
+        fn patches_stay_in_their_window(seed in any::<u64>(), window in 1..20_u64) {
+            let [shuffled, plain] =
+                [window, 1].map(|w| Order::new(seed, 3, usize::try_from(w).unwrap(), &[7, 5, 6]));
+            for start in (0..18).step_by(usize::try_from(window).unwrap()) {
+                let places = |order: &Order| {
+                    let mut places: Vec<_> =
+                        (start..18.min(start + window)).map(|p| order.at(p)).collect();
+                    places.sort_unstable();
+                    places
+                };
+                prop_assert_eq!(places(&shuffled), places(&plain));
+            }
+        }
+
+        #[test]
+        fn every_key_permutes(key in any::<u64>(), n in 1..300_u64) {
+            let mut found: Vec<_> = (0..n).map(|i| permuted(key, n, i)).collect();
+            found.sort_unstable();
+            prop_assert!(found.into_iter().eq(0..n));
+        }
+    }
+
+    #[test]
+    fn without_a_window_visits_are_whole_and_in_order() {
+        for window in [0, 1] {
+            let order = Order::new(5, 0, window, &[3, 3, 3, 3]);
+            for visit in order_of(&order).chunks(3) {
+                assert!(visit.iter().all(|place| place.subject == visit[0].subject));
+                assert!(visit.iter().map(|place| place.draw).eq(0..3));
+            }
+        }
+    }
+
+    #[test]
+    fn epochs_and_seeds_have_orders_of_their_own() {
+        let order = |seed, epoch| order_of(&Order::new(seed, epoch, 16, &[4; 10]));
+        assert_eq!(order(1, 1), order(1, 1));
+        assert_ne!(order(1, 1), order(1, 2));
+        assert_ne!(order(1, 1), order(2, 1));
+    }
+
+    #[test]
+    fn every_order_of_a_few_is_as_frequent() {
+        for n in 2..5_u64 {
+            let mut seen = std::collections::HashMap::new();
+            let keys = 24_000_u64;
+            for k in 0..keys {
+                let order: Vec<_> = (0..n).map(|i| permuted(key([1, 2, k]), n, i)).collect();
+                *seen.entry(order).or_insert(0_u64) += 1;
+            }
+            let orders: u64 = (1..=n).product();
+            assert_eq!(seen.len() as u64, orders);
+            // Six standard deviations of the binomial distribution, rounded up.
+            let expected = keys / orders;
+            let most = 6 * expected.isqrt() + 6;
+            assert!(seen.values().all(|&count| count.abs_diff(expected) < most), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_range_is_permuted_too() {
+        for n in [u64::MAX, u64::MAX / 2, 1 << 40] {
+            for i in [0, 1, n - 1] {
+                assert!(permuted(9, n, i) < n);
+            }
+        }
+    }
+
+    fn order_of(order: &Order) -> Vec<Place> {
+        (0..order.total()).map(|p| order.at(p)).collect()
+    }
+}
