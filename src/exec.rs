@@ -87,3 +87,29 @@ impl Drop for Workers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_waited_for_where_they_run_and_forgotten_elsewhere() {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let alive = std::sync::Arc::new(());
+        let mut workers = Workers::new();
+        let held = std::sync::Arc::clone(&alive);
+        workers.start(move || drop((ended.recv(), held))).unwrap();
+        assert!(workers.are_here());
+        // As in a process that was forked off, where waiting would never end.
+        workers.process = !workers.process;
+        assert!(!workers.are_here());
+        drop(workers);
+        drop(end);
+        let mut workers = Workers::new();
+        let held = std::sync::Arc::clone(&alive);
+        workers.start(move || drop(held)).unwrap();
+        drop(workers);
+        // The one that was not waited for may hold on a little longer.
+        assert!(std::sync::Arc::strong_count(&alive) <= 2);
+    }
+}

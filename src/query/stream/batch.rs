@@ -102,7 +102,7 @@ impl Iterator for Batches<'_> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let before = self.stream.taken();
+        let before = self.stream.taken;
         let patches: Result<Vec<_>> = self.stream.by_ref().take(self.size).collect();
         let batch = match patches {
             Ok(patches) if patches.is_empty() => return None,

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::Skipped;
-use super::options::{OnError, StreamOptions};
+use super::options::StreamOptions;
 use super::patch::Patch;
 use super::reader::Reader;
 use super::request::ImageRequest;
+use super::skipped::{Skipped, note};
 use crate::store::{Dataset, VolumeName};
 use crate::{Error, Result};
 
@@ -55,8 +55,8 @@ pub(super) struct Census {
 pub(super) fn census(reader: &Reader, options: &StreamOptions) -> Result<Census> {
     let mut census = Census { counts: Vec::new(), expected: 0, skipped: Vec::new() };
     let mut first = None;
-    for (n, subject) in reader.subjects.iter().enumerate() {
-        match reader.open(n) {
+    for n in 0..reader.subjects.len() {
+        match reader.subject(n) {
             Ok(open) => {
                 let bytes = open.patch_bytes(reader.sampler.patch());
                 census.expected = census.expected.max(bytes.saturating_add(size_of::<Patch>()));
@@ -67,13 +67,12 @@ pub(super) fn census(reader: &Reader, options: &StreamOptions) -> Result<Census>
                 };
                 census.counts.push(count);
             }
-            Err(error) if options.on_error == OnError::Fail => return Err(reader.about(n, error)),
-            Err(error) => {
+            Err(error) if options.on_error.skips(&error) => {
                 census.counts.push(0);
-                let (subject, text) = (subject.clone(), error.to_string());
-                census.skipped.push(Skipped { subject, error: text, patches: 0 });
-                first.get_or_insert(reader.about(n, error));
+                note(&mut census.skipped, &error, 0);
+                first.get_or_insert(error);
             }
+            Err(error) => return Err(error),
         }
     }
     match first {

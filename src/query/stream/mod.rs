@@ -44,6 +44,7 @@ mod patch;
 mod reader;
 mod request;
 mod share;
+mod skipped;
 mod state;
 mod subjects;
 
@@ -54,6 +55,7 @@ use census::{Census, census, check_names};
 use order::Order;
 use reader::Reader;
 use share::Share;
+use skipped::note;
 
 use crate::sample::Sampler;
 use crate::store::Dataset;
@@ -64,6 +66,7 @@ pub use options::{OnError, StreamOptions};
 pub use patch::{Origin, Patch};
 pub use request::ImageRequest;
 pub use share::Remainder;
+pub use skipped::Skipped;
 pub use state::{Configuration, StreamState};
 
 /// The patches of one epoch after the other, as an iterator that ends with each epoch:
@@ -95,18 +98,6 @@ pub struct PatchStream {
     /// The process whose threads may hold locks of the reader.
     home: Option<u32>,
     skipped: Vec<Skipped>,
-}
-
-/// Patches that were left out: see [`OnError::Skip`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// The subject.
-    pub subject: String,
-    /// The first error, in words.
-    pub error: String,
-    /// Patches left out. 0 if it is not known how many there would be: the draws of a grid cannot
-    /// be counted if the subject cannot be opened.
-    pub patches: u64,
 }
 
 impl PatchStream {
@@ -233,11 +224,6 @@ impl PatchStream {
         self.ended = false;
     }
 
-    /// Positions of the share that were given or skipped.
-    fn taken(&self) -> u64 {
-        self.taken
-    }
-
     /// Ends the epoch for now, as if only so many had been taken.
     fn end_at(&mut self, taken: u64) {
         self.ahead = None;
@@ -276,17 +262,6 @@ impl PatchStream {
             (patch, bytes)
         })
     }
-
-    fn skip(&mut self, subject: &str, error: &Error) {
-        match self.skipped.iter_mut().find(|skipped| skipped.subject == subject) {
-            Some(skipped) => skipped.patches += 1,
-            None => self.skipped.push(Skipped {
-                subject: subject.to_owned(),
-                error: error.to_string(),
-                patches: 1,
-            }),
-        }
-    }
 }
 
 impl Iterator for PatchStream {
@@ -294,18 +269,15 @@ impl Iterator for PatchStream {
 
     /// The next patch; `None` at the end of the epoch and after an error.
     fn next(&mut self) -> Option<Self::Item> {
-        let skips = self.options.on_error == OnError::Skip;
         while self.remaining() > 0 {
             match self.fetch() {
                 Ok(patch) => {
                     self.taken += 1;
                     return Some(Ok(patch));
                 }
-                Err(Error::Subject { subject, source })
-                    if skips && !matches!(*source, Error::Panicked { .. }) =>
-                {
+                Err(error) if self.options.on_error.skips(&error) => {
                     self.taken += 1;
-                    self.skip(&subject, &source);
+                    note(&mut self.skipped, &error, 1);
                 }
                 Err(error) => {
                     self.end_at(self.taken);

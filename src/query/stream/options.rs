@@ -12,8 +12,9 @@ pub struct StreamOptions {
     /// The images read at each place, of one grid: the same shape, and affines that agree to a
     /// hundredth of a voxel. By default one, called `image`.
     pub images: Vec<ImageRequest>,
-    /// The image that the sampler is told about, one of [`Self::images`] or not; without, the
-    /// first of them.
+    /// The image that the sampler is told about, of the same grid; without, the first of
+    /// [`Self::images`]. One of them is sampled as its views show it; another is not read for the
+    /// patches.
     pub sample_by: Option<String>,
     /// Patches of each subject in each epoch, for samplers that draw at random without end; 8 by
     /// default. Of others, such as grids, every draw is taken once.
@@ -40,10 +41,11 @@ pub struct StreamOptions {
     /// Bytes of voxels that may be read ahead, those being read included; 256 MiB by default. One
     /// patch for each worker may be, whatever it takes.
     pub ahead_bytes: usize,
-    /// Subjects kept open between patches, those used last; 64 by default. Opening one reads a few
-    /// small files for each of its images and prepares the sampler. An open one holds metadata, and
-    /// one memory mapping, without a file descriptor, for each shard that was read; systems allow
-    /// a process some ten thousand of them (Linux: `vm.max_map_count`).
+    /// Subjects kept open between patches, those used last; 64 by default. With fewer than a
+    /// window has, one is opened again for nearly every patch: that reads a few small files for
+    /// each of its images, and prepares the sampler. An open subject holds metadata, and one memory
+    /// mapping, without a file descriptor, for each shard that was read; systems allow a process
+    /// some ten thousand of them (Linux: `vm.max_map_count`).
     pub open_subjects: usize,
     /// What to do about a subject that cannot be read.
     pub on_error: OnError,
@@ -80,6 +82,14 @@ pub enum OnError {
     /// Leave out the patch, keep count ([`super::PatchStream::skipped`]) and go on. Other patches
     /// stay where they are. A panic ends the stream all the same.
     Skip,
+}
+
+impl OnError {
+    /// Whether an error of a stream is passed over.
+    pub(super) fn skips(self, error: &Error) -> bool {
+        let Error::Subject { source, .. } = error else { return false };
+        self == Self::Skip && !matches!(**source, Error::Panicked { .. })
+    }
 }
 
 /// More threads than this are a mistake.

@@ -48,31 +48,44 @@ impl Reader {
         }
     }
 
-    /// The patch at a position of an epoch. Whatever goes wrong, a panic of a sampler or a view
-    /// included, is an [`Error::Subject`].
+    /// The patch at a position of an epoch.
+    ///
+    /// # Errors
+    /// [`Error::Subject`].
     pub(super) fn patch(&self, order: &Order, position: u64) -> Result<Patch> {
         let place = order.at(position);
-        catch_unwind(AssertUnwindSafe(|| self.read(order.epoch(), place, position)))
-            .unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                let message = text.unwrap_or_else(|| "something else than text".to_owned());
-                Err(Error::Panicked { what: "reading a patch", message })
-            })
-            .map_err(|error| self.about(place.subject, error))
-    }
-
-    /// The error with the subject's name.
-    pub(super) fn about(&self, subject: usize, error: Error) -> Error {
-        Error::Subject { subject: self.subjects[subject].clone(), source: Box::new(error) }
+        self.guarded(place.subject, || self.read(order.epoch(), place, position))
     }
 
     /// The subject of this number, kept open.
-    pub(super) fn open(&self, subject: usize) -> Result<Arc<OpenSubject>> {
+    ///
+    /// # Errors
+    /// [`Error::Subject`].
+    pub(super) fn subject(&self, n: usize) -> Result<Arc<OpenSubject>> {
+        self.guarded(n, || self.open(n))
+    }
+
+    fn open(&self, subject: usize) -> Result<Arc<OpenSubject>> {
         self.open.get(subject, || {
             let name = &self.subjects[subject];
             OpenSubject::open(&self.dataset, name, &self.images, &self.sampled, &*self.sampler)
         })
+    }
+
+    /// Names the subject in whatever goes wrong, a panic of a sampler or a view included. A panic
+    /// leaves nothing half done: what locks guard is replaced as a whole.
+    fn guarded<T>(&self, subject: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                let message = text.unwrap_or_else(|| "something other than text".to_owned());
+                Err(Error::Panicked { what: "reading a patch", message })
+            })
+            .map_err(|error| {
+                let subject = self.subjects[subject].clone();
+                Error::Subject { subject, source: Box::new(error) }
+            })
     }
 
     fn read(&self, epoch: u64, place: Place, position: u64) -> Result<Patch> {

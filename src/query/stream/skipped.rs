@@ -17,11 +17,10 @@ pub struct Skipped {
 /// Counts patches that an [`Error::Subject`] stands for.
 pub(super) fn note(skipped: &mut Vec<Skipped>, error: &Error, patches: u64) {
     let Error::Subject { subject, source } = error else { return };
-    match skipped.iter_mut().find(|skipped| skipped.subject == *subject) {
-        Some(skipped) => skipped.patches += patches,
-        None => {
-            let (subject, error) = (subject.clone(), source.to_string());
-            skipped.push(Skipped { subject, error, patches });
-        }
+    if let Some(known) = skipped.iter_mut().find(|skipped| skipped.subject == *subject) {
+        known.patches += patches;
+    } else {
+        let (subject, error) = (subject.clone(), source.to_string());
+        skipped.push(Skipped { subject, error, patches });
     }
 }
