@@ -38,6 +38,7 @@
 mod ahead;
 mod batch;
 mod census;
+mod grid;
 mod options;
 mod order;
 mod patch;

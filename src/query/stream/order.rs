@@ -29,9 +29,10 @@ pub(super) struct Place {
 impl Order {
     /// The order of an epoch in which subject `n` has `counts[n]` draws, which together fit `u64`.
     pub(super) fn new(seed: u64, epoch: u64, window: usize, counts: &[u64]) -> Self {
-        let (key, n) = (key([seed, epoch, 0]), counts.len() as u64);
+        let n = counts.len() as u64;
+        let order = permuted(n, seed, epoch);
         #[allow(clippy::cast_possible_truncation)] // Below the number of subjects.
-        let visits: Vec<_> = (0..n).map(|visit| permuted(key, n, visit) as usize).collect();
+        let visits: Vec<_> = (0..n).map(|visit| order(visit) as usize).collect();
         let ends = visits.iter().scan(0, |end, &subject| {
             *end += counts[subject];
             Some(*end)
@@ -54,8 +55,9 @@ impl Order {
         let window = position / self.window;
         let first = window * self.window;
         let length = self.window.min(self.total() - first);
-        let key = key([self.seed, self.epoch, window + 1]);
-        let draw = first + permuted(key, length, position - first);
+        // Each window has a seed of its own, another than that of the subjects' order.
+        let seed = self.seed.wrapping_add((window + 1).wrapping_mul(GOLDEN));
+        let draw = first + permuted(length, seed, self.epoch)(position - first);
         let visit = self.ends.partition_point(|&end| end <= draw);
         let before = visit.checked_sub(1).map_or(0, |before| self.ends[before]);
         Place { subject: self.visits[visit], draw: draw - before }
@@ -65,35 +67,33 @@ impl Order {
 /// Rounds of the Feistel network.
 const ROUNDS: u64 = 8;
 
-/// Where a permutation of `0..n`, one for each key, takes `i`, which is below `n`.
+/// A permutation of `0..n` by seed and epoch, as a function from place to element.
 ///
 /// A Feistel network (Luby and Rackoff, 1988) permutes the next power of 4; what leaves `0..n` is
 /// sent through it again until it is back (cycle walking: Black and Rogaway, 2002).
-fn permuted(key: u64, n: u64, i: u64) -> u64 {
+fn permuted(n: u64, seed: u64, epoch: u64) -> impl Fn(u64) -> u64 {
     let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
     let half = bits.div_ceil(2).max(1);
     let mask = (1 << half) - 1;
-    let mut at = i;
-    loop {
-        let (mut high, mut low) = (at >> half, at & mask);
-        for round in 0..ROUNDS {
-            let noise = mix(key.wrapping_add(round.wrapping_mul(GOLDEN)) ^ low);
-            (high, low) = (low, high ^ noise & mask);
-        }
-        at = high << half | low;
-        if at < n {
-            return at;
+    let key = mix(mix(seed) ^ epoch);
+    move |place| {
+        let mut at = place;
+        loop {
+            let (mut high, mut low) = (at >> half, at & mask);
+            for round in 0..ROUNDS {
+                let noise = mix(key.wrapping_add(round.wrapping_mul(GOLDEN)) ^ low);
+                (high, low) = (low, high ^ noise & mask);
+            }
+            at = high << half | low;
+            if at < n {
+                return at;
+            }
         }
     }
 }
 
 /// 2^64 / golden ratio, the increment of `SplitMix64`.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// One key from several numbers.
-fn key(numbers: [u64; 3]) -> u64 {
-    numbers.into_iter().fold(0, |key, n| mix(key ^ n))
-}
 
 /// The finalizer of `SplitMix64` (Steele, Lea and Flood, 2014), after its increment.
 fn mix(n: u64) -> u64 {
@@ -142,8 +142,8 @@ mod tests {
         }
 
         #[test]
-        fn every_key_permutes(key in any::<u64>(), n in 1..300_u64) {
-            let mut found: Vec<_> = (0..n).map(|i| permuted(key, n, i)).collect();
+        fn every_key_permutes((seed, epoch) in any::<(u64, u64)>(), n in 1..300_u64) {
+            let mut found: Vec<_> = (0..n).map(permuted(n, seed, epoch)).collect();
             found.sort_unstable();
             prop_assert!(found.into_iter().eq(0..n));
         }
@@ -174,7 +174,7 @@ mod tests {
             let mut seen = std::collections::HashMap::new();
             let keys = 24_000_u64;
             for k in 0..keys {
-                let order: Vec<_> = (0..n).map(|i| permuted(key([1, 2, k]), n, i)).collect();
+                let order: Vec<_> = (0..n).map(permuted(n, 1, k)).collect();
                 *seen.entry(order).or_insert(0_u64) += 1;
             }
             let orders: u64 = (1..=n).product();
@@ -190,7 +190,7 @@ mod tests {
     fn a_large_range_is_permuted_too() {
         for n in [u64::MAX, u64::MAX / 2, 1 << 40] {
             for i in [0, 1, n - 1] {
-                assert!(permuted(9, n, i) < n);
+                assert!(permuted(n, 9, 9)(i) < n);
             }
         }
     }

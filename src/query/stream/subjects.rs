@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::grid::check_grids;
 use super::request::ImageRequest;
-use crate::error::show;
+use crate::Result;
 use crate::sample::{Regions, Sampler};
 use crate::store::{Dataset, Volume, VolumeName};
-use crate::{Error, Result};
 
 /// A subject whose images were opened and found to be of one grid.
 #[derive(Debug)]
@@ -45,43 +45,6 @@ impl OpenSubject {
         let bytes = shape.into_iter().fold(1_usize, usize::saturating_mul);
         bytes.saturating_mul(self.images.iter().map(item).sum())
     }
-}
-
-/// Farther apart than this part of the finest spacing, two voxels are not at one place.
-const SAME_PLACE: f64 = 0.01;
-
-/// Refuses two images in which one region is not the same place.
-fn check_grids(a: &Volume, b: &Volume) -> Result<()> {
-    let differ = |what| {
-        let reason = format!(
-            "{what}, so that one region is not one place in both; bring them to one grid first"
-        );
-        Err(Error::invalid("images", format!("{} and {}", a.name(), b.name()), reason))
-    };
-    let shape = a.shape();
-    if shape != b.shape() {
-        return differ(format!("their shapes are {} and {}", show(&shape), show(&b.shape())));
-    }
-    // Affine maps differ most at a corner.
-    let apart = (0..8_u8).map(|corner| {
-        #[allow(clippy::cast_precision_loss)]
-        let at = [4, 2, 1].map(|bit| u8::from(corner & bit != 0)).map(f64::from);
-        let at: [f64; 3] = std::array::from_fn(|axis| at[axis] * last(shape[axis]));
-        let (a, b) = (a.affine().world(at), b.affine().world(at));
-        (a[0] - b[0]).hypot(a[1] - b[1]).hypot(a[2] - b[2])
-    });
-    let apart = apart.fold(0.0, f64::max);
-    let finest = a.spacing().mm().into_iter().fold(f64::INFINITY, f64::min);
-    if apart > SAME_PLACE * finest {
-        return differ(format!("their affines put voxels up to {apart:.3} mm apart"));
-    }
-    Ok(())
-}
-
-/// Index of the last voxel of an axis.
-#[allow(clippy::cast_precision_loss)]
-fn last(n: usize) -> f64 {
-    n.saturating_sub(1) as f64
 }
 
 /// The subjects used last. Two threads that want one at once open it once.
