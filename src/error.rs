@@ -134,6 +134,24 @@ pub enum Error {
     #[error("cancelled; nothing was written")]
     Cancelled,
 
+    /// What went wrong with one of many subjects: fix it, or leave the subject out.
+    #[error("subject {subject}: {source}")]
+    Subject {
+        /// The subject.
+        subject: String,
+        /// What went wrong.
+        source: Box<Self>,
+    },
+
+    /// Code that was run for the caller panicked: a sampler or a view of theirs, or a bug of ours.
+    #[error("{what} panicked: {message}")]
+    Panicked {
+        /// What was being done.
+        what: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+
     /// The system refused: the message says what was tried on which path.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -42,3 +42,74 @@ impl Pool {
         self.workers.install(work)
     }
 }
+
+/// Named threads, joined when this is dropped. What they run must end by then: tell it to first.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    threads: Vec<std::thread::JoinHandle<()>>,
+    /// Threads do not follow into a forked process.
+    process: u32,
+}
+
+impl Workers {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { threads: Vec::new(), process: std::process::id() }
+    }
+
+    /// Starts one more thread, which must not panic.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub(crate) fn start(&mut self, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let name = format!("voxpatch-worker-{}", self.threads.len());
+        let thread = std::thread::Builder::new().name(name).spawn(work);
+        self.threads.push(thread.map_err(Error::io("start", "a worker thread"))?);
+        Ok(())
+    }
+
+    /// False in a process that was forked off since: no thread runs there, and a lock that one of
+    /// them held stays locked.
+    pub(crate) fn are_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for thread in self.threads.drain(..) {
+            if self.process == std::process::id() {
+                // What a panic would say, the work has said.
+                drop(thread.join());
+            } else {
+                std::mem::forget(thread);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_waited_for_where_they_run_and_forgotten_elsewhere() {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let alive = std::sync::Arc::new(());
+        let mut workers = Workers::new();
+        let held = std::sync::Arc::clone(&alive);
+        workers.start(move || drop((ended.recv(), held))).unwrap();
+        assert!(workers.are_here());
+        // As in a process that was forked off, where waiting would never end.
+        workers.process = !workers.process;
+        assert!(!workers.are_here());
+        drop(workers);
+        drop(end);
+        let mut workers = Workers::new();
+        let held = std::sync::Arc::clone(&alive);
+        workers.start(move || drop(held)).unwrap();
+        drop(workers);
+        // The one that was not waited for may hold on a little longer.
+        assert!(std::sync::Arc::strong_count(&alive) <= 2);
+    }
+}

@@ -68,10 +68,11 @@
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
-//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`] | |
+//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
-//! [`statistics`], [`Error`]; threads are made in [`Pool`] alone, memory is mapped in one file.
+//! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
+//! is mapped in another.
 //!
 //! # Conventions
 //!
@@ -121,6 +122,7 @@ pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
+pub use query::stream::{self, PatchStream, StreamOptions};
 pub use query::{Aligned, ReadCost, Voxels};
 pub use staged::StagedFile;
 pub use statistics::Statistics;

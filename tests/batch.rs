@@ -118,7 +118,6 @@ proptest! {
     fn the_cost_of_a_batch_counts_each_chunk_once(
         (codec, chunk, shard) in layouts(),
         regions in batches(),
-        axes in any::<[bool; 3]>(),
     ) {
         let Stored { folder: _folder, volume } = stored(codec, chunk, shard);
         let mut patches = HashMap::<[i64; 3], Vec<Region>>::new();

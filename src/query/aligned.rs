@@ -93,7 +93,7 @@ impl Dataset {
 }
 
 /// Refuses a volume that is not on the grid of the first.
-fn check_grid(first: &Volume, other: &Volume) -> Result<()> {
+pub(super) fn check_grid(first: &Volume, other: &Volume) -> Result<()> {
     let (was, is) = (first.shape(), other.shape());
     let what = if is == was {
         difference(first.affine(), other.affine(), was)

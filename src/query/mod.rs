@@ -7,6 +7,7 @@ mod field;
 mod padded;
 mod plan;
 mod read;
+pub mod stream;
 mod voxels;
 
 pub use aligned::Aligned;

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use ndarray::{Array, ArrayView, Dimension, Ix3};
+use ndarray::{Array, ArrayView, Axis, Dimension, Ix3, Ix4};
 
 use crate::store::Volume;
 use crate::{Dtype, Element, Region, Result, with_element};
@@ -78,6 +78,14 @@ impl Voxels {
     pub(super) fn read(volume: &Volume, region: Region) -> Result<Self> {
         with_element!(volume.returned_dtype(), T => Ok(volume.read::<T>(region)?.into()))
     }
+
+    /// Arrays of one type and shape along a new first axis; `None` if they differ, or are none.
+    pub(super) fn stack<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> Option<Voxels<Ix4>> {
+        with_element!(parts.clone().next()?.dtype(), T => {
+            let views: Option<Vec<_>> = parts.map(Self::as_array::<T>).collect();
+            ndarray::stack(Axis(0), &views?).ok().map(Voxels::from)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +106,19 @@ mod tests {
                 assert_eq!(voxels.into_array::<T>().unwrap(), array);
             });
         }
+    }
+
+    #[test]
+    fn only_arrays_of_one_type_and_shape_are_stacked() {
+        let (a, b) = (Array::from_elem((1, 2, 2), 1_i16), Array::from_elem((1, 2, 2), 2_i16));
+        let [a, b] = [Voxels::from(a), Voxels::from(b)];
+        let both = Voxels::stack([&a, &b].into_iter()).unwrap();
+        assert_eq!(both.shape(), [2, 1, 2, 2]);
+        assert_eq!(both.as_array::<i16>().unwrap()[[1, 0, 1, 1]], 2);
+        let other = Voxels::from(Array::from_elem((1, 2, 2), 1_u16));
+        assert!(Voxels::stack([&a, &other].into_iter()).is_none());
+        let other = Voxels::from(Array::from_elem((1, 2, 3), 1_i16));
+        assert!(Voxels::stack([&a, &other].into_iter()).is_none());
+        assert!(Voxels::stack(std::iter::empty()).is_none());
     }
 }

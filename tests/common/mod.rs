@@ -1,6 +1,7 @@
 //! What several tests share: inputs made on the spot, and plain oracles.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod cohort;
 pub mod dense;
 pub mod faulty;
 pub mod nifti;

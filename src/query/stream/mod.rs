@@ -1,0 +1,298 @@
+//! Patches of many subjects, shuffled, read ahead of whoever trains on them.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use voxpatch::sample::Sampler;
+//! use voxpatch::stream::{ImageRequest, PatchStream, StreamOptions};
+//! use voxpatch::{Dataset, Padding, Result};
+//!
+//! fn train(dataset: &Dataset, sampler: Arc<dyn Sampler>, epochs: usize) -> Result<()> {
+//!     let ct = ImageRequest::new("ct").scaled().padded(Padding::Constant(-1024.0));
+//!     let label = ImageRequest::new("label").padded(Padding::Edge);
+//!     let options = StreamOptions {
+//!         images: vec![ct, label],
+//!         sample_by: Some("label".into()),
+//!         workers: 4,
+//!         ..StreamOptions::default()
+//!     };
+//!     let mut patches = PatchStream::new(dataset, dataset.subjects()?, sampler, &options)?;
+//!     for _ in 0..epochs {
+//!         for patch in &mut patches {
+//!             let patch = patch?;
+//!             let ct = patch.image("ct").and_then(|ct| ct.as_array::<f32>());
+//!             // ... patch.origin tells where it comes from.
+//!         }
+//!         patches.next_epoch();
+//!     }
+//!     Ok(())
+//! }
+//! # let _ = train;
+//! ```
+//!
+//! What is given, and in which order, follows from seed and epoch alone: position `p` of an epoch
+//! is a certain draw of a certain subject, worked out when it is needed. So it is the same for any
+//! number of workers; a stream is resumed from a few numbers; processes that share an epoch need
+//! not speak with each other; and shuffling holds no voxels back.
+
+mod ahead;
+mod batch;
+mod census;
+mod options;
+mod order;
+mod patch;
+mod reader;
+mod request;
+mod share;
+mod skipped;
+mod state;
+mod subjects;
+
+use std::sync::Arc;
+
+use ahead::{Ahead, Limits};
+use census::{Census, census, check_names};
+use order::Order;
+use reader::Reader;
+use share::Share;
+use skipped::note;
+
+use crate::sample::Sampler;
+use crate::store::Dataset;
+use crate::{Error, Result};
+
+pub use batch::{Batch, Batches};
+pub use options::{OnError, StreamOptions};
+pub use patch::{Origin, Patch};
+pub use request::ImageRequest;
+pub use share::Remainder;
+pub use skipped::Skipped;
+pub use state::{Configuration, StreamState};
+
+/// The patches of one epoch after the other, as an iterator that ends with each epoch:
+/// [`Self::next_epoch`] begins the next one.
+///
+/// Every subject is visited once per epoch, in an order of the epoch's own: the sampler draws
+/// [`StreamOptions::patches_per_visit`] patches from it, or, if its draws are not without end (a
+/// grid), each of them once. Patches are then shuffled within windows.
+///
+/// Workers are started by the first patch that is asked for, go on until the epoch ends, and are
+/// stopped and waited for when the stream is dropped. A process that is forked off in between has
+/// no workers: its copy of the stream gives an error.
+#[derive(Debug)]
+pub struct PatchStream {
+    reader: Arc<Reader>,
+    options: StreamOptions,
+    /// Draws of each subject in an epoch.
+    counts: Vec<u64>,
+    configuration: Configuration,
+    /// Bytes that a patch is expected to take.
+    expected: usize,
+    order: Arc<Order>,
+    share: Share,
+    /// Positions of the share that were given or skipped.
+    taken: u64,
+    /// After an error.
+    ended: bool,
+    ahead: Option<Ahead<Result<Patch>>>,
+    /// The process whose threads may hold locks of the reader.
+    home: Option<u32>,
+    skipped: Vec<Skipped>,
+}
+
+impl PatchStream {
+    /// A stream at the beginning of [`StreamOptions::epoch`].
+    ///
+    /// Looks that every image of every subject is there, and opens the first subject; with a
+    /// sampler whose draws are to be counted (a grid), every subject.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for no subjects, a subject or an image given twice, too few
+    /// patches for every rank to get one, and numbers that make no sense; [`Error::NotFound`] for a
+    /// subject or an image that the dataset does not have; [`Error::Subject`] if a subject cannot
+    /// be opened: its images are damaged or of different grids, or the sampler finds nothing to
+    /// draw. With [`OnError::Skip`] that is an error only if no subject can be opened.
+    pub fn new(
+        dataset: &Dataset,
+        subjects: Vec<String>,
+        sampler: Arc<dyn Sampler>,
+        options: &StreamOptions,
+    ) -> Result<Self> {
+        options.check()?;
+        check_names(dataset, &subjects, options)?;
+        let options = options.clone();
+        let reader = Reader::new(dataset.clone(), subjects, sampler, &options);
+        let Census { counts, expected, skipped } = census(&reader, &options)?;
+        let configuration = Configuration::new(&reader, &counts, &options);
+        let total = counts.iter().try_fold(0_u64, |sum, &n| sum.checked_add(n));
+        let Some(total) = total.filter(|&total| i64::try_from(total).is_ok()) else {
+            let reason = "an epoch would have more than 2^63 patches";
+            return Err(Error::invalid("patches per visit", options.patches_per_visit, reason));
+        };
+        let share = Share::new(options.rank, options.world, total, options.remainder);
+        if share.count() == 0 {
+            let reason = format!(
+                "an epoch has {total} patches, too few for each of {} ranks to get one",
+                options.world
+            );
+            return Err(Error::invalid("subjects", reader.subjects.len(), reason));
+        }
+        let order = Order::new(options.seed, options.epoch, options.shuffle_window, &counts);
+        Ok(Self {
+            reader: Arc::new(reader),
+            counts,
+            configuration,
+            expected,
+            order: Arc::new(order),
+            share,
+            taken: 0,
+            ended: false,
+            ahead: None,
+            home: None,
+            skipped,
+            options,
+        })
+    }
+
+    /// The epoch that the next patch is of.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.order.epoch()
+    }
+
+    /// How many patches an epoch has for this rank, those that will be skipped included: as many
+    /// as for each other rank.
+    #[must_use]
+    pub fn patches_per_epoch(&self) -> u64 {
+        self.share.after(0).count()
+    }
+
+    /// How many of them are left, at most.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        if self.ended { 0 } else { self.share.count() - self.taken }
+    }
+
+    /// Goes to the beginning of the epoch after this one, whether or not this one has ended.
+    pub fn next_epoch(&mut self) {
+        self.set_epoch(self.epoch().wrapping_add(1));
+    }
+
+    /// Goes to the beginning of an epoch.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.restart(epoch, 0);
+    }
+
+    /// How far the stream has come; what was read ahead is not counted. After an error, the patch
+    /// that it stands for is the next one.
+    #[must_use]
+    pub fn state(&self) -> StreamState {
+        StreamState {
+            seed: self.options.seed,
+            epoch: self.epoch(),
+            consumed: self.share.consumed(self.taken),
+            configuration: self.configuration.clone(),
+        }
+    }
+
+    /// Goes to where a stream of the same configuration was when its state was taken.
+    ///
+    /// Ranks, workers, bytes ahead, open subjects and what is done about errors may be others. With
+    /// another number of ranks, the new ones take what was left.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming what differs: the seed, the subjects, the images, the
+    /// sampler or the order; or for a state that cannot be.
+    pub fn resume(&mut self, state: &StreamState) -> Result<()> {
+        state.check(self.options.seed, &self.configuration, self.order.total())?;
+        self.restart(state.epoch, state.consumed);
+        Ok(())
+    }
+
+    /// What [`OnError::Skip`] has left out since the stream was made, in order of occurrence.
+    #[must_use]
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    fn restart(&mut self, epoch: u64, consumed: u64) {
+        self.ahead = None;
+        let (seed, window) = (self.options.seed, self.options.shuffle_window);
+        self.order = Arc::new(Order::new(seed, epoch, window, &self.counts));
+        self.share = self.share.after(consumed);
+        self.taken = 0;
+        self.ended = false;
+    }
+
+    /// Ends the epoch for now, as if only so many had been taken.
+    fn end_at(&mut self, taken: u64) {
+        self.ahead = None;
+        self.taken = taken;
+        self.ended = true;
+    }
+
+    /// The patch of the next position, read ahead or now.
+    fn fetch(&mut self) -> Result<Patch> {
+        if self.options.workers == 0 {
+            return self.reader.patch(&self.order, self.share.position(self.taken));
+        }
+        let process = std::process::id();
+        if *self.home.get_or_insert(process) != process {
+            let reason = "this process was forked off since its workers were started; make the \
+                          stream in the process that reads it, or use 0 workers";
+            return Err(Error::invalid("patch stream", process, reason));
+        }
+        if self.ahead.is_none() {
+            self.ahead = Some(self.start()?);
+        }
+        self.ahead.as_ref().expect("it was just started").next()
+    }
+
+    /// Sets workers to what is left of the epoch.
+    fn start(&self) -> Result<Ahead<Result<Patch>>> {
+        let StreamOptions { workers, ahead_bytes: bytes, .. } = self.options;
+        let (first, expected) = (self.taken, self.expected);
+        let limits = Limits { count: self.share.count() - first, workers, bytes, expected };
+        let (reader, order) = (Arc::clone(&self.reader), Arc::clone(&self.order));
+        let share = self.share;
+        Ahead::start(limits, move |n| {
+            let patch = reader.patch(&order, share.position(first + n));
+            // An error keeps the room of the patch it stands for.
+            let bytes = patch.as_ref().map_or(expected, Patch::bytes);
+            (patch, bytes)
+        })
+    }
+}
+
+impl Iterator for PatchStream {
+    type Item = Result<Patch>;
+
+    /// The next patch; `None` at the end of the epoch and after an error.
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.remaining() > 0 {
+            match self.fetch() {
+                Ok(patch) => {
+                    self.taken += 1;
+                    return Some(Ok(patch));
+                }
+                Err(error) if self.options.on_error.skips(&error) => {
+                    self.taken += 1;
+                    note(&mut self.skipped, &error, 1);
+                }
+                Err(error) => {
+                    self.end_at(self.taken);
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.ahead = None;
+        None
+    }
+
+    /// Skipped patches and an error may make it fewer.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, usize::try_from(self.remaining()).ok())
+    }
+}
+
+impl std::iter::FusedIterator for PatchStream {}

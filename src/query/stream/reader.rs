@@ -1,0 +1,126 @@
+//! From a place in the order of an epoch to a patch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::options::StreamOptions;
+use super::order::{Order, Place};
+use super::patch::{Origin, Patch, padding};
+use super::request::ImageRequest;
+use super::subjects::{OpenSubject, OpenSubjects};
+use crate::query::Voxels;
+use crate::sample::{Draw, Sampler};
+use crate::store::Dataset;
+use crate::{Error, Result};
+
+/// What all threads of a stream read with.
+#[derive(Debug)]
+pub(super) struct Reader {
+    dataset: Dataset,
+    pub(super) subjects: Vec<String>,
+    /// For each subject, the seed of its draws.
+    seeds: Vec<u64>,
+    images: Vec<ImageRequest>,
+    /// The images' names, shared with the patches.
+    names: Vec<Arc<str>>,
+    sampled: String,
+    pub(super) sampler: Arc<dyn Sampler>,
+    open: OpenSubjects,
+}
+
+impl Reader {
+    pub(super) fn new(
+        dataset: Dataset,
+        subjects: Vec<String>,
+        sampler: Arc<dyn Sampler>,
+        options: &StreamOptions,
+    ) -> Self {
+        let images = options.images.clone();
+        Self {
+            dataset,
+            seeds: subjects.iter().map(|subject| seed_of(options.seed, subject)).collect(),
+            subjects,
+            names: images.iter().map(|image| image.name().into()).collect(),
+            images,
+            sampled: options.sampled().to_owned(),
+            sampler,
+            open: OpenSubjects::new(options.open_subjects),
+        }
+    }
+
+    /// The patch at a position of an epoch.
+    ///
+    /// # Errors
+    /// [`Error::Subject`].
+    pub(super) fn patch(&self, order: &Order, position: u64) -> Result<Patch> {
+        let place = order.at(position);
+        self.guarded(place.subject, || self.read(order.epoch(), place, position))
+    }
+
+    /// The subject of this number, kept open.
+    ///
+    /// # Errors
+    /// [`Error::Subject`].
+    pub(super) fn subject(&self, n: usize) -> Result<Arc<OpenSubject>> {
+        self.guarded(n, || self.open(n))
+    }
+
+    fn open(&self, subject: usize) -> Result<Arc<OpenSubject>> {
+        self.open.get(subject, || {
+            let name = &self.subjects[subject];
+            OpenSubject::open(&self.dataset, name, &self.images, &self.sampled, &*self.sampler)
+        })
+    }
+
+    /// Names the subject in whatever goes wrong, a panic of a sampler or a view included. A panic
+    /// leaves nothing half done: what locks guard is replaced as a whole.
+    fn guarded<T>(&self, subject: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                let message = text.unwrap_or_else(|| "something other than text".to_owned());
+                Err(Error::Panicked { what: "reading a patch", message })
+            })
+            .map_err(|error| {
+                let subject = self.subjects[subject].clone();
+                Error::Subject { subject, source: Box::new(error) }
+            })
+    }
+
+    fn read(&self, epoch: u64, place: Place, position: u64) -> Result<Patch> {
+        let Place { subject, draw: index } = place;
+        let open = self.open(subject)?;
+        if let Some(count) = open.regions.count().filter(|count| *count <= index) {
+            let reason = format!("there are only {count} now; make the stream anew");
+            return Err(Error::invalid("number of a draw", index, reason));
+        }
+        let draw = Draw { seed: self.seeds[subject], epoch, index };
+        let sample = open.regions.draw(draw)?;
+        let read = |(name, volume): (&Arc<str>, _)| {
+            Ok((Arc::clone(name), Voxels::read(volume, sample.region)?))
+        };
+        let images = self.names.iter().zip(&open.images).map(read).collect::<Result<_>>()?;
+        let first = &open.images[0];
+        let origin = Origin {
+            subject: self.subjects[subject].clone(),
+            region: sample.region,
+            padding: padding(&sample.region, first.shape()),
+            affine: first.affine().shifted(sample.region.start),
+            spacing: first.spacing(),
+            choice: sample.choice,
+            draw,
+            position,
+        };
+        Ok(Patch { origin, images })
+    }
+}
+
+/// The seed of a subject's draws: of its name, so that they stay the same when others come and go.
+fn seed_of(seed: u64, subject: &str) -> u64 {
+    let mut digest = blake3::Hasher::new();
+    digest.update(&seed.to_le_bytes()).update(subject.as_bytes());
+    let mut bytes = [0; 8];
+    digest.finalize_xof().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
