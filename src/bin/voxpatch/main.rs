@@ -5,6 +5,7 @@ mod convert;
 mod demo;
 mod info;
 mod interrupt;
+mod measure;
 mod output;
 mod plan;
 mod read;
