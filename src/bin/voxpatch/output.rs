@@ -43,7 +43,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     for (n, column) in table.column_iter_mut().enumerate().skip(1) {
         let numeric = |row: &Vec<String>| {
             row.get(n).is_none_or(|cell| {
-                cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit())
+                matches!(&cell[..], "" | "-") || cell.starts_with(|c: char| c.is_ascii_digit())
             })
         };
         if rows.iter().all(numeric) {
@@ -186,6 +186,16 @@ pub fn progress(total: u64, what: &str, quiet: bool) -> ProgressBar {
         "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
     );
     let bar = ProgressBar::new(total).with_message(what.to_owned());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A bar on standard error that counts steps, or nothing if that is not a terminal or `quiet`.
+pub fn steps(total: usize, what: &str, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    let bar = ProgressBar::new(total as u64).with_message(what.to_owned());
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
