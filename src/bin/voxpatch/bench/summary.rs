@@ -77,29 +77,34 @@ fn expense(labels: &Labels, rows: &[Row]) -> String {
     let own = [
         "from",
         "chunks",
-        "decoded/returned",
+        "decoded",
         "stored",
         "syscalls",
         "faults",
         "major",
         "from disk",
-        "peak memory",
+        "memory",
     ];
     let lines = lines(labels, rows, |row, figures, is_store| {
         let of_store = |cell: String| if is_store { cell } else { String::new() };
         let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
         vec![
             of_store(format!("{:.1}", row.chunks_per_patch)),
-            of_store(format!("{:.2}", row.amplification)),
+            of_store(format!("{:.2}x", row.amplification)),
             of_store(output::bytes_of(row.stored_bytes_per_patch)),
             or_dash(figures.read_write_calls_per_patch.map(decimals)),
             or_dash(figures.minor_faults_per_patch.map(decimals)),
             or_dash(figures.major_faults_per_patch.map(decimals)),
-            or_dash(figures.bytes_from_disk_per_patch.map(output::bytes_of)),
+            or_dash(figures.bytes_from_disk_per_patch.map(disk)),
             or_dash(figures.peak_memory.map(output::bytes)),
         ]
     });
     output::table(&[&labels.columns()[..], &own].concat(), &lines)
+}
+
+/// Nothing, or so many bytes.
+fn disk(bytes: f64) -> String {
+    if bytes == 0.0 { "0 B".to_owned() } else { output::bytes_of(bytes) }
 }
 
 /// Two lines for each row, the second without what the first says already.
@@ -139,9 +144,10 @@ pub fn notes(report: &Report) -> String {
         "Rates are of the median pass, latencies of all single reads; a time covers the whole \
          read. The store's handle is open in warm rows, and its checksums are verified once."
             .to_owned(),
-        "syscalls: read and write calls only, which memory-mapped files hardly need; what those \
-         cost are page faults. Major faults wait for the disk. Peak memory is that of the whole \
-         process, pages of mapped files included, which the system can take back."
+        "decoded: bytes decoded for each byte returned. syscalls: read and write calls only, which \
+         mapped files hardly need; what these cost are page faults, of which the major wait for \
+         the disk. memory: the peak of the whole process, pages of mapped files included, which \
+         the system can take back."
             .to_owned(),
     ];
     if rows().any(|row| row.compared) {
