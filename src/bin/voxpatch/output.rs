@@ -153,7 +153,7 @@ pub fn bytes(count: u64) -> String {
 
 /// As [`bytes`], for averages.
 pub fn bytes_of(count: f64) -> String {
-    scaled(count)
+    if count == 0.0 { bytes(0) } else { scaled(count) }
 }
 
 /// Bytes per second, in the units of [`bytes`].
@@ -221,6 +221,7 @@ mod tests {
         }
         assert_eq!(rate(3_000_000_000, Duration::from_millis(1500)), "2.00 GB/s");
         assert_eq!(rate(7, Duration::ZERO), "-");
+        assert_eq!([0.0, 0.25, 1234.5].map(bytes_of), ["0 B", "0.25 B", "1.23 kB"]);
     }
 
     #[test]

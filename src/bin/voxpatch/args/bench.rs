@@ -43,7 +43,7 @@ pub struct Bench {
     #[arg(long)]
     pub cold: bool,
     /// Patches of a warm pass; by default as many as the time allows.
-    #[arg(long, value_name = "N", value_parser = patches)]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub patches: Option<usize>,
     /// About how long each row may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.5, value_parser = seconds)]
@@ -52,7 +52,7 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Stop after so many volumes.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub limit: Option<usize>,
     /// Where the uncompressed copy is written for the time; by default the system's temporary
     /// folder.
@@ -98,7 +98,7 @@ fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n <= most).ok_or_else(|| format!("expected 0 to {most}"))
 }
 
-fn patches(text: &str) -> Result<usize, String> {
+fn positive(text: &str) -> Result<usize, String> {
     let most = 1_000_000;
     let known = text.parse().ok().filter(|n| (1..=most).contains(n));
     known.ok_or_else(|| format!("expected 1 to {most}"))

@@ -1,7 +1,7 @@
 //! What is measured on a volume: every patch shape, in every way asked for.
 
 use serde::Serialize;
-use voxpatch::layout::{Access, WeightedPatch, Workload};
+use voxpatch::layout::{Access, PatchShape, WeightedPatch, Workload};
 use voxpatch::{Region, Volume};
 
 use crate::args::{Bench, BenchStarts};
@@ -39,28 +39,27 @@ impl Case {
 /// All cases of a volume. Without a patch given, those that the volume was converted for, cut
 /// down to it.
 pub fn cases(args: &Bench, volume: &Volume) -> anyhow::Result<Vec<Case>> {
-    let workload = &volume.attributes().workload;
-    let converted_for = |a| if args.patch.is_empty() { Some(a) } else { None };
-    let overlap = match (args.overlap, converted_for(workload.access())) {
-        (Some(overlap), _) => overlap,
-        (None, Some(Access::Grid { overlap })) => overlap,
-        (None, _) => [0; 3],
-    };
-    let grid = Access::Grid { overlap };
+    let by_default =
+        if args.patch.is_empty() { volume.attributes().workload.access() } else { Access::Random };
+    let given = args.overlap.map(|overlap| Access::Grid { overlap });
+    let grid = given.unwrap_or(match by_default {
+        Access::Random => Access::Grid { overlap: [0; 3] },
+        grid @ Access::Grid { .. } => grid,
+    });
     let accesses = match args.access {
-        None => vec![converted_for(workload.access()).unwrap_or(Access::Random)],
+        None => vec![by_default],
         Some(BenchStarts::Random) => vec![Access::Random],
         Some(BenchStarts::Grid) => vec![grid],
         Some(BenchStarts::Both) => vec![Access::Random, grid],
     };
+    let caches = if args.cold { &[Cache::Warm, Cache::Cold][..] } else { &[Cache::Warm] };
     let mut cases = Vec::new();
     for patch in patches(args, volume)? {
         for access in &accesses {
             for &threads in &args.threads {
-                let warm_and_cold = [Cache::Warm, Cache::Cold];
-                for cache in &warm_and_cold[..1 + usize::from(args.cold)] {
+                for &cache in caches {
                     let access = fitting(*access, patch, args)?;
-                    let case = Case { patch, access, threads: resolve(threads), cache: *cache };
+                    let case = Case { patch, access, threads: resolve(threads), cache };
                     if !cases.contains(&case) {
                         cases.push(case);
                     }
@@ -96,7 +95,7 @@ fn patches(args: &Bench, volume: &Volume) -> anyhow::Result<Vec<[usize; 3]>> {
 fn fitting(access: Access, patch: [usize; 3], args: &Bench) -> anyhow::Result<Access> {
     let Access::Grid { overlap } = access else { return Ok(access) };
     if args.overlap.is_some() {
-        let shape = voxpatch::layout::PatchShape::Voxels(patch);
+        let shape = PatchShape::Voxels(patch);
         Workload::new(vec![WeightedPatch::new(shape, 1.0)?], access)?;
     }
     Ok(Access::Grid { overlap: std::array::from_fn(|a| overlap[a].min(patch[a] - 1)) })

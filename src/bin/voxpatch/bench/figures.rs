@@ -168,7 +168,9 @@ mod tests {
             (vec![None, None], FromDisk::Unknown),
         ] {
             let mut tally = Tally::default();
-            passes.iter().for_each(|disk| tally.expect_from_disk(&pass(*disk), 10));
+            for disk in &passes {
+                tally.expect_from_disk(&pass(*disk), 10);
+            }
             assert_eq!(tally.from_disk, Some(told), "{passes:?}");
         }
     }

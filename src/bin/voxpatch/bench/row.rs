@@ -19,7 +19,9 @@ const UNTIMED: usize = 3;
 /// As many passes as a median needs, and as tell no more.
 const PASSES_RANGE: [usize; 2] = [3, 200];
 /// Patches of a warm pass, unless they are given.
-const PATCHES_RANGE: [usize; 2] = [4, 2000];
+const PATCHES_RANGE: [usize; 2] = [2, 2000];
+/// Patches by which the time of one is estimated.
+const PROBE: usize = 8;
 /// Patches of a cold pass.
 const COLD_PATCHES: usize = 12;
 const COLD_PASSES: [usize; 2] = [3, 8];
@@ -91,18 +93,23 @@ fn warm<T: Element>(subject: &Subject, case: Case) -> anyhow::Result<Row> {
 /// How many patches can be read, each from every side, in the time of a row.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 fn reads_that_fit<T: Element>(subject: &Subject, case: Case) -> anyhow::Result<usize> {
-    let regions = case.regions(subject.shape, case.threads.max(8), subject.seed);
-    let mut readers = Readers::<T>::new(case.threads, voxels(case), regions.len())?;
     let handles = subject.open_all()?;
-    let mut seconds = 0.0;
-    // The first pass may have to wait for the disk.
-    for _ in 0..2 {
-        seconds = 0.0;
+    let mut each = 0.0;
+    // A few at first, as they may be slow; twice, as at first they may wait for the disk.
+    let some = case.threads.max(PROBE);
+    for count in [case.threads, some, some] {
+        let regions = case.regions(subject.shape, count, subject.seed);
+        let mut readers = Readers::<T>::new(case.threads, voxels(case), regions.len())?;
+        let mut seconds = 0.0;
         for handle in &handles {
             seconds += readers.pass(&regions, handle, subject.interrupt)?.seconds;
         }
+        each = seconds / regions.len() as f64;
+        if each * some as f64 > subject.seconds {
+            break;
+        }
     }
-    Ok((subject.seconds / seconds * regions.len() as f64) as usize)
+    Ok((subject.seconds / each) as usize)
 }
 
 fn cold<T: Element>(subject: &Subject, case: Case) -> anyhow::Result<Row> {

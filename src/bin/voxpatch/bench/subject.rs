@@ -22,7 +22,7 @@ pub enum Side {
 
 pub enum Handle {
     Store(Volume),
-    Map(MappedNifti),
+    Map(Box<MappedNifti>),
 }
 
 impl Handle {
@@ -74,7 +74,7 @@ impl Subject<'_> {
     /// A handle that no other shares anything with.
     pub fn open(&self, side: Side) -> anyhow::Result<Handle> {
         Ok(match (side, &self.copy) {
-            (Side::Map, Some(copy)) => Handle::Map(MappedNifti::open(copy)?),
+            (Side::Map, Some(copy)) => Handle::Map(Box::new(MappedNifti::open(copy)?)),
             _ => Handle::Store(self.dataset.open_volume(self.name)?),
         })
     }

@@ -24,14 +24,15 @@ pub fn volume(measured: &Measured) -> String {
     let Measured { shape, times, channels, .. } = *measured;
     let first = if times * channels > 1 { "; the first frame is read" } else { "" };
     let labels = Labels::of(&measured.rows);
-    let facts = output::facts(&[
+    let mut facts = vec![
         ("voxels", output::volume(shape, times, channels) + first),
         ("type", output::dtype(measured.dtype, measured.stored_dtype)),
         ("layout", output::layout(&measured.layout)),
         ("size", size(measured)),
-        ("reads", measured.rows.first().map_or_else(String::new, |row| labels.common(&row.case))),
-    ]);
-    let facts = facts.trim_end().trim_end_matches("reads").trim_end();
+    ];
+    let common = measured.rows.first().map(|row| labels.common(&row.case));
+    facts.extend(common.filter(|text| !text.is_empty()).map(|text| ("reads", text)));
+    let facts = output::facts(&facts);
     format!(
         "{}\n{facts}\n\n{}\n\nOf each patch, on average:\n{}\n",
         measured.name,
@@ -95,16 +96,11 @@ fn expense(labels: &Labels, rows: &[Row]) -> String {
             or_dash(figures.read_write_calls_per_patch.map(decimals)),
             or_dash(figures.minor_faults_per_patch.map(decimals)),
             or_dash(figures.major_faults_per_patch.map(decimals)),
-            or_dash(figures.bytes_from_disk_per_patch.map(disk)),
+            or_dash(figures.bytes_from_disk_per_patch.map(output::bytes_of)),
             or_dash(figures.peak_memory.map(output::bytes)),
         ]
     });
     output::table(&[&labels.columns()[..], &own].concat(), &lines)
-}
-
-/// Nothing, or so many bytes.
-fn disk(bytes: f64) -> String {
-    if bytes == 0.0 { "0 B".to_owned() } else { output::bytes_of(bytes) }
 }
 
 /// Two lines for each row, the second without what the first says already.
@@ -129,9 +125,8 @@ fn lines(
 /// Three digits, or all that stand before the point.
 fn decimals(value: f64) -> String {
     let places = match value {
-        v if v >= 99.95 => 0,
-        v if v >= 9.995 => 1,
-        v if v == 0.0 => 0,
+        0.0 | 99.95.. => 0,
+        9.995.. => 1,
         _ => 2,
     };
     format!("{value:.places$}")
