@@ -51,7 +51,7 @@ pub struct Bench {
     /// Chooses the random patches: the same number, the same patches.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Stop after so many volumes.
+    /// Measure so many volumes at most, the first by their names.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub limit: Option<usize>,
     /// Where the uncompressed copy is written for the time; by default the system's temporary

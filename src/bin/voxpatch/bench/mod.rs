@@ -74,6 +74,9 @@ struct Failure {
 
 pub fn run(args: &Bench) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    if cfg!(debug_assertions) {
+        output::note("built without optimisation (cargo build --release): its times mean nothing");
+    }
     let place = Place::find(&args.store)?;
     let mut names = place.volumes()?;
     // Told before any work is done.
