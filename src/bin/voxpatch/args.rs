@@ -2,6 +2,8 @@
 // Documentation comments are the help that is shown: backticks would be shown too.
 #![allow(clippy::doc_markdown)]
 
+mod bench;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -10,6 +12,8 @@ use voxpatch::layout::{
     Access, ChunkLayout, Codec, PatchShape, PlanOptions, WeightedPatch, Workload,
 };
 use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
+
+pub use bench::{Bench, BenchStarts};
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -40,6 +44,7 @@ pub enum Command {
     Verify(Verify),
     Index(Index),
     Plan(Plan),
+    Bench(Bench),
     Demo(Demo),
 }
 

@@ -1,11 +1,13 @@
 //! The `voxpatch` command: reads arguments, makes one library call, shows the result.
 
 mod args;
+mod bench;
 mod convert;
 mod demo;
 mod index;
 mod info;
 mod interrupt;
+mod measure;
 mod output;
 mod plan;
 mod read;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
 
 /// What the parser cannot know to be wrong, though no scan need be opened to see it.
 fn conflict(command: &Command) -> Option<String> {
+    if let Command::Bench(bench) = command {
+        return bench.conflict();
+    }
     let (Command::Convert(Convert { reads, layout, .. })
     | Command::Plan(Plan { reads, layout, .. })) = command
     else {
@@ -66,6 +71,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args),
         Command::Index(args) => index::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
     }
 }

@@ -44,7 +44,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     for (n, column) in table.column_iter_mut().enumerate().skip(1) {
         let numeric = |row: &Vec<String>| {
             row.get(n).is_none_or(|cell| {
-                cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit())
+                matches!(&cell[..], "" | "-") || cell.starts_with(|c: char| c.is_ascii_digit())
             })
         };
         if rows.iter().all(numeric) {
@@ -165,7 +165,7 @@ pub fn bytes(count: u64) -> String {
 
 /// As [`bytes`], for averages.
 pub fn bytes_of(count: f64) -> String {
-    scaled(count)
+    if count == 0.0 { bytes(0) } else { scaled(count) }
 }
 
 /// Bytes per second, in the units of [`bytes`].
@@ -201,6 +201,16 @@ pub fn progress(total: u64, what: &str, quiet: bool) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// A bar on standard error that counts steps, or nothing if that is not a terminal or `quiet`.
+pub fn steps(total: usize, what: &str, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    let bar = ProgressBar::new(total as u64).with_message(what.to_owned());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +233,7 @@ mod tests {
         }
         assert_eq!(rate(3_000_000_000, Duration::from_millis(1500)), "2.00 GB/s");
         assert_eq!(rate(7, Duration::ZERO), "-");
+        assert_eq!([0.0, 0.25, 1234.5].map(bytes_of), ["0 B", "0.25 B", "1.23 kB"]);
     }
 
     #[test]

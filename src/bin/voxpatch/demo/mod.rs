@@ -7,7 +7,6 @@ mod summary;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use serde::Serialize;
 use voxpatch::layout::{Access, LayoutPlan, PatchShape, VolumeSpec, WeightedPatch, Workload, plan};
 use voxpatch::scan::ScanHeader;
@@ -17,6 +16,7 @@ use voxpatch::{
 
 use crate::args::Demo;
 use crate::interrupt::Interrupt;
+use crate::measure::{Scratch, free_space};
 use crate::output;
 use race::Race;
 use source::Source;
@@ -38,22 +38,23 @@ struct Outcome {
 
 pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new(&std::env::temp_dir(), "demo", "TMPDIR")?;
     let pool = Pool::new(args.threads)?;
     let name = match &args.scan {
         Some(path) => VolumeName::for_file(path),
         None => VolumeName::new("demo", "image")?,
     };
-    let dataset = Dataset::create(args.out.clone().unwrap_or_else(|| scratch.0.join("store")))?;
+    let dataset =
+        Dataset::create(args.out.clone().unwrap_or_else(|| scratch.path().join("store")))?;
     // Told before any work is done.
     if !matches!(dataset.open_volume(&name), Err(Error::NotFound { .. })) {
         let path = dataset.path().join(name.to_string());
         anyhow::bail!("already exists: {} (keep the demo in another --out)", path.display());
     }
     if args.scan.is_none() {
-        room_for(args.shape, &scratch.0)?;
+        room_for(args.shape, scratch.path())?;
     }
-    let source = Source::new(args, &scratch.0, &pool, &interrupt)?;
+    let source = Source::new(args, scratch.path(), &pool, &interrupt)?;
     let (layout_plan, options, patch) = prepare(source.mapped.header(), args.patch)?;
 
     let scan = scan::open(&source.path)?;
@@ -108,9 +109,7 @@ fn prepare(
 
 /// Fails if the synthetic scan and its store would fill the disk.
 fn room_for(shape: [usize; 3], folder: &Path) -> anyhow::Result<()> {
-    let failed = || format!("cannot ask for the free space of {}", folder.display());
-    let disk = rustix::fs::statvfs(folder).with_context(failed)?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free_space(folder)?;
     // 16-bit voxels, and a store that is hardly ever larger.
     let need = voxels(shape).and_then(|n| u64::try_from(n).ok()?.checked_mul(4));
     if need.is_none_or(|need| need > free) {
@@ -123,30 +122,4 @@ fn room_for(shape: [usize; 3], folder: &Path) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// A folder that is removed when this is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> anyhow::Result<Self> {
-        let parent = std::env::temp_dir();
-        let folder = (0..100).find_map(|n| {
-            let folder = parent.join(format!("voxpatch-demo-{}-{n}", std::process::id()));
-            match std::fs::create_dir(&folder) {
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => None,
-                made => Some(made.map(|()| Self(folder))),
-            }
-        });
-        let failed = || format!("cannot make a folder in {} (TMPDIR)", parent.display());
-        folder.with_context(failed)?.with_context(failed)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            output::note(&format!("cannot remove {}: {error}", self.0.display()));
-        }
-    }
 }

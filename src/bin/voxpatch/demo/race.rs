@@ -7,12 +7,14 @@ use voxpatch::scan::nifti::MappedNifti;
 use voxpatch::{Dataset, Element, ReadCost, Region, Volume, VolumeName};
 
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::{measure, output};
 
 /// Of each way to read, the fastest of so many passes counts.
 const PASSES: usize = 5;
 /// Bytes of patches in a pass: enough to be timed, little enough to end soon.
 const PASS_BYTES: usize = 192 << 20;
+/// Of where the patches start.
+const SEED: u64 = 0x5EED;
 
 /// What was compared and measured. All patches are of the first frame.
 #[derive(Serialize)]
@@ -48,18 +50,14 @@ pub fn run<T: Element>(
 ) -> anyhow::Result<Race> {
     let voxels: usize = patch.iter().product();
     let bytes = voxels * size_of::<T>();
-    let regions = regions(source.header().shape, patch, (PASS_BYTES / bytes).clamp(8, 200));
+    let count = (PASS_BYTES / bytes).clamp(8, 200);
+    let regions = measure::random(source.header().shape, patch, count, SEED);
     let volume = dataset.open_volume(name)?;
     let (mut ours, mut theirs) = (vec![T::default(); voxels], vec![T::default(); voxels]);
     let mut cost = ReadCost::default();
     for &region in &regions {
         interrupt.check()?;
-        volume.read_into(region, &mut ours)?;
-        source.read_into(region, &mut theirs)?;
-        // Bytes, as a voxel that is not a number does not equal itself.
-        if bytemuck::cast_slice::<T, u8>(&ours) != bytemuck::cast_slice::<T, u8>(&theirs) {
-            anyhow::bail!("{name}: the patch {region} is not that of the source");
-        }
+        measure::agree(&volume, source, region, [&mut ours, &mut theirs])?;
         cost += volume.cost(region)?;
     }
     let mut best = [Duration::MAX; 3];
@@ -125,20 +123,4 @@ impl Race {
         let rows: Vec<_> = self.rows.iter().map(row).collect();
         output::table(&["read from", "on disk", "patches/s", "voxels read"], &rows)
     }
-}
-
-/// Regions that start anywhere, the same in every run.
-fn regions(volume: [usize; 3], patch: [usize; 3], count: usize) -> Vec<Region> {
-    let mut state = 0x5EED_u64;
-    let mut random = move |below: usize| {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let scaled = (u128::from(z ^ (z >> 31)) * below as u128) >> 64;
-        i64::try_from(scaled).expect("less than the length of an axis")
-    };
-    let mut one = || Region::new(std::array::from_fn(|a| random(volume[a] - patch[a] + 1)), patch);
-    (0..count).map(|_| one()).collect()
 }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use voxpatch::phantom::ChestPhantom;
-use voxpatch::scan::nifti::{MappedNifti, NiftiWriter, WriteHeader};
+use voxpatch::scan::nifti::MappedNifti;
 use voxpatch::scan::{self, ScanHeader};
 use voxpatch::{Affine, Dtype, Error, Pool};
 
 use crate::args::Demo;
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::measure::{plain_header, write_copy};
 
 pub struct Source {
     /// What is converted.
@@ -51,71 +51,30 @@ fn synthesise(
     threads: usize,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let phantom = ChestPhantom::new(args.shape, args.spacing)?;
-    let header = WriteHeader {
-        dtype: Dtype::Int16,
-        shape: args.shape,
-        times: 1,
-        channels: 1,
-        affine: Affine::from_spacing(args.spacing),
-        xform_code: WriteHeader::SCANNER,
-        scaling: None,
-        time_step: None,
-        is_label: false,
-    };
-    let mut writer = NiftiWriter::create(path, &header, None)?;
+    let phantom = &ChestPhantom::new(args.shape, args.spacing)?;
+    let affine = Affine::from_spacing(args.spacing);
+    let header = plain_header(Dtype::Int16, args.shape, affine);
     let voxels = args.shape[1] * args.shape[2];
-    let mut planes = vec![0_i16; voxels * threads.min(args.shape[0])];
-    let bar = output::progress((args.shape[0] * voxels * 2) as u64, "make scan", args.json);
-    for first in (0..args.shape[0]).step_by(threads) {
-        interrupt.check()?;
-        let planes = &mut planes[..voxels * threads.min(args.shape[0] - first)];
+    let told = ("make scan", args.json);
+    write_copy(path, &header, threads, told, interrupt, |first, planes| {
+        let planes: &mut [i16] = bytemuck::cast_slice_mut(planes);
         std::thread::scope(|scope| {
             let work: Vec<_> = planes
                 .chunks_exact_mut(voxels)
                 .zip(first..)
-                .map(|(plane, z)| (z, plane))
-                .map(|(z, plane)| {
-                    scope.spawn({
-                        let phantom = &phantom;
-                        move || phantom.plane(z, plane)
-                    })
-                })
+                .map(|(plane, z)| scope.spawn(move || phantom.plane(z, plane)))
                 .collect();
             work.into_iter().try_for_each(|plane| plane.join().expect("a plane does not panic"))
-        })?;
-        let bytes = bytemuck::cast_slice(planes);
-        writer.write_planes(bytes)?;
-        bar.inc(bytes.len() as u64);
-    }
-    bar.finish_and_clear();
-    Ok(writer.finish()?)
+        })
+    })
 }
 
 /// Writes the first frame of a scan as an uncompressed file.
 fn unpack(path: &Path, to: &Path, quiet: bool, interrupt: &Interrupt) -> anyhow::Result<()> {
     let mut scan = scan::open(path)?;
     let ScanHeader { dtype, shape, affine, .. } = *scan.header();
-    let header = WriteHeader {
-        dtype,
-        shape,
-        times: 1,
-        channels: 1,
-        affine,
-        xform_code: WriteHeader::SCANNER,
-        scaling: None,
-        time_step: None,
-        is_label: false,
-    };
-    let mut plane = vec![0; scan.header().plane_bytes()];
-    let mut writer = NiftiWriter::create(to, &header, None)?;
-    let bar = output::progress((plane.len() * shape[0]) as u64, "unpack scan", quiet);
-    for _ in 0..shape[0] {
-        interrupt.check()?;
-        scan.read_planes(&mut plane)?;
-        writer.write_planes(&plane)?;
-        bar.inc(plane.len() as u64);
-    }
-    bar.finish_and_clear();
-    Ok(writer.finish()?)
+    let header = plain_header(dtype, shape, affine);
+    write_copy(to, &header, 1, ("unpack scan", quiet), interrupt, |_, plane| {
+        scan.read_planes(plane)
+    })
 }

@@ -1,0 +1,115 @@
+//! The arguments of `bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use voxpatch::layout::{Access, PatchShape, WeightedPatch, Workload};
+
+/// Measure how fast patches of stored volumes are read, beside an uncompressed memory map.
+///
+/// For each volume, and each patch shape, threads and access asked for: patches and bytes per
+/// second, how long single reads take, and what they cost. The same patches are read in turn from
+/// an uncompressed copy of the volume, mapped into memory, and every patch is compared with it
+/// first. The copy is written once, to a temporary folder, and removed at the end. Of several
+/// frames the first is read.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    voxpatch bench scans.zarr\n  \
+    voxpatch bench scans.zarr/ct/image --patch 32x128x128 --patch 1x512x512 --threads 1,2\n  \
+    voxpatch bench scans.zarr/ct/image --patch 64x128x128 --access both --overlap 0x32x32 --cold\n  \
+    voxpatch bench scans.zarr --limit 3 --no-baseline --json > bench.json\n  \
+    voxpatch bench scans.zarr/ct/image --plot bench.svg")]
+pub struct Bench {
+    /// STORE, STORE/SUBJECT or STORE/SUBJECT/IMAGE; each volume gets a table of its own.
+    #[arg(value_name = "STORE")]
+    pub store: PathBuf,
+    /// A patch shape, in voxels or (64x64x64mm) millimetres; again for each. By default those
+    /// that the volume was converted for.
+    #[arg(long, value_name = "ZxYxX")]
+    pub patch: Vec<PatchShape>,
+    /// Where patches start: anywhere, on a grid that covers the volume, or one after the other. By
+    /// default as the volume was converted for, or random if patches are given.
+    #[arg(long, value_enum)]
+    pub access: Option<BenchStarts>,
+    /// Voxels that neighbouring patches of a grid share.
+    #[arg(long, value_name = "ZxYxX", value_parser = super::overlap, requires = "access")]
+    pub overlap: Option<[usize; 3]>,
+    /// Threads that read at once; several numbers give a row each. 0 means one for each processor.
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1")]
+    #[arg(value_parser = threads)]
+    pub threads: Vec<usize>,
+    /// Also measure with files that the system does not hold in memory, as far as it lets go of
+    /// them; the report says whether it did.
+    #[arg(long)]
+    pub cold: bool,
+    /// Patches of a warm pass; by default as many as the time allows.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub patches: Option<usize>,
+    /// About how long each row may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.5, value_parser = seconds)]
+    pub seconds: f64,
+    /// Chooses the random patches: the same number, the same patches.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Measure so many volumes at most, the first by their names.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub limit: Option<usize>,
+    /// Where the uncompressed copy is written for the time; by default the system's temporary
+    /// folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "no_baseline")]
+    pub scratch: Option<PathBuf>,
+    /// Make no uncompressed copy: nothing is compared, and no ratio is told.
+    #[arg(long)]
+    pub no_baseline: bool,
+    /// Draw throughput by patch shape and the distribution of latencies.
+    #[arg(long, value_name = "FILE.svg", value_parser = svg)]
+    pub plot: Option<PathBuf>,
+    /// Print a JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where patches start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchStarts {
+    Random,
+    Grid,
+    Both,
+}
+
+impl Bench {
+    /// What is wrong for every volume.
+    pub fn conflict(&self) -> Option<String> {
+        let overlap = self.overlap?;
+        if self.access == Some(BenchStarts::Random) {
+            return Some("--overlap goes with --access grid or both".to_owned());
+        }
+        let patches = self.patch.iter().map(|patch| WeightedPatch::new(*patch, 1.0));
+        let checked = patches
+            .collect::<voxpatch::Result<Vec<_>>>()
+            .map(|patches| (!patches.is_empty()).then_some(patches))
+            .and_then(|some| some.map(|p| Workload::new(p, Access::Grid { overlap })).transpose());
+        checked.err().map(|error| error.to_string())
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    let most = 1024;
+    text.parse().ok().filter(|n| *n <= most).ok_or_else(|| format!("expected 0 to {most}"))
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    let most = 1_000_000;
+    let known = text.parse().ok().filter(|n| (1..=most).contains(n));
+    known.ok_or_else(|| format!("expected 1 to {most}"))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let known = text.parse().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
+    known.ok_or_else(|| "expected 0.01 to 3600 seconds".to_owned())
+}
+
+fn svg(text: &str) -> Result<PathBuf, String> {
+    let is_svg = std::path::Path::new(text).extension().is_some_and(|e| e == "svg");
+    is_svg.then(|| text.into()).ok_or_else(|| "the file must end in .svg".to_owned())
+}

@@ -1,0 +1,211 @@
+//! What was measured, in tables and words.
+
+use super::cases::Cache;
+use super::figures::{Figures, FromDisk};
+use super::labels::Labels;
+use super::row::Row;
+use super::{Measured, Report};
+use crate::output;
+
+/// On what all volumes are measured.
+pub fn header(report: &Report) -> String {
+    let machine = &report.machine;
+    format!(
+        "voxpatch {}, {}, {}, {}\n",
+        report.voxpatch,
+        machine.cpu,
+        output::count(machine.processors, "processor"),
+        machine.system
+    )
+}
+
+/// A volume and its rows.
+pub fn volume(measured: &Measured) -> String {
+    let Measured { shape, times, channels, .. } = *measured;
+    let first = if times * channels > 1 { "; the first frame is read" } else { "" };
+    let labels = Labels::of(&measured.rows);
+    let mut facts = vec![
+        ("voxels", output::volume(shape, times, channels) + first),
+        ("type", output::dtype(measured.dtype, measured.stored_dtype)),
+        ("layout", output::layout(&measured.layout)),
+        ("size", size(measured)),
+    ];
+    let common = measured.rows.first().map(|row| labels.common(&row.case));
+    facts.extend(common.filter(|text| !text.is_empty()).map(|text| ("reads", text)));
+    let facts = output::facts(&facts);
+    format!(
+        "{}\n{facts}\n\n{}\n\nOf each patch, on average:\n{}\n",
+        measured.name,
+        speed(&labels, &measured.rows),
+        expense(&labels, &measured.rows)
+    )
+}
+
+fn size(measured: &Measured) -> String {
+    let stored = format!(
+        "{} from {}, {}",
+        output::bytes(measured.stored_bytes),
+        output::bytes(measured.raw_bytes),
+        output::ratio(measured.raw_bytes, measured.stored_bytes)
+    );
+    let copy = |bytes| format!("{stored}; the uncompressed copy has {}", output::bytes(bytes));
+    measured.copy_bytes.map_or(stored.clone(), copy)
+}
+
+/// How fast.
+fn speed(labels: &Labels, rows: &[Row]) -> String {
+    let header = [
+        &labels.columns()[..],
+        &["from", "patches/s", "voxels read", "of map", "p50 µs", "p90", "p99", "max"],
+    ];
+    let lines = lines(labels, rows, |row, figures, is_store| {
+        let Figures { latency, .. } = figures;
+        let ratio = row.ratio.filter(|_| is_store).map(|ratio| format!("{ratio:.2}x"));
+        let times = [latency.p50, latency.p90, latency.p99, latency.max];
+        let mut cells = vec![
+            decimals(figures.patches_per_second),
+            format!("{}/s", output::bytes_of(figures.bytes_per_second)),
+            ratio.unwrap_or_default(),
+        ];
+        cells.extend(times.map(decimals));
+        cells
+    });
+    output::table(&header.concat(), &lines)
+}
+
+/// At what expense.
+fn expense(labels: &Labels, rows: &[Row]) -> String {
+    let own = [
+        "from",
+        "chunks",
+        "decoded",
+        "stored",
+        "syscalls",
+        "faults",
+        "major",
+        "from disk",
+        "memory",
+    ];
+    let lines = lines(labels, rows, |row, figures, is_store| {
+        let of_store = |cell: String| if is_store { cell } else { String::new() };
+        let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
+        vec![
+            of_store(format!("{:.1}", row.chunks_per_patch)),
+            of_store(format!("{:.2}x", row.amplification)),
+            of_store(output::bytes_of(row.stored_bytes_per_patch)),
+            or_dash(figures.read_write_calls_per_patch.map(decimals)),
+            or_dash(figures.minor_faults_per_patch.map(decimals)),
+            or_dash(figures.major_faults_per_patch.map(decimals)),
+            or_dash(figures.bytes_from_disk_per_patch.map(output::bytes_of)),
+            or_dash(figures.peak_memory.map(output::bytes)),
+        ]
+    });
+    output::table(&[&labels.columns()[..], &own].concat(), &lines)
+}
+
+/// Two lines for each row, the second without what the first says already.
+fn lines(
+    labels: &Labels,
+    rows: &[Row],
+    cells: impl Fn(&Row, &Figures, bool) -> Vec<String>,
+) -> Vec<Vec<String>> {
+    let mut lines = Vec::new();
+    for row in rows {
+        let named = labels.cells(&row.case);
+        let unnamed = vec![String::new(); named.len()];
+        let store = cells(row, &row.store, true);
+        lines.push([named, vec!["voxpatch".to_owned()], store].concat());
+        if let Some(map) = &row.map {
+            lines.push([unnamed, vec!["memory map".to_owned()], cells(row, map, false)].concat());
+        }
+    }
+    lines
+}
+
+/// Three digits, or all that stand before the point.
+fn decimals(value: f64) -> String {
+    let places = match value {
+        0.0 | 99.95.. => 0,
+        9.995.. => 1,
+        _ => 2,
+    };
+    format!("{value:.places$}")
+}
+
+/// What the figures mean, and what they do not.
+pub fn notes(report: &Report) -> String {
+    let rows = || report.volumes.iter().flat_map(|volume| &volume.rows);
+    let mut notes = vec![
+        "Rates are of the median pass, latencies of all single reads; a time covers the whole \
+         read. The store's handle is open in warm rows, and its checksums are verified once."
+            .to_owned(),
+        "decoded: bytes decoded for each byte returned. syscalls: read and write calls only, which \
+         mapped files hardly need; what these cost are page faults, of which the major wait for \
+         the disk. memory: the peak of the whole process, pages of mapped files included, which \
+         the system can take back."
+            .to_owned(),
+    ];
+    if rows().any(|row| row.compared) {
+        let note = "Every patch was compared with the memory map before it was timed: all equal. \
+                    The map copies rows of an uncompressed .nii, and has nothing to decode.";
+        notes.push(note.to_owned());
+    }
+    if let Some(method) = report.cold_method {
+        notes.push(format!(
+            "Cold: a fresh handle for each pass of a few patches; before it, {method}. Checksums \
+             are verified on the way. Caches of the disk itself, or of a virtual machine's host, \
+             are out of reach."
+        ));
+        notes.push(verdict(rows()));
+    }
+    let wrapped: Vec<_> = notes.iter().map(|note| wrap(note, 100)).collect();
+    wrapped.join("\n")
+}
+
+/// Whether cold rows were cold.
+fn verdict<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+    let cold: Vec<&Row> = rows.filter(|row| row.case.cache == Cache::Cold).collect();
+    let side = |name: &str, found: Vec<FromDisk>| {
+        let all = |what| found.iter().all(|found| *found == what);
+        let told = match found.len() {
+            0 => return None,
+            _ if all(FromDisk::Yes) => "read from disk in every cold pass",
+            _ if all(FromDisk::No) => {
+                "no byte was seen coming from disk, so cold rows were not cold: the files are in a \
+                 file system that lives in memory, are held by another program, or the system \
+                 does not tell"
+            }
+            _ if all(FromDisk::Unknown) => "this system does not tell what is read from disk",
+            _ => {
+                "less than was needed came from disk in some cold passes, so a part was in memory \
+                 (from_disk of --json says in which rows)"
+            }
+        };
+        Some(format!("{name}: {told}"))
+    };
+    let store = cold.iter().filter_map(|row| row.store.from_disk).collect();
+    let map = cold.iter().filter_map(|row| row.map.as_ref()?.from_disk).collect();
+    let told = [side("voxpatch", store), side("memory map", map)];
+    told.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks lines between words, where they get longer than `width`.
+fn wrap(text: &str, width: usize) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut length = 0;
+        let mut broken = String::new();
+        for word in line.split(' ') {
+            let letters = word.chars().count();
+            if length > 0 {
+                let breaks = length + 1 + letters > width;
+                broken.push(if breaks { '\n' } else { ' ' });
+                length = if breaks { 0 } else { length + 1 };
+            }
+            broken.push_str(word);
+            length += letters;
+        }
+        lines.push(broken);
+    }
+    lines.join("\n")
+}
