@@ -1,0 +1,1 @@
+"""What is measured. Each section returns plain data for the report."""

@@ -1,0 +1,97 @@
+"""Random patches of several subjects for a network: as float tensors, two threads or workers.
+
+TorchIO and MONAI read their NIfTI files on each visit, ten patches to a visit, or keep all of
+them in memory. voxpatch reads each patch from its store, of a subject drawn anew.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import volumes
+from common import Region, Scan, Triple, digest, random_regions, stored_bytes
+from rivals import Entry
+from sections.random_reads import Failures, Results, wrong
+from workers import Worker
+
+THREADS = 2
+SUBJECTS = 4
+PER_VISIT = 10
+# A pass must take a while: the reader takes as many times more patches.
+FASTER = 10
+
+
+def draws(arrays: list[Path], patch: Triple, count: int) -> list[tuple[int, Region]]:
+    shapes = [np.load(path, mmap_mode="r").shape for path in arrays]
+    which = np.random.default_rng(5).integers(0, len(shapes), count)
+    cuts = [random_regions(shape, patch, count, seed=n) for n, shape in enumerate(shapes)]
+    return [(int(n), cuts[n][i]) for i, n in enumerate(which)]
+
+
+def with_reader(name: str, entry: Entry, job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    folder = scratch / name
+    names = [f"subject{n}/image" for n in range(len(job["paths"]))]
+    with Worker(name, entry, THREADS) as writer:
+        version = writer.ask("hello")["version"]
+        writer.ask("write_subjects", **job, volumes=names, folder=str(folder))
+    arrays = [Path(path) for path in job["arrays"]]
+    drawn = draws(arrays, tuple(job["patch"]), job["epochs"] * FASTER * SUBJECTS * PER_VISIT)
+    regions = [(n, *region) for n, region in drawn]
+    voxels = [np.load(path, mmap_mode="r") for path in arrays]
+    request = {"folder": str(folder), "volumes": names, "threads": THREADS}
+    with Worker(name, entry, THREADS, rust=True) as reader:
+        some = regions[: SUBJECTS * PER_VISIT]
+        checked = reader.ask("train", **request, regions=some, check=True)
+        truth = [digest(voxels[n][r.slices], r.shape) for n, r in drawn[: len(some)]]
+        timed = reader.ask("train", **request, regions=regions, check=False)
+        result = {
+            "version": version,
+            "seconds": timed["seconds"],
+            "patches": len(regions),
+            "wrong": wrong(checked, truth),
+            "peak_mb": reader.peak_mb(),
+            "stored_mb": stored_bytes(folder) / 1e6,
+        }
+    shutil.rmtree(folder)
+    return result
+
+
+def with_library(name: str, entry: Entry, job: dict[str, Any]) -> dict[str, Any]:
+    with Worker(name, entry, THREADS) as worker:
+        version = worker.ask("hello")["version"]
+        result = worker.ask("train", **job) | {"version": version, "peak_mb": worker.peak_mb()}
+    suffix = ".gz" if ".gz" in name else ""
+    stored = sum(Path(path + suffix).stat().st_size for path in job["paths"])
+    return result | {"stored_mb": stored / 1e6}
+
+
+def run(
+    entries: dict[str, Entry],
+    scan: Scan,
+    patch: Triple,
+    epochs: int,
+    scratch: Path,
+    failures: Failures,
+) -> Results:
+    paths = volumes.subjects(scan, SUBJECTS, 120, scratch / "subjects")
+    job = {
+        "paths": [str(path) for path in paths],
+        "arrays": [str(path.with_suffix(".npy")) for path in paths],
+        "patch": patch,
+        "per_visit": PER_VISIT,
+        "epochs": epochs,
+        "threads": THREADS,
+    }
+    results: Results = {}
+    for name, entry in entries.items():
+        print(f"training, {name}", file=sys.stderr)
+        if entry.rust:
+            result = failures.attempt(name, lambda: with_reader(name, entry, job, scratch))
+        else:
+            result = failures.attempt(name, lambda: with_library(name, entry, job))
+        if result is not None:
+            results[name] = result | {"patches_per_s": result["patches"] / result["seconds"]}
+    shutil.rmtree(scratch / "subjects")
+    return results
