@@ -6,19 +6,21 @@
 //! | `hello` | | `version` |
 //! | `open` | `folder`: a store with the volume `scan/image` | `seconds` |
 //! | `pass` | `regions`: starts and shapes, `check` | `seconds`, `digests` if checked |
-//! | `train` | `folder`: a store, `volumes`, `regions`: volume, start, shape; `threads`, `check` | as `pass` |
+//! | `train` | `folder`: a store, `subjects`, each with an `image`; `patch`, `per_visit`, `threads`, `check` | `seconds`, `patches`, and if checked `drawn`: subject, start, shape, digest of each |
 //!
 //! Digests are the CRC-32 of the 16-bit voxels. Seconds are those of reading alone.
 #![allow(clippy::print_stdout, reason = "the answers")]
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use voxpatch::{Dataset, Region, Volume};
+use voxpatch::sample::UniformSampler;
+use voxpatch::stream::ImageRequest;
+use voxpatch::{Dataset, PatchStream, Region, StreamOptions, Volume};
 
 /// Start and shape, `z, y, x`.
 type Box3 = ([i64; 3], [usize; 3]);
@@ -36,8 +38,9 @@ enum Request {
     },
     Train {
         folder: PathBuf,
-        volumes: Vec<String>,
-        regions: Vec<(usize, [i64; 3], [usize; 3])>,
+        subjects: Vec<String>,
+        patch: [usize; 3],
+        per_visit: usize,
         threads: usize,
         check: bool,
     },
@@ -72,45 +75,36 @@ fn pass(volume: &Volume, regions: &[Box3], check: bool) -> voxpatch::Result<Valu
     Ok(json!({ "seconds": begun.elapsed().as_secs_f64() }))
 }
 
-/// Patches of several volumes as a network wants them, `f32`, by so many threads. Each takes the
-/// next region and opens no volume twice.
+/// One epoch of a stream of patches as a network wants them, `f32`, by so many workers.
 fn train(
     dataset: &Dataset,
-    volumes: &[String],
-    regions: &[(usize, [i64; 3], [usize; 3])],
-    threads: usize,
+    subjects: &[String],
+    patch: [usize; 3],
+    options: &StreamOptions,
     check: bool,
 ) -> voxpatch::Result<Value> {
     let begun = Instant::now();
-    let volumes: Vec<_> = volumes
-        .iter()
-        .map(|name| Ok(dataset.volume(name)?.scaled()))
-        .collect::<voxpatch::Result<_>>()?;
-    let next = AtomicUsize::new(0);
-    let work = || -> voxpatch::Result<Vec<(usize, u32)>> {
-        let mut buffer = Vec::new();
-        let mut digests = Vec::new();
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&(volume, start, shape)) = regions.get(n) else { return Ok(digests) };
-            let region = Region::new(start, shape);
-            buffer.resize(region.voxels().unwrap_or(0), 0.0);
-            volumes[volume].read_into(region, std::hint::black_box(&mut buffer))?;
-            if check {
-                digests.push((n, digest(&integers(&buffer))));
-            }
+    let sampler = Arc::new(UniformSampler::new(patch)?);
+    let mut patches = 0_usize;
+    let mut kept = Vec::new();
+    for patch in PatchStream::new(dataset, subjects.to_vec(), sampler, options)? {
+        let patch = std::hint::black_box(patch?);
+        patches += 1;
+        if check {
+            kept.push(patch);
         }
-    };
-    let done: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|w| w.join().expect("no panic")).collect()
-    });
+    }
     let seconds = begun.elapsed().as_secs_f64();
-    let mut digests: Vec<_> =
-        done.into_iter().collect::<voxpatch::Result<Vec<_>>>()?.into_iter().flatten().collect();
-    digests.sort_unstable();
-    let digests: Vec<_> = digests.into_iter().map(|(_, digest)| digest).collect();
-    Ok(json!({ "seconds": seconds, "digests": digests }))
+    let drawn: Vec<_> = kept
+        .iter()
+        .map(|patch| {
+            let voxels = patch.images[0].1.as_array::<f32>().expect("scaled");
+            let digest = digest(&integers(voxels.as_slice().expect("contiguous")));
+            let region = patch.origin.region;
+            (&*patch.origin.subject, region.start, region.shape, digest)
+        })
+        .collect();
+    Ok(json!({ "seconds": seconds, "patches": patches, "drawn": drawn }))
 }
 
 /// The voxels of the scan again. Any that is no integer gives one that no scan here has.
@@ -136,8 +130,14 @@ fn answer(
         Request::Pass { regions, check } => {
             Ok(pass(open.as_ref().ok_or("no store is open")?, &regions, check)?)
         }
-        Request::Train { folder, volumes, regions, threads, check } => {
-            Ok(train(&Dataset::open(folder)?, &volumes, &regions, threads, check)?)
+        Request::Train { folder, subjects, patch, per_visit, threads, check } => {
+            let options = StreamOptions {
+                images: vec![ImageRequest::new("image").scaled()],
+                patches_per_visit: per_visit,
+                workers: threads,
+                ..StreamOptions::default()
+            };
+            Ok(train(&Dataset::open(folder)?, &subjects, patch, &options, check)?)
         }
     }
 }

@@ -1,7 +1,7 @@
 """Random patches of several subjects for a network: as float tensors, two threads or workers.
 
 TorchIO and MONAI read their NIfTI files on each visit, ten patches to a visit, or keep all of
-them in memory. voxpatch reads each patch from its store, of a subject drawn anew.
+them in memory. voxpatch streams one long epoch from its store, patches of all subjects mixed.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import volumes
-from common import Region, Scan, Triple, digest, random_regions, stored_bytes
+from common import Region, Scan, Triple, digest, stored_bytes
 from rivals import Entry
 from sections.random_reads import Failures, Results, wrong
 from workers import Worker
@@ -23,34 +23,33 @@ PER_VISIT = 10
 FASTER = 10
 
 
-def draws(arrays: list[Path], patch: Triple, count: int) -> list[tuple[int, Region]]:
-    shapes = [np.load(path, mmap_mode="r").shape for path in arrays]
-    which = np.random.default_rng(5).integers(0, len(shapes), count)
-    cuts = [random_regions(shape, patch, count, seed=n) for n, shape in enumerate(shapes)]
-    return [(int(n), cuts[n][i]) for i, n in enumerate(which)]
-
-
 def with_reader(name: str, entry: Entry, job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     folder = scratch / name
     names = [f"subject{n}/image" for n in range(len(job["paths"]))]
     with Worker(name, entry, THREADS) as writer:
         version = writer.ask("hello")["version"]
         writer.ask("write_subjects", **job, volumes=names, folder=str(folder))
-    arrays = [Path(path) for path in job["arrays"]]
-    drawn = draws(arrays, tuple(job["patch"]), job["epochs"] * FASTER * SUBJECTS * PER_VISIT)
-    regions = [(n, *region) for n, region in drawn]
-    voxels = [np.load(path, mmap_mode="r") for path in arrays]
-    request = {"folder": str(folder), "volumes": names, "threads": THREADS}
+    voxels = {f"subject{n}": np.load(path, mmap_mode="r") for n, path in enumerate(job["arrays"])}
+    request = {
+        "folder": str(folder),
+        "subjects": list(voxels),
+        "patch": job["patch"],
+        "threads": THREADS,
+    }
     with Worker(name, entry, THREADS, rust=True) as reader:
-        some = regions[: SUBJECTS * PER_VISIT]
-        checked = reader.ask("train", **request, regions=some, check=True)
-        truth = [digest(voxels[n][r.slices], r.shape) for n, r in drawn[: len(some)]]
-        timed = reader.ask("train", **request, regions=regions, check=False)
+        checked = reader.ask("train", **request, per_visit=PER_VISIT, check=True)
+        truth = [
+            digest(voxels[subject][Region(tuple(start), tuple(shape)).slices], tuple(shape))
+            for subject, start, shape, _ in checked["drawn"]
+        ]
+        found = {"digests": [digest for *_, digest in checked["drawn"]]}
+        per_visit = job["epochs"] * FASTER * PER_VISIT
+        timed = reader.ask("train", **request, per_visit=per_visit, check=False)
         result = {
             "version": version,
             "seconds": timed["seconds"],
-            "patches": len(regions),
-            "wrong": wrong(checked, truth),
+            "patches": timed["patches"],
+            "wrong": wrong(found, truth),
             "peak_mb": reader.peak_mb(),
             "stored_mb": stored_bytes(folder) / 1e6,
         }
