@@ -38,7 +38,7 @@ pub struct StreamOptions {
     /// reads each patch when it is asked for. What is given, and in which order, does not depend
     /// on it.
     pub workers: usize,
-    /// Bytes of voxels that may be read ahead, those being read included; 256 MiB by default. One
+    /// Bytes of voxels that may be read ahead, those being read included; 64 MiB by default. One
     /// patch for each worker may be, whatever it takes.
     pub ahead_bytes: usize,
     /// Subjects kept open between patches, those used last; 64 by default. With fewer than a
@@ -64,7 +64,7 @@ impl Default for StreamOptions {
             world: 1,
             remainder: Remainder::Drop,
             workers: 1,
-            ahead_bytes: 256 << 20,
+            ahead_bytes: 64 << 20,
             open_subjects: 64,
             on_error: OnError::Fail,
         }

@@ -62,10 +62,25 @@ impl Real {
 }
 
 fn real_row<T: Element, const N: usize>(real: Real, stored: &[u8], out: &mut [u8]) {
-    let voxels = stored.as_chunks::<N>().0.iter();
-    let value = |voxel: &[u8; N]| bytemuck::pod_read_unaligned::<T>(voxel).to_f64();
-    for (voxel, out) in voxels.zip(out.as_chunks_mut().0) {
-        *out = real.of(value(voxel)).to_ne_bytes();
+    let Real { scaling: Scaling { slope, intercept }, normalise } = real;
+    // What is the same for all voxels is asked here, so that many are computed at once.
+    #[allow(clippy::float_cmp)]
+    let as_stored = slope == 1.0 && intercept == 0.0 && normalise.is_none();
+    if as_stored && T::DTYPE.is_integer() && N <= 4 {
+        // Exact in `f64`, so that its way to `f32` is the direct one.
+        each::<T, N>(stored, out, Element::to_f32);
+    } else if normalise.is_none() {
+        let real = Real { normalise: None, ..real };
+        each::<T, N>(stored, out, |voxel| real.of(voxel.to_f64()));
+    } else {
+        each::<T, N>(stored, out, |voxel| real.of(voxel.to_f64()));
+    }
+}
+
+#[inline]
+fn each<T: Element, const N: usize>(stored: &[u8], out: &mut [u8], value: impl Fn(T) -> f32) {
+    for (voxel, out) in stored.as_chunks::<N>().0.iter().zip(out.as_chunks_mut().0) {
+        *out = value(bytemuck::pod_read_unaligned(voxel)).to_ne_bytes();
     }
 }
 
