@@ -75,7 +75,8 @@ fn pass(volume: &Volume, regions: &[Box3], check: bool) -> voxpatch::Result<Valu
     Ok(json!({ "seconds": begun.elapsed().as_secs_f64() }))
 }
 
-/// One epoch of a stream of patches as a network wants them, `f32`, by so many workers.
+/// One epoch of a stream of patches as a network wants them, `f32`, by so many workers. No patch is
+/// kept; the time of an epoch that is checked holds the checking.
 fn train(
     dataset: &Dataset,
     subjects: &[String],
@@ -86,24 +87,18 @@ fn train(
     let begun = Instant::now();
     let sampler = Arc::new(UniformSampler::new(patch)?);
     let mut patches = 0_usize;
-    let mut kept = Vec::new();
+    let mut drawn = Vec::new();
     for patch in PatchStream::new(dataset, subjects.to_vec(), sampler, options)? {
         let patch = std::hint::black_box(patch?);
         patches += 1;
         if check {
-            kept.push(patch);
-        }
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    let drawn: Vec<_> = kept
-        .iter()
-        .map(|patch| {
             let voxels = patch.images[0].1.as_array::<f32>().expect("scaled");
             let digest = digest(&integers(voxels.as_slice().expect("contiguous")));
             let region = patch.origin.region;
-            (&*patch.origin.subject, region.start, region.shape, digest)
-        })
-        .collect();
+            drawn.push((patch.origin.subject, region.start, region.shape, digest));
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
     Ok(json!({ "seconds": seconds, "patches": patches, "drawn": drawn }))
 }
 
