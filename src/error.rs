@@ -130,6 +130,30 @@ pub enum Error {
         supported: u64,
     },
 
+    /// An aggregation of this volume was begun and not finished: resume it, or restart it.
+    #[error(
+        "{}: an aggregation of it was begun and not finished; resume it, or restart it",
+        path.display()
+    )]
+    Unfinished {
+        /// The volume that it is to make, or the first of several.
+        path: PathBuf,
+    },
+
+    /// Predictions of some patches are missing: add them, or have their voxels filled.
+    #[error(
+        "{missing} patches have no prediction yet, {}; add them, or fill their voxels",
+        name_patches(*missing, patches, regions)
+    )]
+    Incomplete {
+        /// How many.
+        missing: u64,
+        /// The numbers of the first of them.
+        patches: Vec<u64>,
+        /// Where these lie.
+        regions: Vec<Region>,
+    },
+
     /// The caller asked to stop; nothing was left behind.
     #[error("cancelled; nothing was written")]
     Cancelled,
@@ -196,6 +220,14 @@ impl Error {
     pub(crate) fn corrupt_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::CorruptStore { path: path.into(), reason: reason.into() }
     }
+}
+
+/// The first of some missing patches.
+fn name_patches(missing: u64, patches: &[u64], regions: &[Region]) -> String {
+    let name = |(number, region)| format!("patch {number} ({region})");
+    let named: Vec<_> = patches.iter().zip(regions).map(name).collect();
+    let more = if named.len() as u64 == missing { "" } else { ", ..." };
+    format!("{}{more}", named.join(", "))
 }
 
 /// `ZxYxX`, as everywhere on the command line.

@@ -113,6 +113,9 @@ pub mod ingest;
 
 mod query;
 
+pub mod aggregate;
+
+pub use aggregate::Aggregator;
 pub use dtype::{Dtype, Element, Scaling};
 pub use error::{Error, Result};
 pub use exec::Pool;

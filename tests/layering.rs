@@ -21,7 +21,7 @@ const GROUND: [&str; 12] = [
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 9] = [
+const STATIONS: [(&str, &[&str]); 10] = [
     ("phantom", &[]),
     ("scan", &[]),
     ("layout", &[]),
@@ -31,6 +31,7 @@ const STATIONS: [(&str, &[&str]); 9] = [
     ("store", &["layout", "packed", "sample", "statistics"]),
     ("query", &["sample", "statistics", "store"]),
     ("ingest", &["scan", "layout", "sample", "statistics", "store"]),
+    ("aggregate", &["layout", "sample", "statistics", "store"]),
 ];
 
 /// Words with one home, and the files (or folders) that are it.

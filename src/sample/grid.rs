@@ -48,6 +48,12 @@ impl Axis {
     fn start(&self, n: usize) -> i64 {
         self.first.saturating_add(signed(n.saturating_mul(self.step).min(self.last)))
     }
+
+    fn place_at(&self, start: i64) -> Option<usize> {
+        let after = usize::try_from(start.checked_sub(self.first)?).ok()?;
+        let n = after.div_ceil(self.step);
+        (n < self.places() && self.start(n) == start).then_some(n)
+    }
 }
 
 impl Grid {
@@ -120,6 +126,16 @@ impl Grid {
         let at = [n / columns / rows, n / columns % rows, n % columns];
         let start = std::array::from_fn(|axis| self.axes[axis].start(at[axis]));
         Some(Region::new(start, self.patch))
+    }
+
+    /// The number of the patch that starts at this voxel, `z, y, x`; `None` if none does.
+    #[must_use]
+    pub fn place_at(&self, start: [i64; 3]) -> Option<u64> {
+        let shape = self.shape();
+        (0..3).try_fold(0, |number, axis| {
+            let at = self.axes[axis].place_at(start[axis])?;
+            Some(number * shape[axis] as u64 + at as u64)
+        })
     }
 
     /// All patches, in lexicographic order.

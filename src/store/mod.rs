@@ -67,6 +67,7 @@ mod encode;
 #[cfg(test)]
 mod hostile;
 mod info;
+mod job;
 mod layer;
 mod lock;
 mod manifest;
@@ -101,6 +102,7 @@ pub use volume::Volume;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
+pub(crate) use job::{EncodeScratch, Job, JobOutput, Published};
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Strip, Tally, real};
 pub(crate) use trial::{Trial, TrialScratch};

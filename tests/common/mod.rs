@@ -5,3 +5,4 @@ pub mod cohort;
 pub mod dense;
 pub mod faulty;
 pub mod nifti;
+pub mod predict;

@@ -1,0 +1,380 @@
+//! Predictions in, finished chunks out.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use ndarray::{ArrayView4, ArrayView5, Axis as NdAxis};
+use rayon::prelude::*;
+
+use super::memory::{Memory, MemoryUse};
+use super::open::Arrival;
+use super::prediction::{Location, Prediction};
+use super::report::AggregateReport;
+use super::state::{OutputState, StoreScratch, Target, locked};
+use super::{AggregateOptions, Part, Plan, begin, finalise};
+use crate::store::Job;
+use crate::{Dataset, Error, Pool, Result};
+
+/// Makes volumes of the predictions of overlapping patches, chunk by chunk.
+///
+/// Each prediction is given once, by [`Aggregator::add`] or [`Aggregator::add_many`], from any
+/// number of threads and in any order; [`Plan::order`] takes the least memory. A chunk is finished
+/// when the last patch that covers it has arrived, and a shard is written, once and whole, when its
+/// last chunk is finished. [`Aggregator::finish`] publishes the volumes when all shards are there:
+/// until then no reader sees them. The bytes are the same for any order and any number of threads.
+///
+/// What is written survives: an aggregator that is dropped, or a process that is killed, leaves a
+/// hidden folder in the dataset, from which [`super::Unfinished::Resume`] goes on. Patches of
+/// shards that were not written yet are then asked for again ([`Aggregator::remaining`]).
+///
+/// After an error while adding, other than one about the prediction itself, nothing more is
+/// accepted: what was held is no longer whole. Open it again to go on from what is written.
+#[derive(Debug)]
+pub struct Aggregator {
+    plan: Arc<Plan>,
+    part: Part,
+    options: AggregateOptions,
+    dataset: Dataset,
+    job: Job,
+    memory: Memory,
+    outputs: Vec<OutputState>,
+    /// A bit for each place: its prediction was taken.
+    arrived: Vec<AtomicU64>,
+    failed: AtomicBool,
+    scratch: Mutex<Vec<StoreScratch>>,
+    began: Instant,
+}
+
+impl Aggregator {
+    /// Begins to make the outputs of a plan in `dataset`, or goes on with it.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] if an output is there and not to be replaced;
+    /// [`Error::Unfinished`] if an aggregation of the same name was begun and the options do not say
+    /// what to do about it; [`Error::InvalidArgument`] if it is to be resumed and was begun with
+    /// another plan, naming what differs, or while another process goes on with it; [`Error::Io`].
+    pub fn begin(
+        dataset: &Dataset,
+        plan: impl Into<Arc<Plan>>,
+        options: &AggregateOptions,
+    ) -> Result<Self> {
+        let plan = plan.into();
+        let part = plan.split(1)?.swap_remove(0);
+        Self::begin_part(dataset, plan, part, options)
+    }
+
+    /// Begins to make one part of a plan ([`Plan::split`]), or goes on with it. Parts of one plan
+    /// are made by any number of processes, each at most by one at a time; whoever comes first
+    /// begins them all. [`super::finalise`] ends it when all are complete.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; that parts are there is no error.
+    pub fn begin_part(
+        dataset: &Dataset,
+        plan: impl Into<Arc<Plan>>,
+        part: Part,
+        options: &AggregateOptions,
+    ) -> Result<Self> {
+        let plan = plan.into();
+        let job = begin::open(dataset, &plan, &part, options)?;
+        let outputs = begin::states(&plan, &part, &job)?;
+        let budget = options.budget.unwrap_or_else(|| 2 * plan.memory().max(begin::LEAST_BUDGET));
+        let words = usize::try_from(plan.grid.len().div_ceil(64)).unwrap_or(usize::MAX);
+        Ok(Self {
+            part,
+            options: options.clone(),
+            dataset: dataset.clone(),
+            memory: Memory::new(budget, job.folder()),
+            job,
+            outputs,
+            arrived: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            failed: AtomicBool::new(false),
+            scratch: Mutex::default(),
+            began: Instant::now(),
+            plan,
+        })
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Takes the prediction of one patch: for each output of the plan, in its order, an array
+    /// `c, z, y, x` of [`Plan::prediction`]'s shape. Everything that follows from it is done on the
+    /// calling thread.
+    ///
+    /// A patch whose shards were all written in an earlier run is accepted, and nothing comes of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a location that is not in the plan or not in this part, a
+    /// patch that was given before, another number of predictions, another shape, and numbers that
+    /// are not finite ([`super::NonFinite`]): nothing is taken then, and others may follow. Those of
+    /// writing shards, after which nothing is accepted.
+    pub fn add(
+        &self,
+        location: impl Into<Location>,
+        predictions: &[ArrayView4<'_, f32>],
+    ) -> Result<()> {
+        let number = self.plan.number(location.into())?;
+        let views = predictions.iter().map(|prediction| prediction.view());
+        let prediction = self.plan.check(number, views, self.options.non_finite)?;
+        self.take(&[prediction], false)
+    }
+
+    /// Takes the predictions of several patches: for each output an array `n, c, z, y, x`, whose
+    /// first axis is that of `locations`. Chunks are worked on by the threads of the pool.
+    ///
+    /// # Errors
+    /// As [`Self::add`]; of no patch anything is taken if one is refused.
+    pub fn add_many<L: Into<Location> + Copy>(
+        &self,
+        locations: &[L],
+        predictions: &[ArrayView5<'_, f32>],
+        pool: &Pool,
+    ) -> Result<()> {
+        if let Some(wrong) = predictions.iter().find(|p| p.shape()[0] != locations.len()) {
+            let reason =
+                format!("{} locations are given; it has one entry for each", locations.len());
+            return Err(Error::invalid("predictions", wrong.shape()[0], reason));
+        }
+        let check = |(n, location): (usize, &L)| {
+            let number = self.plan.number((*location).into())?;
+            let views = predictions.iter().map(|p| p.index_axis(NdAxis(0), n));
+            self.plan.check(number, views, self.options.non_finite)
+        };
+        let checked = locations.iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
+        pool.run(|| self.take(&checked, true))
+    }
+
+    /// Takes predictions that are sound; in parallel if it runs in a pool.
+    fn take(&self, predictions: &[Prediction<'_>], parallel: bool) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) {
+            let path = self.job.folder();
+            let reason = "an earlier patch could not be written; resume to go on from what was";
+            return Err(Error::invalid("aggregation", path.display(), reason));
+        }
+        self.claim(predictions)?;
+        let tasks = self.tasks(predictions);
+        let runs: Vec<&[Task]> = tasks.chunk_by(|a, b| a.chunk == b.chunk).collect();
+        let work = |run: &&[Task]| self.receive(predictions, run);
+        let done = if parallel {
+            runs.par_iter().try_for_each(work)
+        } else {
+            runs.iter().try_for_each(work)
+        };
+        if done.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// Notes that patches have arrived; none of them if one has before or is not wanted here.
+    fn claim(&self, predictions: &[Prediction<'_>]) -> Result<()> {
+        for (n, prediction) in predictions.iter().enumerate() {
+            let refused = if !self.is_inside(prediction.place) {
+                let Part { index, of, region, .. } = self.part;
+                Some(format!("it does not touch part {} of {of}: {region}", index + 1))
+            } else if self.set(prediction.number, true) {
+                Some("its prediction was given before; give each once".to_owned())
+            } else {
+                None
+            };
+            if let Some(reason) = refused {
+                for earlier in &predictions[..n] {
+                    self.set(earlier.number, false);
+                }
+                let value = self.plan.patch_name(prediction.number);
+                return Err(Error::invalid("location", value, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a patch had arrived, and sets whether it has.
+    fn set(&self, number: u64, arrived: bool) -> bool {
+        let (word, bit) = self.bit(number);
+        let before = if arrived {
+            word.fetch_or(bit, Ordering::Relaxed)
+        } else {
+            word.fetch_and(!bit, Ordering::Relaxed)
+        };
+        before & bit != 0
+    }
+
+    fn has_arrived(&self, number: u64) -> bool {
+        let (word, bit) = self.bit(number);
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    fn bit(&self, number: u64) -> (&AtomicU64, u64) {
+        // Numbers were checked to be in the grid.
+        (&self.arrived[usize::try_from(number / 64).unwrap_or(usize::MAX)], 1 << (number % 64))
+    }
+
+    /// What is to be done, chunk by chunk, in each by ascending rank.
+    fn tasks(&self, predictions: &[Prediction<'_>]) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for (n, planned) in self.plan.outputs.iter().enumerate() {
+            for (member, prediction) in predictions.iter().enumerate() {
+                for chunk in planned.chunks_of(prediction.place) {
+                    if self.outputs[n].wants(planned, chunk) {
+                        let rank = planned.rank(self.plan.walk, chunk, prediction.place);
+                        tasks.push(Task { chunk: (n, chunk), rank, member });
+                    }
+                }
+            }
+        }
+        tasks.sort_unstable();
+        tasks
+    }
+
+    /// Does what is to be done to one chunk.
+    fn receive(&self, predictions: &[Prediction<'_>], run: &[Task]) -> Result<()> {
+        let (n, at) = run[0].chunk;
+        let arrival = |task: &Task| {
+            let prediction = &predictions[task.member];
+            Arrival {
+                rank: task.rank,
+                piece: self.plan.outputs[n].piece(prediction.place, at),
+                predicted: prediction.of_output(n, &self.plan),
+            }
+        };
+        let arrivals: Vec<_> = run.iter().map(arrival).collect();
+        self.with_scratch(|scratch| self.outputs[n].receive(&self.target(), at, &arrivals, scratch))
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut StoreScratch) -> T) -> T {
+        let mut scratch = locked(&self.scratch).pop().unwrap_or_default();
+        let done = work(&mut scratch);
+        locked(&self.scratch).push(scratch);
+        done
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { plan: &self.plan, memory: &self.memory, job: &self.job }
+    }
+
+    /// Whether any voxel of a patch lies in the part that is made here.
+    fn is_inside(&self, place: [usize; 3]) -> bool {
+        let (axis, part) = (self.part.axis, &self.part);
+        self.plan.outputs.iter().any(|planned| {
+            let [from, to] = part.of_output(planned.output.factor[axis], planned.shape[axis]);
+            let span = planned.axes[axis].span(place[axis]);
+            span.start.max(from) < span.end.min(to)
+        })
+    }
+
+    /// Whether a patch touches a shard that was not there when this began.
+    fn is_wanted(&self, place: [usize; 3]) -> bool {
+        let outputs = self.plan.outputs.iter().zip(&self.outputs);
+        outputs.into_iter().any(|(planned, state)| {
+            planned.chunks_of(place).any(|chunk| state.wants(planned, chunk))
+        })
+    }
+
+    /// The numbers of the patches whose predictions are still to come, in the order of
+    /// [`Plan::order`].
+    pub fn remaining(&self) -> impl Iterator<Item = u64> + '_ {
+        self.plan.order().filter(|number| {
+            !self.has_arrived(*number) && self.is_wanted(self.plan.place_of(*number))
+        })
+    }
+
+    /// What was held in memory, and what was not.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.memory.used()
+    }
+
+    /// Finishes all chunks with the patches that have arrived, and gives the number of those that
+    /// have not. A voxel that no patch covers, or in mode crop one whose patch is missing, becomes
+    /// `fill`, in the units of predictions: it is rounded, compared with the threshold, or for
+    /// [`super::Values::Argmax`] leaves class 0. Other voxels are the means of what has arrived.
+    ///
+    /// # Errors
+    /// Those of writing shards.
+    pub fn fill_missing(&mut self, fill: f32, pool: &Pool) -> Result<u64> {
+        let missing: Vec<u64> = self.remaining().collect();
+        let mut chunks = Vec::new();
+        for (n, planned) in self.plan.outputs.iter().enumerate() {
+            for number in &missing {
+                let touched = planned.chunks_of(self.plan.place_of(*number));
+                let wanted = touched.filter(|chunk| self.outputs[n].wants(planned, *chunk));
+                chunks.extend(wanted.map(|chunk| (n, chunk)));
+            }
+        }
+        chunks.sort_unstable();
+        chunks.dedup();
+        let filled = pool.run(|| {
+            chunks.par_iter().try_for_each(|(n, at)| {
+                self.with_scratch(|s| self.outputs[*n].fill(&self.target(), *at, fill, s))
+            })
+        });
+        self.failed.fetch_or(filled.is_err(), Ordering::Relaxed);
+        filled?;
+        for number in &missing {
+            self.set(*number, true);
+        }
+        Ok(missing.len() as u64)
+    }
+
+    /// Checks that every shard of this part is written. The rest is [`super::finalise`]'s.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`] if predictions are missing: it names some of them; the others can
+    /// still be added.
+    pub fn check_complete(&self) -> Result<()> {
+        let mut remaining = self.remaining();
+        let first: Vec<u64> = remaining.by_ref().take(NAMED).collect();
+        if first.is_empty() {
+            return Ok(());
+        }
+        let missing = (first.len() + remaining.count()) as u64;
+        let regions = first.iter().filter_map(|number| self.plan.grid.region(*number)).collect();
+        Err(Error::Incomplete { missing, patches: first, regions })
+    }
+
+    /// Checks that all is there, looks through every voxel of the outputs once more, and publishes
+    /// them, each in one step. `progress` is called with bytes of voxels looked through; a false
+    /// answer cancels, and what was written stays to be resumed.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`] if predictions are missing: to add them, resume
+    /// ([`Self::check_complete`] tells before); [`Error::InvalidArgument`] if this is one part of
+    /// several; those of [`super::finalise`].
+    pub fn finish(
+        self,
+        pool: &Pool,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<AggregateReport> {
+        self.check_complete()?;
+        if self.part.of > 1 {
+            let reason = "is published when all parts are complete, by finalise";
+            return Err(Error::invalid("part", self.part.index, reason));
+        }
+        let (memory, seconds) = (self.memory(), self.began.elapsed().as_secs_f64());
+        let Self { plan, options, dataset, job, .. } = self;
+        // Its lock is taken again.
+        drop(job);
+        let mut report = finalise(&dataset, &plan, &options, pool, progress)?;
+        report.memory = Some(memory);
+        report.seconds += seconds;
+        Ok(report)
+    }
+}
+
+/// So many missing patches are named.
+const NAMED: usize = 8;
+
+/// A piece of a prediction on its way to a chunk.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Task {
+    /// Number of the output, and place in its chunk grid.
+    chunk: (usize, [usize; 3]),
+    rank: usize,
+    /// Which of the predictions.
+    member: usize,
+}

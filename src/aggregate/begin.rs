@@ -1,0 +1,77 @@
+//! Opening what is to be made, or was begun.
+
+use super::state::OutputState;
+use super::{AggregateOptions, Part, Plan, Unfinished, document};
+use crate::store::Job;
+use crate::{Dataset, Error, Result};
+
+/// The least that is taken for the memory of a plan.
+pub(super) const LEAST_BUDGET: u64 = 32 << 20;
+
+/// Opens the job of a plan, and locks a part of it.
+pub(super) fn open(
+    dataset: &Dataset,
+    plan: &Plan,
+    part: &Part,
+    options: &AggregateOptions,
+) -> Result<Job> {
+    let name = plan.name();
+    let wanted = document::of(plan, &options.made_by, part.of);
+    let there = dataset.job_document(name)?;
+    let restart = options.unfinished == Unfinished::Restart;
+    if let Some(there) = there {
+        let other = document::difference(&there, &wanted);
+        if restart && part.of == 1 {
+            dataset.discard_job(name, document::parts_of(&there))?;
+        } else if options.unfinished == Unfinished::Refuse && part.of == 1 {
+            return Err(Error::Unfinished { path: dataset.path().join(name.to_string()) });
+        } else if let Some(other) = other {
+            let reason = format!(
+                "it was begun and not finished with another plan: {other}; go on with the same, or \
+                 restart all of it"
+            );
+            return Err(Error::invalid("aggregation", name, reason));
+        }
+    }
+    let outputs = plan.job_outputs();
+    let job = dataset.open_job(&wanted, outputs, Some(part.index), options.overwrite)?;
+    if restart && part.of > 1 {
+        for (n, planned) in plan.outputs.iter().enumerate() {
+            let own = (0..planned.shards()).filter(|shard| planned.is_in(part, *shard));
+            let channels = planned.array().channels;
+            let shards = own.flat_map(|shard| {
+                (0..channels).map(move |channel| (channel, planned.shard_at(shard)))
+            });
+            job.remove_shards(n, shards)?;
+        }
+    }
+    Ok(job)
+}
+
+/// The state of each output: which shards are there, or are another part's.
+pub(super) fn states(plan: &Plan, part: &Part, job: &Job) -> Result<Vec<OutputState>> {
+    let state = |(n, planned): (usize, &super::plan::PlannedOutput)| {
+        let done = job.done(n)?;
+        let (shards, channels) = (planned.shards(), planned.array().channels);
+        // A shard is done if it is for every channel.
+        let is_done = |shard| (0..channels).all(|channel| done[channel * shards + shard]);
+        let skipped = (0..shards).map(|shard| is_done(shard) || !planned.is_in(part, shard));
+        Ok(OutputState::new(n, skipped.collect()))
+    };
+    plan.outputs.iter().enumerate().map(state).collect()
+}
+
+impl super::plan::PlannedOutput {
+    /// Shards of a channel.
+    fn shards(&self) -> usize {
+        self.layout.shards(self.shape).iter().product()
+    }
+
+    /// Whether a shard belongs to a part, which consists of whole ones.
+    fn is_in(&self, part: &Part, shard: usize) -> bool {
+        let axis = part.axis;
+        let first = self.shard_at(shard)[axis] * self.layout.shard[axis];
+        let [from, to] = part.of_output(self.output.factor[axis], self.shape[axis]);
+        (from..to).contains(&first)
+    }
+}

@@ -1,0 +1,222 @@
+//! What is held between one patch and the next, within a budget: in memory, and what is beyond it
+//! in a scratch file.
+//!
+//! The file is read and written at positions, not mapped: a full disk is then an error and not a
+//! signal, and what is there is no memory of this process.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// What aggregating has held so far, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryUse {
+    /// What may be held in memory.
+    pub budget: u64,
+    /// What is held in memory now.
+    pub held: u64,
+    /// The most that was.
+    pub peak: u64,
+    /// The most that was in the scratch file.
+    pub spilled_peak: u64,
+}
+
+/// The budget, and the scratch file behind it.
+#[derive(Debug)]
+pub(super) struct Memory {
+    budget: u64,
+    held: AtomicU64,
+    peak: AtomicU64,
+    scratch: Mutex<Scratch>,
+}
+
+/// Numbers kept between patches.
+#[derive(Debug)]
+pub(super) enum Held<T> {
+    InMemory(Vec<T>),
+    /// In the scratch file: first byte, and how many numbers.
+    Spilled(u64, usize),
+}
+
+impl<T> Held<T> {
+    fn bytes(length: usize) -> u64 {
+        (length * size_of::<T>()) as u64
+    }
+}
+
+impl Memory {
+    /// The scratch file is made in `folder` when it is needed first.
+    pub(super) fn new(budget: u64, folder: PathBuf) -> Self {
+        let scratch =
+            Scratch { folder, file: None, end: 0, free: HashMap::new(), used: 0, peak: 0 };
+        let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { budget, held, peak, scratch: Mutex::new(scratch) }
+    }
+
+    pub(super) fn used(&self) -> MemoryUse {
+        MemoryUse {
+            budget: self.budget,
+            held: self.held.load(Ordering::Relaxed),
+            peak: self.peak.load(Ordering::Relaxed),
+            spilled_peak: self.scratch().peak,
+        }
+    }
+
+    /// Whether so much more fits the budget; it is then counted as held.
+    pub(super) fn take(&self, bytes: u64) -> bool {
+        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.budget);
+        let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if let Ok(before) = taken {
+            self.peak.fetch_max(before + bytes, Ordering::Relaxed);
+        }
+        taken.is_ok()
+    }
+
+    /// What was taken is no longer held.
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Keeps numbers: as they are if they fit the budget, else in the scratch file.
+    pub(super) fn keep<T: bytemuck::Pod>(&self, numbers: Vec<T>) -> Result<Held<T>> {
+        if self.take(Held::<T>::bytes(numbers.len())) {
+            return Ok(Held::InMemory(numbers));
+        }
+        let at = self.spill(bytemuck::cast_slice(&numbers))?;
+        Ok(Held::Spilled(at, numbers.len()))
+    }
+
+    /// Gives back what was kept, which is then no longer.
+    pub(super) fn release<T: bytemuck::Pod>(&self, held: Held<T>) -> Result<Vec<T>> {
+        match held {
+            Held::InMemory(numbers) => {
+                self.give_back(Held::<T>::bytes(numbers.len()));
+                Ok(numbers)
+            }
+            Held::Spilled(at, length) => {
+                let mut numbers = vec![T::zeroed(); length];
+                self.read(at, bytemuck::cast_slice_mut(&mut numbers))?;
+                self.scratch().free(at, Held::<T>::bytes(length));
+                Ok(numbers)
+            }
+        }
+    }
+
+    /// Writes bytes to a stretch of the scratch file of their own.
+    fn spill(&self, bytes: &[u8]) -> Result<u64> {
+        let mut scratch = self.scratch();
+        let at = scratch.stretch(bytes.len() as u64);
+        let path = scratch.path();
+        let failed = Error::io("write", path);
+        // While it is locked: what it waits for is the disk.
+        let written = scratch.file().and_then(|file| file.write_all_at(bytes, at));
+        written.map(|()| at).map_err(failed)
+    }
+
+    fn read(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
+        let mut scratch = self.scratch();
+        let failed = Error::io("read", scratch.path());
+        scratch.file().and_then(|file| file.read_exact_at(bytes, at)).map_err(failed)
+    }
+
+    fn scratch(&self) -> std::sync::MutexGuard<'_, Scratch> {
+        // A panic elsewhere leaves it consistent: stretches are counted before they are written.
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file without a name, in stretches that are used again.
+#[derive(Debug)]
+struct Scratch {
+    folder: PathBuf,
+    file: Option<File>,
+    end: u64,
+    /// Stretches that are free, by their bytes: there are few sizes, and many of each.
+    free: HashMap<u64, Vec<u64>>,
+    used: u64,
+    peak: u64,
+}
+
+impl Scratch {
+    fn path(&self) -> PathBuf {
+        self.folder.join("scratch")
+    }
+
+    /// The file, made and unlinked at once, so that nothing is left of it whatever happens.
+    fn file(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            static COUNTER: AtomicU64 = AtomicU64::new(0);
+            // No other of this process may have it open too.
+            let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let path = self.folder.join(format!(".scratch-{}-{n}", std::process::id()));
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&path)?;
+            std::fs::remove_file(&path)?;
+            self.file = Some(file);
+        }
+        Ok(self.file.as_ref().expect("it was made above"))
+    }
+
+    fn stretch(&mut self, bytes: u64) -> u64 {
+        self.used += bytes;
+        self.peak = self.peak.max(self.used);
+        if let Some(at) = self.free.get_mut(&bytes).and_then(Vec::pop) {
+            return at;
+        }
+        let at = self.end;
+        self.end += bytes;
+        at
+    }
+
+    fn free(&mut self, at: u64, bytes: u64) {
+        self.used -= bytes;
+        self.free.entry(bytes).or_default().push(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_the_budget_is_spilled_and_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::new(10, folder.path().into());
+        let kept: Vec<_> = (0..6_u8)
+            .map(|n| memory.keep(vec![f32::from(n); usize::from(n % 3)]).unwrap())
+            .collect();
+        let used = memory.used();
+        assert!(used.peak <= 10 && used.held == 8 && used.spilled_peak == 16, "{used:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        for (n, held) in (0..6_u8).zip(kept) {
+            let numbers = memory.release(held).unwrap();
+            assert_eq!(numbers, vec![f32::from(n); usize::from(n % 3)]);
+        }
+        assert_eq!(memory.used().held, 0);
+        // Stretches are used again.
+        let end = memory.scratch().end;
+        assert!(memory.take(10));
+        drop(memory.keep(vec![1_f32; 2]).unwrap());
+        assert_eq!(memory.scratch().end, end);
+    }
+
+    #[test]
+    fn a_scratch_file_that_cannot_be_made_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::new(0, folder.path().join("none"));
+        let error = memory.keep(vec![1_u8]).unwrap_err().to_string();
+        assert!(error.contains("none/scratch"), "{error}");
+    }
+}

@@ -1,0 +1,159 @@
+//! A chunk that some of its patches have reached, and a shard that some of its chunks have.
+
+use std::collections::BTreeMap;
+
+use super::memory::{Held, Memory};
+use super::piece::{Piece, Predicted, Weighing};
+use super::plan::PlannedOutput;
+use crate::Result;
+
+/// A chunk between its first patch and its last.
+///
+/// Sums of floats depend on their order. So pieces are added in the order of their ranks, whatever
+/// order they arrive in: what comes early is kept until its turn.
+#[derive(Debug, Default)]
+pub(super) struct OpenChunk {
+    /// Of the pieces below `next`; of all that arrived where each voxel has one owner.
+    sums: Option<Held<f32>>,
+    next: usize,
+    early: BTreeMap<usize, Held<f32>>,
+    /// Pieces that arrived, where their order is nothing to them.
+    owned: Vec<usize>,
+}
+
+/// One piece of a prediction on its way to a chunk.
+pub(super) struct Arrival<'a> {
+    /// Its number among the pieces of the chunk, in the order in which they are added.
+    pub(super) rank: usize,
+    pub(super) piece: Piece,
+    pub(super) predicted: Predicted<'a>,
+}
+
+impl OpenChunk {
+    /// Takes pieces in, by ascending rank; gives the sums once all `members` are added.
+    /// `piece` tells what the member of a rank contributes.
+    pub(super) fn receive(
+        &mut self,
+        planned: &PlannedOutput,
+        weighing: &Weighing<'_>,
+        members: usize,
+        arrivals: &[Arrival<'_>],
+        piece: impl Fn(usize) -> Piece,
+        memory: &Memory,
+    ) -> Result<Option<Vec<f32>>> {
+        let chunk = planned.layout.chunk;
+        let in_order = !matches!(weighing, Weighing::Owned);
+        // Where nothing is to be added now, the sums stay where they are.
+        let touched = !in_order || arrivals.iter().any(|arrival| arrival.rank == self.next);
+        let mut sums = if touched { self.take_sums(planned, memory)? } else { Vec::new() };
+        for Arrival { rank, piece: part, predicted } in arrivals {
+            if !in_order {
+                weighing.add(&mut sums, chunk, part, predicted);
+                self.owned.push(*rank);
+            } else if *rank == self.next {
+                weighing.add(&mut sums, chunk, part, predicted);
+                self.next += 1;
+                while let Some(held) = self.early.remove(&self.next) {
+                    let part = piece(self.next);
+                    add_held(weighing, &mut sums, planned, &part, memory.release(held)?);
+                    self.next += 1;
+                }
+            } else {
+                self.early.insert(*rank, memory.keep(predicted.cut(part))?);
+            }
+        }
+        if self.next.max(self.owned.len()) == members {
+            return Ok(Some(sums));
+        }
+        if touched {
+            self.sums = Some(memory.keep(sums)?);
+        }
+        Ok(None)
+    }
+
+    /// The sums of what has arrived, and the ranks of that.
+    pub(super) fn give_up(
+        mut self,
+        planned: &PlannedOutput,
+        weighing: &Weighing<'_>,
+        piece: impl Fn(usize) -> Piece,
+        memory: &Memory,
+    ) -> Result<(Vec<f32>, Vec<usize>)> {
+        let mut sums = self.take_sums(planned, memory)?;
+        let mut ranks: Vec<usize> = (0..self.next).chain(self.owned).collect();
+        for (rank, held) in self.early {
+            add_held(weighing, &mut sums, planned, &piece(rank), memory.release(held)?);
+            ranks.push(rank);
+        }
+        Ok((sums, ranks))
+    }
+
+    fn take_sums(&mut self, planned: &PlannedOutput, memory: &Memory) -> Result<Vec<f32>> {
+        match self.sums.take() {
+            Some(held) => memory.release(held),
+            None => Ok(vec![0.0; planned.chunk_voxels() * planned.output.channels]),
+        }
+    }
+}
+
+/// Adds a piece that was kept.
+fn add_held(
+    weighing: &Weighing<'_>,
+    sums: &mut [f32],
+    planned: &PlannedOutput,
+    piece: &Piece,
+    voxels: Vec<f32>,
+) {
+    let [z, y, x] = piece.map(|part| part.length);
+    let shape = [planned.output.channels, z, y, x];
+    let origin = piece.map(|part| part.in_patch);
+    let predicted = Predicted { voxels: &voxels, shape, origin };
+    weighing.add(sums, planned.layout.chunk, piece, &predicted);
+}
+
+/// A shard between its first finished chunk and its last: encoded chunks of every stored channel.
+#[derive(Debug)]
+pub(super) struct OpenShard {
+    /// By channel, then in C order of the shard's grid; nothing for chunks of zeros alone.
+    chunks: Vec<Option<Held<u8>>>,
+    channels: usize,
+    /// Chunks that are not finished.
+    left: usize,
+}
+
+impl OpenShard {
+    /// `places` in the shard's grid, of which `present` lie in the volume.
+    pub(super) fn new(channels: usize, places: usize, present: usize) -> Self {
+        let chunks = std::iter::repeat_with(|| None).take(channels * places).collect();
+        Self { chunks, channels, left: present }
+    }
+
+    /// Puts the encoded chunk of every channel at a place. True if it was the last.
+    pub(super) fn put(
+        &mut self,
+        place: usize,
+        encoded: Vec<Option<Vec<u8>>>,
+        memory: &Memory,
+    ) -> Result<bool> {
+        let places = self.chunks.len() / self.channels;
+        for (channel, bytes) in encoded.into_iter().enumerate() {
+            let held = bytes.map(|bytes| memory.keep(bytes)).transpose()?;
+            self.chunks[channel * places + place] = held;
+        }
+        self.left -= 1;
+        Ok(self.left == 0)
+    }
+
+    /// The chunks of each channel.
+    pub(super) fn into_channels(
+        self,
+        memory: &Memory,
+    ) -> impl Iterator<Item = Result<Vec<Option<Vec<u8>>>>> {
+        let places = self.chunks.len() / self.channels;
+        let mut chunks = self.chunks.into_iter();
+        (0..self.channels).map(move |_| {
+            let channel = chunks.by_ref().take(places);
+            channel.map(|held| held.map(|held| memory.release(held)).transpose()).collect()
+        })
+    }
+}

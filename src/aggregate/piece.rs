@@ -1,0 +1,141 @@
+//! What a prediction contributes to a chunk: a box of voxels, weighted and added.
+
+use std::ops::Range;
+
+use super::Blend;
+use super::axis::AxisPart;
+use super::plan::PlannedOutput;
+
+/// The box of a chunk that a patch contributes to, along `z, y, x`.
+pub(super) type Piece = [AxisPart; 3];
+
+/// Predicted voxels, `c, z, y, x`, C-contiguous: a whole prediction, or a box of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Predicted<'a> {
+    pub(super) voxels: &'a [f32],
+    pub(super) shape: [usize; 4],
+    /// Where the box begins in the prediction, `z, y, x`.
+    pub(super) origin: [usize; 3],
+}
+
+impl<'a> Predicted<'a> {
+    pub(super) fn whole(voxels: &'a [f32], shape: [usize; 4]) -> Self {
+        Self { voxels, shape, origin: [0; 3] }
+    }
+}
+
+impl Predicted<'_> {
+    /// The first voxel of a box, `z, y, x`, that is no finite number: where in all, and what it is.
+    pub(super) fn non_finite(&self, within: &[Range<usize>; 3]) -> Option<([usize; 4], f32)> {
+        let [channels, planes, rows, columns] = self.shape;
+        let [z, y, x] = within.clone();
+        for (channel, plane) in (0..channels).flat_map(|c| z.clone().map(move |z| (c, z))) {
+            for row in y.clone() {
+                let at = ((channel * planes + plane) * rows + row) * columns;
+                let voxels = &self.voxels[at..][x.clone()];
+                // Times 0 a number is 0, and anything else is not: a sum that needs no branch.
+                if voxels.iter().map(|voxel| voxel * 0.0).sum::<f32>() != 0.0
+                    && let Some(n) = voxels.iter().position(|voxel| !voxel.is_finite())
+                {
+                    return Some(([channel, plane, row, x.start + n], voxels[n]));
+                }
+            }
+        }
+        None
+    }
+
+    /// The rows of a piece: of each channel, plane by plane.
+    fn rows<'a>(&'a self, piece: &'a Piece) -> impl Iterator<Item = Row<'a>> {
+        let [_, planes, rows, columns] = self.shape;
+        let from: [usize; 3] = std::array::from_fn(|a| piece[a].in_patch - self.origin[a]);
+        (0..self.shape[0]).flat_map(move |channel| {
+            (0..piece[0].length).flat_map(move |z| {
+                (0..piece[1].length).map(move |y| {
+                    let at = (channel * planes + from[0] + z) * rows + from[1] + y;
+                    let voxels = &self.voxels[at * columns + from[2]..][..piece[2].length];
+                    Row { channel, z, y, voxels }
+                })
+            })
+        })
+    }
+
+    /// The voxels of a piece alone, to be kept.
+    pub(super) fn cut(&self, piece: &Piece) -> Vec<f32> {
+        let length: usize = piece.iter().map(|part| part.length).product();
+        let mut voxels = Vec::with_capacity(self.shape[0] * length);
+        self.rows(piece).for_each(|row| voxels.extend_from_slice(row.voxels));
+        voxels
+    }
+}
+
+struct Row<'a> {
+    channel: usize,
+    /// In the piece.
+    z: usize,
+    y: usize,
+    voxels: &'a [f32],
+}
+
+/// How voxels are weighted before they are added.
+pub(super) enum Weighing<'a> {
+    /// Each voxel has one owner: nothing is added.
+    Owned,
+    Equal,
+    /// By the product of windows, but no less than the floor.
+    Windows {
+        windows: [&'a [f32]; 3],
+        floor: f32,
+    },
+}
+
+impl<'a> Weighing<'a> {
+    pub(super) fn of(planned: &'a PlannedOutput, blend: Blend) -> Self {
+        let [z, y, x] = &planned.axes;
+        match (&z.window, &y.window, &x.window) {
+            (Some(z), Some(y), Some(x)) => {
+                Self::Windows { windows: [z, y, x], floor: floor(blend, [z, y, x]) }
+            }
+            _ if blend == Blend::Crop => Self::Owned,
+            _ => Self::Equal,
+        }
+    }
+
+    /// Adds a piece to the sums of a chunk of this shape, `z, y, x`; channel after channel.
+    pub(super) fn add(
+        &self,
+        sums: &mut [f32],
+        chunk: [usize; 3],
+        piece: &Piece,
+        predicted: &Predicted<'_>,
+    ) {
+        for Row { channel, z, y, voxels } in predicted.rows(piece) {
+            let plane = channel * chunk[0] + piece[0].in_chunk + z;
+            let row = plane * chunk[1] + piece[1].in_chunk + y;
+            let sums = &mut sums[row * chunk[2] + piece[2].in_chunk..][..voxels.len()];
+            match self {
+                Self::Owned => sums.copy_from_slice(voxels),
+                Self::Equal => sums.iter_mut().zip(voxels).for_each(|(sum, voxel)| *sum += voxel),
+                Self::Windows { windows: [wz, wy, wx], floor } => {
+                    let weight = wz[piece[0].in_patch + z] * wy[piece[1].in_patch + y];
+                    let wx = &wx[piece[2].in_patch..][..voxels.len()];
+                    if *floor > 0.0 {
+                        for ((sum, voxel), wx) in sums.iter_mut().zip(voxels).zip(wx) {
+                            *sum += voxel * (weight * wx).max(*floor);
+                        }
+                    } else {
+                        for ((sum, voxel), wx) in sums.iter_mut().zip(voxels).zip(wx) {
+                            *sum += voxel * (weight * wx);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The least weight of a voxel.
+#[allow(clippy::cast_possible_truncation)]
+fn floor(blend: Blend, windows: [&[f32]; 3]) -> f32 {
+    let least = |window: &[f32]| f64::from(window.iter().copied().fold(f32::INFINITY, f32::min));
+    blend.floor(windows.map(least)) as f32
+}

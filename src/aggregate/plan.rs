@@ -1,0 +1,329 @@
+//! What is to be made of which patches, worked out before any voxel is there.
+
+use super::axis::Axis;
+use super::output::flat_shards;
+use super::{Blend, Output, Part};
+use crate::error::show;
+use crate::layout::{self, Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
+use crate::sample::{Grid, GridSampler};
+use crate::store::{ArrayShape, JobOutput};
+use crate::{Affine, Error, Region, Result, Spacing, Volume};
+
+/// A plan to blend the predictions of the patches of a grid into one volume or several.
+///
+/// Patches are best predicted in [`Plan::order`]: then only a band of chunks is begun and not
+/// finished at any time, which takes [`Plan::memory`]. The sums of every voxel are taken in that
+/// order too, in whatever order predictions arrive.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) source: Source,
+    pub(super) grid: Grid,
+    pub(super) blend: Blend,
+    /// The axes as they are walked, the slowest first.
+    pub(super) walk: [usize; 3],
+    pub(super) outputs: Vec<PlannedOutput>,
+}
+
+/// What is taken over from the volume that predictions are of.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) voxels: String,
+    pub(super) affine: Affine,
+    /// The numeric header fields that say which coordinates the affine gives.
+    pub(super) fields: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Header fields that hold for any volume in the coordinates of the source.
+const COORDINATES: [&str; 2] = ["sform_code", "qform_code"];
+
+/// An output on its own grid of voxels.
+#[derive(Debug)]
+pub(super) struct PlannedOutput {
+    pub(super) output: Output,
+    pub(super) shape: [usize; 3],
+    pub(super) spacing: Spacing,
+    pub(super) workload: Workload,
+    pub(super) layout: ChunkLayout,
+    pub(super) axes: [Axis; 3],
+}
+
+impl Plan {
+    /// Plans outputs on the grid that `sampler` lays over `source`. Nothing is read or written.
+    ///
+    /// A voxel `n` of an output with a factor `f` stands for voxels `f n` to `f n + f - 1` of the
+    /// source, on each axis; its affine gives the middle of these. What is left over at the end,
+    /// fewer than `f` voxels, has none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the patch does not fit the source, and for outputs that make no
+    /// sense: none, one given twice, a factor that does not divide the patch, a scale that is not
+    /// positive. [`Error::InvalidLayout`] for chunks and shards that cannot be.
+    pub fn new(
+        source: &Volume,
+        sampler: &GridSampler,
+        blend: Blend,
+        outputs: Vec<Output>,
+    ) -> Result<Self> {
+        blend.check()?;
+        let grid = sampler.grid(source.shape())?;
+        if outputs.is_empty() {
+            return Err(Error::invalid("outputs", 0, "name one at least"));
+        }
+        for (n, output) in outputs.iter().enumerate() {
+            output.check(grid.patch())?;
+            if outputs[..n].iter().any(|other| other.name == output.name) {
+                return Err(Error::invalid("output", &output.name, "is given twice"));
+            }
+        }
+        let outer = walk(&grid)[0];
+        let outputs = outputs
+            .into_iter()
+            .map(|output| PlannedOutput::new(output, source, &grid, blend, outer))
+            .collect::<Result<_>>()?;
+        let fields = &source.attributes().source_fields;
+        let field = |name: &str| Some((name.to_owned(), fields.get(name)?.clone()));
+        let source = Source {
+            name: source.name().to_string(),
+            voxels: source.voxel_digest().to_owned(),
+            affine: *source.affine(),
+            fields: COORDINATES.into_iter().filter_map(field).collect(),
+        };
+        Ok(Self { walk: walk(&grid), source, grid, blend, outputs })
+    }
+
+    /// The places of the patches.
+    #[must_use]
+    pub const fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// How predictions are blended.
+    #[must_use]
+    pub const fn blend(&self) -> Blend {
+        self.blend
+    }
+
+    /// The outputs, in the order in which predictions of them are given.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
+        self.outputs.iter().map(|planned| &planned.output)
+    }
+
+    /// Shape of the prediction of one patch for the output `n`, `c, z, y, x`.
+    #[must_use]
+    pub fn prediction(&self, n: usize) -> Option<[usize; 4]> {
+        self.outputs.get(n).map(PlannedOutput::prediction)
+    }
+
+    /// How the output `n` is cut and compressed.
+    #[must_use]
+    pub fn layout(&self, n: usize) -> Option<&ChunkLayout> {
+        self.outputs.get(n).map(|planned| &planned.layout)
+    }
+
+    /// The numbers of all places, in the order that keeps the least in memory: along the axis
+    /// across which a patch and its plane of the volume are smallest, then the next.
+    pub fn order(&self) -> impl Iterator<Item = u64> + use<> {
+        let (shape, walk) = (self.grid.shape(), self.walk);
+        let [slow, middle, fast] = walk.map(|axis| shape[axis]);
+        (0..slow).flat_map(move |s| {
+            (0..middle).flat_map(move |m| {
+                (0..fast).map(move |f| {
+                    let mut at = [0; 3];
+                    (at[walk[0]], at[walk[1]], at[walk[2]]) = (s, m, f);
+                    number(shape, at)
+                })
+            })
+        })
+    }
+
+    /// Bytes of the chunks that are begun and not finished at any one time at most, if predictions
+    /// come in [`Plan::order`]: it grows with the patch and with the volume's extent across the
+    /// order's first axis, not along it.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let [outer, ..] = self.walk;
+        let bytes = |planned: &PlannedOutput| {
+            let layers = |(a, axis): (usize, &Axis)| {
+                (if a == outer { axis.open_layers() } else { axis.chunks() }) as u64
+            };
+            let chunks: u64 = planned.axes.iter().enumerate().map(layers).product();
+            chunks.saturating_mul(planned.sum_bytes() as u64)
+        };
+        self.outputs.iter().map(bytes).fold(0, u64::saturating_add)
+    }
+
+    /// Cuts the outputs into so many boxes of whole shards, one behind the other along the order's
+    /// first axis. Each can be made by a process of its own, on any machine that sees the dataset:
+    /// it needs the predictions of all patches that touch its box, so that those at a boundary are
+    /// predicted for both its sides ([`Part::shared`]).
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if there are not so many shards behind each other.
+    pub fn split(&self, parts: usize) -> Result<Vec<Part>> {
+        let [outer, ..] = self.walk;
+        let length = self.grid.volume()[outer];
+        let unit = self.outputs.iter().fold(1, |unit, planned| {
+            let shard = planned.layout.shard[outer].saturating_mul(planned.output.factor[outer]);
+            least_common_multiple(unit, shard)
+        });
+        let units = length.div_ceil(unit);
+        if parts == 0 || parts > units {
+            let reason = format!(
+                "the outputs can be cut into 1 to {units} parts along {}, at multiples of {unit} \
+                 voxels, which are whole shards of each; flatter shards give more",
+                ["z", "y", "x"][outer]
+            );
+            return Err(Error::invalid("parts", parts, reason));
+        }
+        let cut = |n: usize| (units * n / parts * unit).min(length);
+        Ok((0..parts).map(|index| self.part(index, parts, [cut(index), cut(index + 1)])).collect())
+    }
+
+    fn part(&self, index: usize, of: usize, [from, to]: [usize; 2]) -> Part {
+        let [outer, ..] = self.walk;
+        let mut region = Region::whole(self.grid.volume());
+        region.start[outer] = i64::try_from(from).unwrap_or(i64::MAX);
+        region.shape[outer] = to - from;
+        let across: u64 =
+            (0..3).filter(|a| *a != outer).map(|a| self.grid.shape()[a] as u64).product();
+        let mut part =
+            Part { index, of, axis: outer, range: [from, to], region, patches: 0, shared: 0 };
+        for place in 0..self.grid.shape()[outer] {
+            // In how many voxels on this side of the cuts, and beyond them, any output needs it.
+            let (mut inside, mut outside) = (false, false);
+            for planned in &self.outputs {
+                let [from, to] = part.of_output(planned.output.factor[outer], planned.shape[outer]);
+                let span = planned.axes[outer].span(place);
+                inside |= span.start.max(from) < span.end.min(to);
+                outside |= !span.is_empty() && (span.start < from || span.end > to);
+            }
+            part.patches += u64::from(inside) * across;
+            part.shared += u64::from(inside && outside) * across;
+        }
+        part
+    }
+}
+
+impl PlannedOutput {
+    #[allow(clippy::cast_precision_loss)]
+    fn new(
+        output: Output,
+        source: &Volume,
+        grid: &Grid,
+        blend: Blend,
+        outer: usize,
+    ) -> Result<Self> {
+        let (volume, patch, factor) = (grid.volume(), grid.patch(), output.factor);
+        let shape: [usize; 3] = std::array::from_fn(|a| volume[a] / factor[a]);
+        if shape.contains(&0) {
+            let reason = format!("leaves nothing of the volume, {} (z, y, x)", show(&volume));
+            return Err(Error::invalid("factor", show(&factor), reason));
+        }
+        let mm = source.spacing().mm();
+        let spacing = Spacing::new(std::array::from_fn(|a| mm[a] * factor[a] as f64))?;
+        let workload = match &output.workload {
+            Some(workload) => workload.clone(),
+            None => {
+                let predicted = std::array::from_fn(|a| (patch[a] / factor[a]).min(shape[a]));
+                let patch = WeightedPatch::new(PatchShape::Voxels(predicted), 1.0)?;
+                Workload::new(vec![patch], Access::Random)?
+            }
+        };
+        let dtype = output.values.dtype(output.channels);
+        let channels = output.values.channels(output.channels);
+        let spec = VolumeSpec { shape, times: 1, channels, spacing, dtype };
+        let mut layout = layout::plan(&spec, &workload, &output.plan_options())?.layout;
+        if output.shard.is_none() {
+            layout = flat_shards(layout, shape, dtype.size(), outer)?;
+        }
+        let overlap = grid.overlap();
+        let axes = std::array::from_fn(|a| {
+            let starts: Vec<i64> = grid.starts(a).collect();
+            let (patch, volume) = ((patch[a], overlap[a]), (volume[a], factor[a]));
+            Axis::new(blend, &starts, patch, volume, layout.chunk[a])
+        });
+        Ok(Self { output, shape, spacing, workload, layout, axes })
+    }
+
+    /// Shape of a prediction, `c, z, y, x`.
+    pub(super) fn prediction(&self) -> [usize; 4] {
+        let [z, y, x] = &self.axes;
+        [self.output.channels, z.patch, y.patch, x.patch]
+    }
+
+    /// Voxels of a chunk.
+    pub(super) fn chunk_voxels(&self) -> usize {
+        self.layout.chunk.iter().product()
+    }
+
+    /// Bytes of the sums of a chunk, of all channels.
+    pub(super) fn sum_bytes(&self) -> usize {
+        self.chunk_voxels() * self.output.channels * size_of::<f32>()
+    }
+
+    /// Chunks along each axis.
+    pub(super) fn chunks(&self) -> [usize; 3] {
+        std::array::from_fn(|a| self.axes[a].chunks())
+    }
+
+    /// The array that is stored.
+    pub(super) fn array(&self) -> ArrayShape {
+        let Output { values, channels, .. } = self.output;
+        let (dtype, channels) = (values.dtype(channels), values.channels(channels));
+        ArrayShape { dtype, times: 1, channels, shape: self.shape }
+    }
+
+    /// What the store makes of it.
+    pub(super) fn job_output(&self) -> JobOutput {
+        JobOutput { name: self.output.name.clone(), shape: self.array(), layout: self.layout }
+    }
+
+    /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels from
+    /// voxel `f n` on is `f n + (f - 1) / 2`.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn affine(&self, source: &Affine) -> Affine {
+        let factor = self.output.factor.map(|f| f as f64);
+        if self.output.factor == [1; 3] {
+            return *source;
+        }
+        let origin = source.world(factor.map(|f| (f - 1.0) / 2.0));
+        let mut affine = *source;
+        for (row, mm) in affine.0.iter_mut().zip(origin) {
+            // Columns are x, y, z.
+            (0..3).for_each(|column| row[column] *= factor[2 - column]);
+            row[3] = mm;
+        }
+        affine
+    }
+}
+
+/// The axes from the slowest to the fastest, so that a patch's layer of the volume, which is what
+/// is held, is small along each; `z, y, x` where it makes no difference.
+fn walk(grid: &Grid) -> [usize; 3] {
+    let share = |axis: &usize| {
+        // The part of the axis that a patch covers; the other axes are whole.
+        let (patch, volume) = (grid.patch()[*axis], grid.volume()[*axis]);
+        (patch.min(volume), volume)
+    };
+    let mut walk = [0, 1, 2];
+    walk.sort_by(|a, b| {
+        let ((patch_a, volume_a), (patch_b, volume_b)) = (share(a), share(b));
+        // patch_a / volume_a to patch_b / volume_b, without rounding.
+        (patch_a as u128 * volume_b as u128).cmp(&(patch_b as u128 * volume_a as u128))
+    });
+    walk
+}
+
+/// The number of a place of a grid of this shape.
+fn number([_, rows, columns]: [usize; 3], [z, y, x]: [usize; 3]) -> u64 {
+    ((z * rows + y) * columns + x) as u64
+}
+
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut gcd, mut rest) = (a, b);
+    while rest > 0 {
+        (gcd, rest) = (rest, gcd % rest);
+    }
+    (a / gcd.max(1)).saturating_mul(b)
+}

@@ -1,0 +1,148 @@
+//! What the model gives: checked before any of it counts.
+
+use std::borrow::Cow;
+
+use ndarray::ArrayView4;
+
+use super::piece::Predicted;
+use super::plan::Plan;
+use crate::error::show;
+use crate::{Error, Region, Result};
+
+/// What becomes of NaN and infinite predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum NonFinite {
+    /// They are an error that names the patch, of which nothing is taken then.
+    #[default]
+    Error,
+    /// They count like any other number, and spread to all means that they are part of.
+    Keep,
+    /// This value counts in their place.
+    Replace(f32),
+}
+
+/// Which patch a prediction is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    /// By its number in the grid.
+    Number(u64),
+    /// By its first voxel, `z, y, x`; negative before the volume.
+    Start([i64; 3]),
+}
+
+impl From<u64> for Location {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Region> for Location {
+    fn from(region: Region) -> Self {
+        Self::Start(region.start)
+    }
+}
+
+impl From<[i64; 3]> for Location {
+    fn from(start: [i64; 3]) -> Self {
+        Self::Start(start)
+    }
+}
+
+/// The prediction of one patch for every output, found to be sound.
+pub(super) struct Prediction<'a> {
+    pub(super) number: u64,
+    /// In the grid of places.
+    pub(super) place: [usize; 3],
+    /// By output.
+    voxels: Vec<Cow<'a, [f32]>>,
+}
+
+impl Plan {
+    /// The number of a patch.
+    pub(super) fn number(&self, location: Location) -> Result<u64> {
+        let (number, value) = match location {
+            Location::Number(n) => (Some(n).filter(|n| *n < self.grid.len()), n.to_string()),
+            Location::Start(start) => {
+                let [z, y, x] = start;
+                (self.grid.place_at(start), format!("{z},{y},{x}"))
+            }
+        };
+        number.ok_or_else(|| {
+            let reason = format!(
+                "no patch of the plan is there: its grid of {} places, {}, has them numbered from \
+                 0 (their starts are in z, y, x)",
+                self.grid.len(),
+                show(&self.grid.shape())
+            );
+            Error::invalid("location", value, reason)
+        })
+    }
+
+    /// What messages call a patch.
+    pub(super) fn patch_name(&self, number: u64) -> String {
+        match self.grid.region(number) {
+            Some(region) => format!("patch {number}, {region}"),
+            None => format!("patch {number}"),
+        }
+    }
+
+    /// Looks at the prediction of a patch: a view for each output, `c, z, y, x`.
+    pub(super) fn check<'a>(
+        &self,
+        number: u64,
+        views: impl ExactSizeIterator<Item = ArrayView4<'a, f32>>,
+        policy: NonFinite,
+    ) -> Result<Prediction<'a>> {
+        let place = self.place_of(number);
+        if views.len() != self.outputs.len() {
+            let reason = format!("the plan has {} outputs; give one for each", self.outputs.len());
+            return Err(Error::invalid("predictions", views.len(), reason));
+        }
+        let checked = views.enumerate().map(|(n, view)| {
+            let planned = &self.outputs[n];
+            let shape = planned.prediction();
+            if view.shape() != shape {
+                let reason = format!(
+                    "of {}, for {}, must be of shape {shape:?} (c, z, y, x)",
+                    self.patch_name(number),
+                    planned.output.name
+                );
+                return Err(Error::invalid("prediction", format!("{:?}", view.shape()), reason));
+            }
+            let mut voxels = match view.to_slice() {
+                Some(voxels) => Cow::Borrowed(voxels),
+                None => Cow::Owned(view.iter().copied().collect()),
+            };
+            let used = std::array::from_fn(|a| planned.axes[a].used(place[a]));
+            if policy != NonFinite::Keep
+                && let Some((at, value)) = Predicted::whole(&voxels, shape).non_finite(&used)
+            {
+                let NonFinite::Replace(with) = policy else {
+                    let reason = format!(
+                        "at {at:?} (c, z, y, x) of the prediction of {}, for {}: predictions are \
+                         finite, unless it is said what is to become of others",
+                        self.patch_name(number),
+                        planned.output.name
+                    );
+                    return Err(Error::invalid("prediction", value, reason));
+                };
+                voxels.to_mut().iter_mut().filter(|v| !v.is_finite()).for_each(|v| *v = with);
+            }
+            Ok(voxels)
+        });
+        Ok(Prediction { number, place, voxels: checked.collect::<Result<_>>()? })
+    }
+
+    /// A place of the grid by its number, which is in it.
+    pub(super) fn place_of(&self, number: u64) -> [usize; 3] {
+        let [_, rows, columns] = self.grid.shape();
+        let n = usize::try_from(number).expect("the places of a grid are counted in usize");
+        [n / columns / rows, n / columns % rows, n % columns]
+    }
+}
+
+impl Prediction<'_> {
+    pub(super) fn of_output(&self, n: usize, plan: &Plan) -> Predicted<'_> {
+        Predicted::whole(&self.voxels[n], plan.outputs[n].prediction())
+    }
+}

@@ -1,0 +1,297 @@
+//! Aggregated volumes are what a dense computation gives, and the same bytes however they come
+//! about.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::predict::{blended, predict, source, views};
+use ndarray::{Array4, Array5, ArrayView5, Axis, stack};
+use proptest::prelude::*;
+use voxpatch::aggregate::{
+    AggregateOptions, Aggregator, Blend, Output, Plan, Unfinished, Values, finalise,
+};
+use voxpatch::sample::{GridSampler, Overlap};
+use voxpatch::{Dataset, Frame, Pool, Region, Volume};
+
+const GAUSSIAN: Blend = Blend::Gaussian { sigma_scale: Blend::SIGMA_SCALE };
+
+fn output(name: &str, channels: usize, values: Values, factor: [usize; 3]) -> Output {
+    let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
+    let name = format!("a/{name}").parse().unwrap();
+    Output { factor, chunk, shard, ..Output::new(name, channels, values) }
+}
+
+fn options() -> AggregateOptions {
+    AggregateOptions { made_by: "a test".into(), ..AggregateOptions::default() }
+}
+
+/// Adds every patch that is wanted, in an order that is shuffled by `seed`; 0 is the plan's.
+fn add_all(aggregator: &Aggregator, seed: u64, batch: Option<&Pool>) {
+    let plan = aggregator.plan();
+    let mut numbers: Vec<u64> = aggregator.remaining().collect();
+    if seed > 0 {
+        numbers.sort_by_key(|n| (n + 1).wrapping_mul(seed | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+    let Some(pool) = batch else {
+        for number in numbers {
+            aggregator.add(number, &views(&predict(plan, number))).unwrap();
+        }
+        return;
+    };
+    for numbers in numbers.chunks(5) {
+        let predictions: Vec<_> = numbers.iter().map(|n| predict(plan, *n)).collect();
+        let outputs = 0..plan.outputs().len();
+        let stacked: Vec<Array5<f32>> = outputs
+            .map(|n| stack(Axis(0), &predictions.iter().map(|p| p[n].view()).collect::<Vec<_>>()))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let stacked: Vec<ArrayView5<'_, f32>> = stacked.iter().map(Array5::view).collect();
+        aggregator.add_many(numbers, &stacked, pool).unwrap();
+    }
+}
+
+fn read(volume: &Volume) -> Array4<f32> {
+    let channel = |channel| {
+        let frame = Frame { time: 0, channel };
+        volume.frame(frame).unwrap().scaled().read::<f32>(Region::whole(volume.shape())).unwrap()
+    };
+    let channels: Vec<_> = (0..volume.channels()).map(channel).collect();
+    stack(Axis(0), &channels.iter().map(|c| c.view()).collect::<Vec<_>>()).unwrap()
+}
+
+/// Every file of a volume with its bytes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn nothing_hidden(dataset: &Dataset) {
+    let litter = common::faulty::litter(&dataset.path());
+    assert!(litter.is_empty(), "{litter:?}");
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    volume: [usize; 3],
+    sampler: GridSampler,
+    padded: bool,
+    blend: Blend,
+    factor: [usize; 3],
+    channels: usize,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let blend = prop::sample::select(vec![Blend::Crop, Blend::Average, Blend::Hann, GAUSSIAN]);
+    let axis = || (3_usize..14, 1_usize..6, 0_usize..6, 1_usize..3);
+    (axis(), axis(), axis(), blend, any::<bool>(), 1_usize..4).prop_map(
+        |(z, y, x, blend, padded, channels)| {
+            let axes = [z, y, x];
+            let (volume, factor) = (axes.map(|a| a.0), axes.map(|a| a.3));
+            let patch = axes.map(|a| a.1 * a.3);
+            let overlap = axes.map(|a| a.2.min(a.1 * a.3 - 1));
+            let sampler = GridSampler::new(patch, Overlap::Voxels(overlap)).unwrap();
+            let sampler = sampler.pad_small_volumes(true).pad_borders(padded);
+            Case { volume, sampler, padded, blend, factor, channels }
+        },
+    )
+}
+
+fn plan(volume: &Volume, case: &Case) -> Arc<Plan> {
+    let Case { channels, factor, .. } = *case;
+    let outputs = vec![
+        output("scores", channels, Values::Float32, [1; 3]),
+        output("coarse", 2, Values::Argmax, factor),
+    ];
+    Arc::new(Plan::new(volume, &case.sampler, case.blend, outputs).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn an_aggregated_volume_is_the_blend_of_its_patches(case in cases(), seed: u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), case.volume);
+        let plan = plan(&volume, &case);
+        let pool = Pool::new(2).unwrap();
+        let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap();
+        add_all(&aggregator, seed, None);
+        let report = aggregator.finish(&pool, &|_| true).unwrap();
+        prop_assert_eq!(report.patches, plan.grid().len());
+        nothing_hidden(&dataset);
+
+        let found = read(&dataset.volume("a/scores").unwrap());
+        let expected = blended(&plan, 0, case.padded, |_| true).mapv(Option::unwrap);
+        prop_assert_eq!(found.shape(), expected.shape());
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert!((f64::from(*found) - expected).abs() < 1e-5, "{} {}", found, expected);
+        }
+        let coarse = dataset.volume("a/coarse").unwrap();
+        let labels = coarse.read::<u8>(Region::whole(coarse.shape())).unwrap();
+        let scores = blended(&plan, 1, case.padded, |_| true).mapv(Option::unwrap);
+        for ((z, y, x), label) in labels.indexed_iter() {
+            let [zero, one] = [0, 1].map(|c| scores[[c, z, y, x]]);
+            // Where the two are this close, rounding decides.
+            prop_assert!((zero - one).abs() < 1e-5 || u8::from(one > zero) == *label);
+        }
+    }
+
+    #[test]
+    fn order_threads_budget_and_parts_do_not_change_a_byte(case in cases(), seed: u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), case.volume);
+        let plan = plan(&volume, &case);
+        let pool = Pool::new(3).unwrap();
+        let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap();
+        add_all(&aggregator, 0, None);
+        // In the plan's order nothing is beyond the plan's memory but encoded chunks.
+        let used = aggregator.memory();
+        prop_assert_eq!(used.spilled_peak, 0);
+        aggregator.finish(&pool, &|_| true).unwrap();
+        let path = |image: &str| dataset.path().join("a").join(image);
+        let first = ["scores", "coarse"].map(|image| files(&path(image)));
+
+        let again = AggregateOptions { overwrite: true, budget: Some(seed % 3000), ..options() };
+        let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &again).unwrap();
+        add_all(&aggregator, seed | 2, Some(&pool));
+        prop_assert!(aggregator.memory().peak <= seed % 3000);
+        aggregator.finish(&pool, &|_| true).unwrap();
+        prop_assert!(first == ["scores", "coarse"].map(|image| files(&path(image))));
+
+        let most = (1..5).take_while(|n| plan.split(*n).is_ok()).count();
+        for part in plan.split(most).unwrap().into_iter().rev() {
+            let patches = part.patches;
+            let one = Aggregator::begin_part(&dataset, Arc::clone(&plan), part, &again).unwrap();
+            prop_assert_eq!(one.remaining().count() as u64, patches);
+            add_all(&one, seed, None);
+            one.check_complete().unwrap();
+        }
+        finalise(&dataset, &plan, &again, &pool, &|_| true).unwrap();
+        prop_assert!(first == ["scores", "coarse"].map(|image| files(&path(image))));
+        nothing_hidden(&dataset);
+    }
+
+    #[test]
+    fn missing_patches_are_named_and_filled_when_asked_to(case in cases(), seed: u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), case.volume);
+        let plan = plan(&volume, &case);
+        let pool = Pool::new(2).unwrap();
+        let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap();
+        let arrives = |n: u64| (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 != 0;
+        for number in plan.order().filter(|n| arrives(*n)) {
+            aggregator.add(number, &views(&predict(&plan, number))).unwrap();
+        }
+        let missing: Vec<u64> = plan.order().filter(|n| !arrives(*n)).collect();
+        // In mode crop the owner of no voxel is not waited for.
+        let needed: Vec<u64> = aggregator.remaining().collect();
+        prop_assert!(needed.iter().all(|n| missing.contains(n)));
+        if case.blend != Blend::Crop {
+            prop_assert_eq!(&needed, &missing);
+        }
+        match aggregator.check_complete() {
+            Err(voxpatch::Error::Incomplete { missing, patches, .. }) => {
+                prop_assert_eq!(missing, needed.len() as u64);
+                prop_assert!(needed.starts_with(&patches));
+            }
+            complete => prop_assert!(complete.is_ok() && needed.is_empty()),
+        }
+        prop_assert_eq!(aggregator.fill_missing(-7.0, &pool).unwrap(), needed.len() as u64);
+        aggregator.finish(&pool, &|_| true).unwrap();
+        let found = read(&dataset.volume("a/scores").unwrap());
+        let expected = blended(&plan, 0, case.padded, arrives).mapv(|v| v.unwrap_or(-7.0));
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert!((f64::from(*found) - expected).abs() < 1e-5, "{} {}", found, expected);
+        }
+    }
+}
+
+/// The grids that `TorchIO` 1 publishes with its tests: 4 x 4, patches of 3 x 3 that share 2,
+/// which are 0, 2, 4 and 6 throughout.
+#[test]
+fn the_published_grids_of_torchio_come_out() {
+    let expected: [(Blend, [f32; 16]); 3] = [
+        (Blend::Crop, [0., 0., 2., 2., 0., 0., 2., 2., 4., 4., 6., 6., 4., 4., 6., 6.]),
+        (Blend::Average, [0., 1., 1., 2., 2., 3., 3., 4., 2., 3., 3., 4., 4., 5., 5., 6.]),
+        (
+            Blend::Hann,
+            [0., 2., 4., 6., 4., 6., 8., 10., 8., 10., 12., 14., 12., 14., 16., 18.]
+                .map(|n| n / 3.),
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [1, 4, 4]);
+    let sampler = GridSampler::new([1, 3, 3], Overlap::Voxels([0, 2, 2])).unwrap();
+    let pool = Pool::new(1).unwrap();
+    for (blend, expected) in expected {
+        let name = format!("a/{blend}").parse().unwrap();
+        let output = Output::new(name, 1, Values::Float32);
+        let plan = Plan::new(&volume, &sampler, blend, vec![output]).unwrap();
+        let aggregator = Aggregator::begin(&dataset, plan, &options()).unwrap();
+        for (number, value) in [(0, 0.0), (1, 2.0), (2, 4.0), (3, 6.0)] {
+            let start = aggregator.plan().grid().region(number).unwrap().start;
+            let prediction = Array4::from_elem([1, 1, 3, 3], value);
+            aggregator.add(start, &[prediction.view()]).unwrap();
+        }
+        aggregator.finish(&pool, &|_| true).unwrap();
+        let found = read(&dataset.volume(&format!("a/{blend}")).unwrap());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{blend}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn what_was_written_before_is_not_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [20, 9, 9]);
+    let sampler = GridSampler::new([4, 4, 4], Overlap::Voxels([2, 2, 2])).unwrap();
+    let outputs = vec![output("scores", 2, Values::Float32, [1; 3])];
+    let plan = Arc::new(Plan::new(&volume, &sampler, GAUSSIAN, outputs).unwrap());
+    let pool = Pool::new(1).unwrap();
+    let all = plan.grid().len() as usize;
+    let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap();
+    for number in plan.order().take(all / 2) {
+        aggregator.add(number, &views(&predict(&plan, number))).unwrap();
+    }
+    drop(aggregator);
+    assert!(dataset.volume("a/scores").is_err());
+
+    let refused = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap_err();
+    assert!(matches!(refused, voxpatch::Error::Unfinished { .. }), "{refused}");
+    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..options() };
+    let other = AggregateOptions { made_by: "another model".into(), ..resume.clone() };
+    let refused = Aggregator::begin(&dataset, Arc::clone(&plan), &other).unwrap_err().to_string();
+    assert!(refused.contains("made_by") && refused.contains("another model"), "{refused}");
+
+    let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
+    let left = aggregator.remaining().count();
+    assert!(left > all / 2 && left < all * 3 / 4, "{left} of {all}");
+    // Patches of what is there are taken and change nothing.
+    let first = plan.order().next().unwrap();
+    aggregator.add(first, &views(&predict(&plan, first))).unwrap();
+    add_all(&aggregator, 0, None);
+    aggregator.finish(&pool, &|_| true).unwrap();
+    let resumed = files(&dataset.path().join("a/scores"));
+
+    let restart = AggregateOptions { overwrite: true, ..options() };
+    let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &restart).unwrap();
+    add_all(&aggregator, 0, None);
+    aggregator.finish(&pool, &|_| true).unwrap();
+    assert!(resumed == files(&dataset.path().join("a/scores")));
+    nothing_hidden(&dataset);
+}
