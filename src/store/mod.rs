@@ -48,6 +48,9 @@
 //! - A volume is there as a whole or not at all. It is staged in a hidden folder of the dataset,
 //!   synced file by file and folder by folder, renamed into place in one step, and its parents
 //!   synced. Replacing exchanges the two folders in one step.
+//! - A volume that comes about shard by shard, over several runs and processes, does so in a hidden
+//!   folder too (`.aggregate-SUBJECT+IMAGE`, see [`crate::aggregate`]), which lasts until the volume
+//!   is published. A shard is synced before it gets its name, so that one that is there is whole.
 //! - Opening a volume checks its manifest and both documents; reading checks each shard's length
 //!   and index once, and each chunk's checksum when a handle first decodes it. What fails a check
 //!   is an error, never voxels. Swapped but intact shards are found by `verify` alone.
