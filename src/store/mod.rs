@@ -28,7 +28,8 @@
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
 //!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
 //!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the
-//!   array's type is narrower than the source's: every voxel of it is then to be read as that.
+//!   array's type is narrower than the source's: every voxel of it is then to be read as that;
+//!   `predicted_from` if the voxels are predictions, made from that volume.
 //! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
 //!   voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by intent
 //!   only if the manifest says that it is empty.
