@@ -25,6 +25,7 @@ mod aggregator;
 mod axis;
 mod begin;
 mod blend;
+mod buffers;
 mod document;
 mod finalise;
 mod finish;

@@ -6,6 +6,7 @@ use super::digest::VoxelDigest;
 use super::documents::ArrayShape;
 use super::parts::Destination;
 use super::sampling::Strip;
+use super::shard::Shard;
 use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
 use crate::{Dtype, Error, Frame, Kind, Result};
@@ -40,26 +41,30 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
 }
 
 /// Looks at every voxel of a volume once, one layer of chunks at a time: `each` is given every
-/// layer, in the order of the voxel digest, which comes back. Shards are closed when they have been
-/// looked at, if no other handle shares them. Runs in the pool that it is called in.
+/// layer, in the order of the voxel digest, which comes back, and `done` each shard, by its number,
+/// whose voxels have been looked at. Such shards are closed, if no other handle shares them. Runs
+/// in the pool that it is called in.
 ///
 /// # Errors
 /// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is given bytes of
 /// [`Volume::raw_bytes`], says so.
 pub(super) fn look_through(
     volume: &mut Volume,
+    mut done: impl FnMut(&[(usize, &Shard)]),
     mut each: impl FnMut(Frame, usize, &Strips) -> Result<()> + Send,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<String> {
     let ArrayShape { dtype, times, channels, shape } = volume.stored.shape;
     let mut digest = VoxelDigest::new(dtype, times, channels, shape);
     let deep = volume.layout().chunks_per_shard()[0];
+    let last = shape[0].div_ceil(volume.layout().chunk[0]) - 1;
     for (frame, layer) in layers(volume) {
         let strips = Strips::read(volume, frame, layer)?;
         let digested = || strips.add_to(&mut digest, frame, dtype);
-        let ((), done) = rayon::join(digested, || each(frame, layer, &strips));
-        done?;
-        if (layer + 1).is_multiple_of(deep) {
+        let ((), looked) = rayon::join(digested, || each(frame, layer, &strips));
+        looked?;
+        if (layer + 1).is_multiple_of(deep) || layer == last {
+            done(&volume.stored.open_shards());
             volume.close_shards();
         }
         if !progress(layer_bytes(volume, layer)) {
