@@ -3,9 +3,8 @@
 
 mod common;
 
-use common::nifti::{Nifti, gzipped};
+use common::nifti::{Nifti, gzipped, types};
 use proptest::prelude::*;
-use voxpatch::Dtype;
 
 /// DEFLATE cannot do better.
 const MOST_INFLATION: usize = 1100;
