@@ -118,8 +118,8 @@ fn every_byte_flipped<T: Element>(stored: &Stored<T>, folder: &Path, codec: &str
 fn every_flipped_byte_of_a_small_store_is_an_error_or_harmless() {
     for (n, codec) in CODECS.into_iter().enumerate() {
         let stored = <Stored>::small(codec);
-        let folder = if n == 0 { stored.dataset.path() } else { &stored.file("a/b/0/c") };
-        every_byte_flipped(&stored, folder, codec);
+        let folder = if n == 0 { stored.dataset.path() } else { stored.file("a/b/0/c") };
+        every_byte_flipped(&stored, &folder, codec);
         if !codec.starts_with("packed") {
             let stored = Stored::<f16>::small(codec);
             every_byte_flipped(&stored, &stored.file("a/b/0/c"), codec);

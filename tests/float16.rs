@@ -9,9 +9,7 @@ use std::process::Command;
 
 use common::dense::{DenseScan, store, voxels};
 use ndarray::{Array3, Array5, s};
-use voxpatch::{
-    ConvertOptions, Dataset, Dtype, Element, Kind, Padding, Pool, Region, Scaling, f16, scan,
-};
+use voxpatch::{ConvertOptions, Dataset, Dtype, Kind, Padding, Pool, Region, Scaling, f16, scan};
 
 const SHAPE: [usize; 3] = [9, 14, 22];
 
@@ -100,7 +98,7 @@ fn converted_voxels_are_rounded_once() {
 fn labels_of_float16_are_counted_but_have_no_index_and_nothing_is_narrowed() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
-    let labels = voxels::<f16>([1, 1, 4, 5, 6], 1).mapv(|v| Element::from_f64(v.to_f64() % 3.0));
+    let labels = voxels::<f16>([1, 1, 4, 5, 6], 1).mapv(|v| f16::from_f32(v.to_f32() % 3.0));
     let options =
         ConvertOptions { kind: Some(Kind::Label), narrow: true, ..ConvertOptions::default() };
     let report = store(DenseScan::new(&labels), &dataset, "a/b", &options).unwrap();
