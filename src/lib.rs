@@ -117,7 +117,7 @@ mod query;
 pub mod aggregate;
 
 pub use aggregate::Aggregator;
-pub use dtype::{Dtype, Element, Scaling};
+pub use dtype::{Dtype, Element, Scaling, f16};
 pub use error::{Error, Result};
 pub use exec::Pool;
 pub use finding::{Certainty, Finding};

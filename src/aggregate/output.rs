@@ -43,7 +43,7 @@ impl Values {
     pub const fn dtype(self, channels: usize) -> Dtype {
         match self {
             Self::Float32 => Dtype::Float32,
-            Self::Float16 => Dtype::UInt16,
+            Self::Float16 => Dtype::Float16,
             Self::UInt16 { .. } => Dtype::UInt16,
             Self::Argmax if channels > 256 => Dtype::UInt16,
             Self::UInt8 { .. } | Self::Argmax | Self::Threshold(_) => Dtype::UInt8,

@@ -8,6 +8,7 @@ mod index;
 mod info;
 mod interrupt;
 mod measure;
+mod npy;
 mod output;
 mod plan;
 mod read;

@@ -70,7 +70,8 @@ pub(super) fn header(header: &WriteHeader) -> Vec<u8> {
         if version.wide { (540, b"n+2\0\r\n\x1a\n", 4) } else { (348, b"n+1\0", 344) };
     out.put(0, &length.to_le_bytes());
     out.put(magic_at, magic);
-    let (code, bits) = datatype(header.dtype);
+    // A header of no such type is refused before.
+    let (code, bits) = datatype(header.dtype).unwrap_or_default();
     out.put(version.datatype, &code.to_le_bytes());
     out.put(version.datatype + 2, &bits.to_le_bytes());
     out.sizes(version.dim, &dim(header));
@@ -120,8 +121,9 @@ fn fits_one(header: &WriteHeader) -> bool {
         && scaling_holds
 }
 
-const fn datatype(dtype: Dtype) -> (i16, i16) {
-    match dtype {
+/// Code and bits of a voxel; `None` for the type that NIfTI does not have.
+pub(super) const fn datatype(dtype: Dtype) -> Option<(i16, i16)> {
+    let code = match dtype {
         Dtype::UInt8 => (2, 8),
         Dtype::Int16 => (4, 16),
         Dtype::Int32 => (8, 32),
@@ -132,7 +134,9 @@ const fn datatype(dtype: Dtype) -> (i16, i16) {
         Dtype::UInt32 => (768, 32),
         Dtype::Int64 => (1024, 64),
         Dtype::UInt64 => (1280, 64),
-    }
+        Dtype::Float16 => return None,
+    };
+    Some(code)
 }
 
 /// Number of axes, then x, y, z, time, channel and two of 1.

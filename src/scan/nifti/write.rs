@@ -16,7 +16,7 @@ use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
 /// What to say of the voxels.
 #[derive(Debug, Clone)]
 pub struct WriteHeader {
-    /// Type of the voxels.
+    /// Type of the voxels; any but `float16`, which NIfTI does not have.
     pub dtype: Dtype,
     /// Shape of one frame, `z, y, x`, each at least 1.
     pub shape: [usize; 3],
@@ -141,6 +141,10 @@ impl NiftiWriter {
 fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     if gzip.is_some_and(|level| level > 9) {
         return Err(Error::invalid("gzip level", gzip.unwrap_or(0), "must be 0 to 9"));
+    }
+    if encode::datatype(header.dtype).is_none() {
+        let reason = "is no type of NIfTI; write float32, which holds every voxel exactly";
+        return Err(Error::invalid("dtype", header.dtype, reason));
     }
     if !header.affine.is_usable() {
         let reason = "must be finite and invertible, with a last row of 0 0 0 1";
