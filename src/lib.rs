@@ -56,8 +56,9 @@
 //!
 //! ```text
 //! scan  ->  layout  ->  store  ->  query
-//!    \________ ingest ____/          /
-//!                       sample ______/
+//!    \________ ingest ____/ |        /
+//!     \_________ export ____/       /
+//!                       sample ____/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -68,6 +69,7 @@
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
+//! | `export` | store + scan: [`export()`], a volume as a file again | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
@@ -111,6 +113,8 @@ pub mod store;
 
 pub mod ingest;
 
+mod export;
+
 mod query;
 
 pub mod aggregate;
@@ -119,6 +123,7 @@ pub use aggregate::Aggregator;
 pub use dtype::{Dtype, Element, Scaling};
 pub use error::{Error, Result};
 pub use exec::Pool;
+pub use export::{ExportOptions, ExportReport, export};
 pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
 pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
