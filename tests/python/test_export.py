@@ -98,9 +98,17 @@ def test_members_of_gzip_are_one_file_for_other_readers(tmp_path):
     assert_same(tmp_path / "out.nii.gz", tmp_path / "scan.nii")
     done = subprocess.run(["gzip", "-t", str(tmp_path / "out.nii.gz")], check=False)
     assert done.returncode == 0
+
+
+def test_simpleitk_reads_what_nibabel_reads(tmp_path):
     sitk = pytest.importorskip("SimpleITK")
-    image = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.nii.gz")))
-    np.testing.assert_array_equal(image, data.T)
+    data = voxels((150, 140, 130), "i2")
+    save(tmp_path / "scan.nii", data, np.diag([0.7, 0.7, 2.5, 1.0]))
+    export(convert(tmp_path / "scan.nii", tmp_path / "store"), tmp_path / "out.nii.gz")
+    ours, theirs = (sitk.ReadImage(str(tmp_path / n)) for n in ["out.nii.gz", "scan.nii"])
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), data.T)
+    assert ours.GetSpacing() == theirs.GetSpacing() and ours.GetOrigin() == theirs.GetOrigin()
+    assert ours.GetDirection() == theirs.GetDirection()
 
 
 def test_a_file_in_the_way_stays_unless_told(tmp_path):
