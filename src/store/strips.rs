@@ -11,9 +11,9 @@ use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
 use crate::{Dtype, Error, Frame, Kind, Result};
 
-/// The planes of one layer of chunks, in the type that is on disk: strips of whole chunk rows along
-/// y, each of all planes.
-pub(super) struct Strips {
+/// The planes of one layer of chunks, in the type that is on disk or in another: strips of whole
+/// chunk rows along y, each of all planes.
+pub(crate) struct Strips {
     planes: usize,
     /// Bytes of a row.
     row: usize,
@@ -31,7 +31,7 @@ pub(super) fn layers(volume: &Volume) -> impl Iterator<Item = (Frame, usize)> + 
 }
 
 /// Bytes of a layer in the source's type, which is what progress is told in.
-pub(super) fn layer_bytes(volume: &Volume, layer: usize) -> u64 {
+pub(crate) fn layer_bytes(volume: &Volume, layer: usize) -> u64 {
     let [all, rows, columns] = volume.shape();
     (planes(all, volume.layout().chunk[0], layer) * rows * columns * volume.dtype().size()) as u64
 }
@@ -91,14 +91,24 @@ impl Strips {
         Ok(all)
     }
 
-    /// Decodes a layer of a frame, `layer` counted in chunks along z. In parallel in the pool that
-    /// it is called in.
+    /// Decodes a layer of a frame in the type that is on disk, `layer` counted in chunks along z.
+    /// In parallel in the pool that it is called in.
     pub(super) fn read(volume: &Volume, frame: Frame, layer: usize) -> Result<Self> {
-        let volume = volume.frame(frame)?.as_stored();
+        Self::read_as(volume, volume.stored_dtype(), frame, layer)
+    }
+
+    /// The same, converted to a type as [`Volume::converted`] does.
+    pub(crate) fn read_as(
+        volume: &Volume,
+        dtype: Dtype,
+        frame: Frame,
+        layer: usize,
+    ) -> Result<Self> {
+        let volume = volume.frame(frame)?.as_stored().converted(dtype);
         let [all, rows, columns] = volume.shape();
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
-        let item = volume.stored_dtype().size();
+        let item = dtype.size();
         let row = columns * item;
         let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
             let rows = height.min(rows - n * height);
@@ -118,12 +128,17 @@ impl Strips {
 
     /// Adds the planes to the digest of the frame's voxels.
     pub(super) fn add_to(&self, digest: &mut VoxelDigest, frame: Frame, dtype: Dtype) {
+        self.pieces().for_each(|piece| digest.add(frame, piece, dtype));
+    }
+
+    /// All voxels in C order, in pieces of whole rows.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         // Strips side by side make the rows of a plane.
-        for plane in 0..self.planes {
-            for strip in &self.voxels {
+        (0..self.planes).flat_map(move |plane| {
+            self.voxels.iter().map(move |strip| {
                 let bytes = strip.len() / self.planes;
-                digest.add(frame, &strip[plane * bytes..][..bytes], dtype);
-            }
-        }
+                &strip[plane * bytes..][..bytes]
+            })
+        })
     }
 }

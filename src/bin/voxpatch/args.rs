@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown)]
 
 mod bench;
+mod export;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use voxpatch::layout::{
 use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
 
 pub use bench::{Bench, BenchStarts};
+pub use export::Export;
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -40,6 +42,7 @@ pub struct Cli {
 pub enum Command {
     Convert(Convert),
     Read(Read),
+    Export(Export),
     Info(Info),
     Verify(Verify),
     Index(Index),

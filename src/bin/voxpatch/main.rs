@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod convert;
 mod demo;
+mod export;
 mod index;
 mod info;
 mod interrupt;
@@ -68,6 +69,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Read(args) => read::run(args),
+        Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Index(args) => index::run(args),
@@ -95,7 +97,7 @@ fn message(error: &anyhow::Error) -> String {
     }
     match error.downcast_ref() {
         Some(Error::AlreadyExists { .. }) => {
-            message + "\nhint: with convert, --overwrite replaces it"
+            message + "\nhint: with convert and export, --overwrite replaces it"
         }
         Some(Error::OutOfBounds { .. }) => {
             message + "\nhint: read --pad edge fills what is outside"

@@ -57,7 +57,7 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
         times: 1,
         channels: 1,
         affine: volume.affine().shifted(region.start),
-        xform_code: xform_code(volume),
+        xform_code: WriteHeader::xform_code_of(&volume.attributes().source_fields),
         scaling: if args.scaled { None } else { volume.attributes().scaling },
         time_step: None,
         is_label: volume.kind() == Kind::Label && !args.scaled,
@@ -67,13 +67,4 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
     let voxels = patch.as_slice().context("patches are contiguous")?;
     writer.write_planes(bytemuck::cast_slice(voxels))?;
     Ok(writer.finish()?)
-}
-
-/// Which coordinates the affine speaks of: that of the transform it was taken from, where the
-/// source had one.
-fn xform_code(volume: &Volume) -> i16 {
-    let fields = &volume.attributes().source_fields;
-    let code = |name| i16::try_from(fields.get(name)?.as_i64()?).ok();
-    let given = ["sform_code", "qform_code"].into_iter().filter_map(code).find(|code| *code > 0);
-    given.filter(|code| WriteHeader::XFORM_CODES.contains(code)).unwrap_or(WriteHeader::SCANNER)
 }
