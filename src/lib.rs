@@ -55,9 +55,10 @@
 //! A voxel moves from left to right, and imports point to the left only:
 //!
 //! ```text
-//! scan  ->  layout  ->  store  ->  query
-//!    \________ ingest ____/          /
-//!                       sample ______/
+//! scan  ->  layout  ->  store  ->  query  ->  predict
+//!    \________ ingest ____/ \        /        /
+//!                       sample _____/        /
+//!                             \ aggregate __/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -69,6 +70,8 @@
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
+//! | [`aggregate`] | overlapping predictions to volumes, chunk by chunk: [`Aggregator`] | blending |
+//! | [`predict`] | any program as the model between the two | .npy, child processes |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
@@ -114,6 +117,8 @@ pub mod ingest;
 mod query;
 
 pub mod aggregate;
+
+pub mod predict;
 
 pub use aggregate::Aggregator;
 pub use dtype::{Dtype, Element, Scaling};

@@ -49,3 +49,5 @@ pub use part::Part;
 pub use plan::Plan;
 pub use prediction::{Location, NonFinite};
 pub use report::AggregateReport;
+
+pub(crate) use plan::order;

@@ -100,7 +100,8 @@ impl Feeder {
                         // It has closed its input, and says itself why.
                         Ok(()) => return,
                         Err(error) => {
-                            *told.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                            *told.failed.lock().unwrap_or_else(PoisonError::into_inner) =
+                                Some(error);
                             return;
                         }
                     }
@@ -143,7 +144,9 @@ fn write(stdin: &mut ChildStdin, mut bytes: &[u8], stopped: &AtomicBool) -> bool
             Ok(n) => bytes = &bytes[n..],
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                if stopped.load(Ordering::Relaxed) || is_ready(stdin.as_fd(), PollFlags::OUT).is_err() {
+                if stopped.load(Ordering::Relaxed)
+                    || is_ready(stdin.as_fd(), PollFlags::OUT).is_err()
+                {
                     return false;
                 }
             }

@@ -90,7 +90,8 @@ pub(super) fn header_end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         }
     };
     if length > LONGEST {
-        let reason = format!("its header claims {length} bytes, of {LONGEST} that are read at most");
+        let reason =
+            format!("its header claims {length} bytes, of {LONGEST} that are read at most");
         return Err(Refusal::Reason(reason));
     }
     Ok(Some(begin + length))
