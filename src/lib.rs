@@ -55,10 +55,10 @@
 //! A voxel moves from left to right, and imports point to the left only:
 //!
 //! ```text
-//! scan  ->  layout  ->  store  ->  query  ->  predict
-//!    \________ ingest ____/ \        /        /
-//!                       sample _____/        /
-//!                             \ aggregate __/
+//! scan  ->  layout  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
+//!    \________ ingest ____/          /                            /
+//!                       sample ______/____________________________/
+//!                                  \________ predict ________/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -70,8 +70,8 @@
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
-//! | [`aggregate`] | overlapping predictions to volumes, chunk by chunk: [`Aggregator`] | blending |
-//! | [`predict`] | any program as the model between the two | .npy, child processes |
+//! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
+//! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
@@ -83,7 +83,7 @@
 //!   the matrix of an [`Affine`] takes `(x, y, z)` and gives RAS+ millimetres.
 //! - Voxels are stored as the file has them, or on request as narrower integers that are equal to
 //!   them, and are always returned in the file's type. Scaling is applied on request, when reading.
-//! - One thread or many: the same bytes. Reading runs on the calling thread.
+//! - One thread or many, in whatever order: the same bytes. Reading runs on the calling thread.
 //! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
 pub mod dtype;

@@ -38,6 +38,7 @@ mod plan;
 mod prediction;
 mod report;
 mod state;
+mod weights;
 
 pub use aggregator::Aggregator;
 pub use blend::Blend;
@@ -50,4 +51,5 @@ pub use plan::Plan;
 pub use prediction::{Location, NonFinite};
 pub use report::AggregateReport;
 
+pub(crate) use document::channels_and_factors;
 pub(crate) use plan::order;

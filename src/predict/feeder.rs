@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::ChildStdin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +13,7 @@ use rustix::fs::OFlags;
 
 use super::model::is_ready;
 use super::npy;
+use super::session::Patches;
 use crate::exec::Workers;
 use crate::sample::Grid;
 use crate::{Error, Frame, Region, Result, Volume, with_element};
@@ -29,7 +30,7 @@ pub(super) struct Feed {
 #[derive(Debug)]
 pub(super) struct Feeder {
     /// Dropped before the workers are, who wait for its end.
-    patches: Option<Sender<Vec<u64>>>,
+    patches: Option<Sender<Patches>>,
     shared: Arc<Shared>,
     _workers: Workers,
 }
@@ -37,6 +38,8 @@ pub(super) struct Feeder {
 #[derive(Debug, Default)]
 struct Shared {
     stopped: AtomicBool,
+    /// What was asked and is not written yet.
+    waiting: AtomicUsize,
     failed: Mutex<Option<Error>>,
 }
 
@@ -84,18 +87,23 @@ impl Feeder {
         // Of this end alone: the model's is not concerned.
         rustix::fs::fcntl_setfl(&stdin, OFlags::NONBLOCK)
             .map_err(|e| Error::io("prepare", "the model's input")(e.into()))?;
-        let (patches, asked) = mpsc::channel::<Vec<u64>>();
+        let (patches, asked) = mpsc::channel::<Patches>();
         let shared = Arc::new(Shared::default());
         let (told, mut stdin) = (Arc::clone(&shared), stdin);
         let mut workers = Workers::new();
         workers.start(move || {
             let mut block = Vec::new();
-            for numbers in asked {
-                for batch in numbers.chunks(feed.batch) {
+            for patches in asked {
+                let mut numbers = patches.numbers();
+                loop {
+                    let batch: Vec<u64> = numbers.by_ref().take(feed.batch).collect();
+                    if batch.is_empty() {
+                        break;
+                    }
                     if told.stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    match feed.block(batch, &mut block) {
+                    match feed.block(&batch, &mut block) {
                         Ok(()) if write(&mut stdin, &block, &told.stopped) => {}
                         // It has closed its input, and says itself why.
                         Ok(()) => return,
@@ -106,17 +114,24 @@ impl Feeder {
                         }
                     }
                 }
+                told.waiting.fetch_sub(1, Ordering::Relaxed);
             }
         })?;
         Ok(Self { patches: Some(patches), shared, _workers: workers })
     }
 
     /// These patches come next, in batches.
-    pub(super) fn ask(&self, numbers: Vec<u64>) {
-        if let Some(patches) = &self.patches {
+    pub(super) fn ask(&self, patches: Patches) {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Some(sender) = &self.patches {
             // With the thread at its end, `failure` or the model tells why.
-            let _ = patches.send(numbers);
+            let _ = sender.send(patches);
         }
+    }
+
+    /// Whether all that was asked is written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) == 0
     }
 
     /// No more patches come: the model's input ends when all are written.

@@ -13,7 +13,8 @@ pub(super) struct Head {
     pub(super) channels: usize,
     pub(super) factor: [usize; 3],
     pub(super) shape: [usize; 3],
-    pub(super) number: Number,
+    /// Type of the numbers of the last block.
+    pub(super) number: Option<Number>,
 }
 
 impl Head {
@@ -42,18 +43,24 @@ impl Head {
             ));
         }
         let factor = std::array::from_fn(|a| patch[a] / shape[a]);
-        Ok(Self { channels, factor, shape, number: header.number })
+        Ok(Self { channels, factor, shape, number: Some(header.number) })
+    }
+
+    /// As it was learned before. The factor divides the patch, or the plan will refuse it.
+    pub(super) fn known(channels: usize, factor: [usize; 3], patch: [usize; 3]) -> Self {
+        let shape = std::array::from_fn(|a| patch[a] / factor[a].max(1));
+        Self { channels, factor, shape, number: None }
     }
 
     /// Refuses a block of another shape.
-    pub(super) fn check(&self, header: &Header, n: usize) -> Result<(), String> {
+    pub(super) fn check(&self, header: &Header, n: usize) -> Result<Self, String> {
         let [z, y, x] = self.shape;
         let expected = [n, self.channels, z, y, x];
         if header.shape == expected {
-            return Ok(());
+            return Ok(Self { number: Some(header.number), ..*self });
         }
         Err(format!(
-            "its shape is {}, and should be {}, by its first answer",
+            "its shape is {}, and should be {}, by what it answered first",
             shown(&header.shape),
             shown(&expected)
         ))
@@ -68,7 +75,11 @@ impl Head {
 
     pub(super) const fn report(&self) -> HeadReport {
         let Self { channels, factor, shape, number } = *self;
-        HeadReport { channels, factor, shape, dtype: number.name() }
+        let dtype = match number {
+            Some(number) => number.name(),
+            None => "",
+        };
+        HeadReport { channels, factor, shape, dtype }
     }
 }
 
@@ -101,7 +112,8 @@ mod tests {
         let head = Head::learn(&header(&[2, 3, 4, 2, 8]), 2, [4, 8, 8]).unwrap();
         assert_eq!((head.channels, head.factor, head.shape), (3, [1, 4, 1], [4, 2, 8]));
         assert_eq!(head.numbers(2), Some(2 * 3 * 64));
-        assert_eq!(head.check(&header(&[1, 3, 4, 2, 8]), 1), Ok(()));
+        assert_eq!(head.check(&header(&[1, 3, 4, 2, 8]), 1), Ok(head));
+        assert_eq!(Head::known(3, [1, 4, 1], [4, 8, 8]), Head { number: None, ..head });
         assert!(head.check(&header(&[2, 3, 4, 2, 8]), 1).unwrap_err().contains("(1, 3, 4, 2, 8)"));
     }
 

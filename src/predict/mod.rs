@@ -53,6 +53,7 @@ mod model;
 mod npy;
 mod options;
 mod report;
+mod session;
 
 pub use driver::{plan, predict};
 pub use model::Model;

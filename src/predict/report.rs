@@ -54,6 +54,6 @@ pub struct HeadReport {
     pub factor: [usize; 3],
     /// Shape of a prediction, `z, y, x`.
     pub shape: [usize; 3],
-    /// Type of its numbers, as `NumPy` calls it.
+    /// Type of its numbers, as `NumPy` calls it; nothing if no patch was left to predict.
     pub dtype: &'static str,
 }

@@ -2,6 +2,7 @@
 // Documentation comments are the help that is shown: backticks would be shown too.
 #![allow(clippy::doc_markdown)]
 
+mod aggregate;
 mod bench;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use voxpatch::layout::{
 };
 use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
 
+pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
 
 /// Store 3D scans so that random patches are read fast.
@@ -44,6 +46,8 @@ pub enum Command {
     Verify(Verify),
     Index(Index),
     Plan(Plan),
+    Aggregate(Box<Aggregate>),
+    Finalise(Finalise),
     Bench(Bench),
     Demo(Demo),
 }
