@@ -347,6 +347,9 @@ pub struct Plan {
 
 /// Store a scan, read random patches, compare every voxel with the source, and tell how fast.
 ///
+/// Then a simple model passes over the volume: its overlapping predictions are aggregated chunk by
+/// chunk, and every voxel is compared with what the source gives plane by plane.
+///
 /// Without a scan, a synthetic chest CT is made. Everything temporary is removed at the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -371,7 +374,8 @@ pub struct Demo {
     /// Keep the volume in this store; by default it is temporary.
     #[arg(long, value_name = "STORE")]
     pub out: Option<PathBuf>,
-    /// Worker threads for converting; 0 means one for each processor. Patches are read by one.
+    /// Worker threads for converting and aggregating; 0 means one for each processor. Random patches
+    /// are read by one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
     /// Print a JSON document.
