@@ -59,6 +59,7 @@
 //!    \________ ingest ____/ |        /                            /
 //!     \_________ export ____/       /                            /
 //!                       sample ____/____________________________/
+//!                                  \_________ predict _________/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -72,6 +73,7 @@
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
+//! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
@@ -119,6 +121,8 @@ mod export;
 mod query;
 
 pub mod aggregate;
+
+pub mod predict;
 
 pub use aggregate::Aggregator;
 pub use dtype::{Dtype, Element, Scaling, f16};

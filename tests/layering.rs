@@ -33,10 +33,11 @@ const STATIONS: [(&str, &[&str]); 11] = [
     ("ingest", &["scan", "layout", "sample", "statistics", "store"]),
     ("export", &["scan", "store"]),
     ("aggregate", &["layout", "sample", "statistics", "store"]),
+    ("predict", &["aggregate", "query", "sample", "store"]),
 ];
 
 /// Words with one home, and the files (or folders) that are it.
-const MONOPOLIES: [(&str, &[&str]); 11] = [
+const MONOPOLIES: [(&str, &[&str]); 12] = [
     ("zarrs::", &["store/"]),
     ("memmap2::", &["mapped.rs"]),
     ("quick_cache::", &["store/cache.rs"]),
@@ -48,6 +49,7 @@ const MONOPOLIES: [(&str, &[&str]); 11] = [
     ("ThreadPoolBuilder", &["exec.rs"]),
     ("rayon::spawn", &["exec.rs"]),
     ("build_global", &[]),
+    ("process::Command", &["predict/model.rs", "bin/"]),
 ];
 
 #[test]
