@@ -130,14 +130,13 @@ pub enum Error {
         supported: u64,
     },
 
-    /// An aggregation of this volume was begun and not finished: resume it, or restart it.
-    #[error(
-        "{}: an aggregation of it was begun and not finished; resume it, or restart it",
-        path.display()
-    )]
+    /// An aggregation of this volume was begun and not finished: go on with it.
+    #[error("{}: {reason}", path.display())]
     Unfinished {
         /// The volume that it is to make, or the first of several.
         path: PathBuf,
+        /// What is not there, and what to do about it.
+        reason: String,
     },
 
     /// Predictions of some patches are missing: add them, or have their voxels filled.

@@ -15,9 +15,13 @@ use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Plan, Unfinished, Values, finalise,
 };
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{Dataset, Frame, Pool, Region, Volume};
+use voxpatch::{Dataset, Frame, Pool, Region, Volume, VolumeName};
 
 const GAUSSIAN: Blend = Blend::Gaussian { sigma_scale: Blend::SIGMA_SCALE };
+
+fn name() -> VolumeName {
+    "a/scores".parse().unwrap()
+}
 
 fn output(name: &str, channels: usize, values: Values, factor: [usize; 3]) -> Output {
     let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
@@ -49,7 +53,7 @@ fn add_all(aggregator: &Aggregator, seed: u64, batch: Option<&Pool>) {
             .map(|n| stack(Axis(0), &predictions.iter().map(|p| p[n].view()).collect::<Vec<_>>()))
             .collect::<Result<_, _>>()
             .unwrap();
-        let stacked: Vec<ArrayView5<'_, f32>> = stacked.iter().map(Array5::view).collect();
+        let stacked: Vec<ArrayView5<'_, f32>> = stacked.iter().map(|s| s.view()).collect();
         aggregator.add_many(numbers, &stacked, pool).unwrap();
     }
 }
@@ -180,7 +184,7 @@ proptest! {
             add_all(&one, seed, None);
             one.check_complete().unwrap();
         }
-        finalise(&dataset, &plan, &again, &pool, &|_| true).unwrap();
+        finalise(&dataset, &name(), true, &pool, &|_| true).unwrap();
         prop_assert!(first == ["scores", "coarse"].map(|image| files(&path(image))));
         nothing_hidden(&dataset);
     }
@@ -280,7 +284,9 @@ fn what_was_written_before_is_not_asked_for_again() {
 
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
     let left = aggregator.remaining().count();
-    assert!(left > all / 2 && left < all * 3 / 4, "{left} of {all}");
+    // Half of the patches reach plane 12 and finish planes 0 to 5: places from plane 4 on, seven of
+    // nine, touch the others.
+    assert_eq!(left, all * 7 / 9);
     // Patches of what is there are taken and change nothing.
     let first = plan.order().next().unwrap();
     aggregator.add(first, &views(&predict(&plan, first))).unwrap();

@@ -12,10 +12,14 @@ use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, NonFinite, Output, Plan, Unfinished, Values, finalise,
 };
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{Dataset, Error, Frame, Kind, Pool, Region, Volume};
+use voxpatch::{Dataset, Error, Frame, Kind, Pool, Region, Volume, VolumeName};
 
 fn sampler() -> GridSampler {
     GridSampler::new([4, 4, 4], Overlap::Voxels([2, 2, 2])).unwrap()
+}
+
+fn name() -> VolumeName {
+    "a/scores".parse().unwrap()
 }
 
 fn output(name: &str, channels: usize, values: Values) -> Output {
@@ -237,8 +241,9 @@ fn every_operation(fault: Fault) -> usize {
             add_all(&aggregator)?;
             aggregator.finish(&pool, &|_| true)
         };
-        let disk = FaultyDisk::new(root.clone(), at, fault);
-        let result = Dataset::open_on(Arc::new(disk)).and_then(|d| run(&d, Unfinished::Refuse));
+        let disk = Arc::new(FaultyDisk::new(root.clone(), at, fault));
+        let dataset = Dataset::open_on(Arc::<FaultyDisk>::clone(&disk));
+        let result = dataset.and_then(|dataset| run(&dataset, Unfinished::Refuse));
         let read = |name: &str| {
             let volume = sound.volume(name)?;
             Ok((volume.voxel_digest().to_owned(), volume.stored_bytes()))
@@ -257,17 +262,17 @@ fn every_operation(fault: Fault) -> usize {
         }
         let found = both().unwrap_or_else(|error| panic!("operation {at}, {fault:?}: {error}"));
         assert_eq!(*expected.get_or_insert_with(|| found.clone()), found, "operation {at}");
-        let left = litter(&root);
-        assert!(
-            left.is_empty() || result.is_err() && fault != Fault::Fails,
-            "operation {at}, {fault:?}: {left:?}"
-        );
+        let mut left = litter(&root);
+        // Whoever cannot remove an empty folder leaves it.
+        left.retain(|f| !f.file_name().unwrap().to_str().unwrap().starts_with(".lock-"));
+        assert!(left.is_empty() || fault == Fault::Stops, "operation {at}, {fault:?}: {left:?}");
         for name in ["a/scores", "a/organs"] {
             let volume = sound.volume(name).unwrap();
             volume.read_many::<u8>(&[], &pool).ok();
             assert!(volume.cost(Region::whole(volume.shape())).is_ok());
         }
-        if result.is_ok() {
+        if !disk.has_faulted() {
+            result.unwrap();
             return at;
         }
     }
@@ -276,17 +281,17 @@ fn every_operation(fault: Fault) -> usize {
 
 #[test]
 fn a_run_that_fails_anywhere_is_resumed_to_the_same_voxels() {
-    assert!(every_operation(Fault::Fails) > 10);
+    assert!(every_operation(Fault::Fails) > 50);
 }
 
 #[test]
 fn a_run_whose_operation_fails_after_it_was_done_is_resumed_to_the_same_voxels() {
-    assert!(every_operation(Fault::DoneButFails) > 10);
+    assert!(every_operation(Fault::DoneButFails) > 50);
 }
 
 #[test]
 fn a_run_that_is_killed_anywhere_is_resumed_to_the_same_voxels() {
-    assert!(every_operation(Fault::Stops) > 10);
+    assert!(every_operation(Fault::Stops) > 50);
 }
 
 #[test]
@@ -312,15 +317,15 @@ fn a_part_is_refused_to_others_while_it_is_made_and_patches_elsewhere_are_refuse
     let error = first.finish(&pool, &|_| true).unwrap_err().to_string();
     assert!(error.contains("finalise"), "{error}");
     // The second is being made, and then is not complete.
-    assert!(finalise(&dataset, &plan, &options, &pool, &|_| true).is_err());
+    assert!(finalise(&dataset, &name(), false, &pool, &|_| true).is_err());
     drop(second);
-    let error = finalise(&dataset, &plan, &options, &pool, &|_| true).unwrap_err();
-    assert!(matches!(error, Error::CorruptStore { .. } | Error::Incomplete { .. }), "{error}");
+    let error = finalise(&dataset, &name(), false, &pool, &|_| true).unwrap_err();
+    assert!(matches!(error, Error::Unfinished { .. }), "{error}");
     add_all(&begin(1).unwrap()).unwrap();
-    let cancelled = finalise(&dataset, &plan, &options, &pool, &|_| false).unwrap_err();
+    let cancelled = finalise(&dataset, &name(), false, &pool, &|_| false).unwrap_err();
     assert!(matches!(cancelled, Error::Cancelled));
-    finalise(&dataset, &plan, &options, &pool, &|_| true).unwrap();
+    finalise(&dataset, &name(), false, &pool, &|_| true).unwrap();
     assert!(dataset.volume("a/scores").is_ok());
-    let again = finalise(&dataset, &plan, &options, &pool, &|_| true).unwrap_err();
+    let again = finalise(&dataset, &name(), false, &pool, &|_| true).unwrap_err();
     assert!(matches!(again, Error::NotFound { .. }), "{again}");
 }

@@ -30,7 +30,6 @@ use crate::{Dataset, Error, Pool, Result};
 ///
 /// After an error while adding, other than one about the prediction itself, nothing more is
 /// accepted: what was held is no longer whole. Open it again to go on from what is written.
-#[derive(Debug)]
 pub struct Aggregator {
     plan: Arc<Plan>,
     part: Part,
@@ -355,14 +354,22 @@ impl Aggregator {
             let reason = "is published when all parts are complete, by finalise";
             return Err(Error::invalid("part", self.part.index, reason));
         }
+        self.job.flush()?;
         let (memory, seconds) = (self.memory(), self.began.elapsed().as_secs_f64());
         let Self { plan, options, dataset, job, .. } = self;
         // Its lock is taken again.
         drop(job);
-        let mut report = finalise(&dataset, &plan, &options, pool, progress)?;
+        let mut report = finalise(&dataset, plan.name(), options.overwrite, pool, progress)?;
         report.memory = Some(memory);
         report.seconds += seconds;
         Ok(report)
+    }
+}
+
+impl std::fmt::Debug for Aggregator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (plan, part) = (&self.plan, &self.part);
+        f.debug_struct("Aggregator").field("plan", plan).field("part", part).finish_non_exhaustive()
     }
 }
 

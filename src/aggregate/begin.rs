@@ -2,7 +2,7 @@
 
 use super::state::OutputState;
 use super::{AggregateOptions, Part, Plan, Unfinished, document};
-use crate::store::Job;
+use crate::store::{Job, JobDocument};
 use crate::{Dataset, Error, Result};
 
 /// The least that is taken for the memory of a plan.
@@ -16,15 +16,17 @@ pub(super) fn open(
     options: &AggregateOptions,
 ) -> Result<Job> {
     let name = plan.name();
-    let wanted = document::of(plan, &options.made_by, part.of);
-    let there = dataset.job_document(name)?;
+    let wanted = plan.job(&options.made_by, part.of);
     let restart = options.unfinished == Unfinished::Restart;
-    if let Some(there) = there {
-        let other = document::difference(&there, &wanted);
+    if let Some(there) = dataset.job(name)? {
+        let other = difference(&there, &wanted);
         if restart && part.of == 1 {
-            dataset.discard_job(name, document::parts_of(&there))?;
+            dataset.discard_job(name, there.parts)?;
         } else if options.unfinished == Unfinished::Refuse && part.of == 1 {
-            return Err(Error::Unfinished { path: dataset.path().join(name.to_string()) });
+            let path = dataset.path().join(name.to_string());
+            let reason =
+                "an aggregation of it was begun and not finished; resume it, or restart it";
+            return Err(Error::Unfinished { path, reason: reason.into() });
         } else if let Some(other) = other {
             let reason = format!(
                 "it was begun and not finished with another plan: {other}; go on with the same, or \
@@ -33,8 +35,7 @@ pub(super) fn open(
             return Err(Error::invalid("aggregation", name, reason));
         }
     }
-    let outputs = plan.job_outputs();
-    let job = dataset.open_job(&wanted, outputs, Some(part.index), options.overwrite)?;
+    let job = dataset.open_job(wanted, part.index, options.overwrite)?;
     if restart && part.of > 1 {
         for (n, planned) in plan.outputs.iter().enumerate() {
             let own = (0..planned.shards()).filter(|shard| planned.is_in(part, *shard));
@@ -46,6 +47,14 @@ pub(super) fn open(
         }
     }
     Ok(job)
+}
+
+fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<String> {
+    document::difference(&there.plan, &wanted.plan).or_else(|| {
+        let parts = [there.parts, wanted.parts];
+        let other = format!("parts were {}, and are now {}", parts[0], parts[1]);
+        (there != wanted).then_some(other)
+    })
 }
 
 /// The state of each output: which shards are there, or are another part's.

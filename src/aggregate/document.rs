@@ -12,6 +12,7 @@ const VERSION: u64 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     version: u64,
+    patches: u64,
     source: &'a str,
     source_voxels: &'a str,
     volume: [usize; 3],
@@ -20,7 +21,6 @@ struct Document<'a> {
     mode: String,
     walk: [usize; 3],
     made_by: &'a str,
-    parts: usize,
     outputs: Vec<OutputDocument<'a>>,
 }
 
@@ -35,9 +35,10 @@ struct OutputDocument<'a> {
 }
 
 /// Everything that decides the bytes of the outputs, but the predictions themselves.
-pub(super) fn of(plan: &Plan, made_by: &str, parts: usize) -> String {
+pub(super) fn of(plan: &Plan, made_by: &str) -> Value {
     let document = Document {
         version: VERSION,
+        patches: plan.grid.len(),
         source: &plan.source.name,
         source_voxels: &plan.source.voxels,
         volume: plan.grid.volume(),
@@ -46,7 +47,6 @@ pub(super) fn of(plan: &Plan, made_by: &str, parts: usize) -> String {
         mode: plan.blend.to_string(),
         walk: plan.walk,
         made_by,
-        parts,
         outputs: plan
             .outputs
             .iter()
@@ -60,24 +60,18 @@ pub(super) fn of(plan: &Plan, made_by: &str, parts: usize) -> String {
             })
             .collect(),
     };
-    serde_json::to_string(&document).expect("numbers and texts are JSON")
+    serde_json::to_value(&document).expect("numbers and texts are JSON")
 }
 
-/// How many parts an aggregation was begun with; 1 if it does not say.
-pub(super) fn parts_of(document: &str) -> usize {
-    let parts = |document: Value| usize::try_from(document.get("parts")?.as_u64()?).ok();
-    serde_json::from_str(document).ok().and_then(parts).unwrap_or(1)
+/// The number of patches, as it stands in [`of`].
+pub(super) fn patches(plan: &Value) -> u64 {
+    plan["patches"].as_u64().unwrap_or(0)
 }
 
 /// What is another in the document that is there than in the one that is wanted; `None` if
 /// nothing.
-pub(super) fn difference(there: &str, wanted: &str) -> Option<String> {
-    if there == wanted {
-        return None;
-    }
-    let parsed = |text| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
-    let told = different(&parsed(there), &parsed(wanted), "");
-    Some(told.unwrap_or_else(|| "it is written differently".into()))
+pub(super) fn difference(there: &Value, wanted: &Value) -> Option<String> {
+    different(there, wanted, "")
 }
 
 fn different(there: &Value, wanted: &Value, at: &str) -> Option<String> {
@@ -101,23 +95,26 @@ fn different(there: &Value, wanted: &Value, at: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn a_difference_is_named() {
-        let a = r#"{"mode":"hann","outputs":[{"name":"a","channels":2}],"parts":3}"#;
-        assert_eq!(difference(a, a), None);
+        let a = json!({"mode": "hann", "outputs": [{"name": "a", "channels": 2}], "patches": 3});
+        assert_eq!(difference(&a, &a), None);
+        let other = |pointer: &str, value: Value| {
+            let mut b = a.clone();
+            *b.pointer_mut(pointer).unwrap() = value;
+            difference(&a, &b).unwrap()
+        };
+        assert_eq!(other("/mode", json!("crop")), "mode was \"hann\", and is now \"crop\"");
         assert_eq!(
-            difference(a, &a.replace("hann", "crop")).unwrap(),
-            "mode was \"hann\", and is now \"crop\""
-        );
-        assert_eq!(
-            difference(a, &a.replace(":2", ":4")).unwrap(),
+            other("/outputs/0/channels", json!(4)),
             "outputs.0.channels was 2, and is now 4"
         );
-        assert!(difference(a, r#"{"mode":"hann"}"#).unwrap().contains("outputs"));
-        assert!(difference("nonsense", a).is_some());
-        assert_eq!(parts_of(a), 3);
-        assert_eq!(parts_of("nonsense"), 1);
+        assert!(difference(&a, &json!({"mode": "hann"})).unwrap().contains("outputs"));
+        assert!(difference(&json!("nonsense"), &a).is_some());
+        assert_eq!((patches(&a), patches(&json!(null))), (3, 0));
     }
 }

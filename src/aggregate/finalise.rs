@@ -2,49 +2,40 @@
 
 use std::time::Instant;
 
-use super::report::{AggregateReport, OutputReport};
-use super::{AggregateOptions, Plan, document};
-use crate::statistics::Statistics;
-use crate::store::{Attributes, VERSION};
-use crate::{Dataset, Error, Finding, Pool, Result};
+use super::plan::PlannedOutput;
+use super::report::AggregateReport;
+use super::{Plan, document};
+use crate::statistics::StatisticsAccumulator;
+use crate::store::{Attributes, JobDocument, JobOutput, VERSION};
+use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
 
-/// Publishes the outputs of a plan, all of whose parts are complete: looks through every voxel of
-/// them, in the threads of the pool, and puts each into its place in one step. Run again after it
-/// was interrupted, it goes on with those that are not there yet.
+/// Publishes the outputs of an aggregation, all of whose parts are complete: looks through every
+/// voxel of them, in the threads of the pool, and puts each into its place in one step. Run again
+/// after it was interrupted, it goes on with those that are not there yet. `name` is that of its
+/// first output.
 ///
 /// `progress` is called with bytes of voxels looked through; a false answer cancels.
 ///
 /// # Errors
-/// [`Error::NotFound`] if no aggregation of these outputs was begun; [`Error::InvalidArgument`] if it
-/// was begun with another plan, or while a part is being made; [`Error::CorruptStore`] naming a
-/// shard that is missing or not as it was written; [`Error::AlreadyExists`] if an output is there
-/// and not to be replaced; [`Error::Cancelled`]; [`Error::Io`].
+/// [`Error::NotFound`] if no aggregation of this volume was begun; [`Error::Unfinished`] if shards
+/// are missing; [`Error::InvalidArgument`] while a part is being made; [`Error::CorruptStore`]
+/// naming a shard that is not as it was written; [`Error::AlreadyExists`] if an output is there and
+/// not to be replaced; [`Error::Cancelled`]; [`Error::Io`].
 pub fn finalise(
     dataset: &Dataset,
-    plan: &Plan,
-    options: &AggregateOptions,
+    name: &VolumeName,
+    replace: bool,
     pool: &Pool,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<AggregateReport> {
     let began = Instant::now();
-    let name = plan.name();
-    let Some(there) = dataset.job_document(name)? else {
+    let Some(published) = pool.run(|| dataset.publish_job(name, replace, progress))? else {
         let path = dataset.path().join(name.to_string());
         return Err(Error::NotFound { what: "unfinished aggregation", path });
     };
-    let parts = document::parts_of(&there);
-    if let Some(other) = document::difference(&there, &document::of(plan, &options.made_by, parts))
-    {
-        let reason = format!("it was begun with another plan: {other}");
-        return Err(Error::invalid("aggregation", name, reason));
-    }
-    let job = dataset.open_job(&there, plan.job_outputs(), None, options.overwrite)?;
-    let attributes = |n: usize, statistics: Statistics| plan.attributes(n, statistics);
-    let published = pool.run(|| job.publish(parts, &attributes, progress))?;
-    let outputs = plan.outputs.iter().zip(published);
     Ok(AggregateReport {
-        patches: plan.grid.len(),
-        outputs: outputs.map(|(planned, made)| OutputReport::new(planned, made)).collect(),
+        patches: document::patches(&published.document.plan),
+        outputs: published.volumes,
         memory: None,
         seconds: began.elapsed().as_secs_f64(),
     })
@@ -52,18 +43,24 @@ pub fn finalise(
 
 impl Plan {
     /// The first output's, which is the aggregation's too.
-    pub(super) fn name(&self) -> &crate::VolumeName {
+    pub(super) fn name(&self) -> &VolumeName {
         &self.outputs[0].output.name
     }
 
-    pub(super) fn job_outputs(&self) -> Vec<crate::store::JobOutput> {
-        self.outputs.iter().map(super::plan::PlannedOutput::job_output).collect()
+    /// What the store is told of it.
+    pub(super) fn job(&self, made_by: &str, parts: usize) -> JobDocument {
+        let output = |planned: &PlannedOutput| JobOutput {
+            name: planned.output.name.to_string(),
+            array: planned.array(),
+            attributes: self.attributes(planned),
+        };
+        let outputs = self.outputs.iter().map(output).collect();
+        JobDocument::new(document::of(self, made_by), parts, outputs)
     }
 
-    /// What is recorded beside the voxels of an output.
-    fn attributes(&self, n: usize, statistics: Statistics) -> Attributes {
-        let (planned, source) = (&self.outputs[n], &self.source);
-        let output = &planned.output;
+    /// What is recorded beside the voxels of an output, of which there are none yet.
+    fn attributes(&self, planned: &PlannedOutput) -> Attributes {
+        let (output, source) = (&planned.output, &self.source);
         let [z, y, x] = self.grid.patch();
         let [oz, oy, ox] = self.grid.overlap();
         let made = format!(
@@ -74,9 +71,10 @@ impl Plan {
             source.name,
             self.blend
         );
+        let kind = output.values.kind();
         Attributes {
             version: VERSION,
-            kind: output.values.kind(),
+            kind,
             affine: planned.affine(&source.affine),
             spacing: planned.spacing,
             time_step: None,
@@ -84,7 +82,7 @@ impl Plan {
             original_dtype: None,
             layout: planned.layout,
             workload: planned.workload.clone(),
-            statistics,
+            statistics: StatisticsAccumulator::new(planned.array().dtype, kind).finish(),
             source_format: "predictions".to_owned(),
             source_fields: source.fields.clone(),
             findings: vec![Finding::decided(made)],

@@ -48,4 +48,4 @@ pub use output::{Output, Values};
 pub use part::Part;
 pub use plan::Plan;
 pub use prediction::{Location, NonFinite};
-pub use report::{AggregateReport, OutputReport};
+pub use report::AggregateReport;

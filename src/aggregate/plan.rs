@@ -6,7 +6,7 @@ use super::{Blend, Output, Part};
 use crate::error::show;
 use crate::layout::{self, Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
 use crate::sample::{Grid, GridSampler};
-use crate::store::{ArrayShape, JobOutput};
+use crate::store::ArrayShape;
 use crate::{Affine, Error, Region, Result, Spacing, Volume};
 
 /// A plan to blend the predictions of the patches of a grid into one volume or several.
@@ -272,11 +272,6 @@ impl PlannedOutput {
         let Output { values, channels, .. } = self.output;
         let (dtype, channels) = (values.dtype(channels), values.channels(channels));
         ArrayShape { dtype, times: 1, channels, shape: self.shape }
-    }
-
-    /// What the store makes of it.
-    pub(super) fn job_output(&self) -> JobOutput {
-        JobOutput { name: self.output.name.clone(), shape: self.array(), layout: self.layout }
     }
 
     /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels from

@@ -23,7 +23,7 @@ pub(super) struct OutputState {
 }
 
 /// What a task keeps between chunks.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct StoreScratch {
     voxels: Vec<u8>,
     encode: EncodeScratch,
@@ -120,7 +120,7 @@ impl OutputState {
         };
         let Some(full) = full else { return Ok(()) };
         for (channel, chunks) in full.into_channels(target.memory).enumerate() {
-            target.job.write_shard(self.n, channel, planned.shard_at(shard), &chunks?)?;
+            target.job.write_shard(self.n, channel, planned.shard_at(shard), chunks?)?;
         }
         Ok(())
     }

@@ -12,10 +12,11 @@ use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue, data_type};
 use zarrs::metadata::v3::MetadataV3;
 
 use super::decode::{self, CodecSpec, Decoder, Part, Scratch, Target};
+use super::documents::ArrayShape;
 use super::encode::{self, BloscEncoder};
 use super::plugin::PackedConfiguration;
 use crate::layout::{BloscCompressor, ChunkLayout, Codec};
-use crate::{Dtype, packed};
+use crate::{Dtype, Error, Result, packed};
 
 /// The codecs of one chunk as they stand in `zarr.json`.
 pub(super) fn chain_of(layout: &ChunkLayout, dtype: Dtype) -> Vec<Value> {
@@ -54,6 +55,12 @@ pub(super) fn chain_of(layout: &ChunkLayout, dtype: Dtype) -> Vec<Value> {
     }
     chain.push(json!({"name": "crc32c"}));
     chain
+}
+
+/// What encodes and decodes the chunks of an array of ours.
+pub(super) fn for_array(shape: &ArrayShape, layout: &ChunkLayout) -> Result<ChunkCodec> {
+    ChunkCodec::new(&chain_of(layout, shape.dtype), shape.dtype, shape.leading(), layout.chunk)
+        .map_err(|reason| Error::InvalidLayout { reason })
 }
 
 /// Encodes and decodes the chunks of one array.
@@ -194,7 +201,7 @@ enum Encoder {
 
 /// What a task keeps between the chunks that it encodes.
 #[derive(Default)]
-pub(super) struct EncodeScratch {
+pub(crate) struct EncodeScratch {
     blosc: encode::EncodeScratch,
     packed: packed::EncodeScratch,
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::disk::{Disk, LocalDisk};
 use super::documents::{self, ArrayShape};
 use super::name::{self, VolumeName};
+use super::staging;
 use super::volume::Volume;
-use super::writer::{self, VolumeWriter};
+use super::writer::VolumeWriter;
 use super::{DOCUMENT, VERSION};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};
@@ -15,7 +16,7 @@ use crate::{Error, Result};
 /// The root of stored volumes. Cheap to clone; holds no open files.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 impl Dataset {
@@ -125,7 +126,7 @@ impl Dataset {
 
     /// Refuses a name that is taken and not to be replaced.
     pub(crate) fn check_free(&self, name: &VolumeName, replace: bool) -> Result<()> {
-        writer::is_taken(&*self.disk, name, replace).map(drop)
+        staging::is_taken(&*self.disk, name, replace).map(drop)
     }
 
     /// Begins to write a volume.

@@ -60,7 +60,7 @@ impl Attributes {
 }
 
 /// The parts of the array's document that differ between volumes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ArrayShape {
     pub(crate) dtype: Dtype,
     pub(crate) times: usize,
@@ -70,7 +70,7 @@ pub(crate) struct ArrayShape {
 
 impl ArrayShape {
     /// Bytes of all voxels in a type; `None` if there are none, or more than can be addressed.
-    fn bytes_as(&self, dtype: Dtype) -> Option<usize> {
+    pub(super) fn bytes_as(&self, dtype: Dtype) -> Option<usize> {
         let axes = [self.times, self.channels, dtype.size()];
         let bytes = axes.into_iter().try_fold(crate::voxels(self.shape)?, usize::checked_mul)?;
         (bytes > 0 && i64::try_from(bytes).is_ok()).then_some(bytes)

@@ -2,8 +2,8 @@
 
 use super::codec::{self, ChunkCodec, EncodeScratch};
 use super::documents::ArrayShape;
+use crate::Result;
 use crate::layout::ChunkLayout;
-use crate::{Error, Result};
 
 /// Cuts and encodes the layers of one volume.
 #[derive(Debug)]
@@ -21,9 +21,7 @@ pub(super) type LayerScratch = (Vec<u8>, EncodeScratch);
 
 impl LayerEncoder {
     pub(super) fn new(shape: &ArrayShape, layout: &ChunkLayout) -> Result<Self> {
-        let chain = codec::chain_of(layout, shape.dtype);
-        let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
-            .map_err(|reason| Error::InvalidLayout { reason })?;
+        let codec = codec::for_array(shape, layout)?;
         let [_, rows, columns] = shape.shape;
         Ok(Self { codec, chunk: layout.chunk, plane: [rows, columns], item: shape.dtype.size() })
     }

@@ -79,6 +79,7 @@ mod plugin;
 mod sampling;
 mod sealed;
 mod shard;
+mod staging;
 mod strips;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -102,7 +103,7 @@ pub use volume::Volume;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
-pub(crate) use job::{EncodeScratch, Job, JobOutput, Published};
+pub(crate) use job::{EncodeScratch, Job, JobDocument, JobOutput};
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Strip, Tally, real};
 pub(crate) use trial::{Trial, TrialScratch};

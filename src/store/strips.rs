@@ -3,10 +3,12 @@
 use rayon::prelude::*;
 
 use super::digest::VoxelDigest;
+use super::documents::ArrayShape;
 use super::parts::Destination;
 use super::sampling::Strip;
 use super::volume::Volume;
-use crate::{Dtype, Frame, Result};
+use crate::statistics::StatisticsAccumulator;
+use crate::{Dtype, Error, Frame, Kind, Result};
 
 /// The planes of one layer of chunks, in the type that is on disk: strips of whole chunk rows along
 /// y, each of all planes.
@@ -37,7 +39,53 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
     depth.min(all - layer * depth)
 }
 
+/// Looks at every voxel of a volume once, one layer of chunks at a time: `each` is given every
+/// layer, in the order of the voxel digest, which comes back. Shards are closed when they have been
+/// looked at, if no other handle shares them. Runs in the pool that it is called in.
+///
+/// # Errors
+/// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is given bytes of
+/// [`Volume::raw_bytes`], says so.
+pub(super) fn look_through(
+    volume: &mut Volume,
+    mut each: impl FnMut(Frame, usize, &Strips) -> Result<()> + Send,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<String> {
+    let ArrayShape { dtype, times, channels, shape } = volume.stored.shape;
+    let mut digest = VoxelDigest::new(dtype, times, channels, shape);
+    let deep = volume.layout().chunks_per_shard()[0];
+    for (frame, layer) in layers(volume) {
+        let strips = Strips::read(volume, frame, layer)?;
+        let digested = || strips.add_to(&mut digest, frame, dtype);
+        let ((), done) = rayon::join(digested, || each(frame, layer, &strips));
+        done?;
+        if (layer + 1).is_multiple_of(deep) {
+            volume.close_shards();
+        }
+        if !progress(layer_bytes(volume, layer)) {
+            return Err(Error::Cancelled);
+        }
+    }
+    Ok(digest.finish())
+}
+
+/// Bytes whose statistics are gathered at a time.
+const STATISTICS_BYTES: usize = 4 << 20;
+
 impl Strips {
+    /// Statistics of the layer. The same for any number of threads.
+    pub(super) fn statistics(&self, dtype: Dtype, kind: Kind) -> Result<StatisticsAccumulator> {
+        let strip = self.voxels.first().map_or(1, Vec::len).max(1);
+        let parts = self.voxels.par_chunks(STATISTICS_BYTES.div_ceil(strip)).map(|strips| {
+            let mut part = StatisticsAccumulator::new(dtype, kind);
+            strips.iter().try_for_each(|strip| part.add(strip)).map(|()| part)
+        });
+        let parts: Vec<_> = parts.collect::<Result<_>>()?;
+        let mut all = StatisticsAccumulator::new(dtype, kind);
+        parts.into_iter().try_for_each(|part| all.merge(part))?;
+        Ok(all)
+    }
+
     /// Decodes a layer of a frame, `layer` counted in chunks along z. In parallel in the pool that
     /// it is called in.
     pub(super) fn read(volume: &Volume, frame: Frame, layer: usize) -> Result<Self> {

@@ -47,14 +47,16 @@ pub(super) struct Stored {
     pub(super) serial: u64,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) name: VolumeName,
+    /// The key of its folder: its name, unless it is not published yet.
+    pub(super) folder: String,
     pub(super) attributes: Attributes,
     pub(super) shape: ArrayShape,
     /// From the stored type to the source's, where they differ.
     pub(super) widening: Option<&'static Widening>,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
-    /// The manifest's digest when it was read.
-    seal: String,
+    /// The manifest's digest when it was read; `None` if it is not published yet.
+    seal: Option<String>,
     /// When that was.
     pub(super) opened: Instant,
     /// Opened at first use, in the order of the manifest.
@@ -62,6 +64,9 @@ pub(super) struct Stored {
     /// For sampling, of each frame; read at first use.
     pub(super) indices: OnceLock<Vec<Arc<ChunkIndex>>>,
 }
+
+/// What a volume is, its shards aside.
+type Parts = (Attributes, ArrayShape, Option<&'static Widening>, ChunkCodec);
 
 /// How many volumes were opened.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -233,6 +238,30 @@ impl Volume {
         Ok(self.stored.shard(shard)?.and_then(|s| s.raw_chunk(n)).map(<[u8]>::len))
     }
 
+    /// A volume whose shards, and nothing else, lie in `folder`.
+    pub(super) fn staged(
+        disk: &Arc<dyn Disk>,
+        name: &VolumeName,
+        folder: String,
+        (shape, attributes): (&ArrayShape, &Attributes),
+        shards: Vec<ShardRecord>,
+    ) -> Result<Self> {
+        let codec = super::codec::for_array(shape, &attributes.layout)?;
+        let manifest =
+            Manifest { voxels: String::new(), group: String::new(), array: String::new(), shards };
+        let (attributes, shape) = (attributes.clone(), shape.clone());
+        let parts = (attributes, shape, None, codec);
+        let stored = Stored::new(Arc::clone(disk), name, folder, parts, manifest, None);
+        Ok(Self::from_stored(Arc::new(stored)))
+    }
+
+    /// Closes all shards, if no other handle shares them: a mapped file counts as memory.
+    pub(super) fn close_shards(&mut self) {
+        if let Some(stored) = Arc::get_mut(&mut self.stored) {
+            stored.shards.iter_mut().for_each(|shard| drop(shard.take()));
+        }
+    }
+
     /// The same volume read through zarrs alone.
     #[cfg(test)]
     pub(super) fn by_zarrs(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
@@ -299,11 +328,24 @@ impl Stored {
             let reason = "the layout of its group, its array and its manifest differ".to_owned();
             return Err(not_ours(&array_path)(reason));
         }
+        let parts = (attributes, shape, widening, codec);
+        Ok(Self::new(disk, name, name.to_string(), parts, manifest, Some(seal)))
+    }
+
+    fn new(
+        disk: Arc<dyn Disk>,
+        name: &VolumeName,
+        folder: String,
+        (attributes, shape, widening, codec): Parts,
+        manifest: Manifest,
+        seal: Option<String>,
+    ) -> Self {
         let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self {
+        Self {
             serial: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
             name: name.clone(),
+            folder,
             attributes,
             shape,
             widening,
@@ -313,7 +355,7 @@ impl Stored {
             opened: Instant::now(),
             shards,
             indices: OnceLock::new(),
-        })
+        }
     }
 
     /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.
@@ -383,7 +425,7 @@ impl Stored {
 
     /// Refuses to go on if another volume has taken the place of this one.
     pub(super) fn check_in_place(&self) -> Result<()> {
-        if seal(&*self.disk, &self.name).as_ref() == Some(&self.seal) {
+        if self.seal.is_none() || seal(&*self.disk, &self.name) == self.seal {
             return Ok(());
         }
         Err(Error::Replaced { path: self.path() })
@@ -394,11 +436,11 @@ impl Stored {
     }
 
     pub(super) fn path(&self) -> PathBuf {
-        self.disk.path(&self.name.to_string())
+        self.disk.path(&self.folder)
     }
 
     fn shard_key(&self, n: usize) -> String {
-        format!("{}/0/{}", self.name, self.record(n).key)
+        format!("{}/0/{}", self.folder, self.record(n).key)
     }
 
     pub(super) fn shard_path(&self, n: usize) -> PathBuf {

@@ -46,7 +46,7 @@ pub fn predict(plan: &Plan, number: u64) -> Vec<Array4<f32>> {
 }
 
 pub fn views(predictions: &[Array4<f32>]) -> Vec<ArrayView4<'_, f32>> {
-    predictions.iter().map(Array4::view).collect()
+    predictions.iter().map(|p| p.view()).collect()
 }
 
 /// One axis of a grid, as the oracle sees it.

@@ -3,7 +3,7 @@
 use super::{IndexInfo, KEY, SamplingIndex};
 use crate::store::lock::WriteLock;
 use crate::store::strips::{self, Strips};
-use crate::store::{Dataset, Volume, VolumeName, VoxelDigest};
+use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Error, Pool, Result};
 
 impl Dataset {
@@ -30,8 +30,8 @@ impl Dataset {
         let disk = &found.stored.disk;
         let _lock = WriteLock::take(disk, name)?;
         // Again: from here on nobody replaces it.
-        let volume = self.open_volume(name)?;
-        let index = pool.run(|| count(&volume, progress))?;
+        let mut volume = self.open_volume(name)?;
+        let index = pool.run(|| count(&mut volume, progress))?;
         let (key, folder) = (format!("{name}/{KEY}"), format!("{name}/0"));
         let path = disk.path(&key);
         let bytes = index.to_bytes(&path)?;
@@ -41,26 +41,17 @@ impl Dataset {
     }
 }
 
-fn count(volume: &Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<SamplingIndex> {
-    let refused = |reason: String| Error::invalid("volume", volume.name(), reason);
-    let stored = &*volume.stored;
-    stored.counted().map_err(refused)?;
-    let shape = &stored.shape;
-    let mut tally = stored.tally().expect("only intensities have none");
-    let mut digest = VoxelDigest::new(shape.dtype, shape.times, shape.channels, shape.shape);
-    for (frame, layer) in strips::layers(volume) {
-        let strips = Strips::read(volume, frame, layer)?;
-        strips.add_to(&mut digest, frame, shape.dtype);
-        tally.add_layer(frame, layer, |n| strips.strip(n))?;
-        if !progress(strips::layer_bytes(volume, layer)) {
-            return Err(Error::Cancelled);
-        }
-    }
+fn count(volume: &mut Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<SamplingIndex> {
+    let name = volume.name().clone();
+    let refused = |reason: String| Error::invalid("volume", &name, reason);
+    volume.stored.counted().map_err(refused)?;
+    let mut tally = volume.stored.tally().expect("only intensities have none");
+    let add = |frame, layer, strips: &Strips| tally.add_layer(frame, layer, |n| strips.strip(n));
+    let voxels = strips::look_through(volume, add, progress)?;
     // Chunks that are intact but in each other's places would make a wrong index.
-    let voxels = digest.finish();
     if voxels != volume.voxel_digest() {
         let reason = "the decoded voxels are not the ones the manifest names; verify tells more";
-        return Err(Error::corrupt_store(stored.path(), reason));
+        return Err(Error::corrupt_store(volume.stored.path(), reason));
     }
     tally.finish(voxels).map_err(refused)
 }

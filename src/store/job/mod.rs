@@ -1,0 +1,264 @@
+//! Volumes that come about shard by shard, by several processes, and over several runs.
+//!
+//! A job is a hidden folder of the dataset:
+//!
+//! ```text
+//! .aggregate-case01+organs/
+//!   job.json         what is made, of what, in how many parts: sealed, written first
+//!   part-0 ...       folders, each locked by whoever makes the part
+//!   0/  1/ ...       a folder for each output, as it will be published
+//!   seals.json       digests of the outputs' manifests, once all of them are complete
+//! ```
+//!
+//! The shards themselves are the journal: each is written beside its place, synced and renamed, so
+//! that one that is there is finished. One of zeros alone is a file with an index and no chunk
+//! until the volume is published, and then none. With `seals.json` in place the outputs are
+//! published one after the other; who comes back after that was interrupted goes on with those that
+//! are not there.
+
+mod behind;
+mod document;
+mod publish;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) use document::{JobDocument, JobOutput};
+
+use behind::{Behind, ShardToWrite};
+
+use super::Dataset;
+use super::codec::{self, ChunkCodec};
+use super::disk::Disk;
+use super::name::VolumeName;
+use super::staging::{self, Staging};
+use crate::{Error, Result};
+
+pub(crate) use super::codec::EncodeScratch;
+
+/// One part of a job, which no one else makes while this is held.
+///
+/// Shards are written by a thread of its own. Dropped, it waits for those that were given to it;
+/// if there is no shard at all then, of a job of one part, nothing is left of the job.
+pub(crate) struct Job {
+    disk: Arc<dyn Disk>,
+    folder: String,
+    document: JobDocument,
+    codecs: Vec<ChunkCodec>,
+    behind: Behind,
+    /// All shards are there, and some outputs perhaps in their places.
+    is_sealed: bool,
+    is_begun: AtomicBool,
+    /// Goes last.
+    _part: Lock,
+}
+
+type Lock = Box<dyn Send + Sync>;
+
+impl Dataset {
+    /// What the job whose first output has this name is about; `None` if there is none.
+    pub(crate) fn job(&self, name: &VolumeName) -> Result<Option<JobDocument>> {
+        let _root = self.lock_root()?;
+        self.remove_published_job(name)?;
+        document::read(&*self.disk, &folder_of(name))
+    }
+
+    /// Begins a job, or goes on with the one that is there, which must be the same; and locks a
+    /// part of it.
+    pub(crate) fn open_job(
+        &self,
+        document: JobDocument,
+        part: usize,
+        replace: bool,
+    ) -> Result<Job> {
+        let name = document.name()?;
+        let folder = folder_of(&name);
+        let codecs = document.outputs.iter().map(|output| {
+            let (array, layout) = (&output.array, &output.attributes.layout);
+            staging::count_shards(array, layout)?;
+            codec::for_array(array, layout)
+        });
+        let codecs = codecs.collect::<Result<_>>()?;
+        let root = self.lock_root()?;
+        let is_sealed = self.begin_job(&document, &folder, replace)?;
+        let lock = self.lock_part(&name, part, document.parts)?;
+        drop(root);
+        let disk = Arc::clone(&self.disk);
+        let behind = Behind::start(Arc::clone(&disk))?;
+        let is_begun = AtomicBool::new(is_sealed);
+        Ok(Job { is_sealed, disk, folder, document, codecs, behind, is_begun, _part: lock })
+    }
+
+    /// Makes the folder of a job, if it is not there; whether the job is complete.
+    fn begin_job(&self, document: &JobDocument, folder: &str, replace: bool) -> Result<bool> {
+        let disk = &*self.disk;
+        let there = document::read(disk, folder)?;
+        if there.as_ref().is_some_and(|there| there != document) {
+            let reason = "another process has begun it in another way";
+            return Err(Error::invalid("aggregation", &document.outputs[0].name, reason));
+        }
+        if there.is_some() && publish::is_sealed(disk, folder)? {
+            // Some outputs may be in their places already.
+            return Ok(true);
+        }
+        for output in &document.outputs {
+            let name = output.name()?;
+            if staging::is_taken(disk, &name, replace)? {
+                let folder = format!(".probe-{}+{}", name.subject(), name.image());
+                let disk = Arc::clone(&self.disk);
+                Staging { disk, name, folder, replace }.probe_exchange()?;
+            }
+        }
+        if there.is_none() {
+            // What is left of one that was being removed.
+            disk.remove(folder).map_err(Error::io("remove", disk.path(folder)))?;
+            document::write(disk, folder, document)?;
+        }
+        Ok(false)
+    }
+
+    /// Throws away a job that nobody is working on.
+    pub(crate) fn discard_job(&self, name: &VolumeName, parts: usize) -> Result<()> {
+        let _root = self.lock_root()?;
+        let _parts = self.lock_parts(name, parts)?;
+        self.remove_job(name)
+    }
+
+    fn remove_job(&self, name: &VolumeName) -> Result<()> {
+        let folder = folder_of(name);
+        self.disk.remove(&folder).map_err(Error::io("remove", self.disk.path(&folder)))
+    }
+
+    /// Held while a job appears or disappears.
+    fn lock_root(&self) -> Result<Lock> {
+        self.disk.lock("", true).map_err(Error::io("lock", self.disk.path("")))
+    }
+
+    fn lock_parts(&self, name: &VolumeName, parts: usize) -> Result<Vec<Lock>> {
+        (0..parts).map(|part| self.lock_part(name, part, parts)).collect()
+    }
+
+    fn lock_part(&self, name: &VolumeName, part: usize, of: usize) -> Result<Lock> {
+        let key = format!("{}/part-{part}", folder_of(name));
+        self.disk.lock(&key, false).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::WouldBlock {
+                let part = if of == 1 { String::new() } else { format!("part {} of ", part + 1) };
+                let reason = format!("another process is making {part}it right now");
+                return Error::invalid("aggregation", name, reason);
+            }
+            Error::Io { action: "lock", path: self.disk.path(&key), source }
+        })
+    }
+}
+
+impl Job {
+    /// A folder for what is only needed meanwhile.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.disk.path(&self.folder)
+    }
+
+    /// Which shards of an output are there, in C order of channel, z, y, x.
+    pub(crate) fn done(&self, output: usize) -> Result<Vec<bool>> {
+        let JobOutput { array, attributes, .. } = &self.document.outputs[output];
+        let keys = document::shard_keys(array, &attributes.layout);
+        if self.is_sealed {
+            return Ok(keys.map(|_| true).collect());
+        }
+        let root = format!("{}/{output}/0", self.folder);
+        let mut folders = vec!["c".to_owned()];
+        // A shard's key has an index for each axis.
+        for _ in 0..array.leading() + 2 {
+            let mut below = Vec::new();
+            for folder in folders {
+                below.extend(self.list(&root, &folder)?);
+            }
+            folders = below;
+        }
+        let mut there = HashSet::new();
+        for folder in folders {
+            there.extend(self.list(&root, &folder)?);
+        }
+        let done: Vec<bool> = keys.map(|key| there.contains(&key)).collect();
+        self.is_begun.fetch_or(done.contains(&true), Ordering::Relaxed);
+        Ok(done)
+    }
+
+    fn list(&self, root: &str, folder: &str) -> Result<Vec<String>> {
+        let key = format!("{root}/{folder}");
+        let names = self.disk.list(&key).map_err(Error::io("list", self.disk.path(&key)))?;
+        Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
+    }
+
+    /// The encoded chunk of voxels in native byte order; `None` if each is 0.
+    pub(crate) fn encode(
+        &self,
+        output: usize,
+        voxels: &[u8],
+        scratch: &mut EncodeScratch,
+    ) -> Result<Option<Vec<u8>>> {
+        if voxels.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        self.codecs[output].encode(voxels, scratch).map(Some).map_err(|source| Error::Store {
+            action: "encode a chunk",
+            path: self.disk.path(&self.document.outputs[output].name),
+            source,
+        })
+    }
+
+    /// Has a shard written: its encoded chunks in C order. Returns at once, unless much is waiting
+    /// to be written already.
+    ///
+    /// # Errors
+    /// That of an earlier shard.
+    pub(crate) fn write_shard(
+        &self,
+        output: usize,
+        channel: usize,
+        at: [usize; 3],
+        chunks: Vec<Option<Vec<u8>>>,
+    ) -> Result<()> {
+        let JobOutput { array, attributes, .. } = &self.document.outputs[output];
+        let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
+        self.is_begun.store(true, Ordering::Relaxed);
+        self.behind.write(ShardToWrite { key, chunks, layout: attributes.layout })
+    }
+
+    /// Waits until all shards are written.
+    ///
+    /// # Errors
+    /// That of a shard.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.behind.flush()
+    }
+
+    /// Removes shards, each given by channel and place.
+    pub(crate) fn remove_shards(
+        &self,
+        output: usize,
+        mut shards: impl Iterator<Item = (usize, [usize; 3])>,
+    ) -> Result<()> {
+        let array = &self.document.outputs[output].array;
+        shards.try_for_each(|(channel, at)| {
+            let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
+            self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))
+        })
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let written = self.behind.flush();
+        if self.document.parts == 1 && written.is_ok() && !*self.is_begun.get_mut() {
+            // Best effort: it is hidden, and can be gone on with.
+            let _ = self.disk.remove(&self.folder);
+        }
+    }
+}
+
+/// Key of a job's folder.
+fn folder_of(name: &VolumeName) -> String {
+    format!(".aggregate-{}+{}", name.subject(), name.image())
+}

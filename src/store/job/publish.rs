@@ -1,0 +1,232 @@
+//! From complete shards to volumes.
+
+use std::io;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::document::{self, JobDocument, JobOutput};
+use super::folder_of;
+use crate::statistics::StatisticsAccumulator;
+use crate::store::disk::Disk;
+use crate::store::lock::WriteLock;
+use crate::store::manifest::{self, Manifest, ShardFile, ShardRecord};
+use crate::store::shard::Shard;
+use crate::store::staging::Staging;
+use crate::store::strips::{self, Strips};
+use crate::store::{Dataset, Volume, VolumeInfo, VolumeName, digest, sealed};
+use crate::{Error, Finding, Result};
+
+/// Name of the content of the document that says that all outputs are complete.
+const NAME: &str = "seals";
+
+/// What came of a job.
+pub(crate) struct Published {
+    pub(crate) document: JobDocument,
+    /// By output.
+    pub(crate) volumes: Vec<VolumeInfo>,
+}
+
+impl Dataset {
+    /// Looks through all shards of a job that nobody is working on, and publishes its outputs;
+    /// `None` if there is no job. `progress` is called with bytes of voxels that were looked
+    /// through; a false answer cancels. Runs in the pool that it is called in.
+    pub(crate) fn publish_job(
+        &self,
+        name: &VolumeName,
+        replace: bool,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<Option<Published>> {
+        let root = self.lock_root()?;
+        let Some(document) = document::read(&*self.disk, &folder_of(name))? else {
+            return Ok(None);
+        };
+        let parts = self.lock_parts(name, document.parts)?;
+        drop(root);
+        let outputs = self.staged_outputs(name, &document, replace)?;
+        let names = outputs.iter().map(|output| &output.staging.name);
+        let locks = names.map(|name| WriteLock::take(&self.disk, name)).collect::<Result<Vec<_>>>();
+        let locks = locks?;
+        let seals = match read_seals(&*self.disk, &folder_of(name))? {
+            Some(seals) if seals.len() == outputs.len() => seals,
+            _ => self.seal_outputs(name, &outputs, progress)?,
+        };
+        for (output, seal) in outputs.iter().zip(&seals) {
+            output.publish(seal)?;
+        }
+        drop(locks);
+        let _root = self.lock_root()?;
+        drop(parts);
+        self.remove_job(name)?;
+        self.disk.sync_names("").map_err(Error::io("sync", self.disk.path("")))?;
+        let volumes = outputs.iter().map(|output| {
+            Volume::open(&self.disk, &output.staging.name).map(|volume| volume.info())
+        });
+        let volumes = volumes.collect::<Result<_>>()?;
+        Ok(Some(Published { document, volumes }))
+    }
+
+    /// Removes what is left of a job all of whose outputs are published.
+    pub(super) fn remove_published_job(&self, name: &VolumeName) -> Result<()> {
+        let folder = folder_of(name);
+        let Some(document) = document::read(&*self.disk, &folder)? else { return Ok(()) };
+        let Some(seals) = read_seals(&*self.disk, &folder)? else { return Ok(()) };
+        let outputs = self.staged_outputs(name, &document, false)?;
+        let is_published = outputs.len() == seals.len()
+            && outputs.iter().zip(&seals).all(|(o, seal)| o.staging.is_published(seal));
+        if !is_published {
+            return Ok(());
+        }
+        for output in &outputs {
+            output.staging.sync_parents()?;
+        }
+        self.remove_job(name)
+    }
+
+    fn staged_outputs<'a>(
+        &self,
+        job: &VolumeName,
+        document: &'a JobDocument,
+        replace: bool,
+    ) -> Result<Vec<StagedOutput<'a>>> {
+        let staged = |(n, output): (usize, &'a JobOutput)| {
+            let (disk, name) = (Arc::clone(&self.disk), output.name()?);
+            let folder = format!("{}/{n}", folder_of(job));
+            Ok(StagedOutput { output, staging: Staging { disk, name, folder, replace } })
+        };
+        document.outputs.iter().enumerate().map(staged).collect()
+    }
+
+    /// Completes every output, and notes that all are.
+    fn seal_outputs(
+        &self,
+        name: &VolumeName,
+        outputs: &[StagedOutput<'_>],
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<Vec<String>> {
+        // Of all, before the first is looked through.
+        let records = outputs.iter().map(StagedOutput::records).collect::<Result<Vec<_>>>()?;
+        let seal = |(output, records): (&StagedOutput<'_>, _)| output.seal(records, progress);
+        let seals = outputs.iter().zip(records).map(seal).collect::<Result<Vec<_>>>()?;
+        let key = format!("{}/{NAME}.json", folder_of(name));
+        document::write_sealed(&*self.disk, &key, NAME, &seals)?;
+        Ok(seals)
+    }
+}
+
+/// Whether all outputs are complete.
+pub(super) fn is_sealed(disk: &dyn Disk, folder: &str) -> Result<bool> {
+    read_seals(disk, folder).map(|seals| seals.is_some())
+}
+
+/// The digests of the outputs' manifests, if all are complete.
+fn read_seals(disk: &dyn Disk, folder: &str) -> Result<Option<Vec<String>>> {
+    let key = format!("{folder}/{NAME}.json");
+    let path = disk.path(&key);
+    let bytes = match disk.read(&key) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(Error::io("read", &path))?,
+    };
+    let seals = sealed::open(NAME, &bytes)
+        .and_then(|seals| serde_json::from_str(seals).map_err(|e| e.to_string()));
+    seals.map(Some).map_err(|reason| Error::corrupt_store(path, reason))
+}
+
+/// A volume all of whose shards are said to be there.
+struct StagedOutput<'a> {
+    output: &'a JobOutput,
+    staging: Staging,
+}
+
+impl StagedOutput<'_> {
+    /// The record of every shard, in the order of the manifest.
+    fn records(&self) -> Result<Vec<ShardRecord>> {
+        let keys: Vec<_> =
+            document::shard_keys(&self.output.array, &self.output.attributes.layout).collect();
+        let records: Vec<_> = keys.par_iter().map(|key| self.record(key)).collect::<Result<_>>()?;
+        let missing = || records.iter().zip(&keys).filter(|(record, _)| record.is_none());
+        if let Some((_, first)) = missing().next() {
+            let reason = format!(
+                "{} of its {} shards are not there yet, the first is {first}: have the predictions \
+                 of their patches added, in the parts that they belong to",
+                missing().count(),
+                keys.len()
+            );
+            return Err(Error::Unfinished { path: self.staging.target(), reason });
+        }
+        Ok(records.into_iter().flatten().collect())
+    }
+
+    /// `None` if the shard is missing.
+    fn record(&self, key: &str) -> Result<Option<ShardRecord>> {
+        let disk = &self.staging.disk;
+        let full = format!("{}/0/{key}", self.staging.folder);
+        let blob = match disk.read(&full) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            blob => blob.map_err(Error::io("read", disk.path(&full)))?,
+        };
+        let (bytes, blake3) = (blob.len() as u64, digest::of_bytes(&blob));
+        let chunks = self.output.attributes.layout.chunks_per_shard().iter().product();
+        let shard = Shard::open(blob, chunks, bytes)
+            .map_err(|reason| Error::corrupt_store(disk.path(&full), reason))?;
+        let file = (0..chunks).any(|n| shard.raw_chunk(n).is_some());
+        let file = file.then_some(ShardFile { bytes, blake3 });
+        Ok(Some(ShardRecord { key: key.to_owned(), file }))
+    }
+
+    /// Looks at every voxel and writes the documents; gives the digest of the manifest.
+    fn seal(
+        &self,
+        records: Vec<ShardRecord>,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<String> {
+        let Staging { disk, name, folder, .. } = &self.staging;
+        let JobOutput { array, attributes, .. } = self.output;
+        let staged = (array, attributes);
+        let mut volume = Volume::staged(disk, name, folder.clone(), staged, records.clone())?;
+        let mut attributes = attributes.clone();
+        let mut statistics = StatisticsAccumulator::new(array.dtype, attributes.kind);
+        let mut tally = volume.stored.tally();
+        let voxels = strips::look_through(
+            &mut volume,
+            |frame, layer, strips: &Strips| {
+                statistics.merge(strips.statistics(array.dtype, attributes.kind)?)?;
+                let Some(tally) = &mut tally else { return Ok(()) };
+                tally.add_layer(frame, layer, |n| strips.strip(n))
+            },
+            progress,
+        )?;
+        attributes.statistics = statistics.finish();
+        match tally.map(|tally| tally.finish(voxels.clone())).transpose() {
+            Ok(index) => index.iter().try_for_each(|index| self.staging.write_index(index))?,
+            Err(reason) => {
+                let none = format!("there is no index for sampling: {reason}");
+                attributes.findings.push(Finding::decided(none));
+            }
+        }
+        self.staging.seal(array, &attributes, voxels, records)
+    }
+
+    /// Puts the volume into its place, unless it is there.
+    fn publish(&self, seal: &str) -> Result<()> {
+        if self.staging.is_published(seal) {
+            // It may not have been made durable.
+            return self.staging.sync_parents();
+        }
+        let (disk, folder) = (&self.staging.disk, &self.staging.folder);
+        let key = format!("{folder}/{}", manifest::KEY);
+        let bytes = disk.read(&key).map_err(Error::io("read", disk.path(&key)))?;
+        let manifest = Manifest::from_bytes(&bytes)
+            .ok()
+            .filter(|_| digest::of_bytes(&bytes) == seal)
+            .ok_or_else(|| {
+                Error::corrupt_store(disk.path(&key), "it is not the one that was written")
+            })?;
+        // Files that only said that they would hold nothing.
+        for empty in manifest.shards.iter().filter(|record| record.file.is_none()) {
+            let key = format!("{folder}/0/{}", empty.key);
+            disk.remove(&key).map_err(Error::io("remove", disk.path(&key)))?;
+        }
+        self.staging.publish(seal, &mut false)
+    }
+}
