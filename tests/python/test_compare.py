@@ -36,7 +36,8 @@ def compare(tmp_path):
 
 
 def test_every_patch_of_every_section_is_that_of_the_scan(compare):
-    result, tables = compare("--only", "numpy,voxpatch")
+    sections = "warm,cold,training,bitflips"
+    result, tables = compare("--only", "numpy,voxpatch", "--sections", sections)
     assert result["failures"] == {}
     (volume,) = result["volumes"]
     for section in ("warm", "cold"):
@@ -48,6 +49,21 @@ def test_every_patch_of_every_section_is_that_of_the_scan(compare):
         assert counts["crashed"] == 0
         assert name == "numpy" or counts["silently wrong"] == 0
     assert "voxpatch packed:8" in tables
+
+
+def test_blended_predictions_are_the_means_that_they_are_to_be(compare):
+    result, tables = compare("--only", "numpy,voxpatch", "--sections", "aggregate")
+    assert (result["failures"], result["volumes"]) == ({}, [])
+    all_rivals, classes, deep = result["aggregate"]
+    for case in (all_rivals, classes, deep):
+        for results in case["modes"].values():
+            assert all(r["wrong"] == 0 and r["patches"] == case["patches"] for r in results.values())
+    for mode in ("crop", "average", "hann", "gaussian"):
+        names = {f"numpy-{mode}", f"voxpatch-{mode}", f"voxpatch-{mode}-argmax"}
+        assert names == set(all_rivals["modes"][mode])
+        assert all_rivals["modes"][mode][f"voxpatch-{mode}"]["stored_mb"] > 0
+    assert deep["patches"] > 1.9 * all_rivals["patches"]
+    assert "voxpatch hann" in tables and "MB/s of predictions" in tables
 
 
 def test_a_scan_and_its_mirrored_copy_are_measured(compare, tmp_path):

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use voxpatch::aggregate::{AggregateOptions, Blend, Output, Plan, Values};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
-    Aggregator, ConvertOptions, Dataset, Dtype, Element, Frame, Pool, Region, Result, Volume, convert,
+    Aggregator, ConvertOptions, Dataset, Dtype, Element, Frame, Pool, Region, Result, Volume,
+    convert,
 };
 
 const SOURCE: &str = "scan/image";
@@ -99,8 +100,7 @@ pub fn aggregate(
     let sampler = GridSampler::new(job.patch, Overlap::Voxels(job.overlap))?;
     let values = if argmax { Values::Argmax } else { Values::Float32 };
     let output = Output::new(OUTPUT.parse()?, job.channels, values);
-    let plan =
-        Plan::new(&dataset.volume(SOURCE)?, &sampler, mode.parse::<Blend>()?, vec![output])?;
+    let plan = Plan::new(&dataset.volume(SOURCE)?, &sampler, mode.parse::<Blend>()?, vec![output])?;
     let numbers: Vec<u64> = plan.order().collect();
     let aggregator = Aggregator::begin(&dataset, plan, &AggregateOptions::default())?;
     if threads == 1 {

@@ -1,15 +1,15 @@
 """Overlapping predictions to blend, and what must come of them. Axes are z, y, x throughout.
 
 The patches of a grid lie `patch - overlap` apart, the last of each axis moved back to the border,
-numbered in lexicographic order: so do TorchIO, MONAI, Patchly (`SAMPLE_EDGE`) and voxpatch.
+and are numbered in lexicographic order, as in TorchIO, MONAI, Patchly and voxpatch.
 
-There are a few distinct predictions, and patch `n` has number `n % distinct` of them. They look like
-what a network gives: class `c` of prediction `i` at voxel `r` is the softmax over classes of
+There are a few distinct predictions, and patch `n` has number `n % distinct` of them. They look
+like what a network gives: class `c` of prediction `i` at voxel `r` is the softmax over classes of
 
     8 f_c(r) + g_ic(r) + 0.05 e_ic(r)
 
-where `f` and `g` are smooth, of mean 0 and variance 1: sums of four plane waves at random. `f` has a
-period of the step between patches, so that patches that overlap agree, as those of a network do;
+where `f` and `g` are smooth, of mean 0 and variance 1: sums of four plane waves at random. `f` has
+a period of the step between patches, so that patches that overlap agree, as those of a network do;
 `g` is another for each prediction; `e` is white Gaussian noise, which makes noise of the low bits.
 """
 

@@ -1,8 +1,8 @@
 """A process that measures one rival: `worker.py MODULE NAME`.
 
 Answers JSON requests, one per line, as described in `reader.rs`. Beside those, `write` stores a
-scan, trainers take `train`, and aggregators `load`, `aggregate` and `compare`. The library is imported before the first answer, so that no
-measurement counts that.
+scan, trainers take `train`, and aggregators `load`, `aggregate` and `compare`. The library is
+imported before the first answer, so that no measurement counts that.
 """
 
 import gc

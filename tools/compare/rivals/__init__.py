@@ -89,7 +89,12 @@ AGGREGATORS = {
     ),
 } | {
     f"voxpatch-{mode}{values}": Blender(
-        "voxpatch_store", "voxpatch", f"voxpatch {mode}{label}", mode, argmax=bool(values), rust=True
+        "voxpatch_store",
+        "voxpatch",
+        f"voxpatch {mode}{label}",
+        mode,
+        argmax=bool(values),
+        rust=True,
     )
     for mode in ("crop", "average", "hann", "gaussian")
     for values, label in [("", ""), ("-argmax", ", label map by argmax")]

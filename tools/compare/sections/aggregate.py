@@ -1,10 +1,10 @@
 """Predictions of overlapping patches, blended into a volume by one thread.
 
 Predictions are in memory before the clock starts. Each rival has a process of its own; what counts
-as its memory is what it held at most from then on, pages of files that it maps included. Whatever it made is compared, after that, with
-means taken in double precision. voxpatch's seconds end when the volume is published and can be
-opened; those of rivals that leave an array in memory end with the array, of which nothing is
-written.
+as its memory is what it held at most from then on, pages of files that it maps included. Whatever
+it made is compared, after that, with means taken in double precision. voxpatch's seconds end when
+the volume is published and synced to the disk; those of rivals that leave an array in memory end
+with the array, of which nothing is written.
 """
 
 import shutil
