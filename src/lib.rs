@@ -55,9 +55,9 @@
 //! A voxel moves from left to right, and imports point to the left only:
 //!
 //! ```text
-//! scan  ->  layout  ->  store  ->  query
-//!    \________ ingest ____/          /
-//!                       sample ______/
+//! scan  ->  layout  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
+//!    \________ ingest ____/          /                            /
+//!                       sample ______/____________________________/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -69,6 +69,7 @@
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
+//! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
 //! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
@@ -80,7 +81,7 @@
 //!   the matrix of an [`Affine`] takes `(x, y, z)` and gives RAS+ millimetres.
 //! - Voxels are stored as the file has them, or on request as narrower integers that are equal to
 //!   them, and are always returned in the file's type. Scaling is applied on request, when reading.
-//! - One thread or many: the same bytes. Reading runs on the calling thread.
+//! - One thread or many, in whatever order: the same bytes. Reading runs on the calling thread.
 //! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
 pub mod dtype;

@@ -125,7 +125,7 @@ fn plan(volume: &Volume, case: &Case) -> Arc<Plan> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
     fn an_aggregated_volume_is_the_blend_of_its_patches(case in cases(), seed: u64) {
         let folder = tempfile::tempdir().unwrap();
@@ -299,5 +299,58 @@ fn what_was_written_before_is_not_asked_for_again() {
     add_all(&aggregator, 0, None);
     aggregator.finish(&pool, &|_| true).unwrap();
     assert!(resumed == files(&dataset.path().join("a/scores")));
+    nothing_hidden(&dataset);
+}
+
+/// What is held follows the patch and the cross-section of the volume.
+#[test]
+fn twice_the_depth_takes_no_more_memory() {
+    let peak = |depth: usize, blend: Blend| {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), [depth, 12, 10]);
+        let sampler = GridSampler::new([6, 5, 5], Overlap::Voxels([3, 2, 2])).unwrap();
+        let outputs = vec![output("scores", 3, Values::Argmax, [1; 3])];
+        let plan = Arc::new(Plan::new(&volume, &sampler, blend, outputs).unwrap());
+        let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap();
+        add_all(&aggregator, 0, None);
+        let used = aggregator.memory();
+        assert_eq!(used.spilled_peak, 0);
+        // Beside the sums there are encoded chunks of shards that are not finished.
+        let most = plan.memory() + 12 * 10 * 3;
+        assert!(used.peak <= most, "{blend}: {} of {most}", used.peak);
+        // Three patches' depth of the cross-section, in f32, of three classes.
+        assert!(used.peak <= 3 * 6 * 12 * 10 * 4 * 3, "{blend}: {}", used.peak);
+        aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+        (used.peak, plan.memory())
+    };
+    for blend in [Blend::Crop, Blend::Average, Blend::Hann, GAUSSIAN] {
+        let (once, twice) = (peak(30, blend), peak(60, blend));
+        assert_eq!(once.1, twice.1, "{blend}");
+        assert!(twice.0 <= once.0 + once.0 / 50, "{blend}: {} {}", once.0, twice.0);
+    }
+}
+
+/// Pieces that come in any order are kept beyond the budget in a scratch file, and nothing is left
+/// of it.
+#[test]
+fn what_comes_before_its_turn_is_spilled_beyond_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [40, 12, 10]);
+    let sampler = GridSampler::new([6, 5, 5], Overlap::Voxels([3, 2, 2])).unwrap();
+    let outputs = vec![output("scores", 2, Values::Float32, [1; 3])];
+    let plan = Arc::new(Plan::new(&volume, &sampler, Blend::Hann, outputs).unwrap());
+    let budget = 20_000;
+    let bounded = AggregateOptions { budget: Some(budget), ..options() };
+    let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &bounded).unwrap();
+    add_all(&aggregator, 5, None);
+    let used = aggregator.memory();
+    assert!(used.peak <= budget && used.spilled_peak > budget, "{used:?}");
+    let report = aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    assert_eq!(report.memory, Some(used));
+    let found = read(&dataset.volume("a/scores").unwrap());
+    let expected = blended(&plan, 0, false, |_| true).mapv(Option::unwrap);
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} {expected}");
+    }
     nothing_hidden(&dataset);
 }

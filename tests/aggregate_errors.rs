@@ -185,6 +185,13 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
         assert_eq!((made.channels(), made.kind(), made.dtype().name()), (channels, kind, dtype));
         assert_eq!((made.shape(), made.spacing()), (volume.shape(), volume.spacing()));
         assert_eq!(made.affine(), volume.affine());
+        assert_eq!(made.info().predicted_from.as_deref(), Some("a/image"));
+        // A label map says which image it is of, to readers of OME-Zarr.
+        let group = std::fs::read(dataset.path().join("a").join(name).join("zarr.json")).unwrap();
+        let group: serde_json::Value = serde_json::from_slice(&group).unwrap();
+        let image = group.pointer("/attributes/ome/image-label/source/image");
+        assert_eq!(image.is_some(), kind == Kind::Label);
+        assert!(image.is_none_or(|image| image == "../../a/image"));
         // Labels can be sampled by at once.
         assert_eq!(made.chunk_index().is_ok(), kind == Kind::Label);
     }

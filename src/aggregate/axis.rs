@@ -3,6 +3,7 @@
 //! A grid is the product of its axes, and so is what its places contribute to: all that is known
 //! of a patch is known axis by axis.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Blend;
@@ -25,6 +26,8 @@ pub(super) struct Axis {
     chunk: usize,
     /// The places that contribute to each chunk, ascending.
     members: Vec<Vec<usize>>,
+    /// For each chunk, the first one to which its members contribute just so.
+    like: Vec<usize>,
 }
 
 impl Axis {
@@ -70,7 +73,26 @@ impl Axis {
         }
         #[allow(clippy::cast_possible_truncation)]
         let window = window.map(|window| window.into_iter().map(|w| w as f32).collect());
-        Self { length, patch, starts: begins, spans, window, weights, chunk, members }
+        let like = Vec::new();
+        let mut axis =
+            Self { length, patch, starts: begins, spans, window, weights, chunk, members, like };
+        axis.like = axis.alike();
+        axis
+    }
+
+    /// For each chunk the first one to which places contribute in the same way: on a grid they
+    /// repeat.
+    fn alike(&self) -> Vec<usize> {
+        let mut first = HashMap::new();
+        let parts = |chunk: usize| -> Vec<AxisPart> {
+            self.members[chunk].iter().map(|place| self.part(*place, chunk)).collect()
+        };
+        (0..self.chunks()).map(|chunk| *first.entry(parts(chunk)).or_insert(chunk)).collect()
+    }
+
+    /// The first chunk to which places contribute as they do to this one.
+    pub(super) fn like(&self, chunk: usize) -> usize {
+        self.like[chunk]
     }
 
     /// Number of places.
@@ -135,7 +157,7 @@ impl Axis {
 }
 
 /// What a place contributes to a chunk along an axis, in voxels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AxisPart {
     pub(super) length: usize,
     /// Where it begins in the chunk.

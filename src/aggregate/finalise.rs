@@ -80,6 +80,7 @@ impl Plan {
             time_step: None,
             scaling: output.values.scaling(),
             original_dtype: None,
+            predicted_from: Some(source.name.clone()),
             layout: planned.layout,
             workload: planned.workload.clone(),
             statistics: StatisticsAccumulator::new(planned.array().dtype, kind).finish(),

@@ -5,6 +5,7 @@ use half::slice::HalfFloatSliceExt as _;
 
 use super::piece::{Piece, Predicted, Weighing};
 use super::plan::PlannedOutput;
+use super::weights::KeptWeights;
 use super::{Blend, Values};
 
 /// Turns the sums of chunks into stored voxels.
@@ -20,13 +21,15 @@ impl<'a> Finisher<'a> {
 
     /// Divides the sums of the chunk at `at` (chunk grid) by the weights of all its members.
     #[allow(clippy::cast_possible_truncation)]
-    pub(super) fn divide(&self, at: [usize; 3], sums: &mut [f32]) {
+    pub(super) fn divide(&self, at: [usize; 3], sums: &mut [f32], kept: &KeptWeights) {
         match self.weighing {
             Weighing::Owned => {}
             // With a floor, weights are no product of their axes.
             Weighing::Windows { floor, .. } if floor > 0.0 => {
-                let members = self.members(at).collect::<Vec<_>>();
-                self.divide_by(at, sums, &self.weights(at, &members));
+                let like = std::array::from_fn(|a| self.planned.axes[a].like(at[a]));
+                let weights =
+                    kept.of(like, || self.weights(at, &self.members(at).collect::<Vec<_>>()));
+                self.divide_by(at, sums, &weights);
             }
             _ => {
                 // On a complete grid the sum of the products is the product of the sums.

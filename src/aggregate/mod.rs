@@ -38,6 +38,7 @@ mod plan;
 mod prediction;
 mod report;
 mod state;
+mod weights;
 
 pub use aggregator::Aggregator;
 pub use blend::Blend;

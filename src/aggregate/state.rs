@@ -8,6 +8,7 @@ use super::memory::Memory;
 use super::open::{Arrival, OpenChunk, OpenShard};
 use super::piece::Weighing;
 use super::plan::{Plan, PlannedOutput};
+use super::weights::KeptWeights;
 use crate::Result;
 use crate::store::{EncodeScratch, Job};
 
@@ -20,6 +21,7 @@ pub(super) struct OutputState {
     skipped: Vec<bool>,
     chunks: Mutex<HashMap<usize, Arc<Mutex<OpenChunk>>>>,
     shards: Mutex<HashMap<usize, OpenShard>>,
+    weights: KeptWeights,
 }
 
 /// What a task keeps between chunks.
@@ -38,7 +40,8 @@ pub(super) struct Target<'a> {
 
 impl OutputState {
     pub(super) fn new(n: usize, skipped: Vec<bool>) -> Self {
-        Self { n, skipped, chunks: Mutex::default(), shards: Mutex::default() }
+        let weights = KeptWeights::default();
+        Self { n, skipped, chunks: Mutex::default(), shards: Mutex::default(), weights }
     }
 
     /// Whether the shard of a chunk is to be made here and now.
@@ -65,7 +68,7 @@ impl OutputState {
         drop(chunk);
         let Some(mut sums) = done else { return Ok(()) };
         locked(&self.chunks).remove(&number);
-        Finisher::new(planned, blend).divide(at, &mut sums);
+        Finisher::new(planned, blend).divide(at, &mut sums, &self.weights);
         self.store(target, at, &sums, scratch)
     }
 

@@ -175,6 +175,7 @@ pub fn convert(
         time_step: header.time_step,
         scaling: header.scaling,
         original_dtype: (header.dtype != source).then_some(source),
+        predicted_from: None,
         layout,
         workload: workload.clone(),
         statistics,

@@ -10,7 +10,7 @@ use crate::{Dtype, Element, Error, Kind, Result};
 
 /// Most distinct labels of a label map.
 const MAX_LABELS: usize = 1 << 16;
-/// Floats whose moments are computed together.
+/// Voxels that are counted together, and floats whose moments are computed together.
 const BLOCK: usize = 4096;
 
 /// Gathers the [`Statistics`] of a volume, in one pass, from any number of parts.
@@ -84,9 +84,15 @@ impl StatisticsAccumulator {
         match &mut self.state {
             State::Labels(labels) => count_labels(labels, voxels.map(|v| Ok(v.into()))),
             State::Integers { cells, sums } => {
-                for voxel in voxels {
-                    cells.add(voxel.to_f64());
-                    sums.add(voxel.into(), 1);
+                let mut block = Vec::with_capacity(BLOCK);
+                let mut voxels = voxels.peekable();
+                while voxels.peek().is_some() {
+                    block.clear();
+                    block.extend(voxels.by_ref().take(BLOCK).map(|voxel| {
+                        sums.add(voxel.into(), 1);
+                        voxel.to_f64()
+                    }));
+                    cells.add(&block);
                 }
                 Ok(())
             }
@@ -102,13 +108,14 @@ impl StatisticsAccumulator {
             State::Floats { cells, moments, non_finite } => {
                 let mut block = Vec::with_capacity(BLOCK);
                 for part in voxels.chunks(BLOCK * size_of::<T>()) {
-                    let values = elements::<T>(part).map(Element::to_f64);
                     block.clear();
-                    block.extend(values.filter(|v| v.is_finite()));
-                    *non_finite += (part.len() / size_of::<T>() - block.len()) as u64;
-                    for value in &block {
-                        cells.add(*value);
+                    block.extend(elements::<T>(part).map(Element::to_f64));
+                    let voxels = block.len();
+                    if !block.iter().fold(true, |all, value| all & value.is_finite()) {
+                        block.retain(|value| value.is_finite());
                     }
+                    *non_finite += (voxels - block.len()) as u64;
+                    cells.add(&block);
                     moments.merge(&FloatMoments::of(&block));
                 }
                 Ok(())

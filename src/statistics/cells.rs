@@ -7,53 +7,51 @@ const FRACTION_BITS: u32 = 10;
 /// One leaf for each sign and exponent of an `f64`.
 const LEAVES: usize = 1 << 12;
 
-/// Cells by the leading bits of a value: sign, exponent, 10 bits of the fraction. The leaf of an
-/// exponent is made when it first occurs: 24 KiB each, about a megabyte for a real scan and
-/// never more than 96 MiB.
+/// Cells by the leading bits of a value: sign, exponent, 10 bits of the fraction. The leaf of a
+/// sign and an exponent is made when it first occurs: 24 KiB each, about a megabyte for a real scan
+/// and never more than 96 MiB.
 pub(super) struct Cells {
     leaves: Vec<Vec<Bin>>,
-    /// A value and how often it came last, not yet in its cell: background is long runs of one
-    /// value.
-    run: (f64, u64),
 }
 
 const EMPTY: Bin = Bin { low: f64::INFINITY, high: f64::NEG_INFINITY, count: 0 };
 
 impl Cells {
     pub(super) fn new() -> Self {
-        Self { leaves: vec![Vec::new(); LEAVES], run: (0.0, 0) }
+        Self { leaves: vec![Vec::new(); LEAVES] }
     }
 
-    /// Counts one value, which must be finite.
-    #[allow(clippy::float_cmp)]
-    pub(super) fn add(&mut self, value: f64) {
-        if value != self.run.0 {
-            self.end_run();
-            // Both zeros become +0.
-            self.run = (value + 0.0, 0);
-        }
-        self.run.1 += 1;
-    }
-
-    #[allow(clippy::cast_possible_truncation)]
-    fn end_run(&mut self) {
-        let (value, count) = std::mem::take(&mut self.run);
-        if count == 0 {
+    /// Counts values, which must be finite.
+    pub(super) fn add(&mut self, values: &[f64]) {
+        let Some(first) = values.first() else { return };
+        // Background: one look-up serves all of it.
+        if values.iter().all(|value| value.to_bits() == first.to_bits()) {
+            self.count(*first, values.len() as u64);
             return;
         }
-        let bits = value.to_bits();
-        // Unsigned integers in the order of the floats: negative ones are reversed.
-        let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-        let leaf = &mut self.leaves[(ordered >> 52) as usize % LEAVES];
-        if leaf.is_empty() {
-            leaf.resize(1 << FRACTION_BITS, EMPTY);
+        for value in values {
+            self.count(*value, 1);
         }
-        let at = (ordered >> (52 - FRACTION_BITS)) as usize % (1 << FRACTION_BITS);
-        join(&mut leaf[at], &Bin { low: value, high: value, count });
     }
 
-    pub(super) fn merge(&mut self, mut other: Self) {
-        other.end_run();
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)]
+    fn count(&mut self, value: f64, count: u64) {
+        // Both zeros become +0.
+        let value = value + 0.0;
+        let bits = value.to_bits();
+        let leaf = &mut self.leaves[(bits >> 52) as usize % LEAVES];
+        if leaf.is_empty() {
+            grow(leaf);
+        }
+        let cell = &mut leaf[(bits >> (52 - FRACTION_BITS)) as usize % (1 << FRACTION_BITS)];
+        // None is NaN: a comparison suffices.
+        cell.low = if value < cell.low { value } else { cell.low };
+        cell.high = if value > cell.high { value } else { cell.high };
+        cell.count += count;
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
         for (mine, theirs) in self.leaves.iter_mut().zip(other.leaves) {
             if mine.is_empty() {
                 *mine = theirs;
@@ -67,9 +65,17 @@ impl Cells {
 
     /// The cells that are not empty, ascending.
     pub(super) fn finish(mut self) -> Vec<Bin> {
-        self.end_run();
-        self.leaves.into_iter().flatten().filter(|cell| cell.count > 0).collect()
+        // By their bits negative values come after the others, the greatest first.
+        let negative = self.leaves.split_off(LEAVES / 2);
+        let negative = negative.into_iter().rev().flat_map(|leaf| leaf.into_iter().rev());
+        let all = negative.chain(self.leaves.into_iter().flatten());
+        all.filter(|cell| cell.count > 0).collect()
     }
+}
+
+#[cold]
+fn grow(leaf: &mut Vec<Bin>) {
+    leaf.resize(1 << FRACTION_BITS, EMPTY);
 }
 
 fn join(cell: &mut Bin, other: &Bin) {

@@ -31,6 +31,10 @@ pub struct Attributes {
     /// the array is of that type itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_dtype: Option<Dtype>,
+    /// The volume, `SUBJECT/IMAGE`, that these voxels are a prediction of; `None` if they are of a
+    /// scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted_from: Option<String>,
     /// How the voxels are cut and compressed.
     pub layout: ChunkLayout,
     /// The reads that the layout was chosen for.

@@ -29,6 +29,8 @@ pub struct VolumeInfo {
     pub stored_dtype: Dtype,
     /// What the voxels mean.
     pub kind: Kind,
+    /// The volume, `SUBJECT/IMAGE`, that the voxels are a prediction of; `None` if they are of a scan.
+    pub predicted_from: Option<String>,
     /// Chunks, shards and codec. Shapes are `z, y, x`.
     pub layout: ChunkLayout,
     /// The reads that the layout was chosen for.
@@ -130,6 +132,7 @@ impl Volume {
             dtype: self.dtype(),
             stored_dtype: self.stored_dtype(),
             kind: self.kind(),
+            predicted_from: attributes.predicted_from.clone(),
             layout: *self.layout(),
             workload: attributes.workload.clone(),
             raw_bytes,

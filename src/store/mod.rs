@@ -28,7 +28,8 @@
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
 //!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
 //!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the
-//!   array's type is narrower than the source's: every voxel of it is then to be read as that.
+//!   array's type is narrower than the source's: every voxel of it is then to be read as that;
+//!   `predicted_from` if the voxels are predictions, made from that volume.
 //! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
 //!   voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by intent
 //!   only if the manifest says that it is empty.
@@ -48,6 +49,9 @@
 //! - A volume is there as a whole or not at all. It is staged in a hidden folder of the dataset,
 //!   synced file by file and folder by folder, renamed into place in one step, and its parents
 //!   synced. Replacing exchanges the two folders in one step.
+//! - A volume that comes about shard by shard, over several runs and processes, does so in a hidden
+//!   folder too (`.aggregate-SUBJECT+IMAGE`, see [`crate::aggregate`]), which lasts until the volume
+//!   is published. A shard is synced before it gets its name, so that one that is there is whole.
 //! - Opening a volume checks its manifest and both documents; reading checks each shard's length
 //!   and index once, and each chunk's checksum when a handle first decodes it. What fails a check
 //!   is an error, never voxels. Swapped but intact shards are found by `verify` alone.

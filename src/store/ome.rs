@@ -20,6 +20,8 @@ pub(super) struct Image<'a> {
     pub(super) spacing: Spacing,
     pub(super) time_step: Option<f64>,
     pub(super) is_label: bool,
+    /// What a label map is of: a path from its group to that of another image.
+    pub(super) label_of: Option<String>,
 }
 
 impl Image<'_> {
@@ -72,7 +74,10 @@ impl Image<'_> {
             }],
         });
         if self.is_label {
-            ome["image-label"] = json!({});
+            ome["image-label"] = match &self.label_of {
+                Some(image) => json!({"source": {"image": image}}),
+                None => json!({}),
+            };
         }
         ome
     }

@@ -67,6 +67,8 @@ impl Staging {
             spacing: attributes.spacing,
             time_step: attributes.time_step,
             is_label: attributes.kind == Kind::Label,
+            // From SUBJECT/IMAGE to the root, and down again.
+            label_of: attributes.predicted_from.as_ref().map(|name| format!("../../{name}")),
         };
         let group = documents::volume_group(attributes, &ome);
         let array = documents::array(shape, &attributes.layout, &ome.dimension_names());

@@ -22,6 +22,7 @@ fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
         time_step: None,
         scaling: None,
         original_dtype: None,
+        predicted_from: None,
         layout,
         workload: crate::layout::Workload::default_for(spacing),
         statistics: StatisticsAccumulator::new(dtype, kind).finish(),
