@@ -66,6 +66,30 @@ def test_blended_predictions_are_the_means_that_they_are_to_be(compare):
     assert "voxpatch hann" in tables and "MB/s of predictions" in tables
 
 
+def test_one_voxel_that_is_off_is_counted_whatever_is_made(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "tools/compare"))
+    import blending
+
+    patch, overlap, shape = (8, 8, 8), (4, 4, 4), (19, 12, 8)
+    job = blending.Job(tmp_path / "predictions", 3, shape, patch, overlap, tmp_path, 1.0)
+    blending.write_predictions(job)
+    predictions = job.load()
+    for mode in blending.MODES:
+        means = np.concatenate([slab for _, slab in blending.truth(job, mode, predictions)], axis=1)
+        labels = means.argmax(axis=0)
+
+        def wrong(found):
+            truth = blending.truth(job, mode, predictions)
+            return blending.deviation(found, truth, mode)["wrong"]
+
+        assert wrong(means) == wrong(labels) == 0
+        labels[-1, -1, -1] = means[:, -1, -1, -1].argmin()
+        assert wrong(labels) == 1
+        for off in (means[0, 1, 2, 3] + 2e-5, np.nan):
+            means[0, 1, 2, 3] = off
+            assert wrong(means) == 1
+
+
 def test_a_scan_and_its_mirrored_copy_are_measured(compare, tmp_path):
     voxels = np.random.default_rng(0).integers(-1000, 1000, (40, 36, 12), "i2")
     save(tmp_path / "ct.nii.gz", voxels)
