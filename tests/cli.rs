@@ -485,6 +485,7 @@ fn a_plan_needs_no_scan_and_a_demo_no_data() {
     let demo = json(&succeed(at, "demo --shape 24x64x64 --json"));
     assert_eq!(demo["convert"]["shape"], serde_json::json!([24, 64, 64]));
     assert_eq!(demo["race"]["rows"].as_array().unwrap().len(), 3);
+    assert_eq!(demo["pass"]["checked_voxels"], 24 * 64 * 64);
     assert!(fail(at, 1, "demo --shape 999999x999999x9999").contains("TMPDIR"));
     assert_eq!(files(at).len(), 0);
     let kept = succeed(at, "demo --shape 24x64x64 --patch 8x16x16 --out s");

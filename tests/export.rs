@@ -80,7 +80,7 @@ fn placed() -> impl Strategy<Value = Placed> {
         prop::array::uniform3(-0.57..0.57_f64),
         (row(0), row(1), row(2)).prop_map(|(a, b, c)| [a, b, c]),
         (prop::bool::ANY, prop::array::uniform4(0.1..5.0_f64)),
-        prop::sample::select(vec![0, 2 | 8, 1 | 16, 3 | 24, 2 | 32]),
+        prop::sample::select(vec![0, 10, 17, 27, 34]),
         prop::sample::select(vec![[1.0, 0.0], [0.0, 0.0], [0.1, -1024.3], [f64::NAN, f64::NAN]]),
     )
         .prop_map(|(codes, quatern, srow, (left, [x, y, z, t]), units, scl)| {

@@ -21,7 +21,7 @@ const GROUND: [&str; 12] = [
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 11] = [
+const STATIONS: [(&str, &[&str]); 12] = [
     ("phantom", &[]),
     ("scan", &[]),
     ("layout", &[]),

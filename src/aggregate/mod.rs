@@ -42,6 +42,7 @@ mod state;
 mod weights;
 
 pub use aggregator::Aggregator;
+pub(crate) use begin::unfinished;
 pub use blend::Blend;
 pub use finalise::finalise;
 pub use memory::MemoryUse;

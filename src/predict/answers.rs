@@ -24,6 +24,8 @@ pub(super) struct Answers {
     /// What is in the buffer and was not taken yet.
     from: usize,
     to: usize,
+    /// Bytes of the block that were taken.
+    taken: usize,
     /// Time spent waiting for bytes.
     pub(super) waited: Duration,
 }
@@ -33,7 +35,7 @@ pub(super) type Beat<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 impl Answers {
     pub(super) fn new(stdout: ChildStdout) -> Self {
-        Self { stdout, buffer: vec![0; PIECE], from: 0, to: 0, waited: Duration::ZERO }
+        Self { stdout, buffer: vec![0; PIECE], from: 0, to: 0, taken: 0, waited: Duration::ZERO }
     }
 
     /// The header of the next block, which is that of `what`.
@@ -43,12 +45,14 @@ impl Answers {
         what: &dyn Fn() -> String,
         beat: Beat<'_>,
     ) -> Result<Header> {
+        self.taken = 0;
         loop {
             let there = &self.buffer[self.from..self.to];
             match npy::header_end(there) {
                 Ok(Some(end)) if there.len() >= end => {
                     let header = npy::parse(&there[..end]);
                     self.from += end;
+                    self.taken += end;
                     return header.map_err(|reason| answered(model, what, &reason));
                 }
                 Ok(_) => {}
@@ -90,6 +94,7 @@ impl Answers {
             let bytes = whole * number.size();
             number.decode(&there[..bytes], out);
             self.from += bytes;
+            self.taken += bytes;
             left -= whole;
         }
         Ok(())
@@ -132,7 +137,7 @@ impl Answers {
     /// The output has ended too early.
     fn too_little(&self, model: &mut Model, what: &dyn Fn() -> String) -> Error {
         let end = model.end();
-        let begun = match self.to - self.from {
+        let begun = match self.taken + self.to - self.from {
             0 => String::new(),
             n => format!(", after {n} bytes of it"),
         };
