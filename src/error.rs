@@ -153,6 +153,15 @@ pub enum Error {
         regions: Vec<Region>,
     },
 
+    /// A program that predicts does not do as it is to: the message says what, and the remedy.
+    #[error("the model `{command}`: {reason}")]
+    Model {
+        /// The command that it was started with.
+        command: String,
+        /// What is wrong, of which patch, and the remedy.
+        reason: String,
+    },
+
     /// The caller asked to stop; nothing was left behind.
     #[error("cancelled; nothing was written")]
     Cancelled,

@@ -21,7 +21,7 @@ const GROUND: [&str; 12] = [
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 10] = [
+const STATIONS: [(&str, &[&str]); 11] = [
     ("phantom", &[]),
     ("scan", &[]),
     ("layout", &[]),
@@ -31,11 +31,13 @@ const STATIONS: [(&str, &[&str]); 10] = [
     ("store", &["layout", "packed", "sample", "statistics"]),
     ("query", &["sample", "statistics", "store"]),
     ("ingest", &["scan", "layout", "sample", "statistics", "store"]),
+    ("export", &["scan", "store"]),
     ("aggregate", &["layout", "sample", "statistics", "store"]),
+    ("predict", &["aggregate", "query", "sample", "store"]),
 ];
 
 /// Words with one home, and the files (or folders) that are it.
-const MONOPOLIES: [(&str, &[&str]); 11] = [
+const MONOPOLIES: [(&str, &[&str]); 12] = [
     ("zarrs::", &["store/"]),
     ("memmap2::", &["mapped.rs"]),
     ("quick_cache::", &["store/cache.rs"]),
@@ -47,6 +49,7 @@ const MONOPOLIES: [(&str, &[&str]); 11] = [
     ("ThreadPoolBuilder", &["exec.rs"]),
     ("rayon::spawn", &["exec.rs"]),
     ("build_global", &[]),
+    ("process::Command", &["predict/model.rs", "bin/"]),
 ];
 
 #[test]
@@ -74,6 +77,7 @@ fn wrong_imports_are_found() {
         ("packed/kernel.rs", "let x = unsafe { y() };"),
         ("packed/chunk.rs", "use crate::store::Volume;"),
         ("query/read.rs", "use crate::packed::decode;"),
+        ("export.rs", "use crate::ingest::convert;"),
         ("query/plan.rs", "std::thread::spawn(|| ());"),
         ("model/mod.rs", ""),
     ] {

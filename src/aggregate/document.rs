@@ -68,6 +68,16 @@ pub(super) fn patches(plan: &Value) -> u64 {
     plan["patches"].as_u64().unwrap_or(0)
 }
 
+/// Channels and factor of each output, as they stand in [`of`].
+pub(crate) fn channels_and_factors(plan: &Value) -> Option<Vec<(usize, [usize; 3])>> {
+    let number = |value: &Value| usize::try_from(value.as_u64()?).ok();
+    let output = |output: &Value| {
+        let factor: Option<Vec<usize>> = output["factor"].as_array()?.iter().map(number).collect();
+        Some((number(&output["channels"])?, factor?.try_into().ok()?))
+    };
+    plan["outputs"].as_array()?.iter().map(output).collect()
+}
+
 /// What is another in the document that is there than in the one that is wanted; `None` if
 /// nothing.
 pub(super) fn difference(there: &Value, wanted: &Value) -> Option<String> {

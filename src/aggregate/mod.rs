@@ -25,6 +25,7 @@ mod aggregator;
 mod axis;
 mod begin;
 mod blend;
+mod buffers;
 mod document;
 mod finalise;
 mod finish;
@@ -50,3 +51,6 @@ pub use part::Part;
 pub use plan::Plan;
 pub use prediction::{Location, NonFinite};
 pub use report::AggregateReport;
+
+pub(crate) use document::channels_and_factors;
+pub(crate) use plan::order;

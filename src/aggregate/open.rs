@@ -91,7 +91,7 @@ impl OpenChunk {
     fn take_sums(&mut self, planned: &PlannedOutput, memory: &Memory) -> Result<Vec<f32>> {
         match self.sums.take() {
             Some(held) => memory.release(held),
-            None => Ok(vec![0.0; planned.chunk_voxels() * planned.output.channels]),
+            None => Ok(memory.zeros(planned.chunk_voxels() * planned.output.channels)),
         }
     }
 }

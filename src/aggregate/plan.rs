@@ -124,17 +124,7 @@ impl Plan {
     /// The numbers of all places, in the order that keeps the least in memory: along the axis
     /// across which a patch and its plane of the volume are smallest, then the next.
     pub fn order(&self) -> impl Iterator<Item = u64> + use<> {
-        let (shape, walk) = (self.grid.shape(), self.walk);
-        let [slow, middle, fast] = walk.map(|axis| shape[axis]);
-        (0..slow).flat_map(move |s| {
-            (0..middle).flat_map(move |m| {
-                (0..fast).map(move |f| {
-                    let mut at = [0; 3];
-                    (at[walk[0]], at[walk[1]], at[walk[2]]) = (s, m, f);
-                    number(shape, at)
-                })
-            })
-        })
+        order(&self.grid)
     }
 
     /// Bytes of the chunks that are begun and not finished at any one time at most, if predictions
@@ -308,6 +298,21 @@ fn walk(grid: &Grid) -> [usize; 3] {
         (patch_a as u128 * volume_b as u128).cmp(&(patch_b as u128 * volume_a as u128))
     });
     walk
+}
+
+/// The numbers of all places of a grid, in the order of every plan on it ([`Plan::order`]).
+pub(crate) fn order(grid: &Grid) -> impl Iterator<Item = u64> + use<> {
+    let (shape, walk) = (grid.shape(), walk(grid));
+    let [slow, middle, fast] = walk.map(|axis| shape[axis]);
+    (0..slow).flat_map(move |s| {
+        (0..middle).flat_map(move |m| {
+            (0..fast).map(move |f| {
+                let mut at = [0; 3];
+                (at[walk[0]], at[walk[1]], at[walk[2]]) = (s, m, f);
+                number(shape, at)
+            })
+        })
+    })
 }
 
 /// The number of a place of a grid of this shape.

@@ -92,18 +92,26 @@ impl Place {
         images.into_iter().map(|image| VolumeName::new(subject, image)).collect()
     }
 
+    /// The name of the one volume, whether it is there or not.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the path does not name one.
+    pub fn name(&self) -> Result<VolumeName> {
+        if let (Some(subject), Some(image)) = (&self.subject, &self.image) {
+            return VolumeName::new(subject, image);
+        }
+        let store = self.dataset.path();
+        let given = self.subject.as_ref().map_or_else(|| store.clone(), |name| store.join(name));
+        let reason = "names no volume; write it as STORE/SUBJECT/IMAGE (info lists them)";
+        Err(Error::invalid("volume", given.display(), reason))
+    }
+
     /// Opens the one volume.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the path does not name one, and those of
     /// [`Dataset::open_volume`].
     pub fn volume(&self) -> Result<Volume> {
-        if let (Some(subject), Some(image)) = (&self.subject, &self.image) {
-            return self.dataset.open_volume(&VolumeName::new(subject, image)?);
-        }
-        let store = self.dataset.path();
-        let given = self.subject.as_ref().map_or_else(|| store.clone(), |name| store.join(name));
-        let reason = "names no volume; write it as STORE/SUBJECT/IMAGE (info lists them)";
-        Err(Error::invalid("volume", given.display(), reason))
+        self.dataset.open_volume(&self.name()?)
     }
 }

@@ -2,7 +2,9 @@
 // Documentation comments are the help that is shown: backticks would be shown too.
 #![allow(clippy::doc_markdown)]
 
+mod aggregate;
 mod bench;
+mod export;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,7 +15,9 @@ use voxpatch::layout::{
 };
 use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
 
+pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
+pub use export::Export;
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -40,10 +44,13 @@ pub struct Cli {
 pub enum Command {
     Convert(Convert),
     Read(Read),
+    Export(Export),
     Info(Info),
     Verify(Verify),
     Index(Index),
     Plan(Plan),
+    Aggregate(Box<Aggregate>),
+    Finalise(Finalise),
     Bench(Bench),
     Demo(Demo),
 }
@@ -343,6 +350,9 @@ pub struct Plan {
 
 /// Store a scan, read random patches, compare every voxel with the source, and tell how fast.
 ///
+/// Then a simple model passes over the volume: its overlapping predictions are aggregated chunk by
+/// chunk, and every voxel is compared with what the source gives plane by plane.
+///
 /// Without a scan, a synthetic chest CT is made. Everything temporary is removed at the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -367,7 +377,8 @@ pub struct Demo {
     /// Keep the volume in this store; by default it is temporary.
     #[arg(long, value_name = "STORE")]
     pub out: Option<PathBuf>,
-    /// Worker threads for converting; 0 means one for each processor. Patches are read by one.
+    /// Worker threads for converting and aggregating; 0 means one for each processor. Random patches
+    /// are read by one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
     /// Print a JSON document.

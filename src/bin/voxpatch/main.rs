@@ -1,13 +1,16 @@
 //! The `voxpatch` command: reads arguments, makes one library call, shows the result.
 
+mod aggregate;
 mod args;
 mod bench;
 mod convert;
 mod demo;
+mod export;
 mod index;
 mod info;
 mod interrupt;
 mod measure;
+mod npy;
 mod output;
 mod plan;
 mod read;
@@ -44,6 +47,9 @@ fn conflict(command: &Command) -> Option<String> {
     if let Command::Bench(bench) = command {
         return bench.conflict();
     }
+    if let Command::Aggregate(aggregate) = command {
+        return aggregate.conflict();
+    }
     let (Command::Convert(Convert { reads, layout, .. })
     | Command::Plan(Plan { reads, layout, .. })) = command
     else {
@@ -67,10 +73,13 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Read(args) => read::run(args),
+        Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Index(args) => index::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Aggregate(args) => aggregate::run(args),
+        Command::Finalise(args) => aggregate::finish(args),
         Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
     }
@@ -94,10 +103,32 @@ fn message(error: &anyhow::Error) -> String {
     }
     match error.downcast_ref() {
         Some(Error::AlreadyExists { .. }) => {
-            message + "\nhint: with convert, --overwrite replaces it"
+            message + "\nhint: --overwrite replaces it (convert, export, aggregate, finalise)"
         }
         Some(Error::OutOfBounds { .. }) => {
-            message + "\nhint: read --pad edge fills what is outside"
+            message + "\nhint: read and aggregate --pad edge fill what is outside"
+        }
+        Some(Error::Unfinished { .. }) => {
+            message + "\nhint: aggregate --resume goes on with it, --restart begins anew"
+        }
+        Some(Error::InvalidArgument { what: "aggregation", reason, .. })
+            if reason.contains("another plan") =>
+        {
+            message + "\nhint: aggregate --restart throws away what there is of it"
+        }
+        Some(Error::InvalidArgument { what: "prediction", reason, .. })
+            if reason.contains("finite") =>
+        {
+            message
+                + "\nhint: aggregate --non-finite 0 puts a number in their place, keep leaves them"
+        }
+        Some(Error::InvalidArgument { what: "patch", reason, .. })
+            if reason.contains("is larger") =>
+        {
+            message + "\nhint: aggregate --pad edge takes volumes that are smaller than the patch"
+        }
+        Some(Error::Model { .. } | Error::Incomplete { .. }) => {
+            message + "\nhint: aggregate --resume goes on from what is written, if anything is"
         }
         Some(Error::InvalidArgument { what: "label", .. }) => {
             message + "\nhint: convert --intensity stores the voxels as measurements"
@@ -129,5 +160,8 @@ mod tests {
     fn errors_name_the_flag_that_helps() {
         let error = Error::AlreadyExists { path: "s/a/b".into() };
         assert!(message(&error.into()).ends_with("--overwrite replaces it"));
+        let reason = "begun".into();
+        let error = Error::Unfinished { path: "s/a/b".into(), reason };
+        assert!(message(&error.into()).contains("--resume"));
     }
 }

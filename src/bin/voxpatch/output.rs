@@ -211,6 +211,16 @@ pub fn steps(total: usize, what: &str, quiet: bool) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// As [`progress`], where nobody knows how many bytes there will be.
+pub fn spinner(what: &str, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {spinner} {decimal_bytes}");
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

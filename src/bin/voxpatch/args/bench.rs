@@ -98,7 +98,7 @@ fn threads(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n <= most).ok_or_else(|| format!("expected 0 to {most}"))
 }
 
-fn positive(text: &str) -> Result<usize, String> {
+pub(super) fn positive(text: &str) -> Result<usize, String> {
     let most = 1_000_000;
     let known = text.parse().ok().filter(|n| (1..=most).contains(n));
     known.ok_or_else(|| format!("expected 1 to {most}"))

@@ -1,6 +1,9 @@
-//! `demo`: a scan is stored, read back in random patches, compared, and timed.
+//! `demo`: a scan is stored, read back in random patches, compared, and timed; then a model passes
+//! over it.
 
+mod pass;
 mod race;
+mod smooth;
 mod source;
 mod summary;
 
@@ -18,6 +21,7 @@ use crate::args::Demo;
 use crate::interrupt::Interrupt;
 use crate::measure::{Scratch, free_space};
 use crate::output;
+use pass::Pass;
 use race::Race;
 use source::Source;
 
@@ -32,6 +36,7 @@ struct Outcome {
     plan: LayoutPlan,
     convert: ConvertReport,
     race: Race,
+    pass: Pass,
     /// Where the volume is kept, if it is.
     kept: Option<PathBuf>,
 }
@@ -47,9 +52,11 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let dataset =
         Dataset::create(args.out.clone().unwrap_or_else(|| scratch.path().join("store")))?;
     // Told before any work is done.
-    if !matches!(dataset.open_volume(&name), Err(Error::NotFound { .. })) {
-        let path = dataset.path().join(name.to_string());
-        anyhow::bail!("already exists: {} (keep the demo in another --out)", path.display());
+    for name in [&name, &pass::name(&name)?] {
+        if !matches!(dataset.open_volume(name), Err(Error::NotFound { .. })) {
+            let path = dataset.path().join(name.to_string());
+            anyhow::bail!("already exists: {} (keep the demo in another --out)", path.display());
+        }
     }
     if args.scan.is_none() {
         room_for(args.shape, scratch.path())?;
@@ -70,14 +77,19 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let dtype = source.mapped.header().dtype;
     let race = with_element!(dtype, T => {
         race::run::<T>(&dataset, &name, &source.mapped, patch, &interrupt)
-    });
+    })?;
+    let told = (args.json, &interrupt);
+    let pass = with_element!(dtype, T => {
+        pass::run::<T>(&dataset, &name, &source.mapped, patch, &pool, told)
+    })?;
     let outcome = Outcome {
         synthetic: args.scan.is_none(),
         patch,
         threads: pool.threads(),
         plan: layout_plan,
         convert,
-        race: race?,
+        race,
+        pass,
         kept: args.out.as_ref().map(|store| store.join(name.to_string())),
     };
     if args.json {

@@ -57,6 +57,7 @@ pub fn text(outcome: &Outcome) -> String {
                 race.cost.amplification()
             ),
         ),
+        ("aggregate", outcome.pass.text()),
     ]);
     format!(
         "{facts}\n\n{}\nOne thread, files in the system's cache, the fastest of {} passes. A \

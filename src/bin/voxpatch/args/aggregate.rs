@@ -1,0 +1,372 @@
+//! The arguments of `aggregate` and `finalise`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgGroup, Args};
+use voxpatch::Padding;
+use voxpatch::aggregate::{
+    AggregateOptions, Blend, NonFinite, Output, Unfinished, Values as OutputValues,
+};
+use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
+use voxpatch::predict::{HeadOutput, PredictOptions};
+use voxpatch::sample::{GridSampler, Overlap};
+use voxpatch::{VolumeName, layout::Codec};
+
+use super::CodecChoice;
+
+/// Predict a stored volume patch by patch with a program of yours, and store what comes of it.
+///
+/// Overlapping predictions are blended chunk by chunk, so that neither the volume nor the class
+/// scores are ever in memory as a whole. A run that was stopped goes on with --resume. Outputs are
+/// there when all of them is, and not before.
+///
+/// The program (--exec) runs once and is given patches on its standard input, as blocks in NumPy's
+/// .npy format, one after the other: one block for each batch, shape (n, c, z, y, x), little endian,
+/// C order, in the volume's own type, or float32 with --scaled. For each it writes a block to its
+/// standard output (or one for each head): shape (n, c, z, y, x), float32, float16, float64 or uint8,
+/// C order. Channels and the stride (patch / prediction) are learned from the first answer. When
+/// its input ends, it ends. It prints nothing else to standard output. In Python:
+///
+///   import sys, numpy as np
+///   class Pipe:  # np.load and np.save take a real file for one that can seek
+///       read, write = sys.stdin.buffer.read, sys.stdout.buffer.write
+///   while sys.stdin.buffer.peek(1):
+///       patches = np.lib.format.read_array(Pipe)
+///       np.save(Pipe, predict(patches).astype("float32"))
+///       sys.stdout.buffer.flush()
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:\n  \
+    voxpatch aggregate scans.zarr/ct/image --patch 64x128x128 --overlap 0.5 --mode gaussian \\\n    \
+    --exec 'python3 model.py' --output organs=argmax\n  \
+    voxpatch aggregate scans.zarr/ct/image --patch 64x128x128 --overlap 16x32x32 --mode crop \\\n    \
+    --exec ./model --batch 4 --scaled --pad edge --output organs=argmax --output scores=uint8\n  \
+    voxpatch aggregate scans.zarr/ct/image ... --resume         # go on with a run that was stopped\n  \
+    voxpatch aggregate scans.zarr/ct/image ... --parts 4        # what four machines would do\n  \
+    voxpatch aggregate scans.zarr/ct/image ... --part 2/4       # what the second of them does\n  \
+    voxpatch finalise scans.zarr/ct/organs                      # when all four are done"
+)]
+#[command(group = ArgGroup::new("unfinished").multiple(false))]
+pub struct Aggregate {
+    /// The volume: STORE/SUBJECT/IMAGE.
+    #[arg(value_name = "VOLUME")]
+    pub volume: PathBuf,
+    /// Shape of the patches.
+    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
+    pub patch: [usize; 3],
+    /// What neighbouring patches share: voxels (16x32x32), or a fraction of the patch (0.5, or
+    /// 0.5x0.25x0.25), of which the step is computed as MONAI does.
+    #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = overlap)]
+    pub overlap: Overlap,
+    /// How overlapping predictions become one: crop, average (also: constant), hann, gaussian, or
+    /// gaussian:SCALE.
+    #[arg(long, value_name = "MODE")]
+    pub mode: Blend,
+    /// The program, with its arguments, as for sh -c.
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: String,
+    /// A volume to make, beside the one that is predicted, and what to store of the predictions:
+    /// float32, float16, uint8, uint16 (of probabilities; or uint8:SCALE for values up to 255 times
+    /// the scale), argmax, threshold (0.5, or threshold:T). Again for each; @HEAD takes another than
+    /// the first of the model's blocks, counted from 0. Several may take the same.
+    #[arg(long, value_name = "IMAGE=VALUES[@HEAD]", default_value = "prediction=float32")]
+    pub output: Vec<NamedOutput>,
+    /// Patches that the program is given at a time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::bench::positive)]
+    pub batch: usize,
+    /// Give it real values as float32 (slope x voxel + intercept) instead of voxels as stored.
+    #[arg(long)]
+    pub scaled: bool,
+    /// What lies outside the volume, where patches leave it, as in numpy.pad: constant (0, or the
+    /// value given), edge, reflect, symmetric or wrap. Needed for volumes that are smaller than the
+    /// patch, and for --pad-borders.
+    #[arg(long, value_name = "MODE[:VALUE]", allow_hyphen_values = true)]
+    pub pad: Option<Padding>,
+    /// Let patches begin half an overlap before the volume, and end half an overlap behind it.
+    #[arg(long, requires = "pad")]
+    pub pad_borders: bool,
+    /// Time point of the volume, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub time: usize,
+    #[command(flatten)]
+    pub layout: OutputLayout,
+    /// Bytes that may be held between patches, such as 512MB or 2GiB; what is beyond that waits in
+    /// a scratch file. By default as much as the order of the patches needs, twice.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory: Option<u64>,
+    /// What becomes of NaN and infinite predictions: error, keep, or a value that replaces them.
+    #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = non_finite)]
+    #[arg(allow_hyphen_values = true)]
+    pub non_finite: NonFinite,
+    /// Go on with a run that was not finished.
+    #[arg(long, group = "unfinished")]
+    pub resume: bool,
+    /// Throw away what there is of a run that was not finished (with --part, of this part).
+    #[arg(long, group = "unfinished")]
+    pub restart: bool,
+    /// Replace outputs that are there; until the new ones are complete, the old ones stay.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Make one part of N, from 1. Parts are made by any number of processes, on any machines that
+    /// see the store, each with the same arguments. finalise ends it.
+    #[arg(long, value_name = "I/N", value_parser = part, conflicts_with = "parts")]
+    pub part: Option<(usize, usize)>,
+    /// Show what N parts would be, and do nothing else, but ask the program for one patch.
+    #[arg(long, value_name = "N", conflicts_with_all = ["unfinished", "overwrite"])]
+    pub parts: Option<usize>,
+    /// Threads that blend and compress; 0 means one for each processor.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Print a JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How outputs are cut and compressed.
+#[derive(Debug, Args)]
+pub struct OutputLayout {
+    /// How chunks of the outputs are compressed, as for convert. auto takes the fastest for scores
+    /// and the smallest for labels, by type alone.
+    #[arg(long, value_name = "CODEC[:LEVEL]", default_value = "auto")]
+    pub codec: CodecChoice,
+    /// Shape of a chunk of the outputs.
+    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
+    pub chunk: Option<[usize; 3]>,
+    /// Shape of a shard of the outputs: a whole number of chunks along each axis.
+    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
+    pub shard: Option<[usize; 3]>,
+    /// Patches that will be read of the outputs, which their layout is chosen for; again for each
+    /// shape. By default patches of a prediction.
+    #[arg(long, value_name = "ZxYxX[:WEIGHT]")]
+    pub read_patch: Vec<WeightedPatch>,
+}
+
+/// Publish the outputs of an aggregation that was made in parts.
+///
+/// Every voxel of them is looked through once more. The volume to name is the first output.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  voxpatch finalise scans.zarr/ct/organs")]
+pub struct Finalise {
+    /// The first output: STORE/SUBJECT/IMAGE.
+    #[arg(value_name = "VOLUME")]
+    pub volume: PathBuf,
+    /// Replace outputs that are there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Worker threads; 0 means one for each processor.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Print a JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `IMAGE=VALUES[@HEAD]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedOutput {
+    pub image: String,
+    pub values: OutputValues,
+    pub head: usize,
+}
+
+impl FromStr for NamedOutput {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "expected IMAGE=VALUES or IMAGE=VALUES@HEAD, such as organs=argmax@1";
+        let (image, values) = text.split_once('=').ok_or(expected)?;
+        let (values, head) = values.split_once('@').unwrap_or((values, "0"));
+        // The subject is the volume's.
+        VolumeName::new("subject", image).map_err(|e| e.to_string())?;
+        Ok(Self {
+            image: image.to_owned(),
+            values: values.parse().map_err(|e: voxpatch::Error| e.to_string())?,
+            head: head.parse().map_err(|_| expected)?,
+        })
+    }
+}
+
+impl Aggregate {
+    /// What is wrong whatever the volume is.
+    pub fn conflict(&self) -> Option<String> {
+        if let Some(other) = self.output.iter().enumerate().find_map(|(n, output)| {
+            self.output[..n].iter().find(|other| other.image == output.image)
+        }) {
+            return Some(format!("--output {} is given twice", other.image));
+        }
+        let checked = || {
+            self.sampler()?;
+            self.layout.workload()?;
+            self.layout.check()
+        };
+        checked().err().map(|error: voxpatch::Error| error.to_string())
+    }
+
+    fn sampler(&self) -> voxpatch::Result<GridSampler> {
+        let sampler = GridSampler::new(self.patch, self.overlap)?;
+        Ok(sampler.pad_small_volumes(self.pad.is_some()).pad_borders(self.pad_borders))
+    }
+
+    /// As the library takes them, for a volume of this subject.
+    pub fn options(&self, subject: &str) -> voxpatch::Result<PredictOptions> {
+        let workload = self.layout.workload()?;
+        let output = |NamedOutput { image, values, head }: &NamedOutput| {
+            let output = Output {
+                workload: workload.clone(),
+                codec: self.layout.codec(),
+                chunk: self.layout.chunk,
+                shard: self.layout.shard,
+                ..Output::new(VolumeName::new(subject, image)?, 0, *values)
+            };
+            Ok(HeadOutput { head: *head, output })
+        };
+        let outputs = self.output.iter().map(output).collect::<voxpatch::Result<_>>()?;
+        let unfinished = match (self.resume, self.restart) {
+            (true, _) => Unfinished::Resume,
+            (_, true) => Unfinished::Restart,
+            _ => Unfinished::Refuse,
+        };
+        let aggregate = AggregateOptions {
+            budget: self.memory,
+            unfinished,
+            overwrite: self.overwrite,
+            non_finite: self.non_finite,
+            made_by: String::new(),
+        };
+        Ok(PredictOptions {
+            batch: self.batch,
+            time: self.time,
+            part: self.part,
+            aggregate,
+            ..PredictOptions::new(self.sampler()?, self.mode, outputs)
+        })
+    }
+}
+
+impl OutputLayout {
+    fn codec(&self) -> Option<Codec> {
+        match self.codec {
+            CodecChoice::Auto => None,
+            CodecChoice::Given(codec) => Some(codec),
+        }
+    }
+
+    fn workload(&self) -> voxpatch::Result<Option<Workload>> {
+        let some = Some(self.read_patch.clone()).filter(|patches| !patches.is_empty());
+        some.map(|patches| Workload::new(patches, Access::Random)).transpose()
+    }
+
+    fn check(&self) -> voxpatch::Result<()> {
+        let Some(chunk) = self.chunk else { return Ok(()) };
+        let codec = self.codec().unwrap_or_default();
+        ChunkLayout::new(chunk, self.shard.unwrap_or(chunk), codec).map(drop)
+    }
+}
+
+fn overlap(text: &str) -> Result<Overlap, String> {
+    let separated = text.contains('x');
+    if separated && let Some(voxels) = super::axes(text, 'x') {
+        return Ok(Overlap::Voxels(voxels));
+    }
+    let fractions = match text.parse() {
+        Ok(fraction) => Some([fraction; 3]),
+        Err(_) => super::axes(text, 'x'),
+    };
+    fractions
+        .filter(|fractions| fractions.iter().all(|f: &f64| (0.0..1.0).contains(f)))
+        .map(Overlap::Fraction)
+        .ok_or_else(|| {
+            "expected voxels, such as 16x32x32, or a fraction from 0 to below 1, such as 0.5 or \
+             0.5x0.25x0.25"
+                .to_owned()
+        })
+}
+
+fn part(text: &str) -> Result<(usize, usize), String> {
+    let part = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match part {
+        Some((i, n)) if (1..=n).contains(&i) => Ok((i - 1, n)),
+        _ => Err("expected a part and how many there are, such as 1/4 to 4/4".to_owned()),
+    }
+}
+
+fn non_finite(text: &str) -> Result<NonFinite, String> {
+    match text {
+        "error" => Ok(NonFinite::Error),
+        "keep" => Ok(NonFinite::Keep),
+        _ => {
+            let value = text.parse().ok().filter(|value: &f32| value.is_finite());
+            let known = value.map(NonFinite::Replace);
+            known.ok_or_else(|| "expected error, keep, or a finite number".to_owned())
+        }
+    }
+}
+
+/// Bytes, with a decimal or binary unit.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kb" => Some(1_000),
+        "m" | "mb" => Some(1_000_000),
+        "g" | "gb" => Some(1_000_000_000),
+        "kib" => Some(1 << 10),
+        "mib" => Some(1 << 20),
+        "gib" => Some(1 << 30),
+        _ => None,
+    };
+    let whole = |number: &str, unit: u64| number.parse::<u64>().ok()?.checked_mul(unit);
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let broken = |number: &str, unit: u64| {
+        let bytes = number.parse::<f64>().ok()? * unit as f64;
+        (bytes < 1e18).then_some(bytes as u64)
+    };
+    unit.and_then(|unit| whole(number, unit).or_else(|| broken(number, unit)))
+        .ok_or_else(|| "expected bytes, such as 512MB, 1.5GB or 2GiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlaps_are_voxels_or_fractions() {
+        assert_eq!(overlap("16x0x8"), Ok(Overlap::Voxels([16, 0, 8])));
+        assert_eq!(overlap("0.5"), Ok(Overlap::Fraction([0.5; 3])));
+        assert_eq!(overlap("0"), Ok(Overlap::Fraction([0.0; 3])));
+        assert_eq!(overlap("0.5x0.25x0"), Ok(Overlap::Fraction([0.5, 0.25, 0.0])));
+        for wrong in ["", "16", "1", "1.5x0x0", "-0.5", "nan", "1x2", "0.5x0.5", "1x2x3x4"] {
+            assert!(overlap(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn outputs_have_a_name_values_and_perhaps_a_head() {
+        let parsed: NamedOutput = "organs=argmax@2".parse().unwrap();
+        assert_eq!((&parsed.image[..], parsed.head), ("organs", 2));
+        let parsed: NamedOutput = "p=uint8:0.5".parse().unwrap();
+        assert_eq!((parsed.values, parsed.head), (OutputValues::UInt8 { scale: 0.5 }, 0));
+        for wrong in ["organs", "=argmax", "a/b=argmax", "a=int9", "a=argmax@", "a=argmax@-1"] {
+            assert!(wrong.parse::<NamedOutput>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn parts_and_sizes_are_understood_or_refused() {
+        assert_eq!(part("2/4"), Ok((1, 4)));
+        for wrong in ["0/4", "5/4", "1", "a/b", "1/0"] {
+            assert!(part(wrong).is_err(), "{wrong}");
+        }
+        for (text, bytes) in [("17", 17), ("2GiB", 2 << 30), ("1.5 kB", 1500), ("3m", 3_000_000)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "GB", "1TB2", "1e3", "-1", "99999999999999GB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(non_finite("-1.5"), Ok(NonFinite::Replace(-1.5)));
+        assert!(non_finite("nan").is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! Blocks out of the model.
+
+use std::io::{ErrorKind, Read as _};
+use std::os::fd::AsFd as _;
+use std::process::ChildStdout;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+
+use super::model::{Model, is_ready};
+use super::npy::{self, Header, Number, Refusal};
+use crate::{Error, Result};
+
+/// Bytes that are read at a time: what a block says of itself is not believed further than this.
+const PIECE: usize = 1 << 20;
+/// Bytes of something else that are quoted.
+const QUOTED: usize = 80;
+
+/// The model's standard output.
+#[derive(Debug)]
+pub(super) struct Answers {
+    stdout: ChildStdout,
+    buffer: Vec<u8>,
+    /// What is in the buffer and was not taken yet.
+    from: usize,
+    to: usize,
+    /// Time spent waiting for bytes.
+    pub(super) waited: Duration,
+}
+
+/// Asked now and then, while nothing comes.
+pub(super) type Beat<'a> = &'a mut dyn FnMut() -> Result<()>;
+
+impl Answers {
+    pub(super) fn new(stdout: ChildStdout) -> Self {
+        Self { stdout, buffer: vec![0; PIECE], from: 0, to: 0, waited: Duration::ZERO }
+    }
+
+    /// The header of the next block, which is that of `what`.
+    pub(super) fn header(
+        &mut self,
+        model: &mut Model,
+        what: &dyn Fn() -> String,
+        beat: Beat<'_>,
+    ) -> Result<Header> {
+        loop {
+            let there = &self.buffer[self.from..self.to];
+            match npy::header_end(there) {
+                Ok(Some(end)) if there.len() >= end => {
+                    let header = npy::parse(&there[..end]);
+                    self.from += end;
+                    return header.map_err(|reason| answered(model, what, &reason));
+                }
+                Ok(_) => {}
+                Err(Refusal::Reason(reason)) => return Err(answered(model, what, &reason)),
+                Err(Refusal::NotNpy) => return Err(self.not_npy(model, what, beat)),
+            }
+            if !self.more(model, beat)? {
+                return Err(self.too_little(model, what));
+            }
+        }
+    }
+
+    /// The numbers of a block: appended as they come, so that none is made room for that does not.
+    pub(super) fn numbers(
+        &mut self,
+        (number, count): (Number, usize),
+        out: &mut Vec<f32>,
+        model: &mut Model,
+        what: &dyn Fn() -> String,
+        beat: Beat<'_>,
+    ) -> Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let there = &self.buffer[self.from..self.to];
+            let whole = left.min(there.len() / number.size());
+            if whole == 0 {
+                if !self.more(model, beat)? {
+                    return Err(self.too_little(model, what));
+                }
+                continue;
+            }
+            out.try_reserve(whole).map_err(|_| {
+                let reason = format!(
+                    "{count} numbers are more than memory holds; use smaller \
+                                      patches, or fewer in a batch"
+                );
+                answered(model, what, &reason)
+            })?;
+            let bytes = whole * number.size();
+            number.decode(&there[..bytes], out);
+            self.from += bytes;
+            left -= whole;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the output.
+    pub(super) fn end(&mut self, model: &mut Model, beat: Beat<'_>) -> Result<()> {
+        if self.from == self.to && !self.more(model, beat)? {
+            return Ok(());
+        }
+        Err(model.error(format!(
+            "it has answered every patch, and goes on with {}; give one block for each head of each \
+             batch, and nothing else",
+            self.quote()
+        )))
+    }
+
+    /// Reads what there is, waiting for it if need be; false at the end.
+    fn more(&mut self, model: &Model, beat: Beat<'_>) -> Result<bool> {
+        self.buffer.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        let failed = || Error::io("read from", model.command());
+        let began = Instant::now();
+        loop {
+            if is_ready(self.stdout.as_fd(), PollFlags::IN).map_err(failed())? {
+                self.waited += began.elapsed();
+                match self.stdout.read(&mut self.buffer[self.to..]) {
+                    Ok(n) => {
+                        self.to += n;
+                        return Ok(n > 0);
+                    }
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => return Err(failed()(e)),
+                }
+            }
+            beat()?;
+        }
+    }
+
+    /// The output has ended too early.
+    fn too_little(&self, model: &mut Model, what: &dyn Fn() -> String) -> Error {
+        let end = model.end();
+        let begun = match self.to - self.from {
+            0 => String::new(),
+            n => format!(", after {n} bytes of it"),
+        };
+        model.error(format!("it ended ({end}) before it had answered {}{begun}", what()))
+    }
+
+    /// What has come is no block.
+    fn not_npy(&mut self, model: &mut Model, what: &dyn Fn() -> String, beat: Beat<'_>) -> Error {
+        // A little more may come that tells what it is; if not, that is told another time.
+        let until = Instant::now() + Duration::from_millis(100);
+        while self.to - self.from < QUOTED && Instant::now() < until {
+            match self.more(model, &mut || Err(Error::Cancelled)) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => break,
+            }
+        }
+        if let Err(error) = beat() {
+            return error;
+        }
+        model.error(format!(
+            "where its answer to {} should begin, as .npy, its standard output has {}; nothing \
+             else may be printed there: in Python, print(..., file=sys.stderr)",
+            what(),
+            self.quote()
+        ))
+    }
+
+    fn quote(&self) -> String {
+        let there = &self.buffer[self.from..self.to];
+        let quoted = &there[..there.len().min(QUOTED)];
+        let more = if quoted.len() < there.len() { "..." } else { "" };
+        format!("\"{}\"{more}", quoted.escape_ascii())
+    }
+}
+
+/// A block that is not what it should be.
+fn answered(model: &Model, what: &dyn Fn() -> String, reason: &str) -> Error {
+    model.error(format!("its answer to {}: {reason}", what()))
+}

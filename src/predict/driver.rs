@@ -1,0 +1,231 @@
+//! From a volume, through a model, to volumes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ndarray::s;
+
+use super::head::Head;
+use super::model::Model;
+use super::options::{HeadOutput, PredictOptions};
+use super::report::{PredictReport, Step};
+use super::session::{Patches, Progress, Session};
+use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
+use crate::{Dataset, Error, Pool, Result, Volume};
+
+/// Predicts a volume and writes the outputs: those patches that are still to come, if an earlier
+/// run was not finished and is resumed. A part of several is left for
+/// [`crate::aggregate::finalise`].
+///
+/// The volume's handle decides what the model is given: stored voxels or [`Volume::scaled`],
+/// [`Volume::padded`] or not. The grid may leave the volume only if it is padded.
+///
+/// The model has ended when this returns. `progress` is called by the calling thread at least every
+/// 50 ms while the model is waited for.
+///
+/// # Errors
+/// [`Error::Model`] for a model that ends too early or with a failure, or that answers otherwise
+/// than it should, naming the patch; those of [`Plan::new`], of [`Aggregator::begin`],
+/// [`Aggregator::add_many`] and [`Aggregator::finish`], and of reading patches;
+/// [`Error::Cancelled`]. Whatever it is, the model is killed, and shards that were written stay:
+/// [`Unfinished::Resume`] goes on from them.
+pub fn predict(
+    volume: &Volume,
+    dataset: &Dataset,
+    model: Model,
+    options: &PredictOptions,
+    pool: &Pool,
+    progress: Progress<'_>,
+) -> Result<PredictReport> {
+    check(dataset, options)?;
+    let command = model.command().to_owned();
+    let made_by = options.made_by(&command, volume);
+    let begun = begun(dataset, options)?;
+    let mut session = Session::start(volume, model, options, progress)?;
+    let first = first_answer(&mut session, volume, options, begun.as_deref())?;
+    let plan = Arc::new(plan_of(&session, volume, options)?);
+    let made = AggregateOptions { made_by, ..options.aggregate.clone() };
+    let (aggregator, part) = match options.part {
+        Some((n, of)) => {
+            let part = plan.split(of)?.swap_remove(n);
+            let own = Aggregator::begin_part(dataset, Arc::clone(&plan), part.clone(), &made)?;
+            (own, Some(part))
+        }
+        None => (Aggregator::begin(dataset, Arc::clone(&plan), &made)?, None),
+    };
+    let patches = take_all(&mut session, &aggregator, first, options, pool)?;
+    let [seconds, waited] = session.times();
+    let heads = session.end()?;
+    aggregator.check_complete()?;
+    let (memory, of) = (aggregator.memory(), plan.grid().len());
+    let published = if part.as_ref().is_some_and(|part| part.of > 1) {
+        None
+    } else {
+        Some(aggregator.finish(pool, &|bytes| progress(Step::Checked(bytes)))?)
+    };
+    Ok(PredictReport { command, heads, patches, of, part, memory, seconds, waited, published })
+}
+
+/// What [`predict`] would do, which depends on the model's answer to one patch: nothing else is
+/// read, and nothing is written.
+///
+/// # Errors
+/// Those of [`predict`] that have to do with the model, the volume and the plan.
+pub fn plan(
+    volume: &Volume,
+    model: Model,
+    options: &PredictOptions,
+    progress: Progress<'_>,
+) -> Result<Plan> {
+    options.check()?;
+    let mut session = Session::start(volume, model, options, progress)?;
+    let grid = options.sampler.grid(volume.shape())?;
+    // With its input at an end, there is nothing that it could wait for.
+    session.ask(Patches::Listed(aggregate::order(&grid).take(1).collect()));
+    session.no_more();
+    session.answer()?;
+    let plan = plan_of(&session, volume, options)?;
+    session.end().map(|_| plan)
+}
+
+/// Refuses to begin what is there already, before a model has to do anything.
+fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
+    options.check()?;
+    let aggregate = &options.aggregate;
+    let Some(HeadOutput { output: first, .. }) = options.outputs.first() else {
+        return Err(Error::invalid("outputs", 0, "name one at least"));
+    };
+    if aggregate.unfinished != Unfinished::Refuse || options.part.is_some() {
+        return Ok(());
+    }
+    if dataset.job(&first.name)?.is_some() {
+        let path = dataset.path().join(first.name.to_string());
+        let reason = "an aggregation of it was begun and not finished; resume it, or restart it";
+        return Err(Error::Unfinished { path, reason: reason.into() });
+    }
+    let is_there = |output: &&HeadOutput| {
+        !matches!(dataset.open_volume(&output.output.name), Err(Error::NotFound { .. }))
+    };
+    match options.outputs.iter().find(is_there) {
+        Some(HeadOutput { output, .. }) if !aggregate.overwrite => {
+            Err(Error::AlreadyExists { path: dataset.path().join(output.name.to_string()) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Channels and factor of each output, if an aggregation of them was begun and is gone on with.
+fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<(usize, [usize; 3])>>> {
+    let alone = options.part.is_none();
+    if options.aggregate.unfinished == Unfinished::Restart
+        || alone && options.aggregate.unfinished == Unfinished::Refuse
+    {
+        return Ok(None);
+    }
+    let there = dataset.job(&options.outputs[0].output.name)?;
+    let learned = there.and_then(|job| aggregate::channels_and_factors(&job.plan));
+    Ok(learned.filter(|learned| learned.len() == options.outputs.len()))
+}
+
+/// Makes sure that what answers look like is known: from `begun`, or from the first of them, whose
+/// patches are given back.
+fn first_answer(
+    session: &mut Session<'_>,
+    volume: &Volume,
+    options: &PredictOptions,
+    begun: Option<&[(usize, [usize; 3])]>,
+) -> Result<Option<Answered>> {
+    let grid = options.sampler.grid(volume.shape())?;
+    if let Some(begun) = begun {
+        for (output, (channels, factor)) in options.outputs.iter().zip(begun) {
+            session.expect(output.head, *channels, *factor);
+        }
+        return Ok(None);
+    }
+    let is_new = options.aggregate.unfinished != Unfinished::Resume && options.part.is_none();
+    if is_new {
+        // Whatever the plan is, it needs them all.
+        session.ask(Patches::From(grid, 0));
+        session.no_more();
+    } else {
+        session.probe();
+    }
+    let Some(numbers) = session.answer()? else { return Ok(None) };
+    let probes = aggregate::order(&grid).take(session.probed()).collect();
+    Ok(Some(Answered { numbers, probes, all: is_new }))
+}
+
+/// What the model was given before there was a plan.
+struct Answered {
+    /// The first batch, whose answer has been read.
+    numbers: Vec<u64>,
+    /// All patches that were given, unless it was given all.
+    probes: BTreeSet<u64>,
+    all: bool,
+}
+
+fn plan_of(session: &Session<'_>, volume: &Volume, options: &PredictOptions) -> Result<Plan> {
+    let outputs = options.outputs.iter().map(|HeadOutput { head, output }| {
+        let known = session.head(*head).map(|Head { channels, factor, .. }| (channels, factor));
+        let (channels, factor) = known.unwrap_or((output.channels, output.factor));
+        Output { channels, factor, ..output.clone() }
+    });
+    Plan::new(volume, &options.sampler, options.blend, outputs.collect())
+}
+
+/// Gives the aggregator what it wants of all answers. How many patches these are.
+fn take_all(
+    session: &mut Session<'_>,
+    aggregator: &Aggregator,
+    first: Option<Answered>,
+    options: &PredictOptions,
+    pool: &Pool,
+) -> Result<u64> {
+    let mut wanted: Vec<u64> = aggregator.remaining().collect();
+    let patches = wanted.len() as u64;
+    session.step(Step::Begun { patches, bytes: bytes(aggregator.plan()) })?;
+    if first.as_ref().is_none_or(|first| !first.all) {
+        let given = |n: &u64| first.as_ref().is_some_and(|first| first.probes.contains(n));
+        session.ask(Patches::Listed(wanted.iter().copied().filter(|n| !given(n)).collect()));
+        session.no_more();
+    }
+    wanted.sort_unstable();
+    let heads: Vec<usize> = options.outputs.iter().map(|output| output.head).collect();
+    let mut answered = first.map(|first| first.numbers);
+    loop {
+        let numbers = match answered.take() {
+            Some(numbers) => numbers,
+            None => match session.answer()? {
+                Some(numbers) => numbers,
+                None => return Ok(patches),
+            },
+        };
+        let views = session.views(numbers.len(), &heads)?;
+        let is_wanted = |n: &u64| wanted.binary_search(n).is_ok();
+        let mut taken = numbers.len();
+        if numbers.iter().all(is_wanted) {
+            aggregator.add_many(&numbers, &views, pool)?;
+        } else {
+            taken = 0;
+            for (row, number) in numbers.iter().enumerate().filter(|(_, n)| is_wanted(n)) {
+                let one: Vec<_> =
+                    views.iter().map(|v| v.slice(s![row..=row, .., .., .., ..])).collect();
+                aggregator.add_many(&[*number], &one, pool)?;
+                taken += 1;
+            }
+        }
+        session.step(Step::Predicted(taken as u64))?;
+    }
+}
+
+/// Bytes of the voxels of all outputs.
+fn bytes(plan: &Plan) -> u64 {
+    let one = |output: &Output| {
+        let shape: [usize; 3] =
+            std::array::from_fn(|a| plan.grid().volume()[a] / output.factor[a].max(1));
+        let channels = output.values.channels(output.channels);
+        (shape.iter().product::<usize>() * channels * output.values.dtype(output.channels).size())
+            as u64
+    };
+    plan.outputs().map(one).sum()
+}

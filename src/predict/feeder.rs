@@ -1,0 +1,172 @@
+//! Patches into the model: read and written by a thread of their own, so that the model may read
+//! and write as it likes and nobody waits for nobody.
+
+use std::io::{ErrorKind, Write as _};
+use std::os::fd::AsFd as _;
+use std::process::ChildStdin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+
+use super::model::is_ready;
+use super::npy;
+use super::session::Patches;
+use crate::exec::Workers;
+use crate::sample::Grid;
+use crate::{Error, Frame, Region, Result, Volume, with_element};
+
+/// What is written to the model.
+pub(super) struct Feed {
+    /// A handle on each channel.
+    channels: Vec<Volume>,
+    grid: Grid,
+    batch: usize,
+}
+
+/// The thread that writes it. It holds one batch at a time; the pipe makes it wait.
+#[derive(Debug)]
+pub(super) struct Feeder {
+    /// Dropped before the workers are, who wait for its end.
+    patches: Option<Sender<Patches>>,
+    shared: Arc<Shared>,
+    _workers: Workers,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stopped: AtomicBool,
+    /// What was asked and is not written yet.
+    waiting: AtomicUsize,
+    failed: Mutex<Option<Error>>,
+}
+
+impl Feed {
+    /// All channels of a time point, in the way that the handle returns them.
+    pub(super) fn new(volume: &Volume, time: usize, grid: Grid, batch: usize) -> Result<Self> {
+        let channel = |channel| volume.frame(Frame { time, channel });
+        let channels = (0..volume.channels()).map(channel).collect::<Result<_>>()?;
+        Ok(Self { channels, grid, batch })
+    }
+
+    /// Bytes of a batch: its header and its voxels.
+    fn block(&self, numbers: &[u64], block: &mut Vec<u8>) -> Result<()> {
+        let patch = self.grid.patch();
+        let dtype = self.channels[0].returned_dtype();
+        let [z, y, x] = patch;
+        block.clear();
+        block.extend(npy::header(dtype, [numbers.len(), self.channels.len(), z, y, x]));
+        for number in numbers {
+            let region = self.grid.region(*number).unwrap_or_else(|| Region::whole(patch));
+            for channel in &self.channels {
+                with_element!(dtype, T => append::<T>(channel, region, block))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn append<T: crate::Element>(volume: &Volume, region: Region, block: &mut Vec<u8>) -> Result<()> {
+    let voxels = volume.read::<T>(region)?;
+    let voxels = voxels.as_slice().expect("patches are contiguous");
+    if cfg!(target_endian = "little") {
+        block.extend_from_slice(bytemuck::cast_slice(voxels));
+    } else {
+        // The other way round, number by number.
+        let bytes: &[u8] = bytemuck::cast_slice(voxels);
+        block.extend(bytes.chunks_exact(size_of::<T>()).flat_map(|n| n.iter().rev()));
+    }
+    Ok(())
+}
+
+impl Feeder {
+    /// Starts the thread.
+    pub(super) fn start(feed: Feed, stdin: ChildStdin) -> Result<Self> {
+        // Of this end alone: the model's is not concerned.
+        rustix::fs::fcntl_setfl(&stdin, OFlags::NONBLOCK)
+            .map_err(|e| Error::io("prepare", "the model's input")(e.into()))?;
+        let (patches, asked) = mpsc::channel::<Patches>();
+        let shared = Arc::new(Shared::default());
+        let (told, mut stdin) = (Arc::clone(&shared), stdin);
+        let mut workers = Workers::new();
+        workers.start(move || {
+            let mut block = Vec::new();
+            for patches in asked {
+                let mut numbers = patches.numbers();
+                loop {
+                    let batch: Vec<u64> = numbers.by_ref().take(feed.batch).collect();
+                    if batch.is_empty() {
+                        break;
+                    }
+                    if told.stopped.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    match feed.block(&batch, &mut block) {
+                        Ok(()) if write(&mut stdin, &block, &told.stopped) => {}
+                        // It has closed its input, and says itself why.
+                        Ok(()) => return,
+                        Err(error) => {
+                            *told.failed.lock().unwrap_or_else(PoisonError::into_inner) =
+                                Some(error);
+                            return;
+                        }
+                    }
+                }
+                told.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        })?;
+        Ok(Self { patches: Some(patches), shared, _workers: workers })
+    }
+
+    /// These patches come next, in batches.
+    pub(super) fn ask(&self, patches: Patches) {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Some(sender) = &self.patches {
+            // With the thread at its end, `failure` or the model tells why.
+            let _ = sender.send(patches);
+        }
+    }
+
+    /// Whether all that was asked is written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    /// No more patches come: the model's input ends when all are written.
+    pub(super) fn end(&mut self) {
+        self.patches = None;
+    }
+
+    /// Why patches could not be read, if so.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes all bytes; false if they are no longer read, or not wanted.
+fn write(stdin: &mut ChildStdin, mut bytes: &[u8], stopped: &AtomicBool) -> bool {
+    while !bytes.is_empty() {
+        match stdin.write(bytes) {
+            Ok(0) => return false,
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                if stopped.load(Ordering::Relaxed)
+                    || is_ready(stdin.as_fd(), PollFlags::OUT).is_err()
+                {
+                    return false;
+                }
+            }
+            Err(_) => return false,
+        }
+    }
+    true
+}

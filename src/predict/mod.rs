@@ -1,0 +1,61 @@
+//! Any program as the model: patches are written to it, its predictions are read, and volumes come
+//! of them.
+//!
+//! [`Model::start`] starts a command by `sh -c`; [`predict`] feeds it the patches of a grid in the
+//! order of [`crate::aggregate::Plan::order`] and gives what comes back to an
+//! [`crate::Aggregator`].
+//!
+//! # What is exchanged
+//!
+//! Blocks in `NumPy`'s .npy format, one after the other, nothing between them.
+//!
+//! - **To the model**, on its standard input: a block for each batch, of shape `(n, c, z, y, x)`, in
+//!   C order, little endian, version 1.0. `n` is [`PredictOptions::batch`], and fewer in the last
+//!   batch, or where predictions are gone on with; `c` are the channels of the volume. Numbers are of
+//!   the type that the handle returns: the volume's own, or float32 real values if it is
+//!   [`crate::Volume::scaled`]. After the last batch the input ends, and so should the model.
+//! - **From the model**, on its standard output: for each batch, in the same order, a block for each
+//!   head (one, unless an output takes another), of shape `(n, c, z, y, x)`; float32, float16,
+//!   float64 or uint8, in C order, little endian, version 1.0 or 2.0. Nothing else may be printed
+//!   there; standard error is free, and is that of this process.
+//!
+//! The first answer tells how many channels each head has, and its factor: the patch divided by the
+//! prediction along each axis, which must be whole. All answers are of the same shape.
+//!
+//! The model may read ahead and answer late, even all at the end: what it is given is written by a
+//! thread of its own, which holds one batch, and never waits for an answer.
+//!
+//! ```no_run
+//! use voxpatch::aggregate::{Blend, Output, Values};
+//! use voxpatch::predict::{HeadOutput, Model, PredictOptions, predict};
+//! use voxpatch::sample::{GridSampler, Overlap};
+//! use voxpatch::{Dataset, Pool};
+//!
+//! # fn main() -> voxpatch::Result<()> {
+//! let store = Dataset::open("scans.zarr")?;
+//! let ct = store.volume("case01/image")?.scaled();
+//! let sampler = GridSampler::new([64, 128, 128], Overlap::Fraction([0.5; 3]))?;
+//! // Channels and factor are what the model's first answer shows.
+//! let organs = Output::new("case01/organs".parse()?, 0, Values::Argmax);
+//! let options = PredictOptions::new(sampler, Blend::Hann, vec![HeadOutput::new(organs)]);
+//! let model = Model::start("python3 model.py")?;
+//! let report = predict(&ct, &store, model, &options, &Pool::new(0)?, &|_step| true)?;
+//! println!("{:.1} patches/s", report.patches as f64 / report.seconds);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answers;
+mod driver;
+mod feeder;
+mod head;
+mod model;
+mod npy;
+mod options;
+mod report;
+mod session;
+
+pub use driver::{plan, predict};
+pub use model::Model;
+pub use options::{HeadOutput, PredictOptions};
+pub use report::{HeadReport, PredictReport, Step};

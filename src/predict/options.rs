@@ -1,0 +1,93 @@
+//! What to predict, and what to make of it.
+
+use crate::aggregate::{AggregateOptions, Blend, Output};
+use crate::sample::GridSampler;
+use crate::{Error, Padding, Result, Volume};
+
+/// One volume to be made of one of the model's heads. Several may take the same head.
+#[derive(Debug, Clone)]
+pub struct HeadOutput {
+    /// Which block of an answer, from 0.
+    pub head: usize,
+    /// What to make of it. Its channels and its factor are set to what the model's first answer
+    /// shows.
+    pub output: Output,
+}
+
+impl HeadOutput {
+    /// Of the first head.
+    #[must_use]
+    pub const fn new(output: Output) -> Self {
+        Self { head: 0, output }
+    }
+}
+
+/// Which patches the model is given, and what becomes of its predictions.
+#[derive(Debug, Clone)]
+pub struct PredictOptions {
+    /// The grid of patches.
+    pub sampler: GridSampler,
+    /// How predictions are blended.
+    pub blend: Blend,
+    /// The volumes to make.
+    pub outputs: Vec<HeadOutput>,
+    /// Patches that the model is given at a time.
+    pub batch: usize,
+    /// Time point of the volume.
+    pub time: usize,
+    /// One part of so many, from 0; without, all.
+    pub part: Option<(usize, usize)>,
+    /// What else is to be said of the aggregation. To what it says about who made the predictions
+    /// is added: the command, the voxels that it is given, and which output takes which head.
+    pub aggregate: AggregateOptions,
+}
+
+/// So many heads are read at most.
+const HEADS: usize = 64;
+
+impl PredictOptions {
+    /// One patch at a time, of the first time point.
+    #[must_use]
+    pub fn new(sampler: GridSampler, blend: Blend, outputs: Vec<HeadOutput>) -> Self {
+        let aggregate = AggregateOptions::default();
+        Self { sampler, blend, outputs, batch: 1, time: 0, part: None, aggregate }
+    }
+
+    /// Heads that an answer consists of.
+    pub(super) fn heads(&self) -> usize {
+        self.outputs.iter().map(|output| output.head + 1).max().unwrap_or(1)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.batch == 0 {
+            return Err(Error::invalid("batch", 0, "a batch has one patch at least"));
+        }
+        if let Some(output) = self.outputs.iter().find(|output| output.head >= HEADS) {
+            let reason = format!("heads are counted from 0, and are {HEADS} at most");
+            return Err(Error::invalid("head", output.head, reason));
+        }
+        match self.part {
+            Some((part, of)) if part >= of => {
+                let reason = format!("of {of} parts, counted from 0, there is none of this number");
+                Err(Error::invalid("part", part, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What decides the predictions, beside the plan.
+    pub(super) fn made_by(&self, command: &str, volume: &Volume) -> String {
+        let padding = volume.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
+        let heads: Vec<_> = self.outputs.iter().map(|output| output.head.to_string()).collect();
+        let made = format!(
+            "{command} (given {} voxels of time point {}, padding {padding}, heads {})",
+            volume.returned_dtype(),
+            self.time,
+            heads.join(",")
+        );
+        match &self.aggregate.made_by[..] {
+            "" => made,
+            more => format!("{more}: {made}"),
+        }
+    }
+}

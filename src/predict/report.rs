@@ -1,0 +1,59 @@
+//! What was predicted, while it is and afterwards.
+
+use serde::Serialize;
+
+use crate::aggregate::{AggregateReport, MemoryUse, Part};
+
+/// How far predicting has come. A false answer to any of them ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The model has answered for the first time; so many patches are to be predicted in this run,
+    /// and so many bytes of voxels are looked through in the end.
+    Begun {
+        /// Patches.
+        patches: u64,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// So many more patches were predicted; 0 while the model is waited for.
+    Predicted(u64),
+    /// So many more bytes were looked through.
+    Checked(u64),
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PredictReport {
+    /// The command.
+    pub command: String,
+    /// What the model's answers are.
+    pub heads: Vec<HeadReport>,
+    /// Patches predicted in this run.
+    pub patches: u64,
+    /// Patches of the plan.
+    pub of: u64,
+    /// The part that was made, if it was one.
+    pub part: Option<Part>,
+    /// What was held between patches.
+    pub memory: MemoryUse,
+    /// From the first patch to the last prediction.
+    pub seconds: f64,
+    /// Of these, those spent waiting for the model. The others went into reading its answers and
+    /// aggregating them.
+    pub waited: f64,
+    /// What was published; nothing after one part of several.
+    pub published: Option<AggregateReport>,
+}
+
+/// One block of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeadReport {
+    /// Channels.
+    pub channels: usize,
+    /// Voxels of the volume to one of the prediction, `z, y, x`.
+    pub factor: [usize; 3],
+    /// Shape of a prediction, `z, y, x`.
+    pub shape: [usize; 3],
+    /// Type of its numbers, as `NumPy` calls it; nothing if no patch was left to predict.
+    pub dtype: &'static str,
+}

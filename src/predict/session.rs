@@ -1,0 +1,250 @@
+//! A model at work: what it was asked, and what it has answered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ndarray::ArrayView5;
+
+use super::answers::Answers;
+use super::feeder::{Feed, Feeder};
+use super::head::Head;
+use super::model::Model;
+use super::options::PredictOptions;
+use super::report::{HeadReport, Step};
+use crate::aggregate;
+use crate::sample::Grid;
+use crate::{Error, Result, Volume};
+
+/// A model that has read all it was given and has not answered for so long may be waiting for more.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Called with each step; a false answer ends it.
+pub(super) type Progress<'a> = &'a (dyn Fn(Step) -> bool + Sync);
+
+/// Patches by number, in the order in which they are given.
+#[derive(Debug, Clone)]
+pub(super) enum Patches {
+    /// Those of a grid from this one on, in the order of all plans.
+    From(Grid, usize),
+    Listed(Arc<[u64]>),
+}
+
+impl Patches {
+    pub(super) fn numbers(&self) -> Box<dyn Iterator<Item = u64> + Send> {
+        match self {
+            Self::From(grid, first) => Box::new(aggregate::order(grid).skip(*first)),
+            Self::Listed(numbers) => {
+                let numbers = Arc::clone(numbers);
+                Box::new((0..numbers.len()).map(move |n| numbers[n]))
+            }
+        }
+    }
+}
+
+/// The model with both its ends.
+pub(super) struct Session<'a> {
+    // Dropped in this order: a model that was killed keeps nobody waiting.
+    model: Model,
+    feeder: Feeder,
+    answers: Answers,
+    grid: Grid,
+    batch: usize,
+    /// What was asked and not answered yet.
+    asked: VecDeque<Box<dyn Iterator<Item = u64> + Send>>,
+    /// Patches that are asked one by one, as long as no answer comes.
+    probes: Option<usize>,
+    /// Nothing until a head is known.
+    heads: Vec<Option<Head>>,
+    /// The numbers of each head's block.
+    blocks: Vec<Vec<f32>>,
+    progress: Progress<'a>,
+    began: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn start(
+        volume: &Volume,
+        mut model: Model,
+        options: &PredictOptions,
+        progress: Progress<'a>,
+    ) -> Result<Self> {
+        let grid = options.sampler.grid(volume.shape())?;
+        let feed = Feed::new(volume, options.time, grid, options.batch)?;
+        let (stdin, stdout) = model.pipes()?;
+        Ok(Self {
+            feeder: Feeder::start(feed, stdin)?,
+            answers: Answers::new(stdout),
+            model,
+            grid,
+            batch: options.batch,
+            asked: VecDeque::new(),
+            probes: None,
+            heads: vec![None; options.heads()],
+            blocks: vec![Vec::new(); options.heads()],
+            progress,
+            began: Instant::now(),
+        })
+    }
+
+    /// A head, once it is known.
+    pub(super) fn head(&self, n: usize) -> Option<Head> {
+        self.heads[n]
+    }
+
+    /// Demands what was learned another time.
+    pub(super) fn expect(&mut self, n: usize, channels: usize, factor: [usize; 3]) {
+        self.heads[n] = Some(Head::known(channels, factor, self.grid.patch()));
+    }
+
+    /// Gives the model these patches next.
+    pub(super) fn ask(&mut self, patches: Patches) {
+        self.asked.push_back(patches.numbers());
+        self.feeder.ask(patches);
+    }
+
+    /// Gives the model one patch, and another whenever it has read that and does not answer: it may
+    /// hold back what it has to say until it has more of it. How many it was given is known when it
+    /// answers.
+    pub(super) fn probe(&mut self) {
+        self.ask(Patches::Listed([first(&self.grid, 0)].into_iter().flatten().collect()));
+        self.probes = Some(1);
+    }
+
+    /// The patches that were given to find out what answers look like.
+    pub(super) fn probed(&mut self) -> usize {
+        self.probes.take().unwrap_or(0)
+    }
+
+    /// The model's input ends when it was given everything.
+    pub(super) fn no_more(&mut self) {
+        self.feeder.end();
+    }
+
+    /// Reads the answer to the next batch, and gives its patches; `None` if all are answered.
+    pub(super) fn answer(&mut self) -> Result<Option<Vec<u64>>> {
+        let Some(numbers) = self.next_batch() else { return Ok(None) };
+        let Self { model, answers, grid, feeder, progress, heads, blocks, asked, probes, .. } =
+            self;
+        let mut read_at = None;
+        let mut beat = || {
+            if let Some(error) = feeder.failure() {
+                return Err(error);
+            }
+            if !progress(Step::Predicted(0)) {
+                return Err(Error::Cancelled);
+            }
+            if let (Some(given), true) = (probes.as_mut(), feeder.is_idle()) {
+                let since: &mut Instant = read_at.get_or_insert_with(Instant::now);
+                if since.elapsed() > PATIENCE
+                    && let Some(next) = first(grid, *given)
+                {
+                    let patches = Patches::Listed([next].into());
+                    asked.push_back(patches.numbers());
+                    feeder.ask(patches);
+                    (*given, read_at) = (*given + 1, None);
+                }
+            }
+            Ok(())
+        };
+        let several = blocks.len() > 1;
+        for (n, block) in blocks.iter_mut().enumerate() {
+            let what = || name(grid, &numbers, several.then_some(n));
+            let head = (&mut heads[n], block);
+            let read = read(answers, model, numbers.len(), head, grid, &what, &mut beat);
+            // What the model says of its end follows from a patch that could not be read.
+            read.map_err(|error| feeder.failure().unwrap_or(error))?;
+        }
+        Ok(Some(numbers))
+    }
+
+    fn next_batch(&mut self) -> Option<Vec<u64>> {
+        loop {
+            let batch: Vec<u64> = self.asked.front_mut()?.take(self.batch).collect();
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            self.asked.pop_front();
+        }
+    }
+
+    /// The last answer, to `n` patches, of these heads.
+    pub(super) fn views(&self, n: usize, heads: &[usize]) -> Result<Vec<ArrayView5<'_, f32>>> {
+        let view = |head: &usize| {
+            let [z, y, x] = self.heads[*head].map_or([0; 3], |head| head.shape);
+            let channels = self.heads[*head].map_or(0, |head| head.channels);
+            ArrayView5::from_shape((n, channels, z, y, x), &self.blocks[*head])
+                .map_err(|error| self.model.error(error.to_string()))
+        };
+        heads.iter().map(view).collect()
+    }
+
+    pub(super) fn step(&self, step: Step) -> Result<()> {
+        if (self.progress)(step) { Ok(()) } else { Err(Error::Cancelled) }
+    }
+
+    /// Seconds since it began, and those of them that the model was waited for.
+    pub(super) fn times(&self) -> [f64; 2] {
+        [self.began.elapsed().as_secs_f64(), self.answers.waited.as_secs_f64()]
+    }
+
+    /// Waits until the model has ended, which has answered everything.
+    pub(super) fn end(mut self) -> Result<Vec<HeadReport>> {
+        self.feeder.end();
+        let progress = self.progress;
+        let mut beat = || if progress(Step::Predicted(0)) { Ok(()) } else { Err(Error::Cancelled) };
+        self.answers.end(&mut self.model, &mut beat)?;
+        let status = self.model.wait(&mut beat)?;
+        if !status.success() {
+            let reason = format!(
+                "it has answered every patch, and then failed ({status}); it should end without an \
+                 error when its input does"
+            );
+            return Err(self.model.error(reason));
+        }
+        Ok(self.heads.iter().flatten().map(Head::report).collect())
+    }
+}
+
+/// Reads one block; that of a head whose first it is tells what the others must be.
+fn read(
+    answers: &mut Answers,
+    model: &mut Model,
+    n: usize,
+    (head, block): (&mut Option<Head>, &mut Vec<f32>),
+    grid: &Grid,
+    what: &dyn Fn() -> String,
+    beat: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
+    let header = answers.header(model, what, beat)?;
+    let known = match head {
+        Some(known) => known.check(&header, n),
+        None => Head::learn(&header, n, grid.patch()),
+    };
+    let counted = known.and_then(|known| {
+        let count = known.numbers(n).ok_or("it has more numbers than can be counted")?;
+        Ok((known, count))
+    });
+    let refused = |reason: String| model.error(format!("its answer to {}: {reason}", what()));
+    let (known, count) = counted.map_err(refused)?;
+    *head = Some(known);
+    block.clear();
+    answers.numbers((header.number, count), block, model, what, beat)
+}
+
+/// The `n`-th patch in the order of all plans.
+fn first(grid: &Grid, n: usize) -> Option<u64> {
+    aggregate::order(grid).nth(n)
+}
+
+/// What messages call a batch, or one block of the answer to it.
+fn name(grid: &Grid, numbers: &[u64], head: Option<usize>) -> String {
+    let Some(first) = numbers.first() else { return "no patch".to_owned() };
+    let region = grid.region(*first).map_or_else(String::new, |region| format!(", {region}"));
+    let more = match numbers.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let head = head.map_or_else(String::new, |head| format!(", head {head}"));
+    format!("patch {first}{region}{more}{head}")
+}

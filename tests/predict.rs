@@ -1,0 +1,260 @@
+//! A program that predicts: what it is given, what it may answer, and what happens if it does not.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::dense::{DenseScan, store, voxels};
+use common::predict::source;
+use ndarray::{Array3, Array5, Axis};
+use voxpatch::aggregate::{Blend, Output, Unfinished, Values, finalise};
+use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
+use voxpatch::sample::{GridSampler, Overlap};
+use voxpatch::{ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Result, Volume};
+
+const SHAPE: [usize; 3] = [21, 18, 17];
+const PATCH: [usize; 3] = [6, 8, 8];
+
+fn options(blend: Blend) -> PredictOptions {
+    let sampler = GridSampler::new(PATCH, Overlap::Voxels([2, 4, 4])).unwrap();
+    let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
+    let output = Output { chunk, shard, ..Output::new("a/p".parse().unwrap(), 0, Values::Float32) };
+    PredictOptions::new(sampler, blend, vec![HeadOutput::new(output)])
+}
+
+fn run(
+    dataset: &Dataset,
+    volume: &Volume,
+    command: &str,
+    options: &PredictOptions,
+) -> Result<PredictReport> {
+    let model = Model::start(command)?;
+    predict(volume, dataset, model, options, &Pool::new(2).unwrap(), &|_| true)
+}
+
+fn read(volume: &Volume, channel: usize) -> Array3<f32> {
+    let volume = volume.frame(Frame { time: 0, channel }).unwrap().scaled();
+    volume.read(Region::whole(volume.shape())).unwrap()
+}
+
+fn close(found: &Array3<f32>, expected: &Array3<f32>) {
+    assert_eq!(found.dim(), expected.dim());
+    for (found, expected) in found.iter().zip(expected) {
+        // Voxels of 16 bits, and as many in the sums.
+        assert!((found - expected).abs() <= 0.02, "{found} {expected}");
+    }
+}
+
+#[test]
+fn the_identity_gives_the_volume_back_in_every_mode_and_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let expected = read(&volume, 0);
+    let gaussian = Blend::Gaussian { sigma_scale: 0.125 };
+    for (blend, batch) in
+        [(Blend::Crop, 1), (Blend::Average, 3), (Blend::Hann, 4), (gaussian, 1000)]
+    {
+        let mut options = PredictOptions { batch, ..options(blend) };
+        options.aggregate.overwrite = true;
+        let report = run(&dataset, &volume.scaled(), "cat", &options).unwrap();
+        close(&read(&dataset.volume("a/p").unwrap(), 0), &expected);
+        assert_eq!((report.patches, report.heads[0].channels), (report.of, 1));
+        assert_eq!(report.heads[0].dtype, "float32");
+        assert!(report.published.unwrap().outputs[0].source_format == "predictions");
+    }
+}
+
+#[test]
+fn all_channels_of_a_time_point_are_given_padded_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let image: Array5<f32> = voxels::<i16>([2, 3, 7, 9, 5], 1).mapv(f32::from);
+    let convert = ConvertOptions::default();
+    store(DenseScan::new(&image), &dataset, "a/image", &convert).unwrap();
+    let volume = dataset.volume("a/image").unwrap().padded(Padding::Edge);
+    let sampler = GridSampler::new([8, 6, 8], Overlap::Voxels([4, 3, 4])).unwrap();
+    let sampler = sampler.pad_small_volumes(true).pad_borders(true);
+    let options = PredictOptions { sampler, time: 1, ..options(Blend::Average) };
+    let report = run(&dataset, &volume, "cat", &options).unwrap();
+    assert_eq!(report.heads[0].channels, 3);
+    let made = dataset.volume("a/p").unwrap();
+    for channel in 0..3 {
+        let expected = image.index_axis(Axis(0), 1).index_axis(Axis(0), channel).to_owned();
+        close(&read(&made, channel), &expected);
+    }
+}
+
+#[test]
+fn several_outputs_take_the_same_head_or_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let mut options = options(Blend::Crop);
+    let output = |name: &str, head, values| {
+        let output = Output::new(format!("a/{name}").parse().unwrap(), 0, values);
+        HeadOutput { head, output }
+    };
+    options.outputs = vec![
+        output("p", 0, Values::Float32),
+        output("mask", 0, Values::Threshold(50.0)),
+        output("q", 1, Values::Float32),
+    ];
+    // Each patch twice: what is read is answered by two blocks.
+    let size = 128 + 6 * 8 * 8 * 4;
+    let twice = format!("while head -c {size} > block && [ -s block ]; do cat block block; done");
+    let command = format!("cd {}; {twice}", folder.path().display());
+    let report = run(&dataset, &volume.scaled(), &command, &options).unwrap();
+    assert_eq!(report.heads.len(), 2);
+    let expected = read(&volume, 0);
+    close(&read(&dataset.volume("a/q").unwrap(), 0), &expected);
+    let mask = read(&dataset.volume("a/mask").unwrap(), 0);
+    assert_eq!(mask, expected.mapv(|v| f32::from(u8::from(v >= 50.0))));
+}
+
+#[test]
+fn a_model_may_hold_back_its_answers_until_its_input_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let command = format!("cd {}; cat > all; cat all", folder.path().display());
+    run(&dataset, &volume.scaled(), &command, &options(Blend::Hann)).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+/// A part asks for one patch first; this model answers when it has the second.
+#[test]
+fn a_model_that_holds_back_the_end_of_an_answer_is_given_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let size = 128 + 6 * 8 * 8 * 4;
+    let command =
+        format!("(head -c {}; cat) | (dd bs={} iflag=fullblock 2>/dev/null)", size, size + 1);
+    let options = PredictOptions { part: Some((0, 1)), ..options(Blend::Hann) };
+    run(&dataset, &volume.scaled(), &command, &options).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let block = |header: &str| {
+        let header = header.replace('\'', "\\047");
+        format!(
+            "printf '\\223NUMPY\\001\\000\\{:03o}\\000{header}'; cat > /dev/null",
+            header.replace("\\047", "'").len()
+        )
+    };
+    let dictionary = |descr: &str, fortran: &str, shape: &str| {
+        block(&format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}"))
+    };
+    for (command, told) in [
+        ("false".to_owned(), &["exit status: 1", "patch 0, 6x8x8 at 0,0,0"][..]),
+        ("echo hello".to_owned(), &["\"hello\\n\"", "file=sys.stderr"]),
+        ("printf hi".to_owned(), &["\"hi\""]),
+        ("yes".to_owned(), &["\"y\\ny\\n"]),
+        ("head -c 1000".to_owned(), &["exit status: 0", "patch 0", "1000 bytes"]),
+        ("head -c 20000; exit 3".to_owned(), &["exit status: 3", "had answered patch"]),
+        ("cat > /dev/null".to_owned(), &["exit status: 0", "before it had answered patch 0"]),
+        ("cat; echo more".to_owned(), &["answered every patch, and goes on with \"more\\n\""]),
+        ("cat; exit 4".to_owned(), &["exit status: 4", "end without an error"]),
+        ("kill -9 $$".to_owned(), &["SIGKILL"]),
+        ("no-such-program".to_owned(), &["exit status: 127"]),
+        (dictionary("<f4", "True", "(1, 1, 6, 8, 8)"), &["ascontiguousarray"]),
+        (dictionary(">f4", "False", "(1, 1, 6, 8, 8)"), &["astype"]),
+        (dictionary("<f4", "False", "(1, 6, 8, 8)"), &["five axes", "(1, 6, 8, 8)"]),
+        (dictionary("<f4", "False", "(1, 1, 5, 8, 8)"), &["divide those of the patch, 6x8x8"]),
+        (dictionary("<f8", "False", "(1, 65536, 6, 8, 8)"), &["exit status: 0", "before"]),
+        (dictionary("<f4", "False", "(1, 99999999999, 6, 8, 8)"), &["channels"]),
+        (block("{}"), &["dictionary"]),
+    ] {
+        let mut options = options(Blend::Crop);
+        options.aggregate.unfinished = Unfinished::Restart;
+        let error = run(&dataset, &volume.scaled(), &command, &options).unwrap_err();
+        assert!(matches!(error, Error::Model { .. }), "{command}: {error}");
+        let error = error.to_string();
+        for told in told.iter().chain(&[&command[..]]) {
+            assert!(error.contains(told), "{command}: {error}");
+        }
+        assert!(dataset.volume("a/p").is_err());
+    }
+    // Stored voxels are no predictions: int16.
+    let error = run(&dataset, &volume, "cat", &options(Blend::Crop)).unwrap_err().to_string();
+    assert!(error.contains("<i2") && error.contains("astype"), "{error}");
+}
+
+#[test]
+fn what_was_written_before_an_error_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    // The same command both times: it fails if there is no file.
+    let command = format!(
+        "cd {}; if [ -e second ]; then cat; else touch second; head -c 120000; exit 1; fi",
+        folder.path().display()
+    );
+    let mut options = options(Blend::Average);
+    let error = run(&dataset, &volume, &command, &options).unwrap_err();
+    assert!(matches!(error, Error::Model { .. }), "{error}");
+    let refused = run(&dataset, &volume, &command, &options).unwrap_err();
+    assert!(matches!(refused, Error::Unfinished { .. }), "{refused}");
+    options.aggregate.unfinished = Unfinished::Resume;
+    let other = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
+    assert!(other.contains("made_by") && other.contains("cat"), "{other}");
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    assert!(report.patches < report.of && report.patches > 0, "{report:?}");
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn parts_are_made_one_by_one_and_published_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let whole = options(Blend::Hann);
+    let planned = plan(&volume, Model::start("cat").unwrap(), &whole, &|_| true).unwrap();
+    let parts = planned.split(3).unwrap();
+    assert!(!dataset.path().join(".aggregate-a+p").exists());
+    for part in parts.iter().rev() {
+        let options = PredictOptions { part: Some((part.index, 3)), ..whole.clone() };
+        let report = run(&dataset, &volume, "cat", &options).unwrap();
+        assert_eq!(report.patches, part.patches);
+        assert!(report.published.is_none() && dataset.volume("a/p").is_err());
+    }
+    let name = "a/p".parse().unwrap();
+    finalise(&dataset, &name, false, &Pool::new(1).unwrap(), &|_| true).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn a_model_that_is_waited_for_can_be_given_up_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let pool = Pool::new(1).unwrap();
+    for command in ["sleep 600", "sleep 600 | cat", "cat; sleep 600"] {
+        let steps = AtomicU64::new(0);
+        let progress = |step| {
+            let is_waiting = matches!(step, Step::Predicted(0));
+            !is_waiting || steps.fetch_add(1, Ordering::Relaxed) < 3
+        };
+        let mut options = options(Blend::Crop);
+        options.aggregate.unfinished = Unfinished::Restart;
+        let model = Model::start(command).unwrap();
+        let error = predict(&volume.scaled(), &dataset, model, &options, &pool, &progress);
+        assert!(matches!(error, Err(Error::Cancelled)), "{command}: {error:?}");
+    }
+}
+
+#[test]
+fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let sampler = GridSampler::new(PATCH, Overlap::Voxels([2; 3])).unwrap().pad_borders(true);
+    for command in ["cat", "sleep 600"] {
+        let options = PredictOptions { sampler: sampler.clone(), ..options(Blend::Crop) };
+        let error = run(&dataset, &volume.scaled(), command, &options).unwrap_err();
+        assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
+    }
+    let options = PredictOptions { time: 1, ..options(Blend::Crop) };
+    assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());
+    assert!(Model::start(" ").is_err());
+}
