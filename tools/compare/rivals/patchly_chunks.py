@@ -1,17 +1,30 @@
 """Patchly: chunks of twice the patch along each axis (they must be larger than it), summed when
-their patches are there, into a memory-mapped file. It finishes chunks in threads of its own.
+their patches are there, into a memory-mapped file.
+
+It would finish chunks in two threads of its own, behind which predictions pile up that come as fast
+as here: 5 GB of them in a volume of 512 x 512 x 512. They are finished in the one thread that adds
+patches instead, which takes the same time and shows what it holds with a network that is slower.
 
 It keeps predictions until their chunks are finished, and so is given copies, as of a network that
 goes on; the seconds of copying are not counted.
 """
 
 import time
+from concurrent.futures import Executor
 from importlib.metadata import version
+from typing import Any, Callable
 
 import blending
 import numpy as np
 from common import Aggregated, Copies
 from patchly import Aggregator, GridSampler, SamplingMode
+
+
+class AtOnce(Executor):
+    """Does what is submitted before it goes on."""
+
+    def submit(self, work: Callable[..., None], *arguments: Any) -> None:
+        work(*arguments)
 
 
 class Chunks:
@@ -38,6 +51,7 @@ class Chunks:
         # As a plain array on the same memory: Patchly refuses numpy's class of mapped ones.
         plain = volume.view(np.ndarray)
         aggregator = Aggregator(sampler, output=plain, weights=self.weights, spatial_first=False)
+        aggregator.aggregator.executor = AtOnce()
         for box in sampler:
             number = numbers[tuple(map(int, box[:, 0]))]
             aggregator.append(copy(predictions[number % blending.DISTINCT].copy), box)
