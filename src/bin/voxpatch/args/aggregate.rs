@@ -49,6 +49,7 @@ use super::CodecChoice;
     voxpatch finalise scans.zarr/ct/organs                      # when all four are done"
 )]
 #[command(group = ArgGroup::new("unfinished").multiple(false))]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Aggregate {
     /// The volume: STORE/SUBJECT/IMAGE.
     #[arg(value_name = "VOLUME")]
