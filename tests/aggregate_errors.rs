@@ -12,7 +12,7 @@ use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, NonFinite, Output, Plan, Unfinished, Values, finalise,
 };
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{Dataset, Error, Frame, Kind, Pool, Region, Volume, VolumeName};
+use voxpatch::{Dataset, Error, Frame, Kind, Pool, Region, Spacing, Volume, VolumeName};
 
 fn sampler() -> GridSampler {
     GridSampler::new([4, 4, 4], Overlap::Voxels([2, 2, 2])).unwrap()
@@ -198,7 +198,7 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
     let coarse = open("coarse");
     assert_eq!((coarse.shape(), coarse.dtype().name()), ([8, 4, 2], "float16"));
     let [z, y, x] = volume.spacing().mm();
-    assert_eq!(coarse.spacing().mm(), [z, 2.0 * y, 4.0 * x]);
+    assert_eq!(coarse.spacing(), Spacing::new([z, 2.0 * y, 4.0 * x]).unwrap());
     // The middle of the first four voxels along x, of two along y.
     let (first, expected) =
         (coarse.affine().world([0.0; 3]), volume.affine().world([0.0, 0.5, 1.5]));
