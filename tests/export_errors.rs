@@ -63,7 +63,7 @@ fn cancelled_at_any_call_nothing_is_left_and_the_old_file_stays() {
         assert_eq!((done.unwrap().raw_bytes, calls), (bytes, 7));
         let before = fs::read(&path).unwrap();
         assert!(matches!(run(3, true).0, Err(Error::Cancelled)));
-        assert_eq!(beside(folder.path()), [path.clone()]);
+        assert_eq!(beside(folder.path()), std::slice::from_ref(&path));
         assert_eq!(fs::read(&path).unwrap(), before);
         fs::remove_file(path).unwrap();
     }
