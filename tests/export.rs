@@ -80,7 +80,8 @@ fn placed() -> impl Strategy<Value = Placed> {
         prop::array::uniform3(-0.57..0.57_f64),
         (row(0), row(1), row(2)).prop_map(|(a, b, c)| [a, b, c]),
         (prop::bool::ANY, prop::array::uniform4(0.1..5.0_f64)),
-        prop::sample::select(vec![0, 10, 17, 27, 34]),
+        // Units of length and time: none, mm and s, m and ms, um and us, mm and Hz.
+        prop::sample::select(vec![0_u8, 0x0a, 0x11, 0x1b, 0x22]),
         prop::sample::select(vec![[1.0, 0.0], [0.0, 0.0], [0.1, -1024.3], [f64::NAN, f64::NAN]]),
     )
         .prop_map(|(codes, quatern, srow, (left, [x, y, z, t]), units, scl)| {

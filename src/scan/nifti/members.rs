@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use crate::StagedFile;
 
-/// Bytes in a member: enough that starting anew costs next to nothing (about 0.3 % of the size),
-/// few enough that a layer of chunks is work for several threads.
+/// Bytes in a member: many times the 32 KiB that DEFLATE looks back, so that starting anew costs
+/// little, but few enough that a layer of chunks is work for several threads.
 const MEMBER: usize = 1 << 20;
 /// Members that wait for each thread.
 const WAITING: usize = 2;
