@@ -114,8 +114,11 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     }
 }
 
-/// Channels and factor of each output, if an aggregation of them was begun and is gone on with.
-fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<(usize, [usize; 3])>>> {
+/// Channels and factor of an output.
+type Learned = (usize, [usize; 3]);
+
+/// What was learned of each output, if an aggregation of them was begun and is gone on with.
+fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<Learned>>> {
     let alone = options.part.is_none();
     if options.aggregate.unfinished == Unfinished::Restart
         || alone && options.aggregate.unfinished == Unfinished::Refuse
@@ -133,7 +136,7 @@ fn first_answer(
     session: &mut Session<'_>,
     volume: &Volume,
     options: &PredictOptions,
-    begun: Option<&[(usize, [usize; 3])]>,
+    begun: Option<&[Learned]>,
 ) -> Result<Option<Answered>> {
     let grid = options.sampler.grid(volume.shape())?;
     if let Some(begun) = begun {
