@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+pub use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -20,13 +21,14 @@ pub enum Dtype {
     Int16,
     Int32,
     Int64,
+    Float16,
     Float32,
     Float64,
 }
 
 impl Dtype {
     /// Every type, in the order of the enum.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::UInt8,
         Self::UInt16,
         Self::UInt32,
@@ -35,6 +37,7 @@ impl Dtype {
         Self::Int16,
         Self::Int32,
         Self::Int64,
+        Self::Float16,
         Self::Float32,
         Self::Float64,
     ];
@@ -44,16 +47,16 @@ impl Dtype {
     pub const fn size(self) -> usize {
         match self {
             Self::UInt8 | Self::Int8 => 1,
-            Self::UInt16 | Self::Int16 => 2,
+            Self::UInt16 | Self::Int16 | Self::Float16 => 2,
             Self::UInt32 | Self::Int32 | Self::Float32 => 4,
             Self::UInt64 | Self::Int64 | Self::Float64 => 8,
         }
     }
 
-    /// True for every type but the two floats.
+    /// True for every type but the three floats.
     #[must_use]
     pub const fn is_integer(self) -> bool {
-        !matches!(self, Self::Float32 | Self::Float64)
+        !matches!(self, Self::Float16 | Self::Float32 | Self::Float64)
     }
 
     /// The name used by `NumPy` and Zarr, such as `int16`.
@@ -68,6 +71,7 @@ impl Dtype {
             Self::Int16 => "int16",
             Self::Int32 => "int32",
             Self::Int64 => "int64",
+            Self::Float16 => "float16",
             Self::Float32 => "float32",
             Self::Float64 => "float64",
         }
@@ -103,7 +107,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that voxels can be read as: the ten of [`Dtype`], and no others.
+/// A Rust type that voxels can be read as: the eleven of [`Dtype`], and no others.
 pub trait Element:
     bytemuck::Pod + PartialOrd + Default + fmt::Debug + Send + Sync + sealed::Sealed
 {
@@ -156,8 +160,63 @@ elements!(
     f64 => Float64, |v: i128| v as f64;
 );
 
+impl sealed::Sealed for f16 {}
+
+impl Element for f16 {
+    const DTYPE: Dtype = Dtype::Float16;
+
+    #[inline]
+    fn to_f64(self) -> f64 {
+        Element::to_f32(self).into()
+    }
+
+    /// By arithmetic alone, so that many are computed at once; those of `half` are not.
+    #[inline]
+    fn to_f32(self) -> f32 {
+        let bits = u32::from(self.to_bits());
+        // Exponent and fraction where those of an `f32` are.
+        let moved = (bits & 0x7fff) << 13;
+        let magnitude = match moved >> 23 {
+            // Subnormal: the fraction as that of the least normal number, which is taken off.
+            0 => (f32::from_bits(moved + (113 << 23)) - f32::from_bits(113 << 23)).to_bits(),
+            // Infinity and NaN.
+            31 => moved | 0xff << 23,
+            _ => moved + ((127 - 15) << 23),
+        };
+        f32::from_bits(magnitude | (bits & 0x8000) << 16)
+    }
+
+    /// Ties to even; beyond the greatest, infinity.
+    #[allow(clippy::cast_possible_truncation)]
+    #[inline]
+    fn from_f64(value: f64) -> Self {
+        // Rounded once only: what `f32` has no bits for sets its last bit, which is then enough to
+        // tell a tie from what lies beside it.
+        const BEYOND: u64 = (1 << 29) - 1;
+        let bits = value.to_bits();
+        let odd = bits & !BEYOND | u64::from(bits & BEYOND != 0) << 29;
+        Self::from_f32(f64::from_bits(odd) as f32)
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    #[inline]
+    fn to_integer(self) -> i128 {
+        Element::to_f64(self) as i128
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    #[inline]
+    fn from_integer(value: i128) -> Self {
+        // What `f64` has to round is infinite here.
+        <Self as Element>::from_f64(value as f64)
+    }
+}
+
 /// Runs generic code for a [`Dtype`] known only at run time:
 /// `with_element!(dtype, T => expression using T)`.
+///
+/// `T` is an alias, and [`f16`](crate::f16) has a `from_f64` of its own, which may round twice:
+/// write `<T as Element>::from_f64` inside.
 #[macro_export]
 macro_rules! with_element {
     ($dtype:expr, $t:ident => $body:expr) => {
@@ -194,6 +253,10 @@ macro_rules! with_element {
                 type $t = i64;
                 $body
             }
+            $crate::Dtype::Float16 => {
+                type $t = $crate::f16;
+                $body
+            }
             $crate::Dtype::Float32 => {
                 type $t = f32;
                 $body
@@ -219,6 +282,63 @@ mod tests {
                 assert_eq!(size_of::<T>(), dtype.size());
             });
         }
-        assert!("float16".parse::<Dtype>().is_err());
+        assert!("bfloat16".parse::<Dtype>().is_err());
+    }
+
+    fn half(value: f64) -> f16 {
+        Element::from_f64(value)
+    }
+
+    #[test]
+    fn every_float16_is_the_number_that_its_bits_say() {
+        for bits in 0..=u16::MAX {
+            let voxel = f16::from_bits(bits);
+            let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+            let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+            let value = match (exponent, bits & 1023) {
+                (31, 0) => f64::INFINITY,
+                (31, _) => f64::NAN,
+                (0, _) => fraction * 2_f64.powi(-24),
+                _ => (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
+            } * sign;
+            let found = Element::to_f64(voxel);
+            assert!(found.to_bits() == value.to_bits() || found.is_nan() && value.is_nan());
+            let single = f64::from(Element::to_f32(voxel));
+            assert!(single.to_bits() == found.to_bits() || single.is_nan() && found.is_nan());
+            let back = half(value);
+            assert!(back.to_bits() == bits || back.is_nan() && voxel.is_nan(), "{bits:#x}");
+            if value.is_finite() {
+                #[allow(clippy::cast_possible_truncation)]
+                let whole = value as i128;
+                assert_eq!(voxel.to_integer(), whole);
+                if bits.trailing_zeros() >= 15 || exponent >= 25 {
+                    assert_eq!(f16::from_integer(whole).to_integer(), whole);
+                }
+            }
+        }
+    }
+
+    /// The next number up and down from the middle of two neighbours decide between them.
+    #[test]
+    fn doubles_become_the_nearest_float16_in_one_rounding() {
+        for bits in 0..0x7bff_u16 {
+            let [low, high] = [bits, bits + 1].map(f16::from_bits);
+            let middle = f64::midpoint(Element::to_f64(low), Element::to_f64(high));
+            let even = if bits % 2 == 0 { low } else { high };
+            for sign in [1.0, -1.0] {
+                assert_eq!(half(sign * middle), half(sign * Element::to_f64(even)));
+                assert_eq!(half(sign * middle.next_down()), half(sign * Element::to_f64(low)));
+                assert_eq!(half(sign * middle.next_up()), half(sign * Element::to_f64(high)));
+            }
+        }
+        assert_eq!(half(65_520_f64.next_down()), f16::MAX);
+        for beyond in [65_520.0, 1e300, f64::MAX, f64::INFINITY] {
+            assert_eq!(half(beyond), f16::INFINITY);
+            assert_eq!(half(-beyond), f16::NEG_INFINITY);
+        }
+        assert_eq!(half(-f64::MIN_POSITIVE / 4.0).to_bits(), 0x8000);
+        assert!(half(f64::from_bits(f64::INFINITY.to_bits() + 1)).is_nan());
+        assert_eq!(f16::from_integer(i128::MAX), f16::INFINITY);
+        assert_eq!(f16::from_integer(-65_519), f16::MIN);
     }
 }

@@ -56,9 +56,10 @@
 //!
 //! ```text
 //! scan  ->  layout  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
-//!    \________ ingest ____/          /                            /
-//!                       sample ______/____________________________/
-//!                                  \________ predict ________/
+//!    \________ ingest ____/ |        /                            /
+//!     \_________ export ____/       /                            /
+//!                       sample ____/____________________________/
+//!                                  \_________ predict _________/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
@@ -69,6 +70,7 @@
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
+//! | `export` | store + scan: [`export()`], a volume as a file again | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
@@ -114,6 +116,8 @@ pub mod store;
 
 pub mod ingest;
 
+mod export;
+
 mod query;
 
 pub mod aggregate;
@@ -121,9 +125,10 @@ pub mod aggregate;
 pub mod predict;
 
 pub use aggregate::Aggregator;
-pub use dtype::{Dtype, Element, Scaling};
+pub use dtype::{Dtype, Element, Scaling, f16};
 pub use error::{Error, Result};
 pub use exec::Pool;
+pub use export::{ExportOptions, ExportReport, export};
 pub use finding::{Certainty, Finding};
 pub use geometry::{Affine, Frame, Region, Spacing, voxels};
 pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};

@@ -267,7 +267,7 @@ fn what_was_written_before_is_not_asked_for_again() {
     let outputs = vec![output("scores", 2, Values::Float32, [1; 3])];
     let plan = Arc::new(Plan::new(&volume, &sampler, GAUSSIAN, outputs).unwrap());
     let pool = Pool::new(1).unwrap();
-    let all = plan.grid().len() as usize;
+    let all = usize::try_from(plan.grid().len()).unwrap();
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap();
     for number in plan.order().take(all / 2) {
         aggregator.add(number, &views(&predict(&plan, number))).unwrap();

@@ -14,21 +14,26 @@ use std::path::{Path, PathBuf};
 use common::dense::{DenseScan, store, voxels};
 use ndarray::{Array3, Array5, s};
 use voxpatch::layout::PlanOptions;
-use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, Result};
+use voxpatch::{ConvertOptions, Dataset, Element, Error, Pool, Region, Result, f16};
 
 const CODECS: [&str; 8] =
     ["blosc", "blosc-lz4hc:1", "blosc-zstd:1", "blosc:0", "zstd:1", "gzip:1", "packed:2", "none"];
 
-struct Stored {
+struct Stored<T = i16> {
     _folder: tempfile::TempDir,
     dataset: Dataset,
-    dense: Array3<i16>,
+    dense: Array3<T>,
 }
 
-fn stored(codec: &str, shape: [usize; 3], chunk: [usize; 3], shard: [usize; 3]) -> Stored {
+fn stored<T: Element>(
+    codec: &str,
+    shape: [usize; 3],
+    chunk: [usize; 3],
+    shard: [usize; 3],
+) -> Stored<T> {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
-    let dense = voxels::<i16>([1, 1, shape[0], shape[1], shape[2]], 5);
+    let dense = voxels::<T>([1, 1, shape[0], shape[1], shape[2]], 5);
     let plan =
         PlanOptions { codec: codec.parse().unwrap(), chunk: Some(chunk), shard: Some(shard) };
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
@@ -36,7 +41,7 @@ fn stored(codec: &str, shape: [usize; 3], chunk: [usize; 3], shard: [usize; 3]) 
     Stored { _folder: folder, dataset, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }
 }
 
-impl Stored {
+impl<T: Element> Stored<T> {
     fn small(codec: &str) -> Self {
         stored(codec, [5, 6, 11], [2, 3, 8], [4, 6, 8])
     }
@@ -46,7 +51,7 @@ impl Stored {
     }
 
     /// Opens anew and reads a region.
-    fn read(&self, region: Region) -> Result<Array3<i16>> {
+    fn read(&self, region: Region) -> Result<Array3<T>> {
         Dataset::open(self.dataset.path())?.volume("a/b")?.read(region)
     }
 
@@ -91,25 +96,34 @@ fn small_regions() -> [Region; 3] {
     ]
 }
 
+/// Flips a bit of each byte below a folder in turn.
+fn every_byte_flipped<T: Element>(stored: &Stored<T>, folder: &Path, codec: &str) {
+    for path in files(folder) {
+        let intact = std::fs::read(&path).unwrap();
+        for at in 0..intact.len() {
+            let mut damaged = intact.clone();
+            damaged[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &damaged).unwrap();
+            let what = format!("{codec}: {} byte {at}", path.display());
+            let noticed = stored.never_wrong(&small_regions(), &what);
+            let in_a_shard = path.starts_with(stored.file("a/b/0/c"));
+            assert!(noticed || !in_a_shard, "the whole volume is read, {what}");
+        }
+        std::fs::write(&path, &intact).unwrap();
+    }
+    assert!(!stored.never_wrong(&small_regions(), "intact"));
+}
+
 #[test]
 fn every_flipped_byte_of_a_small_store_is_an_error_or_harmless() {
     for (n, codec) in CODECS.into_iter().enumerate() {
-        let stored = Stored::small(codec);
+        let stored = <Stored>::small(codec);
         let folder = if n == 0 { stored.dataset.path() } else { stored.file("a/b/0/c") };
-        for path in files(&folder) {
-            let intact = std::fs::read(&path).unwrap();
-            for at in 0..intact.len() {
-                let mut damaged = intact.clone();
-                damaged[at] ^= 1 << (at % 8);
-                std::fs::write(&path, &damaged).unwrap();
-                let what = format!("{codec}: {} byte {at}", path.display());
-                let noticed = stored.never_wrong(&small_regions(), &what);
-                let in_a_shard = path.starts_with(stored.file("a/b/0/c"));
-                assert!(noticed || !in_a_shard, "the whole volume is read, {what}");
-            }
-            std::fs::write(&path, &intact).unwrap();
+        every_byte_flipped(&stored, &folder, codec);
+        if !codec.starts_with("packed") {
+            let stored = Stored::<f16>::small(codec);
+            every_byte_flipped(&stored, &stored.file("a/b/0/c"), codec);
         }
-        assert!(!stored.never_wrong(&small_regions(), "intact"));
     }
 }
 
@@ -122,7 +136,7 @@ fn random_damage_of_a_larger_store_never_gives_wrong_voxels() {
     };
     for codec in CODECS {
         let shape = [40, 70, 90];
-        let stored = stored(codec, shape, [8, 16, 32], [16, 64, 64]);
+        let stored = stored::<i16>(codec, shape, [8, 16, 32], [16, 64, 64]);
         let shards = files(&stored.file("a/b/0/c"));
         for _ in 0..25 {
             let path = &shards[random(shards.len())];
@@ -149,7 +163,7 @@ fn random_damage_of_a_larger_store_never_gives_wrong_voxels() {
 
 #[test]
 fn a_missing_shard_is_an_error_that_names_it_unless_it_was_recorded_as_empty() {
-    let stored = stored("blosc", [8, 4, 4], [2, 4, 4], [2, 4, 4]);
+    let stored = stored::<i16>("blosc", [8, 4, 4], [2, 4, 4], [2, 4, 4]);
     let dense_empty = (0..4)
         .filter(|z| stored.dense.slice(s![2 * z..2 * z + 2, .., ..]).iter().all(|v| *v == 0))
         .count();
@@ -170,7 +184,7 @@ fn a_missing_shard_is_an_error_that_names_it_unless_it_was_recorded_as_empty() {
 #[test]
 fn files_cut_short_are_errors_at_every_length() {
     for codec in ["blosc", "packed:2"] {
-        let stored = Stored::small(codec);
+        let stored = <Stored>::small(codec);
         for path in files(&stored.file("a/b")) {
             let intact = std::fs::read(&path).unwrap();
             for length in 0..intact.len() {
@@ -185,7 +199,7 @@ fn files_cut_short_are_errors_at_every_length() {
 
 #[test]
 fn any_lost_file_is_found_by_verify() {
-    let stored = Stored::small("blosc");
+    let stored = <Stored>::small("blosc");
     for path in files(&stored.dataset.path())
         .into_iter()
         .filter(|p| p.parent().unwrap() != stored.dataset.path())
@@ -232,7 +246,7 @@ fn files_among_the_shards_that_the_manifest_does_not_name_are_found_by_verify() 
 
 #[test]
 fn exchanged_shards_are_found_by_verify() {
-    let stored = stored("none", [8, 20, 8], [8, 5, 8], [8, 5, 8]);
+    let stored = stored::<i16>("none", [8, 20, 8], [8, 5, 8], [8, 5, 8]);
     let shards = files(&stored.file("a/b/0/c"));
     let (a, b) = (std::fs::read(&shards[0]).unwrap(), std::fs::read(&shards[1]).unwrap());
     assert_ne!(a, b);
@@ -243,7 +257,7 @@ fn exchanged_shards_are_found_by_verify() {
 
 #[test]
 fn newer_and_foreign_stores_are_told_apart_from_damaged_ones() {
-    let stored = Stored::small("blosc");
+    let stored = <Stored>::small("blosc");
     let replace = |key: &str, from: &str, to: &str| {
         let path = stored.file(key);
         let text = std::fs::read_to_string(&path).unwrap();

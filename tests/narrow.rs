@@ -34,8 +34,11 @@ const NARROW: [(Dtype, i128, i128); 6] = [
     (Dtype::Int32, i32::MIN as i128, i32::MAX as i128),
 ];
 
-/// The type to expect for whole numbers of this range.
+/// The type to expect for whole numbers of this range. Floats of 16 bits are not narrowed.
 fn narrowest(dtype: Dtype, least: i128, greatest: i128) -> Dtype {
+    if dtype == Dtype::Float16 {
+        return dtype;
+    }
     let fits = |(narrow, low, high): &(Dtype, i128, i128)| {
         narrow.size() < dtype.size() && *low <= least && greatest <= *high
     };

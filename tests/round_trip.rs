@@ -12,7 +12,7 @@ mod common;
 use common::dense::{DenseScan, store, voxels};
 use ndarray::s;
 use voxpatch::layout::{Codec, PlanOptions};
-use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Error, Frame, Region, with_element};
+use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Error, Frame, Region, f16, with_element};
 
 const CODECS: [&str; 7] =
     ["blosc", "blosc-lz4:9", "blosc-lz4hc:5", "blosc-zstd:3", "zstd:3", "gzip:1", "none"];
@@ -53,6 +53,7 @@ fn every_codec_comes_back() {
     for codec in CODECS {
         comes_back::<i16>([1, 1, 13, 21, 35], &options(codec, [4, 8, 16], [8, 24, 16]));
         comes_back::<u8>([1, 1, 9, 9, 9], &options(codec, [9, 9, 9], [9, 9, 9]));
+        comes_back::<f16>([1, 2, 9, 21, 35], &options(codec, [4, 8, 16], [8, 16, 32]));
         comes_back::<f32>([1, 1, 9, 9, 9], &options(codec, [3, 4, 5], [6, 4, 10]));
     }
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::nifti::{Nifti, Whole, expected, gzipped, read};
+use common::nifti::{Nifti, Whole, expected, gzipped, read, types};
 use voxpatch::{Affine, Certainty, Dtype, Scaling};
 
 const AFFINE: Affine = Affine([
@@ -37,7 +37,7 @@ fn assert_close(affine: Affine, expected: [[f64; 4]; 4]) {
 
 #[test]
 fn every_type_in_every_container_reads_as_written() {
-    for dtype in Dtype::ALL {
+    for dtype in types() {
         for (version, big, single, gzip) in
             (0..16u8).map(|i| (1 + (i & 1), i & 2 > 0, i & 4 > 0, i & 8 > 0))
         {

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use voxpatch::statistics::{
     IntensityStatistics, LabelStatistics, Statistics, StatisticsAccumulator,
 };
-use voxpatch::{Dtype, Element, Kind, with_element};
+use voxpatch::{Dtype, Element, Kind, f16, with_element};
 
 fn bytes<T: Element>(voxels: &[T]) -> Vec<u8> {
     voxels.iter().flat_map(|v| bytemuck::bytes_of(v).to_vec()).collect()
@@ -152,6 +152,37 @@ proptest! {
     }
 
     #[test]
+    fn floats_of_16_bits_agree_with_a_naive_count_in_every_order(
+        bits in prop::collection::vec(any::<u16>(), 0..400),
+        near in prop::collection::vec(-1000.0f64..3000.0, 0..400),
+        tiny in prop::collection::vec(-9i16..9, 0..400),
+        cut in 0usize..400,
+    ) {
+        let bits = bits.into_iter().map(f16::from_bits).collect();
+        let near = near.into_iter().map(<f16 as Element>::from_f64).collect();
+        // Around both zeros, and subnormal.
+        let tiny = tiny.into_iter().map(|n| f16::from_bits(n.unsigned_abs() | (n as u16 & 0x8000)));
+        let voxels: [Vec<f16>; 3] = [bits, near, tiny.collect()];
+        for voxels in &voxels {
+            let finite: Vec<f64> =
+                voxels.iter().filter(|v| v.is_finite()).map(|v| v.to_f64() + 0.0).collect();
+            let raw = bytes(voxels);
+            let (a, b) = raw.split_at(cut.min(voxels.len()) * 2);
+            let found = gather(Dtype::Float16, Kind::Intensity, &[a, b]).expect("counts");
+            let other = gather(Dtype::Float16, Kind::Weights, &[b, a]).expect("counts");
+            prop_assert_eq!(&found, &other);
+            let found = intensity(found);
+            prop_assert_eq!(found.non_finite as usize, voxels.len() - finite.len());
+            check(&found, &finite)?;
+            // As if they had been wider.
+            let wide = measure(&voxels.iter().map(|v| v.to_f32()).collect::<Vec<_>>());
+            prop_assert_eq!(found.voxels, wide.voxels);
+            let ends = |s: &IntensityStatistics| s.moments.map(|m| (m.min, m.max));
+            prop_assert_eq!(ends(&found), ends(&wide));
+        }
+    }
+
+    #[test]
     fn labels_are_counted_exactly_in_every_type_that_can_hold_them(
         labels in prop::collection::vec(0u8..=100, 0..300),
         cut in 0usize..300,
@@ -239,6 +270,9 @@ fn what_is_no_label_map_is_refused_by_its_first_such_voxel() {
     let refused = |dtype, raw: &[u8]| {
         gather(dtype, Kind::Label, &[raw]).expect_err("no label map").to_string()
     };
+    let halves = [1.0, 2.5, 3.5].map(f16::from_f32);
+    assert!(refused(Dtype::Float16, &bytes(&halves)).contains("2.5"));
+    assert!(refused(Dtype::Float16, &bytes(&[f16::NEG_INFINITY])).contains("-inf"));
     assert!(refused(Dtype::Float32, &bytes(&[1.0_f32, 2.5, 3.5])).contains("2.5"));
     assert!(refused(Dtype::Float64, &bytes(&[f64::NAN])).contains("NaN"));
     assert!(refused(Dtype::Float64, &bytes(&[1e30])).contains("64 bits"));

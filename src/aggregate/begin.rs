@@ -3,7 +3,7 @@
 use super::state::OutputState;
 use super::{AggregateOptions, Part, Plan, Unfinished, document};
 use crate::store::{Job, JobDocument};
-use crate::{Dataset, Error, Result};
+use crate::{Dataset, Error, Result, VolumeName};
 
 /// The least that is taken for the memory of a plan.
 pub(super) const LEAST_BUDGET: u64 = 32 << 20;
@@ -23,10 +23,7 @@ pub(super) fn open(
         if restart && part.of == 1 {
             dataset.discard_job(name, there.parts)?;
         } else if options.unfinished == Unfinished::Refuse && part.of == 1 {
-            let path = dataset.path().join(name.to_string());
-            let reason =
-                "an aggregation of it was begun and not finished; resume it, or restart it";
-            return Err(Error::Unfinished { path, reason: reason.into() });
+            return Err(unfinished(dataset, name));
         } else if let Some(other) = other {
             let reason = format!(
                 "it was begun and not finished with another plan: {other}; go on with the same, or \
@@ -47,6 +44,13 @@ pub(super) fn open(
         }
     }
     Ok(job)
+}
+
+/// The refusal of an aggregation that was begun, where nothing is said of it.
+pub(crate) fn unfinished(dataset: &Dataset, name: &VolumeName) -> Error {
+    let path = dataset.path().join(name.to_string());
+    let reason = "an aggregation of it was begun and not finished; resume it, or restart it";
+    Error::Unfinished { path, reason: reason.into() }
 }
 
 fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<String> {

@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::buffers::Buffers;
 use crate::{Error, Result};
 
 /// What aggregating has held so far, in bytes.
@@ -36,6 +37,8 @@ pub(super) struct Memory {
     held: AtomicU64,
     peak: AtomicU64,
     scratch: Mutex<Scratch>,
+    /// What was held at the peak and is not held now.
+    unused: Buffers,
 }
 
 /// Numbers kept between patches.
@@ -58,7 +61,7 @@ impl Memory {
         let scratch =
             Scratch { folder, file: None, end: 0, free: HashMap::new(), used: 0, peak: 0 };
         let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { budget, held, peak, scratch: Mutex::new(scratch) }
+        Self { budget, held, peak, scratch: Mutex::new(scratch), unused: Buffers::default() }
     }
 
     pub(super) fn used(&self) -> MemoryUse {
@@ -83,6 +86,17 @@ impl Memory {
     /// What was taken is no longer held.
     pub(super) fn give_back(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// So many zeros.
+    pub(super) fn zeros(&self, length: usize) -> Vec<f32> {
+        self.unused.zeros(length)
+    }
+
+    /// Takes a buffer that is needed no longer.
+    pub(super) fn reuse(&self, buffer: Vec<f32>) {
+        let (peak, held) = (self.peak.load(Ordering::Relaxed), self.held.load(Ordering::Relaxed));
+        self.unused.keep(buffer, peak.saturating_sub(held));
     }
 
     /// Keeps numbers: as they are if they fit the budget, else in the scratch file.

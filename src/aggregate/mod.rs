@@ -25,6 +25,7 @@ mod aggregator;
 mod axis;
 mod begin;
 mod blend;
+mod buffers;
 mod document;
 mod finalise;
 mod finish;
@@ -41,6 +42,7 @@ mod state;
 mod weights;
 
 pub use aggregator::Aggregator;
+pub(crate) use begin::unfinished;
 pub use blend::Blend;
 pub use finalise::finalise;
 pub use memory::MemoryUse;

@@ -55,7 +55,7 @@ impl OpenChunk {
                 self.next += 1;
                 while let Some(held) = self.early.remove(&self.next) {
                     let part = piece(self.next);
-                    add_held(weighing, &mut sums, planned, &part, memory.release(held)?);
+                    add_held(weighing, &mut sums, planned, &part, &memory.release(held)?);
                     self.next += 1;
                 }
             } else {
@@ -82,7 +82,7 @@ impl OpenChunk {
         let mut sums = self.take_sums(planned, memory)?;
         let mut ranks: Vec<usize> = (0..self.next).chain(self.owned).collect();
         for (rank, held) in self.early {
-            add_held(weighing, &mut sums, planned, &piece(rank), memory.release(held)?);
+            add_held(weighing, &mut sums, planned, &piece(rank), &memory.release(held)?);
             ranks.push(rank);
         }
         Ok((sums, ranks))
@@ -91,7 +91,7 @@ impl OpenChunk {
     fn take_sums(&mut self, planned: &PlannedOutput, memory: &Memory) -> Result<Vec<f32>> {
         match self.sums.take() {
             Some(held) => memory.release(held),
-            None => Ok(vec![0.0; planned.chunk_voxels() * planned.output.channels]),
+            None => Ok(memory.zeros(planned.chunk_voxels() * planned.output.channels)),
         }
     }
 }
@@ -102,12 +102,12 @@ fn add_held(
     sums: &mut [f32],
     planned: &PlannedOutput,
     piece: &Piece,
-    voxels: Vec<f32>,
+    voxels: &[f32],
 ) {
     let [z, y, x] = piece.map(|part| part.length);
     let shape = [planned.output.channels, z, y, x];
     let origin = piece.map(|part| part.in_patch);
-    let predicted = Predicted { voxels: &voxels, shape, origin };
+    let predicted = Predicted { voxels, shape, origin };
     weighing.add(sums, planned.layout.chunk, piece, &predicted);
 }
 

@@ -43,7 +43,7 @@ impl Values {
     pub const fn dtype(self, channels: usize) -> Dtype {
         match self {
             Self::Float32 => Dtype::Float32,
-            Self::Float16 => Dtype::UInt16,
+            Self::Float16 => Dtype::Float16,
             Self::UInt16 { .. } => Dtype::UInt16,
             Self::Argmax if channels > 256 => Dtype::UInt16,
             Self::UInt8 { .. } | Self::Argmax | Self::Threshold(_) => Dtype::UInt8,
@@ -254,7 +254,7 @@ mod tests {
         for (chunk, volume, item, outer, expected) in [
             ([32, 32, 32], [1069, 512, 512], 4, 0, [32, 512, 512]),
             ([32, 32, 32], [1069, 512, 512], 1, 0, [32, 512, 512]),
-            ([32, 32, 32], [64, 512, 512], 4, 2, [64, 512, 32]),
+            ([32, 32, 32], [64, 512, 512], 4, 2, [64, 512, 64]),
             ([8, 8, 8], [30, 20, 10], 4, 0, [32, 24, 16]),
         ] {
             let layout = ChunkLayout::new(chunk, chunk, codec).unwrap();

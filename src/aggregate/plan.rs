@@ -105,6 +105,7 @@ impl Plan {
     }
 
     /// The outputs, in the order in which predictions of them are given.
+    #[must_use]
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
         self.outputs.iter().map(|planned| &planned.output)
     }
@@ -212,13 +213,12 @@ impl PlannedOutput {
         }
         let mm = source.spacing().mm();
         let spacing = Spacing::new(std::array::from_fn(|a| mm[a] * factor[a] as f64))?;
-        let workload = match &output.workload {
-            Some(workload) => workload.clone(),
-            None => {
-                let predicted = std::array::from_fn(|a| (patch[a] / factor[a]).min(shape[a]));
-                let patch = WeightedPatch::new(PatchShape::Voxels(predicted), 1.0)?;
-                Workload::new(vec![patch], Access::Random)?
-            }
+        let workload = if let Some(workload) = &output.workload {
+            workload.clone()
+        } else {
+            let predicted = std::array::from_fn(|a| (patch[a] / factor[a]).min(shape[a]));
+            let patch = WeightedPatch::new(PatchShape::Voxels(predicted), 1.0)?;
+            Workload::new(vec![patch], Access::Random)?
         };
         let dtype = output.values.dtype(output.channels);
         let channels = output.values.channels(output.channels);

@@ -69,7 +69,9 @@ impl OutputState {
         let Some(mut sums) = done else { return Ok(()) };
         locked(&self.chunks).remove(&number);
         Finisher::new(planned, blend).divide(at, &mut sums, &self.weights);
-        self.store(target, at, &sums, scratch)
+        let stored = self.store(target, at, &sums, scratch);
+        target.memory.reuse(sums);
+        stored
     }
 
     /// Finishes the chunk at `at` with what has arrived of it, if that is not all; voxels that no

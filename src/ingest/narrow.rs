@@ -2,7 +2,7 @@
 
 use crate::scan::{Scan, ScanHeader};
 use crate::widening::Widening;
-use crate::{Element, Error, Finding, Frame, Result, with_element};
+use crate::{Dtype, Element, Error, Finding, Frame, Result, with_element};
 
 /// Bytes of the planes that are read at a time; a plane that is larger is read by itself.
 const BATCH: usize = 1 << 20;
@@ -51,7 +51,11 @@ fn survey<T: Element>(
     let count = |bytes| if progress(bytes) { Ok(()) } else { Err(Error::Cancelled) };
     if Widening::to(T::DTYPE).next().is_none() {
         count(left)?;
-        let reason = "no type takes fewer bytes".to_owned();
+        let reason = match T::DTYPE {
+            Dtype::Float16 => "floats of 16 bits never are",
+            _ => "no type takes fewer bytes",
+        }
+        .to_owned();
         return Ok(Survey::AsItIs { reason });
     }
     let mut planes = planes(header)?;

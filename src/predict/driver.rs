@@ -99,9 +99,7 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
         return Ok(());
     }
     if dataset.job(&first.name)?.is_some() {
-        let path = dataset.path().join(first.name.to_string());
-        let reason = "an aggregation of it was begun and not finished; resume it, or restart it";
-        return Err(Error::Unfinished { path, reason: reason.into() });
+        return Err(aggregate::unfinished(dataset, &first.name));
     }
     let is_there = |output: &&HeadOutput| {
         !matches!(dataset.open_volume(&output.output.name), Err(Error::NotFound { .. }))
@@ -114,10 +112,10 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     }
 }
 
-/// Channels and factor of an output.
+/// Channels of an output, and voxels of the volume to one of it, `z, y, x`.
 type Learned = (usize, [usize; 3]);
 
-/// What was learned of each output, if an aggregation of them was begun and is gone on with.
+/// What is known of each output, if an aggregation of them was begun and is gone on with.
 fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<Learned>>> {
     let alone = options.part.is_none();
     if options.aggregate.unfinished == Unfinished::Restart

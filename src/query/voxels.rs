@@ -5,7 +5,7 @@ use std::any::Any;
 use ndarray::{Array, ArrayView, Axis, Dimension, Ix3, Ix4};
 
 use crate::store::Volume;
-use crate::{Dtype, Element, Region, Result, with_element};
+use crate::{Dtype, Element, Region, Result, f16, with_element};
 
 macro_rules! voxels {
     ($($dtype:ident: $t:ty),*) => {
@@ -50,7 +50,7 @@ macro_rules! voxels {
 voxels!(
     UInt8: u8, UInt16: u16, UInt32: u32, UInt64: u64,
     Int8: i8, Int16: i16, Int32: i32, Int64: i64,
-    Float32: f32, Float64: f64
+    Float16: f16, Float32: f32, Float64: f64
 );
 
 impl<D: Dimension + 'static> Voxels<D> {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::cells::Cells;
 use super::moments::{FloatMoments, IntegerSums};
-use super::table::Table;
+use super::table::{HALF_UNIT, Table};
 use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics, equalise};
-use crate::{Dtype, Element, Error, Kind, Result};
+use crate::{Dtype, Element, Error, Kind, Result, f16};
 
 /// Most distinct labels of a label map.
 const MAX_LABELS: usize = 1 << 16;
@@ -24,13 +24,13 @@ pub struct StatisticsAccumulator {
 }
 
 enum State {
-    /// 8-bit and 16-bit integers: every value is counted, all else follows from that.
+    /// Types of 8 and 16 bits: every value is counted, all else follows from that.
     Table(Table),
     /// Wider integers, as measurements.
     Integers { cells: Cells, sums: IntegerSums },
     /// Floats, as measurements.
     Floats { cells: Cells, moments: FloatMoments, non_finite: u64 },
-    /// Wider types, as labels.
+    /// Wider types and floats, as labels.
     Labels(HashMap<i128, u64>),
 }
 
@@ -39,6 +39,8 @@ impl StatisticsAccumulator {
     #[must_use]
     pub fn new(dtype: Dtype, kind: Kind) -> Self {
         let state = match kind {
+            // Of floats as labels, the first voxel that is none is to be told.
+            Kind::Label if dtype == Dtype::Float16 => State::Labels(HashMap::new()),
             _ if dtype.size() <= 2 => State::Table(Table::new(dtype.size())),
             Kind::Label => State::Labels(HashMap::new()),
             Kind::Intensity | Kind::Weights if dtype.is_integer() => {
@@ -72,6 +74,7 @@ impl StatisticsAccumulator {
             Dtype::UInt64 => self.add_integers::<u64>(voxels),
             Dtype::Int32 => self.add_integers::<i32>(voxels),
             Dtype::Int64 => self.add_integers::<i64>(voxels),
+            Dtype::Float16 => self.add_floats::<f16>(voxels),
             Dtype::Float32 => self.add_floats::<f32>(voxels),
             Dtype::Float64 => self.add_floats::<f64>(voxels),
             // Counted by the table above.
@@ -168,7 +171,11 @@ impl StatisticsAccumulator {
                 let counts = table.finish(signed);
                 labelled(counts.into_iter().map(|(value, n)| (i128::from(value), n)).collect())
             }
-            State::Table(table) => tabulated(&table.finish(signed)),
+            State::Table(table) if self.dtype == Dtype::Float16 => {
+                let (counts, non_finite) = table.finish_halves();
+                tabulated(&counts, HALF_UNIT, non_finite)
+            }
+            State::Table(table) => tabulated(&table.finish(signed), 1.0, 0),
             State::Integers { cells, sums } => {
                 let bins = cells.finish();
                 measured(&bins, 0, sums.finish(&bins))
@@ -181,16 +188,21 @@ impl StatisticsAccumulator {
     }
 }
 
-/// Intensity statistics from the exact count of each value, ascending.
+/// Intensity statistics from the exact count of each value, ascending and in units of a power of
+/// two.
 #[allow(clippy::cast_precision_loss)]
-fn tabulated(counts: &[(i64, u64)]) -> Statistics {
+fn tabulated(counts: &[(i64, u64)], unit: f64, non_finite: u64) -> Statistics {
     let mut sums = IntegerSums::default();
     let mut bins = Vec::with_capacity(counts.len());
     for (value, count) in counts {
         sums.add((*value).into(), *count);
         bins.push(Bin { low: *value as f64, high: *value as f64, count: *count });
     }
-    measured(&bins, 0, sums.finish(&bins))
+    let (mean, std) = sums.finish(&bins);
+    for bin in &mut bins {
+        (bin.low, bin.high) = (bin.low * unit, bin.high * unit);
+    }
+    measured(&bins, non_finite, (mean * unit, std * unit))
 }
 
 fn measured(bins: &[Bin], non_finite: u64, (mean, std): (f64, f64)) -> Statistics {

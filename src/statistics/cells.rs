@@ -45,9 +45,13 @@ impl Cells {
             grow(leaf);
         }
         let cell = &mut leaf[(bits >> (52 - FRACTION_BITS)) as usize % (1 << FRACTION_BITS)];
-        // None is NaN: a comparison suffices.
-        cell.low = if value < cell.low { value } else { cell.low };
-        cell.high = if value > cell.high { value } else { cell.high };
+        // Seldom, once a cell has some: a branch that is foreseen costs less than a store.
+        if value < cell.low {
+            cell.low = value;
+        }
+        if value > cell.high {
+            cell.high = value;
+        }
         cell.count += count;
     }
 

@@ -1,9 +1,13 @@
 //! Exact counts of every value of an 8-bit or 16-bit type.
 
+use crate::{Element, f16};
+
 /// Tables counted into side by side, so that equal neighbours do not wait for each other's store.
 const LANES: usize = 4;
 /// Voxels that can be counted before 32 bits must be emptied into 64.
 const PENDING_MAX: usize = 1 << 31;
+/// All finite 16-bit floats are whole multiples of this, the least subnormal.
+pub(super) const HALF_UNIT: f64 = 1.0 / (1 << 24) as f64;
 
 /// Counts by bit pattern: index `v as u8` or `v as u16`.
 pub(super) enum Table {
@@ -56,6 +60,27 @@ impl Table {
             .map(|value| (value, totals[value.rem_euclid(length) as usize]))
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    /// The same for voxels that are 16-bit floats, in units of [`HALF_UNIT`], both zeros as one;
+    /// and how many are infinite or NaN.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    pub(super) fn finish_halves(self) -> (Vec<(i64, u64)>, u64) {
+        // Signed, the bit patterns of negative floats come first, in the opposite order.
+        let mut patterns = self.finish(true);
+        let negative = patterns.partition_point(|(bits, _)| *bits < 0);
+        patterns[..negative].reverse();
+        let mut counts: Vec<(i64, u64)> = Vec::with_capacity(patterns.len());
+        let mut non_finite = 0;
+        for (bits, count) in patterns {
+            let value = Element::to_f64(f16::from_bits(bits as u16)) / HALF_UNIT;
+            match counts.last_mut() {
+                _ if !value.is_finite() => non_finite += count,
+                Some((last, zeros)) if *last == value as i64 => *zeros += count,
+                _ => counts.push((value as i64, count)),
+            }
+        }
+        (counts, non_finite)
     }
 }
 

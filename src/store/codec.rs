@@ -186,6 +186,7 @@ fn zarr_type(dtype: Dtype) -> DataType {
         Dtype::Int16 => data_type::int16(),
         Dtype::Int32 => data_type::int32(),
         Dtype::Int64 => data_type::int64(),
+        Dtype::Float16 => data_type::float16(),
         Dtype::Float32 => data_type::float32(),
         Dtype::Float64 => data_type::float64(),
     }

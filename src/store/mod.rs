@@ -110,6 +110,7 @@ pub(crate) use documents::{ArrayShape, VERSION};
 pub(crate) use job::{EncodeScratch, Job, JobDocument, JobOutput};
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Strip, Tally, real};
+pub(crate) use strips::{Strips, layer_bytes};
 pub(crate) use trial::{Trial, TrialScratch};
 pub(crate) use writer::VolumeWriter;
 

@@ -6,13 +6,14 @@ use super::digest::VoxelDigest;
 use super::documents::ArrayShape;
 use super::parts::Destination;
 use super::sampling::Strip;
+use super::shard::Shard;
 use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
 use crate::{Dtype, Error, Frame, Kind, Result};
 
-/// The planes of one layer of chunks, in the type that is on disk: strips of whole chunk rows along
-/// y, each of all planes.
-pub(super) struct Strips {
+/// The planes of one layer of chunks, in the type that is on disk or in another: strips of whole
+/// chunk rows along y, each of all planes.
+pub(crate) struct Strips {
     planes: usize,
     /// Bytes of a row.
     row: usize,
@@ -30,7 +31,7 @@ pub(super) fn layers(volume: &Volume) -> impl Iterator<Item = (Frame, usize)> + 
 }
 
 /// Bytes of a layer in the source's type, which is what progress is told in.
-pub(super) fn layer_bytes(volume: &Volume, layer: usize) -> u64 {
+pub(crate) fn layer_bytes(volume: &Volume, layer: usize) -> u64 {
     let [all, rows, columns] = volume.shape();
     (planes(all, volume.layout().chunk[0], layer) * rows * columns * volume.dtype().size()) as u64
 }
@@ -40,26 +41,30 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
 }
 
 /// Looks at every voxel of a volume once, one layer of chunks at a time: `each` is given every
-/// layer, in the order of the voxel digest, which comes back. Shards are closed when they have been
-/// looked at, if no other handle shares them. Runs in the pool that it is called in.
+/// layer, in the order of the voxel digest, which comes back, and `done` each shard, by its number,
+/// whose voxels have been looked at. Such shards are closed, if no other handle shares them. Runs
+/// in the pool that it is called in.
 ///
 /// # Errors
 /// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is given bytes of
 /// [`Volume::raw_bytes`], says so.
 pub(super) fn look_through(
     volume: &mut Volume,
+    mut done: impl FnMut(&[(usize, &Shard)]),
     mut each: impl FnMut(Frame, usize, &Strips) -> Result<()> + Send,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<String> {
     let ArrayShape { dtype, times, channels, shape } = volume.stored.shape;
     let mut digest = VoxelDigest::new(dtype, times, channels, shape);
     let deep = volume.layout().chunks_per_shard()[0];
+    let last = shape[0].div_ceil(volume.layout().chunk[0]) - 1;
     for (frame, layer) in layers(volume) {
         let strips = Strips::read(volume, frame, layer)?;
         let digested = || strips.add_to(&mut digest, frame, dtype);
-        let ((), done) = rayon::join(digested, || each(frame, layer, &strips));
-        done?;
-        if (layer + 1).is_multiple_of(deep) {
+        let ((), looked) = rayon::join(digested, || each(frame, layer, &strips));
+        looked?;
+        if (layer + 1).is_multiple_of(deep) || layer == last {
+            done(&volume.stored.open_shards());
             volume.close_shards();
         }
         if !progress(layer_bytes(volume, layer)) {
@@ -86,14 +91,24 @@ impl Strips {
         Ok(all)
     }
 
-    /// Decodes a layer of a frame, `layer` counted in chunks along z. In parallel in the pool that
-    /// it is called in.
+    /// Decodes a layer of a frame in the type that is on disk, `layer` counted in chunks along z.
+    /// In parallel in the pool that it is called in.
     pub(super) fn read(volume: &Volume, frame: Frame, layer: usize) -> Result<Self> {
-        let volume = volume.frame(frame)?.as_stored();
+        Self::read_as(volume, volume.stored_dtype(), frame, layer)
+    }
+
+    /// The same, converted to a type as [`Volume::converted`] does.
+    pub(crate) fn read_as(
+        volume: &Volume,
+        dtype: Dtype,
+        frame: Frame,
+        layer: usize,
+    ) -> Result<Self> {
+        let volume = volume.frame(frame)?.as_stored().converted(dtype);
         let [all, rows, columns] = volume.shape();
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
-        let item = volume.stored_dtype().size();
+        let item = dtype.size();
         let row = columns * item;
         let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
             let rows = height.min(rows - n * height);
@@ -113,12 +128,17 @@ impl Strips {
 
     /// Adds the planes to the digest of the frame's voxels.
     pub(super) fn add_to(&self, digest: &mut VoxelDigest, frame: Frame, dtype: Dtype) {
+        self.pieces().for_each(|piece| digest.add(frame, piece, dtype));
+    }
+
+    /// All voxels in C order, in pieces of whole rows.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         // Strips side by side make the rows of a plane.
-        for plane in 0..self.planes {
-            for strip in &self.voxels {
+        (0..self.planes).flat_map(move |plane| {
+            self.voxels.iter().map(move |strip| {
                 let bytes = strip.len() / self.planes;
-                digest.add(frame, &strip[plane * bytes..][..bytes], dtype);
-            }
-        }
+                &strip[plane * bytes..][..bytes]
+            })
+        })
     }
 }

@@ -423,6 +423,11 @@ impl Stored {
         Ok(Some(self.shards[n].get_or_init(|| shard)))
     }
 
+    /// The shards that are open, by their numbers.
+    pub(super) fn open_shards(&self) -> Vec<(usize, &Shard)> {
+        self.shards.iter().enumerate().filter_map(|(n, s)| Some((n, s.get()?))).collect()
+    }
+
     /// Refuses to go on if another volume has taken the place of this one.
     pub(super) fn check_in_place(&self) -> Result<()> {
         if self.seal.is_none() || seal(&*self.disk, &self.name) == self.seal {

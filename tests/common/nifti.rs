@@ -32,6 +32,11 @@ pub struct Nifti {
     pub voxels: Vec<u8>,
 }
 
+/// Every type that NIfTI has.
+pub fn types() -> impl Iterator<Item = Dtype> {
+    Dtype::ALL.into_iter().filter(|dtype| *dtype != Dtype::Float16)
+}
+
 pub fn code(dtype: Dtype) -> i16 {
     match dtype {
         Dtype::UInt8 => 2,
@@ -44,6 +49,7 @@ pub fn code(dtype: Dtype) -> i16 {
         Dtype::UInt32 => 768,
         Dtype::Int64 => 1024,
         Dtype::UInt64 => 1280,
+        Dtype::Float16 => panic!("no type of NIfTI"),
     }
 }
 

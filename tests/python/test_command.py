@@ -49,7 +49,8 @@ def test_what_is_not_understood_exits_2_and_touches_nothing(scan, tmp_path, args
 
 def test_help_and_version_exit_0():
     assert "voxpatch" in voxpatch("--version").stdout
-    for command in ["convert", "read", "info", "verify", "index", "plan", "demo", "aggregate"]:
+    commands = ["convert", "read", "export", "info", "verify", "index", "plan", "bench", "demo"]
+    for command in [*commands, "aggregate", "finalise"]:
         assert "Usage" in voxpatch(command, "--help").stdout
 
 

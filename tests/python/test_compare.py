@@ -36,7 +36,8 @@ def compare(tmp_path):
 
 
 def test_every_patch_of_every_section_is_that_of_the_scan(compare):
-    result, tables = compare("--only", "numpy,voxpatch")
+    sections = "warm,cold,training,bitflips"
+    result, tables = compare("--only", "numpy,voxpatch", "--sections", sections)
     assert result["failures"] == {}
     (volume,) = result["volumes"]
     for section in ("warm", "cold"):
@@ -48,6 +49,45 @@ def test_every_patch_of_every_section_is_that_of_the_scan(compare):
         assert counts["crashed"] == 0
         assert name == "numpy" or counts["silently wrong"] == 0
     assert "voxpatch packed:8" in tables
+
+
+def test_blended_predictions_are_the_means_that_they_are_to_be(compare):
+    result, tables = compare("--only", "numpy,voxpatch", "--sections", "aggregate")
+    assert (result["failures"], result["volumes"]) == ({}, [])
+    all_rivals, classes, deep = result["aggregate"]
+    for case in (all_rivals, classes, deep):
+        for results in case["modes"].values():
+            assert all(r["wrong"] == 0 and r["patches"] == case["patches"] for r in results.values())
+    for mode in ("crop", "average", "hann", "gaussian"):
+        names = {f"numpy-{mode}", f"voxpatch-{mode}", f"voxpatch-{mode}-argmax"}
+        assert names == set(all_rivals["modes"][mode])
+        assert all_rivals["modes"][mode][f"voxpatch-{mode}"]["stored_mb"] > 0
+    assert deep["patches"] > 1.9 * all_rivals["patches"]
+    assert "voxpatch hann" in tables and "MB/s of predictions" in tables
+
+
+def test_one_voxel_that_is_off_is_counted_whatever_is_made(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "tools/compare"))
+    import blending
+
+    patch, overlap, shape = (8, 8, 8), (4, 4, 4), (19, 12, 8)
+    job = blending.Job(tmp_path / "predictions", 3, shape, patch, overlap, tmp_path, 1.0)
+    blending.write_predictions(job)
+    predictions = job.load()
+    for mode in blending.MODES:
+        means = np.concatenate([slab for _, slab in blending.truth(job, mode, predictions)], axis=1)
+        labels = means.argmax(axis=0)
+
+        def wrong(found):
+            truth = blending.truth(job, mode, predictions)
+            return blending.deviation(found, truth, mode)["wrong"]
+
+        assert wrong(means) == wrong(labels) == 0
+        labels[-1, -1, -1] = means[:, -1, -1, -1].argmin()
+        assert wrong(labels) == 1
+        for off in (means[0, 1, 2, 3] + 2e-5, np.nan):
+            means[0, 1, 2, 3] = off
+            assert wrong(means) == 1
 
 
 def test_a_scan_and_its_mirrored_copy_are_measured(compare, tmp_path):

@@ -1,6 +1,7 @@
 """What the parent, the workers and the rivals share."""
 
 import itertools
+import time
 import zlib
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Protocol
@@ -64,6 +65,38 @@ class Trainer(Protocol):
         """Runs `epochs` over `paths`. Returns seconds, patches, and how many of them were wrong."""
 
 
+class Aggregated(NamedTuple):
+    """What became of predictions."""
+
+    volume: Any  # c, z, y, x; None if it was given up
+    adding: float  # seconds, until the last patch was taken
+    finishing: float | None  # from then until the volume is there; None where adding holds both
+    patches: int  # that were taken
+    stored: int = 0  # bytes on disk
+
+
+class Aggregator(Protocol):
+    """What blends the predictions of overlapping patches (`blending.Job`) in one thread."""
+
+    version: str
+
+    def aggregate(self, job: Any, predictions: np.ndarray) -> Aggregated:
+        """Patch `n` has prediction `n % len(predictions)`, each c, z, y, x."""
+
+
+class Copies:
+    """Makes copies, and knows how long that took."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, copy: Callable[[], Any]) -> Any:
+        begun = time.perf_counter()
+        made = copy()
+        self.seconds += time.perf_counter() - begun
+        return made
+
+
 def digest(patch: np.ndarray, shape: Triple) -> int:
     """CRC-32 of the voxels as 16-bit integers; -1, which none has, if it is not such a patch."""
     integers = np.ascontiguousarray(patch, np.int16)
@@ -114,7 +147,17 @@ def stored_bytes(folder: Path) -> int:
 
 def peak_mb(pid: int | str = "self") -> float:
     """The most memory a process has held, in MB, pages of mapped files included."""
+    return memory_mb(pid, "VmHWM")
+
+
+def memory_mb(pid: int | str, field: str) -> float:
+    """A field of a process's status, in MB: `VmRSS` is what it holds now."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024 / 1e6
     return 0.0
+
+
+def forget_peak(pid: int) -> None:
+    """From now on, `peak_mb` is of what is still to come."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -13,11 +13,13 @@ import report
 import volumes
 from caches import Caches
 from common import Scan, Triple
-from rivals import RIVALS, TRAINERS, chosen
-from sections import bitflips, random_reads, training
+from rivals import AGGREGATORS, RIVALS, TRAINERS, chosen
+from sections import aggregate, bitflips, random_reads, training
 
 HOME = Path(__file__).resolve().parents[2] / "target/compare"
-SECTIONS = ["warm", "cold", "training", "bitflips"]
+OF_SCANS = ["warm", "cold", "training", "bitflips"]
+SECTIONS = [*OF_SCANS, "aggregate"]
+ALL = RIVALS | TRAINERS | AGGREGATORS
 
 
 class Size:
@@ -31,11 +33,20 @@ class Size:
         self.counts = {"warm": 60, "cold": 12}
         self.passes, self.epochs, self.flips = 3, 3, 200
         self.training: Triple = (96, 96, 96)
+        self.blended: Triple = (96, 96, 96)
+        self.volumes: list[Triple] = [(1069, 512, 512), (512, 512, 512)]
+        self.limit = 180.0
         if quick:
             self.patches = [(48, 48, 48), (1, 160, 160)]
             self.counts = {"warm": 8, "cold": 4}
             self.passes, self.epochs, self.flips = 2, 1, 10
             self.training = (32, 32, 32)
+            self.blended, self.volumes, self.limit = (32, 32, 32), [(101, 80, 72)], 60.0
+
+
+def shape(text: str) -> Triple:
+    z, y, x = map(int, text.split("x"))
+    return z, y, x
 
 
 def arguments() -> argparse.Namespace:
@@ -45,19 +56,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mirror", type=int, metavar="SLICES", help="measure reads on the scan mirrored to so many slices, too")  # fmt: skip
     parser.add_argument("--only", default="", metavar="NAMES", help="rivals or families of them, with commas between: numpy,voxpatch")  # fmt: skip
     parser.add_argument("--sections", default=",".join(SECTIONS), help="of %(default)s")
+    parser.add_argument("--volumes", type=shape, nargs="+", metavar="SHAPE", help="to aggregate, ZxYxX; the first is voxpatch's alone, too, with more classes and twice as deep: 1069x512x512 512x512x512, or with --quick a small one")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="OUT", default=HOME / "results.json", help="%(default)s; the tables and the plot lie beside it")  # fmt: skip
     parser.add_argument("--scratch", type=Path, default=HOME / "scratch", help="%(default)s")
     parser.add_argument("--list", action="store_true", help="name all rivals and stop")
     given = parser.parse_args()
     given.only = [name for name in given.only.split(",") if name]
     given.sections = given.sections.split(",")
-    families = {e.family for e in [*RIVALS.values(), *TRAINERS.values()]}
-    unknown = set(given.only) - families - set(RIVALS) - set(TRAINERS)
+    unknown = set(given.only) - {entry.family for entry in ALL.values()} - set(ALL)
     if unknown:
         parser.error(f"no such rival: {', '.join(sorted(unknown))}; --list names them")
     if set(given.sections) - set(SECTIONS):
         parser.error(f"sections are {', '.join(SECTIONS)}")
-    if given.scan is None and not given.quick and not given.list:
+    of_scans = set(given.sections) & set(OF_SCANS)
+    if given.scan is None and of_scans and not given.quick and not given.list:
         parser.error("--scan names the NIfTI file to measure on; or try --quick")
     return given
 
@@ -78,6 +90,9 @@ def machine(caches: Caches) -> dict[str, Any]:
 def measure(
     given: argparse.Namespace, scratch: Path, failures: random_reads.Failures, caches: Caches
 ) -> list[dict[str, Any]]:
+    """What is measured on scans."""
+    if not set(given.sections) & set(OF_SCANS):
+        return []
     size = Size(given.quick)
     rivals = chosen(RIVALS, given.only)
     counts = {name: n for name, n in size.counts.items() if name in given.sections}
@@ -114,9 +129,22 @@ def measure(
     return results
 
 
+def aggregated(
+    given: argparse.Namespace, scratch: Path, failures: random_reads.Failures
+) -> list[dict[str, Any]]:
+    if "aggregate" not in given.sections:
+        return []
+    size, blenders = Size(given.quick), chosen(AGGREGATORS, given.only)
+    volumes, folder = given.volumes or size.volumes, scratch / "aggregate"
+    return aggregate.run(blenders, volumes, size.blended, size.limit, folder, failures)
+
+
 def wrong_patches(result: dict[str, Any]) -> list[str]:
     """Rivals that returned a wrong voxel anywhere."""
     names = set()
+    for case in result["aggregate"]:
+        for results in case["modes"].values():
+            names |= {name for name, r in results.items() if r["wrong"]}
     for volume in result["volumes"]:
         groups = [*volume.get("warm", {}).values(), *volume.get("cold", {}).values()]
         for results in [*groups, volume.get("training", {})]:
@@ -127,7 +155,7 @@ def wrong_patches(result: dict[str, Any]) -> list[str]:
 def main() -> int:
     given = arguments()
     if given.list:
-        for name, entry in (RIVALS | TRAINERS).items():
+        for name, entry in ALL.items():
             print(f"{name:24} {entry.family:12} {entry.label}")
         return 0
     given.scratch.mkdir(parents=True, exist_ok=True)
@@ -135,8 +163,12 @@ def main() -> int:
     # A quick run leaves alone what other programs have in memory.
     caches = Caches(whole=not given.quick)
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
-        measured = measure(given, Path(scratch), failures, caches)
-    result = {"machine": machine(caches), "volumes": measured, "failures": failures}
+        result = {
+            "machine": machine(caches),
+            "volumes": measure(given, Path(scratch), failures, caches),
+            "aggregate": aggregated(given, Path(scratch), failures),
+            "failures": failures,
+        }
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(result, indent=1))
     tables = report.markdown(result)

@@ -1,4 +1,5 @@
-"""The results as bars, one panel for each patch shape and one for training."""
+"""The results as bars, one panel for each patch shape, one for training, and one for each way of
+blending predictions."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from report import label  # noqa: E402
 OURS, OTHERS = "#c1440e", "#9aa5b1"
 
 
-def bars(axes: Any, title: str, results: dict[str, dict[str, Any]], key: str, unit: str) -> None:
+def bars(
+    axes: Any, title: str, results: dict[str, dict[str, Any]], key: str, unit: str, beside: str
+) -> None:
     names = sorted(results, key=lambda name: results[name][key])
     values = [results[name][key] for name in names]
     colours = [OURS if name.startswith("voxpatch") else OTHERS for name in names]
@@ -23,7 +26,7 @@ def bars(axes: Any, title: str, results: dict[str, dict[str, Any]], key: str, un
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
     for at, name in enumerate(names):
-        text = f" {values[at]:.0f} ({results[name]['stored_mb']:.0f} MB)"
+        text = f" {values[at]:.0f} ({results[name][beside]:.0f} MB)"
         axes.text(values[at], at, text, va="center", fontsize=6)
     axes.margins(x=0.25)
 
@@ -34,10 +37,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
         for section in ("warm", "cold"):
             for patch, results in volume.get(section, {}).items():
                 title = f"{volume['shape']}: {section}, {patch}"
-                panels.append((title, results, "mb_per_s", "MB/s (on disk)"))
+                panels.append((title, results, "mb_per_s", "MB/s (on disk)", "stored_mb"))
         if volume.get("training"):
             title = f"{volume['shape']}: training"
-            panels.append((title, volume["training"], "patches_per_s", "patches/s (on disk)"))
+            unit = "patches/s (on disk)"
+            panels.append((title, volume["training"], "patches_per_s", unit, "stored_mb"))
+    for case in result["aggregate"]:
+        for mode, results in case["modes"].items():
+            title = f"{case['shape']}, {case['title']}: {mode}"
+            unit = "MB/s of predictions (memory it took)"
+            panels.append((title, results, "mb_per_s", unit, "growth_mb"))
     panels = [panel for panel in panels if panel[1]]
     if not panels:
         return

@@ -7,15 +7,22 @@
 //! | `open` | `folder`: a store with the volume `scan/image` | `seconds` |
 //! | `pass` | `regions`: starts and shapes, `check` | `seconds`, `digests` if checked |
 //! | `train` | `folder`: a store, `subjects`, each with an `image`; `patch`, `per_visit`, `threads`, `check` | `seconds`, `patches`, and if checked `drawn`: subject, start, shape, digest of each |
+//! | `convert` | `scan`: a file; `folder`: for the dataset to aggregate into | |
+//! | `load` | `job`: of `blending.py` | |
+//! | `aggregate` | `job`, its `folder` the same; `mode`, `argmax`, `threads` | `adding_s`, `finishing_s`, `patches`, `stored_bytes`, `memory` |
+//! | `dump` | `path`: a file for the voxels that were made, `c, z, y, x` | |
 //!
 //! Digests are the CRC-32 of the 16-bit voxels. Seconds are those of reading alone.
 #![allow(clippy::print_stdout, reason = "the answers")]
+
+mod aggregation;
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aggregation::{Job, Predictions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use voxpatch::sample::UniformSampler;
@@ -44,6 +51,31 @@ enum Request {
         threads: usize,
         check: bool,
     },
+    Convert {
+        scan: PathBuf,
+        folder: PathBuf,
+    },
+    Load {
+        job: Job,
+    },
+    Aggregate {
+        job: Job,
+        mode: String,
+        argmax: bool,
+        threads: usize,
+    },
+    Dump {
+        path: PathBuf,
+    },
+}
+
+/// What requests leave for those after them.
+#[derive(Default)]
+struct State {
+    open: Option<Volume>,
+    predictions: Option<Predictions>,
+    /// Of the last aggregation.
+    folder: PathBuf,
 }
 
 fn digest(voxels: &[i16]) -> u32 {
@@ -110,20 +142,17 @@ fn integers(voxels: &[f32]) -> Vec<i16> {
     voxels.iter().map(integer).collect()
 }
 
-fn answer(
-    request: Request,
-    open: &mut Option<Volume>,
-) -> Result<Value, Box<dyn std::error::Error>> {
+fn answer(request: Request, state: &mut State) -> Result<Value, Box<dyn std::error::Error>> {
     match request {
         Request::Hello => Ok(json!({ "version": env!("CARGO_PKG_VERSION") })),
         Request::Open { folder } => {
-            *open = None;
+            state.open = None;
             let begun = Instant::now();
-            *open = Some(Dataset::open(folder)?.volume("scan/image")?);
+            state.open = Some(Dataset::open(folder)?.volume("scan/image")?);
             Ok(json!({ "seconds": begun.elapsed().as_secs_f64() }))
         }
         Request::Pass { regions, check } => {
-            Ok(pass(open.as_ref().ok_or("no store is open")?, &regions, check)?)
+            Ok(pass(state.open.as_ref().ok_or("no store is open")?, &regions, check)?)
         }
         Request::Train { folder, subjects, patch, per_visit, threads, check } => {
             let options = StreamOptions {
@@ -134,15 +163,27 @@ fn answer(
             };
             Ok(train(&Dataset::open(folder)?, &subjects, patch, &options, check)?)
         }
+        Request::Convert { scan, folder } => Ok(aggregation::convert_source(&scan, &folder)?),
+        Request::Load { job } => {
+            state.predictions = Some(Predictions::load(&job)?);
+            Ok(json!({}))
+        }
+        Request::Aggregate { job, mode, argmax, threads } => {
+            let predictions = state.predictions.as_ref().ok_or("no predictions are loaded")?;
+            let answer = aggregation::aggregate(&job, predictions, &mode, argmax, threads)?;
+            state.folder = job.folder;
+            Ok(answer)
+        }
+        Request::Dump { path } => aggregation::dump(&state.folder, &path),
     }
 }
 
 fn main() {
-    let mut open = None;
+    let mut state = State::default();
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { return };
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => answer(request, &mut open)
+            Ok(request) => answer(request, &mut state)
                 .unwrap_or_else(|error| json!({ "error": error.to_string() })),
             Err(error) => json!({ "error": format!("not understood: {error}") }),
         };

@@ -2,7 +2,7 @@
 
 from typing import Any, Callable
 
-from rivals import RIVALS, TRAINERS
+from rivals import AGGREGATORS, RIVALS, TRAINERS
 
 Results = dict[str, dict[str, Any]]
 Column = tuple[str, Callable[[dict[str, Any]], str]]
@@ -22,6 +22,20 @@ TRAINING: list[Column] = [
     ("on disk MB", lambda r: f"{r['stored_mb']:.0f}"),
     ("wrong", lambda r: str(r["wrong"])),
 ]
+AGGREGATION: list[Column] = [
+    ("s", lambda r: f"{r['seconds']:.1f}"),
+    ("of it in the end", lambda r: "" if r["finishing_s"] is None else f"{r['finishing_s']:.1f}"),
+    ("MB/s of predictions", lambda r: f"{r['mb_per_s']:.0f}"),
+    ("MB/s of output", lambda r: f"{r['output_mb_per_s']:.0f}"),
+    ("peak MB", lambda r: f"{r['peak_mb']:.0f}"),
+    ("beyond before", lambda r: f"{r['growth_mb']:.0f}"),
+    ("of it mapped", lambda r: f"{r['mapped_mb']:.0f}" if r["mapped_mb"] > 20 else ""),
+    ("on disk MB", lambda r: f"{r['stored_mb']:.0f}" if r["stored_mb"] else ""),
+    (
+        "wrong",
+        lambda r: f"ended after {r['patches']} patches" if r["wrong"] is None else str(r["wrong"]),
+    ),
+]
 FLIPS: list[Column] = [
     (what, lambda r, what=what: str(r[what]))
     for what in ("silently wrong", "noticed", "harmless", "crashed")
@@ -29,8 +43,7 @@ FLIPS: list[Column] = [
 
 
 def label(name: str) -> str:
-    entry = TRAINERS.get(name) or RIVALS[name]
-    return RIVALS[name].label if name in RIVALS else entry.label
+    return (AGGREGATORS | TRAINERS | RIVALS)[name].label
 
 
 def table(results: Results, columns: list[Column], best: str | None = None) -> str:
@@ -55,6 +68,18 @@ def speeds(by_patch: dict[str, Results]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def aggregation(cases: list[dict[str, Any]]) -> list[str]:
+    parts = []
+    for case in cases:
+        parts.append(
+            f"## aggregate, {case['shape']}, {case['title']}: {case['patches']} patches of "
+            f"{case['patch']}, overlap {case['overlap']}"
+        )
+        for mode, results in case["modes"].items():
+            parts += [f"### {mode}", table(results, AGGREGATION, "mb_per_s")]
+    return parts
+
+
 def markdown(result: dict[str, Any]) -> str:
     machine = result["machine"]
     parts = [
@@ -75,6 +100,7 @@ def markdown(result: dict[str, Any]) -> str:
             parts += ["### training", table(volume["training"], TRAINING, "patches_per_s")]
         if volume.get("bitflips"):
             parts += ["### one bit flipped", table(volume["bitflips"], FLIPS)]
+    parts += aggregation(result["aggregate"])
     if result["failures"]:
         parts.append("## Without a result")
         parts.append("\n".join(f"- {name}: {why}" for name, why in result["failures"].items()))

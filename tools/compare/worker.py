@@ -1,8 +1,8 @@
 """A process that measures one rival: `worker.py MODULE NAME`.
 
 Answers JSON requests, one per line, as described in `reader.rs`. Beside those, `write` stores a
-scan, and trainers take `train`. The library is imported before the first answer, so that no
-measurement counts that.
+scan, trainers take `train`, and aggregators `load`, `aggregate` and `compare`. The library is
+imported before the first answer, so that no measurement counts that.
 """
 
 import gc
@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import blending
 from common import Region, Scan, digest, stored_bytes
 
 
@@ -29,6 +30,7 @@ class Worker:
     def __init__(self, rival: Any) -> None:
         self.rival = rival
         self.read = None
+        self.predictions = self.volume = None
 
     def hello(self, message: dict[str, Any]) -> dict[str, Any]:
         return {"version": self.rival.version}
@@ -66,6 +68,19 @@ class Worker:
     def train(self, message: dict[str, Any]) -> dict[str, Any]:
         return self.rival.train(message)
 
+    def load(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.predictions = blending.Job.of_json(message["job"]).load()
+        return {}
+
+    def aggregate(self, message: dict[str, Any]) -> dict[str, Any]:
+        job = blending.Job.of_json(message["job"])
+        self.volume, *numbers = self.rival.aggregate(job, self.predictions)
+        return dict(zip(["adding_s", "finishing_s", "patches", "stored_bytes"], numbers))
+
+    def compare(self, message: dict[str, Any]) -> dict[str, Any]:
+        slabs = blending.slabs(Path(message["truth"]))
+        return blending.deviation(self.volume, slabs, message["mode"])
+
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         actions = {
             "hello": self.hello,
@@ -74,6 +89,9 @@ class Worker:
             "open": self.open,
             "pass": self.passed,
             "train": self.train,
+            "load": self.load,
+            "aggregate": self.aggregate,
+            "compare": self.compare,
         }
         return actions[message["do"]](message)
 

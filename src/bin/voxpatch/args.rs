@@ -4,6 +4,7 @@
 
 mod aggregate;
 mod bench;
+mod export;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
 
 pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
+pub use export::Export;
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -42,6 +44,7 @@ pub struct Cli {
 pub enum Command {
     Convert(Convert),
     Read(Read),
+    Export(Export),
     Info(Info),
     Verify(Verify),
     Index(Index),

@@ -5,10 +5,12 @@ mod args;
 mod bench;
 mod convert;
 mod demo;
+mod export;
 mod index;
 mod info;
 mod interrupt;
 mod measure;
+mod npy;
 mod output;
 mod plan;
 mod read;
@@ -71,6 +73,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Read(args) => read::run(args),
+        Command::Export(args) => export::run(args),
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Index(args) => index::run(args),
@@ -100,7 +103,7 @@ fn message(error: &anyhow::Error) -> String {
     }
     match error.downcast_ref() {
         Some(Error::AlreadyExists { .. }) => {
-            message + "\nhint: with convert and aggregate, --overwrite replaces it"
+            message + "\nhint: --overwrite replaces it (convert, export, aggregate, finalise)"
         }
         Some(Error::OutOfBounds { .. }) => {
             message + "\nhint: read and aggregate --pad edge fill what is outside"

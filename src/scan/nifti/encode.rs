@@ -1,31 +1,29 @@
-//! A header as bytes, little-endian: NIfTI-1 where it can hold the values, else NIfTI-2.
+//! The numbers of a header as bytes: the inverse of [`Fields::parse`], for a little-endian single
+//! file.
 
-use super::WriteHeader;
-use super::quaternion;
-use crate::{Affine, Dtype};
-
-/// Longest axis of NIfTI-1.
-const LONGEST_AXIS: usize = i16::MAX as usize;
-/// `NIFTI_UNITS_MM` and `NIFTI_UNITS_SEC`.
-const UNITS: u8 = 2 | 8;
-/// `NIFTI_INTENT_LABEL`.
-const INTENT_LABEL: i16 = 1002;
-/// `NIFTI_INTENT_VECTOR`, for several channels.
-const INTENT_VECTOR: i16 = 1007;
-/// Largest cosine between axes that still counts as a right angle.
-const RIGHT_ANGLE: f64 = 1e-6;
+use super::fields::Fields;
 
 /// Offset of each field that both versions have, and the width of its numbers.
 struct Version {
     /// Bytes before the voxels: header and an empty extension flag.
     length: usize,
+    /// The magic, and where it stands.
+    magic: (usize, &'static [u8]),
+    /// 64-bit sizes and numbers and 32-bit codes, instead of 16 or 8, 32, and 16.
     wide: bool,
     datatype: usize,
     dim: usize,
+    dim_info: usize,
     intent_code: usize,
+    intent_p: usize,
     pixdim: usize,
     vox_offset: usize,
     scl: usize,
+    /// `cal_max`, `cal_min`, `slice_duration`, `toffset`.
+    cal: usize,
+    slice_start: usize,
+    slice_end: usize,
+    slice_code: usize,
     units: usize,
     codes: usize,
     quatern: usize,
@@ -34,13 +32,20 @@ struct Version {
 
 const ONE: Version = Version {
     length: 352,
+    magic: (344, b"n+1\0"),
     wide: false,
     datatype: 70,
     dim: 40,
+    dim_info: 39,
     intent_code: 68,
+    intent_p: 56,
     pixdim: 76,
     vox_offset: 108,
     scl: 112,
+    cal: 124,
+    slice_start: 74,
+    slice_end: 120,
+    slice_code: 122,
     units: 123,
     codes: 252,
     quatern: 256,
@@ -49,128 +54,71 @@ const ONE: Version = Version {
 
 const TWO: Version = Version {
     length: 544,
+    magic: (4, b"n+2\0\r\n\x1a\n"),
     wide: true,
     datatype: 12,
     dim: 16,
+    dim_info: 524,
     intent_code: 504,
+    intent_p: 80,
     pixdim: 104,
     vox_offset: 168,
     scl: 176,
+    cal: 192,
+    slice_start: 224,
+    slice_end: 232,
+    slice_code: 496,
     units: 500,
     codes: 344,
     quatern: 352,
     srow: 400,
 };
 
-/// All bytes of a single file up to its first voxel.
-pub(super) fn header(header: &WriteHeader) -> Vec<u8> {
-    let version = if fits_one(header) { ONE } else { TWO };
-    let mut out = Out { bytes: vec![0; version.length], wide: version.wide };
-    let (length, magic, magic_at): (i32, &[u8], _) =
-        if version.wide { (540, b"n+2\0\r\n\x1a\n", 4) } else { (348, b"n+1\0", 344) };
-    out.put(0, &length.to_le_bytes());
-    out.put(magic_at, magic);
-    let (code, bits) = datatype(header.dtype);
-    out.put(version.datatype, &code.to_le_bytes());
-    out.put(version.datatype + 2, &bits.to_le_bytes());
-    out.sizes(version.dim, &dim(header));
-    let intent = match (header.is_label, header.channels) {
-        (true, _) => INTENT_LABEL,
-        (false, 2..) => INTENT_VECTOR,
-        (false, _) => 0,
-    };
-    // In NIfTI-2 these codes are wider; little-endian, the rest stays zero.
-    out.put(version.intent_code, &intent.to_le_bytes());
-    out.put(version.units, &[UNITS]);
-    let qform = qform(&header.affine);
-    let (qfac, quatern) = qform.unwrap_or((1.0, [0.0; 3]));
-    let qform_code = if qform.is_some() { header.xform_code } else { 0 };
-    let code_width = if version.wide { 4 } else { 2 };
-    out.put(version.codes, &qform_code.to_le_bytes());
-    out.put(version.codes + code_width, &header.xform_code.to_le_bytes());
-    let [z, y, x] = header.affine.spacing().map_or([1.0; 3], crate::Spacing::mm);
-    let step = header.time_step.unwrap_or(0.0);
-    out.numbers(version.pixdim, &[qfac, x, y, z, step, 1.0, 1.0, 1.0]);
-    if version.wide {
-        out.put(version.vox_offset, &(version.length as u64).to_le_bytes());
+/// All bytes of a single file up to its first voxel, whatever offset, byte order and halves the
+/// fields tell of. What the version has no room for is cut off or rounded: whoever cares parses
+/// the bytes again.
+pub(super) fn bytes(fields: &Fields) -> Vec<u8> {
+    let version = if fields.version == 1 { ONE } else { TWO };
+    let wide = version.wide;
+    let width = |narrow, other| if wide { other } else { narrow };
+    let mut out = Out { bytes: vec![0; version.length], wide };
+    out.integer(0, width(348, 540), 4);
+    out.put(version.magic.0, version.magic.1);
+    out.integer(version.datatype, fields.datatype, 2);
+    out.integer(version.datatype + 2, fields.bitpix, 2);
+    for (axis, size) in fields.dim.into_iter().enumerate() {
+        let bytes = if wide { 8 } else { 2 };
+        out.integer(version.dim + axis * bytes, size, bytes);
+    }
+    out.put(version.dim_info, &[fields.dim_info]);
+    let code = if wide { 4 } else { 2 };
+    out.integer(version.intent_code, fields.intent_code, code);
+    out.numbers(version.intent_p, &fields.intent_p);
+    out.numbers(version.pixdim, &fields.pixdim);
+    if wide {
+        out.integer(version.vox_offset, 544, 8);
     } else {
         out.numbers(version.vox_offset, &[352.0]);
     }
-    let scaling = header.scaling.map_or([1.0, 0.0], |s| [s.slope, s.intercept]);
-    out.numbers(version.scl, &scaling);
-    let rows = &header.affine.0;
-    let origin = [rows[0][3], rows[1][3], rows[2][3]];
-    out.numbers(version.quatern, &[quatern, origin].concat());
-    out.numbers(version.srow, &rows[..3].concat());
+    out.numbers(version.scl, &[fields.scl_slope, fields.scl_inter]);
+    let cal = [fields.cal_max, fields.cal_min, fields.slice_duration, fields.toffset];
+    out.numbers(version.cal, &cal);
+    let slice = if wide { 8 } else { 2 };
+    out.integer(version.slice_start, fields.slice_start, slice);
+    out.integer(version.slice_end, fields.slice_end, slice);
+    let small = if wide { 4 } else { 1 };
+    out.integer(version.slice_code, fields.slice_code, small);
+    out.integer(version.units, fields.xyzt_units, small);
+    out.integer(version.codes, fields.qform_code, code);
+    out.integer(version.codes + code, fields.sform_code, code);
+    out.numbers(version.quatern, &[fields.quatern, fields.qoffset].concat());
+    out.numbers(version.srow, &fields.srow.concat());
     out.bytes
-}
-
-/// Whether the values survive 16-bit sizes and single precision (rounded, but still of use).
-fn fits_one(header: &WriteHeader) -> bool {
-    #[allow(clippy::cast_possible_truncation)]
-    let single = |v: f64| f64::from(v as f32);
-    let [z, y, x] = header.shape;
-    let scaling_holds = header.scaling.is_none_or(|s| {
-        let (slope, intercept) = (single(s.slope), single(s.intercept));
-        slope != 0.0 && slope.is_finite() && intercept.is_finite()
-    });
-    [x, y, z, header.times, header.channels].iter().all(|n| *n <= LONGEST_AXIS)
-        && Affine(header.affine.0.map(|row| row.map(single))).is_usable()
-        && header.time_step.is_none_or(|t| single(t).is_finite() && single(t) > 0.0)
-        && scaling_holds
-}
-
-const fn datatype(dtype: Dtype) -> (i16, i16) {
-    match dtype {
-        Dtype::UInt8 => (2, 8),
-        Dtype::Int16 => (4, 16),
-        Dtype::Int32 => (8, 32),
-        Dtype::Float32 => (16, 32),
-        Dtype::Float64 => (64, 64),
-        Dtype::Int8 => (256, 8),
-        Dtype::UInt16 => (512, 16),
-        Dtype::UInt32 => (768, 32),
-        Dtype::Int64 => (1024, 64),
-        Dtype::UInt64 => (1280, 64),
-    }
-}
-
-/// Number of axes, then x, y, z, time, channel and two of 1.
-fn dim(header: &WriteHeader) -> [u64; 8] {
-    let [z, y, x] = header.shape.map(|n| n as u64);
-    let (times, channels) = (header.times as u64, header.channels as u64);
-    let axes = match (times, channels) {
-        (_, 2..) => 5,
-        (2.., _) => 4,
-        _ => 3,
-    };
-    [axes, x, y, z, times, channels, 1, 1]
-}
-
-/// Handedness and quaternion of an affine whose axes are at right angles; `None` for others.
-fn qform(affine: &Affine) -> Option<(f64, [f64; 3])> {
-    let [z, y, x] = affine.spacing().ok()?.mm();
-    let lengths = [x, y, z];
-    let mut unit: [[f64; 3]; 3] =
-        std::array::from_fn(|r| std::array::from_fn(|c| affine.0[r][c] / lengths[c]));
-    let column = |m: &[[f64; 3]; 3], c: usize| [m[0][c], m[1][c], m[2][c]];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let [x, y, z] = [0, 1, 2].map(|c| column(&unit, c));
-    if [dot(x, y), dot(y, z), dot(z, x)].iter().any(|cosine| cosine.abs() > RIGHT_ANGLE) {
-        return None;
-    }
-    let cross = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]];
-    let qfac = if dot(cross, z) < 0.0 { -1.0 } else { 1.0 };
-    for row in &mut unit {
-        row[2] *= qfac;
-    }
-    Some((qfac, quaternion::components(unit)))
 }
 
 /// Header bytes in the making. All offsets are constants of this file, inside the header.
 struct Out {
     bytes: Vec<u8>,
-    /// 64-bit sizes and numbers instead of 16 and 32.
     wide: bool,
 }
 
@@ -179,12 +127,8 @@ impl Out {
         self.bytes[at..at + value.len()].copy_from_slice(value);
     }
 
-    /// Sizes fit the width: [`fits_one`] has looked.
-    fn sizes(&mut self, at: usize, values: &[u64]) {
-        let width = if self.wide { 8 } else { 2 };
-        for (i, value) in values.iter().enumerate() {
-            self.put(at + i * width, &value.to_le_bytes()[..width]);
-        }
+    fn integer(&mut self, at: usize, value: i64, width: usize) {
+        self.put(at, &value.to_le_bytes()[..width]);
     }
 
     #[allow(clippy::cast_possible_truncation)]

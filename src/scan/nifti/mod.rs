@@ -2,7 +2,9 @@
 //!
 //! On the way in, a file is a `Stream` of bytes; `Fields` are the numbers of its header as
 //! they stand; `check` decides what of them can be, and `geometry` where the voxels are. What
-//! passes these is trusted from there on. On the way out, [`NiftiWriter`].
+//! passes these is trusted from there on. On the way out, a [`NiftiWriter`] is told what to
+//! `describe`, and may `choose` among headers that say the same; `encode` makes bytes of one, and
+//! `members` compress.
 //!
 //! The bytes of a file run `x` fastest, then `y`, `z`, time, channel: read in order they are
 //! C-contiguous `z, y, x` frames, and nothing is ever transposed.
@@ -10,11 +12,14 @@
 //! Not read: ANALYZE 7.5, colour and complex voxels, more than five axes, header extensions.
 
 mod check;
+mod choose;
+mod describe;
 mod encode;
 mod fields;
 mod geometry;
 mod gzip;
 mod mapped;
+mod members;
 mod pair;
 mod quaternion;
 mod record;

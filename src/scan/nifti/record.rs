@@ -1,7 +1,9 @@
-//! The numbers of a header that are worth keeping with the voxels, as JSON. No text of the file.
+//! The numbers of a header that are worth keeping with the voxels, as JSON, and back. No text of
+//! the file.
 
 use serde_json::{Map, Value, json};
 
+use super::describe::{self, INTENT_LABEL};
 use super::fields::{ByteOrder, Fields};
 use super::geometry;
 use crate::Affine;
@@ -26,6 +28,7 @@ pub(super) fn record(fields: &Fields, shape: [usize; 3]) -> Map<String, Value> {
     put("qform_code", fields.qform_code.into());
     put("sform_code", fields.sform_code.into());
     put("qform", qform.map_or(Value::Null, matrix));
+    put("quatern", json!(fields.quatern));
     put("sform", matrix(geometry::sform(fields)));
     put("scl_slope", fields.scl_slope.into());
     put("scl_inter", fields.scl_inter.into());
@@ -42,6 +45,84 @@ pub(super) fn record(fields: &Fields, shape: [usize; 3]) -> Map<String, Value> {
     put("intent_p3", intent_p3.into());
     put("dim_info", fields.dim_info.into());
     map
+}
+
+/// The header that a record was made from, around the sizes, the type and the meaning of `fields`.
+/// `None` without the numbers that say where voxels are. Nothing of it has been checked.
+pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option<Fields> {
+    let record = Record(record);
+    fields.pixdim = record.numbers("pixdim")?;
+    fields.xyzt_units = record.integer("xyzt_units", u8::MAX.into())?;
+    fields.sform_code = record.code("sform_code")?;
+    fields.qform_code = record.code("qform_code")?;
+    let [right, front, head, _] = record.matrix("sform")?;
+    fields.srow = [right, front, head];
+    if let Some(qform) = record.matrix("qform") {
+        // Stores of earlier days have the matrix alone.
+        let components = || describe::qform(&Affine(qform)).map(|(_, components)| components);
+        fields.quatern = record.numbers("quatern").or_else(components).unwrap_or_default();
+        fields.qoffset = [qform[0][3], qform[1][3], qform[2][3]];
+    } else {
+        (fields.qform_code, fields.quatern, fields.qoffset) = (0, [0.0; 3], [0.0; 3]);
+    }
+    if let (Some(slope), Some(inter)) = (record.number("scl_slope"), record.number("scl_inter")) {
+        (fields.scl_slope, fields.scl_inter) = (slope, inter);
+    }
+    fields.dim[0] = record.axes(&fields.dim).unwrap_or(fields.dim[0]);
+    let intent = record.code("intent_code").unwrap_or(0);
+    // Whether these are labels is not for the record to say.
+    if fields.intent_code != INTENT_LABEL && intent != INTENT_LABEL {
+        fields.intent_code = intent;
+        let parameters = ["intent_p1", "intent_p2", "intent_p3"];
+        fields.intent_p = parameters.map(|name| record.number(name).unwrap_or(0.0));
+    }
+    let number = |name| record.number(name).unwrap_or(0.0);
+    let integer = |name, most: i64| record.integer(name, most).unwrap_or(0);
+    (fields.cal_min, fields.cal_max) = (number("cal_min"), number("cal_max"));
+    (fields.slice_duration, fields.toffset) = (number("slice_duration"), number("toffset"));
+    fields.slice_code = integer("slice_code", u8::MAX.into());
+    fields.slice_start = integer("slice_start", i16::MAX.into());
+    fields.slice_end = integer("slice_end", i16::MAX.into());
+    fields.dim_info = u8::try_from(integer("dim_info", u8::MAX.into())).unwrap_or(0);
+    Some(fields)
+}
+
+/// Values by name, each only if it is of the kind that is asked for.
+struct Record<'a>(&'a Map<String, Value>);
+
+impl Record<'_> {
+    fn number(&self, name: &str) -> Option<f64> {
+        self.0.get(name)?.as_f64()
+    }
+
+    /// From 0 to `most`.
+    fn integer(&self, name: &str, most: i64) -> Option<i64> {
+        self.0.get(name)?.as_i64().filter(|n| (0..=most).contains(n))
+    }
+
+    fn code(&self, name: &str) -> Option<i64> {
+        self.integer(name, i16::MAX.into())
+    }
+
+    /// Those that were not finite are 0: neither means anything.
+    fn numbers<const N: usize>(&self, name: &str) -> Option<[f64; N]> {
+        let numbers = <[Value; N]>::try_from(self.0.get(name)?.as_array()?.clone()).ok()?;
+        Some(numbers.map(|number| number.as_f64().unwrap_or(0.0)))
+    }
+
+    fn matrix(&self, name: &str) -> Option<[[f64; 4]; 4]> {
+        let rows: [[Option<f64>; 4]; 4] = serde_json::from_value(self.0.get(name)?.clone()).ok()?;
+        Some(rows.map(|row| row.map(|number| number.unwrap_or(0.0))))
+    }
+
+    /// Number of axes of the source, if they have these sizes, as many of them as are longer than
+    /// 1 and perhaps some that are not.
+    fn axes(&self, sizes: &[i64; 8]) -> Option<i64> {
+        let dim: [i64; 8] = serde_json::from_value(self.0.get("dim")?.clone()).ok()?;
+        let axes = usize::try_from(dim[0]).ok().filter(|axes| (1..8).contains(axes))?;
+        let same = dim[1..=axes] == sizes[1..=axes] && sizes[axes + 1..].iter().all(|n| *n == 1);
+        same.then_some(dim[0])
+    }
 }
 
 /// Row-major, 4 x 4.

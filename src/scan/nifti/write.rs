@@ -6,17 +6,17 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use serde_json::{Map, Value};
 
-use super::fields::ByteOrder;
-use super::{encode, swap};
+use super::fields::{ByteOrder, Fields};
+use super::members::MemberWriter;
+use super::{choose, describe, encode, swap};
 use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
 
 /// What to say of the voxels.
 #[derive(Debug, Clone)]
 pub struct WriteHeader {
-    /// Type of the voxels.
+    /// Type of the voxels; any but `float16`, which NIfTI does not have.
     pub dtype: Dtype,
     /// Shape of one frame, `z, y, x`, each at least 1.
     pub shape: [usize; 3],
@@ -42,6 +42,17 @@ impl WriteHeader {
     pub const SCANNER: i16 = 1;
     /// `xform_code` may be any of these.
     pub const XFORM_CODES: RangeInclusive<i16> = 1..=5;
+
+    /// `xform_code` of a volume with these fields of its source, as
+    /// [`ScanHeader::fields`](crate::scan::ScanHeader::fields) has them: that of the transform
+    /// that the affine was taken from, the scanner's where the source had none.
+    #[must_use]
+    pub fn xform_code_of(fields: &Map<String, Value>) -> i16 {
+        let code = |name| i16::try_from(fields.get(name)?.as_i64()?).ok();
+        let given =
+            ["sform_code", "qform_code"].into_iter().filter_map(code).find(|code| *code > 0);
+        given.filter(|code| Self::XFORM_CODES.contains(code)).unwrap_or(Self::SCANNER)
+    }
 }
 
 /// Writes one NIfTI file, `.nii` or `.nii.gz`. Dropped before [`NiftiWriter::finish`], it leaves
@@ -49,11 +60,14 @@ impl WriteHeader {
 ///
 /// The version is NIfTI-1; NIfTI-2 where an axis is longer than 32767 or a number does not fit
 /// single precision. The affine is written as sform, and as qform too if its axes are at right
-/// angles, both with the code of the header. Bytes are little-endian.
+/// angles, both with the code of the header. Bytes are little-endian. A compressed file is a row
+/// of gzip members of 1 MiB each, which readers take for one; they are compressed in parallel in
+/// the pool that this is used in, to the same bytes for any number of threads.
 #[derive(Debug)]
 pub struct NiftiWriter {
     path: PathBuf,
     sink: Sink,
+    version: u8,
     plane: usize,
     item: usize,
     /// Bytes still to be written.
@@ -63,7 +77,7 @@ pub struct NiftiWriter {
 #[derive(Debug)]
 enum Sink {
     Plain(StagedFile),
-    Gzip(Box<GzEncoder<StagedFile>>),
+    Gzip(MemberWriter),
 }
 
 impl NiftiWriter {
@@ -74,16 +88,52 @@ impl NiftiWriter {
     /// [`Error::InvalidArgument`] for values that a header cannot hold, [`Error::Io`].
     pub fn create(path: &Path, header: &WriteHeader, gzip: Option<u32>) -> Result<Self> {
         let left = validate(header, gzip)?;
+        Self::with_fields(path, header, &choose::rounded(header), gzip, left)
+    }
+
+    /// As [`NiftiWriter::create`], but nothing is rounded: whoever reads the file finds the very
+    /// affine, scaling and time step of the header. `source` are the fields of the header that
+    /// these were read from, as [`ScanHeader::fields`](crate::scan::ScanHeader::fields) has them,
+    /// or none. Transforms, codes, units and other numbers are written as they stand there, where
+    /// that says the same as `header`; if not, `header` alone counts. The version is NIfTI-1 if
+    /// that holds it all, else NIfTI-2.
+    ///
+    /// # Errors
+    /// Those of [`NiftiWriter::create`].
+    pub fn create_exact(
+        path: &Path,
+        header: &WriteHeader,
+        source: &Map<String, Value>,
+        gzip: Option<u32>,
+    ) -> Result<Self> {
+        let left = validate(header, gzip)?;
+        Self::with_fields(path, header, &choose::exact(header, source), gzip, left)
+    }
+
+    fn with_fields(
+        path: &Path,
+        header: &WriteHeader,
+        fields: &Fields,
+        gzip: Option<u32>,
+        left: u64,
+    ) -> Result<Self> {
         let file = StagedFile::create(path)?;
         let sink = match gzip {
             None => Sink::Plain(file),
-            Some(level) => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::new(level)))),
+            Some(level) => Sink::Gzip(MemberWriter::new(file, level)),
         };
         let item = header.dtype.size();
         let plane = header.shape[1] * header.shape[2] * item;
-        let mut writer = Self { path: path.into(), sink, plane, item, left };
-        writer.write(&encode::header(header))?;
+        let version = fields.version;
+        let mut writer = Self { path: path.into(), sink, version, plane, item, left };
+        writer.write(&encode::bytes(fields))?;
         Ok(writer)
+    }
+
+    /// Name of the format, `nifti-1` or `nifti-2`.
+    #[must_use]
+    pub const fn format(&self) -> &'static str {
+        if self.version == 1 { "nifti-1" } else { "nifti-2" }
     }
 
     /// Appends whole planes, C-contiguous, in the byte order of this machine. Frames follow each
@@ -93,18 +143,31 @@ impl NiftiWriter {
     /// [`Error::InvalidArgument`] for less than whole planes, or more than the header announced;
     /// [`Error::Io`].
     pub fn write_planes(&mut self, planes: &[u8]) -> Result<()> {
-        let length = planes.len();
-        if !length.is_multiple_of(self.plane) || length as u64 > self.left {
+        self.write_units(planes, "planes", self.plane)
+    }
+
+    /// As [`NiftiWriter::write_planes`], in pieces of any number of whole voxels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for less than whole voxels, or more than the header announced;
+    /// [`Error::Io`].
+    pub fn write_voxels(&mut self, voxels: &[u8]) -> Result<()> {
+        self.write_units(voxels, "voxels", self.item)
+    }
+
+    fn write_units(&mut self, voxels: &[u8], what: &str, unit: usize) -> Result<()> {
+        let length = voxels.len();
+        if !length.is_multiple_of(unit) || length as u64 > self.left {
             let reason = format!(
-                "must be whole planes of {} bytes, of which {} bytes are still to come",
-                self.plane, self.left
+                "must be whole {what} of {unit} bytes, of which {} bytes are still to come",
+                self.left
             );
             return Err(Error::invalid("buffer length", length, reason));
         }
         if ByteOrder::NATIVE == ByteOrder::Little {
-            self.write(planes)?;
+            self.write(voxels)?;
         } else {
-            let mut swapped = planes.to_vec();
+            let mut swapped = voxels.to_vec();
             swap::reverse_each(&mut swapped, self.item);
             self.write(&swapped)?;
         }
@@ -123,7 +186,7 @@ impl NiftiWriter {
         }
         let file = match self.sink {
             Sink::Plain(file) => file,
-            Sink::Gzip(encoder) => encoder.finish().map_err(Error::io("write", &self.path))?,
+            Sink::Gzip(members) => members.finish().map_err(Error::io("write", &self.path))?,
         };
         file.finish()
     }
@@ -131,7 +194,7 @@ impl NiftiWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.sink {
             Sink::Plain(file) => file.write_all(bytes),
-            Sink::Gzip(encoder) => encoder.write_all(bytes),
+            Sink::Gzip(members) => members.write_all(bytes),
         }
         .map_err(Error::io("write", &self.path))
     }
@@ -141,6 +204,11 @@ impl NiftiWriter {
 fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     if gzip.is_some_and(|level| level > 9) {
         return Err(Error::invalid("gzip level", gzip.unwrap_or(0), "must be 0 to 9"));
+    }
+    if describe::datatype(header.dtype).is_none() {
+        let reason =
+            "NIfTI has no such type; convert the voxels to float32, which every reader has";
+        return Err(Error::invalid("dtype", header.dtype, reason));
     }
     if !header.affine.is_usable() {
         let reason = "must be finite and invertible, with a last row of 0 0 0 1";

@@ -165,19 +165,20 @@ impl StagedOutput<'_> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             blob => blob.map_err(Error::io("read", disk.path(&full)))?,
         };
-        let (bytes, blake3) = (blob.len() as u64, digest::of_bytes(&blob));
+        let bytes = blob.len() as u64;
         let chunks = self.output.attributes.layout.chunks_per_shard().iter().product();
         let shard = Shard::open(blob, chunks, bytes)
             .map_err(|reason| Error::corrupt_store(disk.path(&full), reason))?;
         let file = (0..chunks).any(|n| shard.raw_chunk(n).is_some());
-        let file = file.then_some(ShardFile { bytes, blake3 });
+        // Its digest is taken when its voxels are looked at.
+        let file = file.then(|| ShardFile { bytes, blake3: String::new() });
         Ok(Some(ShardRecord { key: key.to_owned(), file }))
     }
 
     /// Looks at every voxel and writes the documents; gives the digest of the manifest.
     fn seal(
         &self,
-        records: Vec<ShardRecord>,
+        mut records: Vec<ShardRecord>,
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<String> {
         let Staging { disk, name, folder, .. } = &self.staging;
@@ -189,6 +190,13 @@ impl StagedOutput<'_> {
         let mut tally = volume.stored.tally();
         let voxels = strips::look_through(
             &mut volume,
+            |shards| {
+                let digest = |(n, shard): &(usize, &Shard)| (*n, digest::of_bytes(shard.bytes()));
+                let digests: Vec<_> = shards.par_iter().map(digest).collect();
+                for (n, blake3) in digests {
+                    records[n].file.iter_mut().for_each(|file| file.blake3.clone_from(&blake3));
+                }
+            },
             |frame, layer, strips: &Strips| {
                 statistics.merge(strips.statistics(array.dtype, attributes.kind)?)?;
                 let Some(tally) = &mut tally else { return Ok(()) };

@@ -1,6 +1,6 @@
 //! Voxels as what samplers take them for: labels, and real weights.
 
-use crate::{Element, Scaling};
+use crate::{Element, Scaling, f16};
 
 /// A voxel that may be a label.
 pub(crate) trait Label: Element {
@@ -32,7 +32,7 @@ macro_rules! floats {
     )*};
 }
 
-floats!(f32 f64);
+floats!(f16 f32 f64);
 
 /// The real value of a stored voxel, in double precision.
 #[inline]

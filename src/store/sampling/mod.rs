@@ -112,6 +112,9 @@ impl Counted {
     pub(super) fn of(kind: Kind, dtype: Dtype, scaling: Option<Scaling>) -> Result<Self, String> {
         match kind {
             Kind::Label if dtype.is_integer() => Ok(Self::Labels),
+            Kind::Label if dtype == Dtype::Float16 => Err(format!(
+                "its labels are stored as {dtype}, which is not sampled by; store them as integers"
+            )),
             Kind::Label => Err(format!(
                 "its labels are stored as {dtype}, which is not sampled by; convert it again with \
                  --narrow, which stores whole numbers as integers"

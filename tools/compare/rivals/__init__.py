@@ -52,6 +52,55 @@ TRAINERS = {
 }
 
 
+
+
+class Blender(NamedTuple):
+    """One that blends the predictions of overlapping patches."""
+
+    module: str
+    family: str
+    label: str
+    mode: str  # of `blending`
+    # What it keeps in memory, in float32 volumes of the output.
+    volumes: float = 0
+    argmax: bool = False
+    rust: bool = False
+
+
+AGGREGATORS = {
+    f"numpy-{mode}": Blender("dense_numpy", "numpy", "numpy, dense", mode, volumes=2)
+    for mode in ("crop", "average", "hann", "gaussian")
+} | {
+    f"torchio-{mode}": Blender(
+        "torchio_aggregator", "torchio", f"TorchIO GridAggregator, {mode}", mode, volumes
+    )
+    for mode, volumes in [("crop", 1), ("average", 3), ("hann", 3)]
+} | {
+    "monai-constant": Blender(
+        "monai_windows", "monai", "MONAI sliding_window_inference, constant", "average", volumes=2
+    ),
+    "monai-gaussian": Blender(
+        "monai_windows", "monai", "MONAI sliding_window_inference, gaussian", "gaussian", volumes=2
+    ),
+    "monai-zarr": Blender("monai_merger", "monai", "MONAI ZarrAvgMerger", "average"),
+    "patchly-average": Blender("patchly_chunks", "patchly", "Patchly, avg", "average"),
+    "patchly-gaussian": Blender(
+        "patchly_chunks", "patchly", "Patchly, gaussian", "gaussian of Patchly"
+    ),
+} | {
+    f"voxpatch-{mode}{values}": Blender(
+        "voxpatch_store",
+        "voxpatch",
+        f"voxpatch {mode}{label}",
+        mode,
+        argmax=bool(values),
+        rust=True,
+    )
+    for mode in ("crop", "average", "hann", "gaussian")
+    for values, label in [("", ""), ("-argmax", ", label map by argmax")]
+}
+
+
 def chosen(entries: dict[str, Entry], only: list[str]) -> dict[str, Entry]:
     """Those named or of a family named; all if none is."""
     return {

@@ -175,7 +175,7 @@ impl Case {
                             // What fits is the same number; else the nearest is the end of the type.
                             let value = integer_of(self.dtype, voxel);
                             with_element!(out, T => {
-                                let [least, most] = [f64::MIN, f64::MAX].map(T::from_f64);
+                                let [least, most] = [f64::MIN, f64::MAX].map(<T as Element>::from_f64);
                                 let nearest = match value {
                                     v if v < integer(least) => least,
                                     v if v > integer(most) => most,
@@ -190,7 +190,7 @@ impl Case {
                         }),
                         // No narrow type has values beyond those of f64.
                         To::Cast(_) | To::Widen(_) => with_element!(out, T => {
-                            into.copy_from_slice(bytemuck::bytes_of(&T::from_f64(value)));
+                            into.copy_from_slice(bytemuck::bytes_of(&<T as Element>::from_f64(value)));
                         }),
                         To::F32(Real { scaling, normalise }) => {
                             let mut value = value * scaling.slope + scaling.intercept;

@@ -1,0 +1,60 @@
+//! Buffers of sums, used again: memory that the system gives anew is slow to touch.
+
+use std::sync::Mutex;
+
+use super::state::locked;
+
+/// Buffers that nobody uses.
+#[derive(Debug, Default)]
+pub(super) struct Buffers(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    buffers: Vec<Vec<f32>>,
+    bytes: u64,
+}
+
+impl Buffers {
+    /// So many zeros.
+    pub(super) fn zeros(&self, length: usize) -> Vec<f32> {
+        let mut kept = locked(&self.0);
+        // Those of one output are of one length.
+        let Some(n) = kept.buffers.iter().rposition(|buffer| buffer.len() == length) else {
+            drop(kept);
+            return vec![0.0; length];
+        };
+        let mut buffer = kept.buffers.swap_remove(n);
+        kept.bytes -= size_of_val(&*buffer) as u64;
+        drop(kept);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// Keeps a buffer, unless the kept ones would be more than `most` bytes.
+    pub(super) fn keep(&self, buffer: Vec<f32>, most: u64) {
+        let bytes = size_of_val(&*buffer) as u64;
+        let mut kept = locked(&self.0);
+        if kept.bytes + bytes <= most {
+            kept.bytes += bytes;
+            kept.buffers.push(buffer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_as_zeros_of_their_length_and_no_more_are_kept_than_allowed() {
+        let buffers = Buffers::default();
+        for length in [3, 5, 3] {
+            buffers.keep(vec![1.0; length], 32);
+        }
+        assert_eq!(locked(&buffers.0).bytes, 32);
+        for (length, left) in [(3, 20), (3, 20), (5, 0)] {
+            assert_eq!(buffers.zeros(length), vec![0.0; length]);
+            assert_eq!(locked(&buffers.0).bytes, left);
+        }
+    }
+}

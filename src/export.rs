@@ -1,0 +1,227 @@
+//! Store to file: a volume becomes the NIfTI file that it came from, in memory that does not grow
+//! with it.
+//!
+//! Voxels, type and numbers of the header are those of the source; its text, its extensions, its
+//! byte order and how it was compressed are not kept in a store, and do not come back.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::scan::nifti::{NiftiWriter, WriteHeader};
+use crate::store::{Strips, Volume, layer_bytes};
+use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
+
+/// Types that NIfTI does not have, and the one to write instead, which holds every voxel exactly.
+const CARRIED_AS: &[(Dtype, Dtype)] = &[(Dtype::Float16, Dtype::Float32)];
+
+/// How to export.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// How hard to compress a `.nii.gz`, from 0 (not at all) to 9.
+    pub level: u32,
+    /// Replace a file that is there already. It stays until the new one is complete.
+    pub overwrite: bool,
+}
+
+impl ExportOptions {
+    /// Level of compression if nothing else is asked for.
+    pub const LEVEL: u32 = 3;
+}
+
+impl Default for ExportOptions {
+    fn default() -> Self {
+        Self { level: Self::LEVEL, overwrite: false }
+    }
+}
+
+/// What an export wrote.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportReport {
+    /// The volume, `SUBJECT/IMAGE`.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// `nifti-1`, or `nifti-2` where the former cannot hold every number exactly.
+    pub format: String,
+    /// Level of compression; `None` for a `.nii`.
+    pub level: Option<u32>,
+    /// Type of the voxels in the file: the source's, but for types that NIfTI does not have.
+    pub dtype: Dtype,
+    /// Type of the voxels in the store.
+    pub stored_dtype: Dtype,
+    /// What the voxels mean.
+    pub kind: Kind,
+    /// Shape of a frame, `z, y, x`.
+    pub shape: [usize; 3],
+    /// Time points.
+    pub times: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Millimetres, `z, y, x`.
+    pub spacing: Spacing,
+    /// Bytes of the voxels, in the source's type.
+    pub raw_bytes: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Digest of the stored voxels: the file gives it again if it is converted, narrowed if this
+    /// volume was.
+    pub voxel_digest: String,
+    /// What a reader of the file should know about its making.
+    pub findings: Vec<Finding>,
+    /// From the first chunk to the finished file.
+    pub seconds: f64,
+}
+
+/// Writes a volume, all frames of it, to a `.nii.gz` or `.nii`, told by the name.
+///
+/// Converting the file gives the volume again: the same voxels bit for bit, in the source's type,
+/// and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
+/// which NIfTI cannot tell from intensities). The header is NIfTI-1 if that holds all of it, else
+/// NIfTI-2; nothing is rounded. A handle's frame, and as what it returns voxels, make no
+/// difference.
+///
+/// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
+/// decodes the next. Memory holds two of them, and 4 MiB for each thread. The bytes of the file do
+/// not depend on the number of threads.
+///
+/// The file appears when it is complete and durable; after an error nothing of it is left.
+/// `progress` is called with the number of bytes dealt with since the last call,
+/// [`Volume::raw_bytes`] in all; a false answer cancels.
+///
+/// # Errors
+/// [`Error::AlreadyExists`], [`Error::InvalidArgument`] for another name, level or voxel type than
+/// NIfTI has, those of [`Volume::read`], [`Error::Cancelled`], [`Error::Io`].
+pub fn export(
+    volume: &Volume,
+    path: &Path,
+    options: &ExportOptions,
+    pool: &Pool,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<ExportReport> {
+    let began = Instant::now();
+    let level = level(path, options)?;
+    check_free(path, options.overwrite)?;
+    let header = header(volume);
+    let fields = &volume.attributes().source_fields;
+    let mut writer = NiftiWriter::create_exact(path, &header, fields, level)?;
+    let format = writer.format();
+    pool.run(|| write(volume, header.dtype, &mut writer, progress))?;
+    if !progress(0) {
+        return Err(Error::Cancelled);
+    }
+    // Another may have come while this one was written.
+    check_free(path, options.overwrite)?;
+    pool.run(|| writer.finish())?;
+    let file_bytes = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
+    Ok(ExportReport {
+        name: volume.name().to_string(),
+        path: path.into(),
+        format: format.to_owned(),
+        level,
+        dtype: header.dtype,
+        stored_dtype: volume.stored_dtype(),
+        kind: volume.kind(),
+        shape: volume.shape(),
+        times: volume.times(),
+        channels: volume.channels(),
+        spacing: volume.spacing(),
+        raw_bytes: volume.raw_bytes(),
+        file_bytes,
+        voxel_digest: volume.voxel_digest().to_owned(),
+        findings: findings(volume, &header, format),
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// The level of compression, if the name asks for any.
+fn level(path: &Path, options: &ExportOptions) -> Result<Option<u32>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match (name.ends_with(".nii.gz"), name.ends_with(".nii")) {
+        (true, _) => Ok(Some(options.level)),
+        (false, true) => Ok(None),
+        (false, false) => {
+            Err(Error::invalid("output path", path.display(), "must end in .nii.gz or .nii"))
+        }
+    }
+}
+
+fn check_free(path: &Path, overwrite: bool) -> Result<()> {
+    if !overwrite && path.symlink_metadata().is_ok() {
+        return Err(Error::AlreadyExists { path: path.into() });
+    }
+    Ok(())
+}
+
+fn header(volume: &Volume) -> WriteHeader {
+    let attributes = volume.attributes();
+    WriteHeader {
+        dtype: carried_as(volume.dtype()),
+        shape: volume.shape(),
+        times: volume.times(),
+        channels: volume.channels(),
+        affine: attributes.affine,
+        xform_code: WriteHeader::xform_code_of(&attributes.source_fields),
+        scaling: attributes.scaling,
+        time_step: attributes.time_step,
+        is_label: attributes.kind == Kind::Label,
+    }
+}
+
+/// The type to write voxels as.
+fn carried_as(dtype: Dtype) -> Dtype {
+    CARRIED_AS.iter().find(|(from, _)| *from == dtype).map_or(dtype, |(_, to)| *to)
+}
+
+/// Every layer of every frame in the order of the file, time faster than channel: one is decoded
+/// while the one before is written.
+fn write(
+    volume: &Volume,
+    dtype: Dtype,
+    writer: &mut NiftiWriter,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<()> {
+    let (times, depth) = (volume.times(), volume.layout().chunk[0]);
+    let frames =
+        (0..times * volume.channels()).map(|n| Frame { time: n % times, channel: n / times });
+    let layers = volume.shape()[0].div_ceil(depth);
+    let mut layers = frames.flat_map(|frame| (0..layers).map(move |layer| (frame, layer)));
+    let read = |(frame, layer)| {
+        let strips = Strips::read_as(volume, dtype, frame, layer)?;
+        Ok((strips, layer_bytes(volume, layer)))
+    };
+    let mut current = layers.next().map(read).transpose()?;
+    while let Some((strips, bytes)) = current {
+        let next = layers.next();
+        let (decoded, written) = rayon::join(
+            || next.map(read).transpose(),
+            || strips.pieces().try_for_each(|piece| writer.write_voxels(piece)),
+        );
+        written?;
+        if !progress(bytes) {
+            return Err(Error::Cancelled);
+        }
+        current = decoded?;
+    }
+    Ok(())
+}
+
+/// What the file says otherwise than the volume, and why it is no NIfTI-1.
+fn findings(volume: &Volume, header: &WriteHeader, format: &str) -> Vec<Finding> {
+    let (dtype, kind) = (volume.dtype(), volume.kind());
+    let written = header.dtype;
+    let other = (dtype != written).then(|| {
+        format!("NIfTI has no {dtype}; written as {written}, which holds every voxel exactly")
+    });
+    let wide = (format == "nifti-2").then(|| {
+        "written as NIfTI-2: a size or a number is beyond what NIfTI-1 holds exactly".to_owned()
+    });
+    let weights = (kind == Kind::Weights).then(|| {
+        "NIfTI cannot tell weights from intensities; to convert the file, say that they are weights"
+            .to_owned()
+    });
+    let step = (header.time_step.is_some() && header.times == 1)
+        .then(|| "the time step is left out: there is one time point alone".to_owned());
+    [other, wide, weights, step].into_iter().flatten().map(Finding::decided).collect()
+}

@@ -1,0 +1,61 @@
+//! Which header to write of the several that say the same: whether one does is decided by reading
+//! it.
+
+use serde_json::{Map, Value};
+
+use super::WriteHeader;
+use super::fields::Fields;
+use super::{check, describe, encode, geometry, record};
+use crate::{Affine, Scaling};
+
+/// Longest axis of NIfTI-1.
+const LONGEST_AXIS: usize = i16::MAX as usize;
+
+/// NIfTI-1 where it can hold the values, if rounded to single precision, else NIfTI-2.
+pub(super) fn rounded(header: &WriteHeader) -> Fields {
+    describe::fields(header, if fits_one(header) { 1 } else { 2 })
+}
+
+/// The first of these that is read as exactly what is to be said: with the transforms, units and
+/// numbers of the source as they stood in its header, or with those of `header` alone, both as
+/// NIfTI-1 rather than NIfTI-2. The last of them always is, but for a time step without times.
+pub(super) fn exact(header: &WriteHeader, source: &Map<String, Value>) -> Fields {
+    let plain = |version| describe::fields(header, version);
+    let as_source = |version| record::restore(source, plain(version));
+    let candidates = [as_source(1), as_source(2), Some(plain(1))];
+    let exact = candidates.into_iter().flatten().find(|fields| says(fields, header));
+    exact.unwrap_or_else(|| plain(2))
+}
+
+/// Whether a reader of these fields finds exactly what is to be said.
+fn says(fields: &Fields, header: &WriteHeader) -> bool {
+    let Ok(read) = Fields::parse(&encode::bytes(fields)) else { return false };
+    let findings = &mut Vec::new();
+    let sizes = check::voxels(&read, findings).is_ok_and(|voxels| {
+        (voxels.dtype, voxels.shape) == (header.dtype, header.shape)
+            && (voxels.times, voxels.channels) == (header.times, header.channels)
+    });
+    let identity = Scaling { slope: 1.0, intercept: 0.0 };
+    let scaling = header.scaling.filter(|scaling| *scaling != identity);
+    let step = header.time_step.filter(|_| header.times > 1);
+    sizes
+        && geometry::affine(&read, header.shape, findings).is_ok_and(|a| a == header.affine)
+        && check::scaling(&read).is_ok_and(|found| found == scaling)
+        && geometry::time_step(&read, header.times, findings) == step
+        && check::is_label(&read, findings) == header.is_label
+}
+
+/// Whether the values survive 16-bit sizes and single precision (rounded, but still of use).
+fn fits_one(header: &WriteHeader) -> bool {
+    #[allow(clippy::cast_possible_truncation)]
+    let single = |v: f64| f64::from(v as f32);
+    let [z, y, x] = header.shape;
+    let scaling_holds = header.scaling.is_none_or(|s| {
+        let (slope, intercept) = (single(s.slope), single(s.intercept));
+        slope != 0.0 && slope.is_finite() && intercept.is_finite()
+    });
+    [x, y, z, header.times, header.channels].iter().all(|n| *n <= LONGEST_AXIS)
+        && Affine(header.affine.0.map(|row| row.map(single))).is_usable()
+        && header.time_step.is_none_or(|t| single(t).is_finite() && single(t) > 0.0)
+        && scaling_holds
+}

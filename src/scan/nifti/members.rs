@@ -1,0 +1,80 @@
+//! Bytes into a gzip file of many members (RFC 1952), each compressed by itself.
+//!
+//! Every reader of gzip takes members one after the other for one file. They are cut by a fixed
+//! length, so that the bytes of the file do not depend on who compresses them, nor on how many.
+
+use std::io::{self, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rayon::prelude::*;
+
+use crate::StagedFile;
+
+/// Bytes in a member: enough that starting anew costs next to nothing (about 0.3 % of the size),
+/// few enough that a layer of chunks is work for several threads.
+const MEMBER: usize = 1 << 20;
+/// Members that wait for each thread.
+const WAITING: usize = 2;
+
+/// Gathers bytes until there is work for every thread of the pool it is used in, then compresses
+/// them; outside of a pool, on the calling thread.
+#[derive(Debug)]
+pub(super) struct MemberWriter {
+    file: StagedFile,
+    level: Compression,
+    waiting: Vec<u8>,
+}
+
+impl MemberWriter {
+    /// `level` is 0 to 9.
+    pub(super) fn new(file: StagedFile, level: u32) -> Self {
+        Self { file, level: Compression::new(level), waiting: Vec::new() }
+    }
+
+    pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let most = MEMBER * threads().map_or(1, |threads| WAITING * threads);
+        while self.waiting.len() + bytes.len() >= most {
+            // What waits may be more than this, if it was gathered in a larger pool.
+            let (now, later) = bytes.split_at(most.saturating_sub(self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            let whole = self.waiting.len() / MEMBER * MEMBER;
+            self.compress(whole)?;
+            bytes = later;
+        }
+        self.waiting.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Compresses what is left; the file is whole then.
+    pub(super) fn finish(mut self) -> io::Result<StagedFile> {
+        self.compress(self.waiting.len())?;
+        Ok(self.file)
+    }
+
+    /// The first bytes that wait, as members in their order.
+    fn compress(&mut self, bytes: usize) -> io::Result<()> {
+        let (now, level) = (&self.waiting[..bytes], self.level);
+        if threads().is_some() {
+            let members: Vec<_> =
+                now.par_chunks(MEMBER).map(|piece| member(piece, level)).collect();
+            members.into_iter().try_for_each(|member| self.file.write_all(&member?))?;
+        } else {
+            now.chunks(MEMBER).try_for_each(|piece| self.file.write_all(&member(piece, level)?))?;
+        }
+        self.waiting.drain(..bytes);
+        Ok(())
+    }
+}
+
+/// Number of threads of the pool that this is called in.
+fn threads() -> Option<usize> {
+    rayon::current_thread_index().map(|_| rayon::current_num_threads())
+}
+
+/// Without name and time: the same bytes give the same member.
+fn member(bytes: &[u8], level: Compression) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 2), level);
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
