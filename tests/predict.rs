@@ -178,7 +178,9 @@ fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
         assert!(dataset.volume("a/p").is_err());
     }
     // Stored voxels are no predictions: int16.
-    let error = run(&dataset, &volume, "cat", &options(Blend::Crop)).unwrap_err().to_string();
+    let mut options = options(Blend::Crop);
+    options.aggregate.unfinished = Unfinished::Restart;
+    let error = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
     assert!(error.contains("<i2") && error.contains("astype"), "{error}");
 }
 

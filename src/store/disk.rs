@@ -86,6 +86,24 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn path(&self, key: &str) -> PathBuf;
 }
 
+/// A locked folder.
+struct Held {
+    folder: File,
+    process: u32,
+}
+
+impl Drop for Held {
+    /// Closing the folder is not enough: a program that another thread starts at this moment has
+    /// it open too, for as long as it takes to start, and would keep the lock. One that was forked
+    /// off on purpose must leave the lock to whoever took it.
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // What cannot be unlocked is when it is closed.
+            let _ = self.folder.unlock();
+        }
+    }
+}
+
 /// The bytes of a file, in memory or mapped.
 #[derive(Debug)]
 pub struct Blob(Bytes);
@@ -238,7 +256,7 @@ impl Disk for LocalDisk {
             let held = folder.metadata()?;
             match fs::metadata(&path) {
                 Ok(now) if (now.dev(), now.ino()) == (held.dev(), held.ino()) => {
-                    return Ok(Box::new(folder));
+                    return Ok(Box::new(Held { folder, process: std::process::id() }));
                 }
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn errors_name_the_flag_that_helps() {
         let error = Error::AlreadyExists { path: "s/a/b".into() };
-        assert!(message(&error.into()).ends_with("--overwrite replaces it"));
+        assert!(message(&error.into()).contains("--overwrite replaces it"));
         let reason = "begun".into();
         let error = Error::Unfinished { path: "s/a/b".into(), reason };
         assert!(message(&error.into()).contains("--resume"));
