@@ -97,6 +97,7 @@ mod kind;
 mod mapped;
 mod morton;
 mod normalise;
+pub mod npy;
 mod padding;
 mod staged;
 pub mod statistics;

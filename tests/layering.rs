@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 12] = [
+const GROUND: [&str; 13] = [
     "error",
     "dtype",
     "geometry",
@@ -14,6 +14,7 @@ const GROUND: [&str; 12] = [
     "mapped",
     "morton",
     "normalise",
+    "npy",
     "exec",
     "padding",
     "staged",

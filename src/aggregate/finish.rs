@@ -133,17 +133,21 @@ impl<'a> Finisher<'a> {
     }
 
     /// The voxels that are stored, in native byte order, channel after channel, of the means of the
-    /// chunk at `at`.
-    pub(super) fn store(&self, at: [usize; 3], means: &[f32], out: &mut Vec<u8>) {
+    /// chunk at `at`; in `out` where they are others than the means.
+    pub(super) fn store<'m>(
+        &self,
+        at: [usize; 3],
+        means: &'m [f32],
+        out: &'m mut Vec<u8>,
+    ) -> &'m [u8] {
         let voxels = self.planned.chunk_voxels();
         match self.planned.output.values {
-            Values::Float32 => replace(out, bytemuck::cast_slice(means)),
+            Values::Float32 => return bytemuck::cast_slice(means),
             Values::Float16 => {
-                out.clear();
-                out.resize(means.len() * size_of::<f16>(), 0);
                 let mut halves = vec![f16::ZERO; means.len()];
                 halves.convert_from_f32_slice(means);
-                out.copy_from_slice(bytemuck::cast_slice(&halves));
+                out.clear();
+                out.extend_from_slice(bytemuck::cast_slice(&halves));
             }
             Values::UInt8 { scale } => each(means, out, |mean| [quantised::<u8>(mean, scale)]),
             Values::UInt16 { scale } => {
@@ -162,10 +166,11 @@ impl<'a> Finisher<'a> {
                 if self.planned.output.values.dtype(self.planned.output.channels).size() == 1 {
                     each(&classes, out, |class| [class.to_le_bytes()[0]]);
                 } else {
-                    replace(out, bytemuck::cast_slice(&classes));
+                    each(&classes, out, u16::to_ne_bytes);
                 }
             }
         }
+        out
     }
 
     fn clear_labels(&self, at: [usize; 3], labels: &mut [u8]) {
@@ -186,19 +191,18 @@ impl PlannedOutput {
     }
 }
 
-fn replace(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.clear();
-    out.extend_from_slice(bytes);
-}
-
 fn each<T: Copy, const N: usize>(from: &[T], out: &mut Vec<u8>, to: impl Fn(T) -> [u8; N]) {
-    out.clear();
-    out.extend(from.iter().flat_map(|value| to(*value)));
+    out.resize(from.len() * N, 0);
+    let (bytes, _) = out.as_chunks_mut();
+    for (bytes, value) in bytes.iter_mut().zip(from) {
+        *bytes = to(*value);
+    }
 }
 
-/// The nearest number of this type to `value / scale`; NaN becomes 0.
+/// The nearest number of an unsigned type to `value / scale`; NaN becomes 0.
 fn quantised<T: crate::Element>(value: f32, scale: f64) -> T {
-    T::from_f64((f64::from(value) / scale).round())
+    // Cut off towards 0, as is what is below it.
+    T::from_f64(f64::from(value) / scale + 0.5)
 }
 
 /// The channel with the greatest value of each voxel, the first of equals; NaN is greatest.

@@ -107,9 +107,9 @@ impl OutputState {
     ) -> Result<()> {
         let planned = &target.plan.outputs[self.n];
         let StoreScratch { voxels, encode } = scratch;
-        Finisher::new(planned, target.plan.blend).store(at, means, voxels);
+        let stored = Finisher::new(planned, target.plan.blend).store(at, means, voxels);
         let array = planned.array();
-        let encoded = voxels
+        let encoded = stored
             .chunks_exact(planned.chunk_voxels() * array.dtype.size())
             .map(|channel| target.job.encode(self.n, channel, encode))
             .collect::<Result<Vec<_>>>()?;

@@ -12,11 +12,10 @@ use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
 use super::model::is_ready;
-use super::npy;
 use super::session::Patches;
 use crate::exec::Workers;
 use crate::sample::Grid;
-use crate::{Error, Frame, Region, Result, Volume, with_element};
+use crate::{Error, Frame, Region, Result, Volume, npy, with_element};
 
 /// What is written to the model.
 pub(super) struct Feed {
@@ -57,7 +56,7 @@ impl Feed {
         let dtype = self.channels[0].returned_dtype();
         let [z, y, x] = patch;
         block.clear();
-        block.extend(npy::header(dtype, [numbers.len(), self.channels.len(), z, y, x]));
+        block.extend(npy::header(dtype, &[numbers.len(), self.channels.len(), z, y, x]));
         for number in numbers {
             let region = self.grid.region(*number).unwrap_or_else(|| Region::whole(patch));
             for channel in &self.channels {
@@ -71,13 +70,7 @@ impl Feed {
 fn append<T: crate::Element>(volume: &Volume, region: Region, block: &mut Vec<u8>) -> Result<()> {
     let voxels = volume.read::<T>(region)?;
     let voxels = voxels.as_slice().expect("patches are contiguous");
-    if cfg!(target_endian = "little") {
-        block.extend_from_slice(bytemuck::cast_slice(voxels));
-    } else {
-        // The other way round, number by number.
-        let bytes: &[u8] = bytemuck::cast_slice(voxels);
-        block.extend(bytes.chunks_exact(size_of::<T>()).flat_map(|n| n.iter().rev()));
-    }
+    block.extend_from_slice(&npy::numbers(voxels));
     Ok(())
 }
 

@@ -10,7 +10,6 @@ mod index;
 mod info;
 mod interrupt;
 mod measure;
-mod npy;
 mod output;
 mod plan;
 mod read;

@@ -1,14 +1,15 @@
 //! `read`: one patch, to a file.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
 use voxpatch::store::Place;
-use voxpatch::{Dtype, Element, Kind, Region, StagedFile, Volume, with_element};
+use voxpatch::{Dtype, Element, Kind, Region, StagedFile, Volume, npy, with_element};
 
 use crate::args::Read;
-use crate::{npy, output};
+use crate::output;
 
 /// Of patches written as `.nii.gz`: the level that tools commonly use.
 const GZIP_LEVEL: u32 = 6;
@@ -47,8 +48,10 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
     let patch = volume.read::<T>(region)?;
     if is_npy(args) {
         let mut file = StagedFile::create(&args.out)?;
-        let failed = || format!("cannot write {}", args.out.display());
-        npy::write(&patch.view(), &mut file).with_context(failed)?;
+        let voxels = patch.as_slice().context("patches are contiguous")?;
+        file.write_all(&npy::header(T::DTYPE, &region.shape))
+            .and_then(|()| file.write_all(&npy::numbers(voxels)))
+            .with_context(|| format!("cannot write {}", args.out.display()))?;
         return Ok(file.finish()?);
     }
     let header = WriteHeader {

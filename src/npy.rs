@@ -1,0 +1,65 @@
+//! Arrays in `NumPy`'s .npy format, version 1.0: a header, then the numbers, little endian.
+
+use std::borrow::Cow;
+
+use crate::{Dtype, Element};
+
+pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
+/// `NumPy` lets numbers begin at multiples of this.
+const ALIGNMENT: usize = 64;
+
+/// What stands before an array of this shape in a file or a stream: its numbers follow, in C
+/// order.
+#[must_use]
+pub fn header(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
+    let kind = if dtype.is_integer() { &dtype.name()[..1] } else { "f" };
+    let order = if dtype.size() == 1 { '|' } else { '<' };
+    let axes: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    // A comma stands after the only axis, and not after the last of several.
+    let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
+    let size = dtype.size();
+    let mut text =
+        format!("{{'descr': '{order}{kind}{size}', 'fortran_order': False, 'shape': ({axes}), }}");
+    let begun = MAGIC.len() + 4;
+    let padded = (begun + text.len() + 1).next_multiple_of(ALIGNMENT);
+    text.extend(std::iter::repeat_n(' ', padded - begun - text.len() - 1));
+    text.push('\n');
+    // A few numbers of 20 digits leave it far below 16 bits.
+    let length = u16::try_from(text.len()).unwrap_or_default();
+    [MAGIC, &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// Voxels as they follow the header.
+#[must_use]
+pub fn numbers<T: Element>(voxels: &[T]) -> Cow<'_, [u8]> {
+    let bytes: &[u8] = bytemuck::cast_slice(voxels);
+    if cfg!(target_endian = "little") {
+        return Cow::Borrowed(bytes);
+    }
+    // The other way round, number by number.
+    bytes.chunks_exact(size_of::<T>()).flat_map(|n| n.iter().rev().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_those_of_numpy() {
+        let found = header(Dtype::Float16, &[3, 40, 5]);
+        let text = "{'descr': '<f2', 'fortran_order': False, 'shape': (3, 40, 5), }";
+        let padded = format!("{text:117}\n");
+        assert_eq!(found, [MAGIC, b"\x01\x00\x76\x00", padded.as_bytes()].concat());
+        for (dtype, shape, told) in [
+            (Dtype::UInt8, &[][..], "'|u1', 'fortran_order': False, 'shape': ()"),
+            (Dtype::Int8, &[7], "'|i1', 'fortran_order': False, 'shape': (7,)"),
+            (Dtype::Int64, &[1, 2], "'<i8', 'fortran_order': False, 'shape': (1, 2)"),
+            (Dtype::Float64, &[usize::MAX; 5], "<f8"),
+        ] {
+            let header = header(dtype, shape);
+            assert!(header.len().is_multiple_of(ALIGNMENT) && header.ends_with(b"\n"));
+            let text = String::from_utf8_lossy(&header);
+            assert!(text.contains(told), "{text}");
+        }
+    }
+}
