@@ -324,8 +324,9 @@ impl Aggregator {
     ///
     /// # Errors
     /// [`Error::Incomplete`] if predictions are missing: it names some of them; the others can
-    /// still be added.
+    /// still be added. That of a shard that could not be written.
     pub fn check_complete(&self) -> Result<()> {
+        self.job.flush()?;
         let mut remaining = self.remaining();
         let first: Vec<u64> = remaining.by_ref().take(NAMED).collect();
         if first.is_empty() {
@@ -354,7 +355,6 @@ impl Aggregator {
             let reason = "is published when all parts are complete, by finalise";
             return Err(Error::invalid("part", self.part.index, reason));
         }
-        self.job.flush()?;
         let (memory, seconds) = (self.memory(), self.began.elapsed().as_secs_f64());
         let Self { plan, options, dataset, job, .. } = self;
         // Its lock is taken again.

@@ -161,7 +161,9 @@ pub struct Output {
     /// What is stored of them.
     pub values: Values,
     /// Voxels of the input to one of the prediction, `z, y, x`: 1, or the stride of a network whose
-    /// predictions are smaller than what it is given. Each axis of the patch is a multiple.
+    /// predictions are smaller than what it is given. Each axis of the patch is a multiple. A patch
+    /// that starts between two voxels of the output counts from the one before: steps that are
+    /// multiples of the factor avoid that, but for the last patch of an axis.
     pub factor: [usize; 3],
     /// The reads to lay the volume out for; without, patches of the prediction's shape at random.
     pub workload: Option<Workload>,
