@@ -1,6 +1,7 @@
 //! Volumes of 16-bit floats, where they differ from those of other types.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::float_cmp, reason = "the numbers are exact in single precision")]
 
 mod common;
 
@@ -67,7 +68,7 @@ fn the_command_writes_npy_as_it_is_and_nifti_as_float32() {
 fn the_store_says_float16_and_takes_half_the_bytes_of_float32() {
     let folder = tempfile::tempdir().unwrap();
     let dense = stored(folder.path());
-    let volume = Dataset::open(&folder.path().join("s")).unwrap().volume("a/b").unwrap();
+    let volume = Dataset::open(folder.path().join("s")).unwrap().volume("a/b").unwrap();
     assert_eq!((volume.dtype(), volume.stored_dtype()), (Dtype::Float16, Dtype::Float16));
     assert_eq!(volume.raw_bytes(), 2 * dense.len() as u64);
     let metadata = std::fs::read(folder.path().join("s/a/b/0/zarr.json")).unwrap();
@@ -75,7 +76,7 @@ fn the_store_says_float16_and_takes_half_the_bytes_of_float32() {
     assert_eq!(metadata["data_type"], "float16");
     assert_eq!(metadata["fill_value"], 0.0);
     let padded = volume
-        .padded(Padding::Constant(2049.0000001))
+        .padded(Padding::Constant(2_049.000_000_1))
         .read::<f16>(Region::new([-1, 0, 0], [1, 1, 1]));
     assert_eq!(padded.unwrap()[[0, 0, 0]].to_bits(), 0x6801, "rounded up, once");
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use ndarray::ArrayView3;
+use ndarray::Array3;
 use voxpatch::{Dtype, Element};
 
 /// Where the voxels begin is a multiple of this.
@@ -11,7 +11,7 @@ const ALIGNMENT: usize = 64;
 const BEFORE_TEXT: usize = 10;
 
 /// Writes an array, `z, y, x`, in the byte order of this machine.
-pub fn write<T: Element>(array: ArrayView3<'_, T>, out: &mut impl Write) -> io::Result<()> {
+pub fn write<T: Element>(array: &Array3<T>, out: &mut impl Write) -> io::Result<()> {
     let array = array.as_standard_layout();
     out.write_all(&header(T::DTYPE, array.dim().into()))?;
     out.write_all(bytemuck::cast_slice(array.as_slice().unwrap_or_default()))

@@ -48,7 +48,7 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
     if is_npy(args) {
         let mut file = StagedFile::create(&args.out)?;
         let failed = || format!("cannot write {}", args.out.display());
-        npy::write(patch.view(), &mut file).with_context(failed)?;
+        npy::write(&patch, &mut file).with_context(failed)?;
         return Ok(file.finish()?);
     }
     let header = WriteHeader {
