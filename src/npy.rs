@@ -14,9 +14,11 @@ const ALIGNMENT: usize = 64;
 pub fn header(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
     let kind = if dtype.is_integer() { &dtype.name()[..1] } else { "f" };
     let order = if dtype.size() == 1 { '|' } else { '<' };
-    let axes: String = shape.iter().map(|n| format!("{n}, ")).collect();
-    // A comma stands after the only axis, and not after the last of several.
-    let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
+    let mut axes = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if shape.len() == 1 {
+        // What makes a tuple of it.
+        axes.push(',');
+    }
     let size = dtype.size();
     let mut text =
         format!("{{'descr': '{order}{kind}{size}', 'fortran_order': False, 'shape': ({axes}), }}");

@@ -132,7 +132,7 @@ fn what_is_not_understood_exits_2_and_touches_nothing() {
         "plan",
         "plan --shape 8x8x8",
         "plan ct.nii --shape 8x8x8 --spacing 1x1x1 --dtype int16",
-        "plan --shape 8x8x8 --spacing 1x1x1 --dtype float16",
+        "plan --shape 8x8x8 --spacing 1x1x1 --dtype bfloat16",
         "read s/ct/image --start 0,0,0 --shape 1x1x1 --out patch.png",
         "demo ct.nii --shape 8x8x8",
     ] {

@@ -1,6 +1,7 @@
 //! Volumes of 16-bit floats, where they differ from those of other types.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::float_cmp, reason = "the numbers are exact in single precision")]
 
 mod common;
 

@@ -1,9 +1,9 @@
 //! What the voxels of a volume are like, gathered while they pass by.
 //!
 //! [`StatisticsAccumulator`] counts, [`Statistics`] is the result. All numbers are about voxels as
-//! stored, before any scaling. For integers nothing depends on how the voxels were divided or in
-//! which order parts were merged; for floats the mean and the deviation do, in their last digits,
-//! and are the same again when the same parts are merged in the same order.
+//! stored, before any scaling. For integers and `float16` nothing depends on how the voxels were
+//! divided or in which order parts were merged; for wider floats the mean and the deviation do, in
+//! their last digits, and are the same again when the same parts are merged in the same order.
 
 mod accumulator;
 mod cells;
