@@ -1,5 +1,7 @@
 //! Threads are made here and nowhere else.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::{Error, Result};
 
 /// A fixed number of worker threads. All parallel work of the crate runs inside one of these, so
@@ -86,6 +88,12 @@ impl Drop for Workers {
             }
         }
     }
+}
+
+/// Locks a mutex. A panic of who held it is told by whoever waits for that thread; what it guards is
+/// consistent at all times.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

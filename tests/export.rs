@@ -69,6 +69,11 @@ struct Placed {
     scl: [f64; 2],
 }
 
+/// All that NIfTI has.
+fn nifti_types() -> Vec<Dtype> {
+    Dtype::ALL.into_iter().filter(|dtype| *dtype != Dtype::Float16).collect()
+}
+
 fn placed() -> impl Strategy<Value = Placed> {
     let near = |middle: f64| middle - 0.3..middle + 0.3;
     let row = move |r: usize| {
@@ -112,7 +117,7 @@ proptest! {
 
     #[test]
     fn an_exported_file_converts_to_the_same_volume(
-        dtype in prop::sample::select(Dtype::ALL.to_vec()),
+        dtype in prop::sample::select(nifti_types()),
         sizes in prop::collection::vec(1..7_usize, 2..6),
         (version, big, single) in (1..3_u8, prop::bool::ANY, prop::bool::ANY),
         (gzip, narrow, label) in (prop::bool::ANY, prop::bool::ANY, prop::bool::ANY),

@@ -10,7 +10,10 @@ use std::process::Command;
 
 use common::dense::{DenseScan, store, voxels};
 use ndarray::{Array3, Array5, s};
-use voxpatch::{ConvertOptions, Dataset, Dtype, Kind, Padding, Pool, Region, Scaling, f16, scan};
+use voxpatch::{
+    ConvertOptions, Dataset, Dtype, ExportOptions, Kind, Padding, Pool, Region, Scaling, export,
+    f16, scan,
+};
 
 const SHAPE: [usize; 3] = [9, 14, 22];
 
@@ -61,6 +64,25 @@ fn the_command_writes_npy_as_it_is_and_nifti_as_float32() {
             let expected = if scaling { voxel } else { voxel * 0.5 - 3.0 };
             assert!(found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan());
         }
+    }
+}
+
+#[test]
+fn an_exported_volume_has_every_voxel_as_float32() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = stored(folder.path());
+    let volume = Dataset::open(folder.path().join("s")).unwrap().volume("a/b").unwrap();
+    let (path, pool) = (folder.path().join("out.nii.gz"), Pool::new(2).unwrap());
+    let options = ExportOptions::default();
+    let report = export(&volume, &path, &options, &pool, &|_| true).unwrap();
+    assert_eq!(report.dtype, Dtype::Float32);
+    assert!(report.findings.iter().any(|finding| finding.message.contains("float16")));
+    let mut file = scan::open(&path).unwrap();
+    assert_eq!(file.header().scaling, Some(Scaling { slope: 0.5, intercept: -3.0 }));
+    let mut bytes = vec![0; dense.len() * 4];
+    file.read_planes(&mut bytes).unwrap();
+    for (found, voxel) in bytemuck::pod_collect_to_vec::<u8, f32>(&bytes).iter().zip(&dense) {
+        assert!(*found == voxel.to_f32() || found.is_nan() && voxel.is_nan());
     }
 }
 

@@ -11,8 +11,9 @@ use super::memory::{Memory, MemoryUse};
 use super::open::Arrival;
 use super::prediction::{Location, Prediction};
 use super::report::AggregateReport;
-use super::state::{OutputState, StoreScratch, Target, locked};
+use super::state::{OutputState, StoreScratch, Target};
 use super::{AggregateOptions, Part, Plan, begin, finalise};
+use crate::exec::locked;
 use crate::store::Job;
 use crate::{Dataset, Error, Pool, Result};
 

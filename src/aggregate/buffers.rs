@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::state::locked;
+use crate::exec::locked;
 
 /// Buffers that nobody uses.
 #[derive(Debug, Default)]

@@ -9,12 +9,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use super::buffers::Buffers;
+use crate::exec::locked;
 use crate::{Error, Result};
 
 /// What aggregating has held so far, in bytes.
@@ -142,8 +143,8 @@ impl Memory {
     }
 
     fn scratch(&self) -> std::sync::MutexGuard<'_, Scratch> {
-        // A panic elsewhere leaves it consistent: stretches are counted before they are written.
-        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+        // Stretches are counted before they are written.
+        locked(&self.scratch)
     }
 }
 

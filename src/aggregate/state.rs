@@ -1,7 +1,7 @@
 //! One output while it is made.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::finish::Finisher;
 use super::memory::Memory;
@@ -10,6 +10,7 @@ use super::piece::Weighing;
 use super::plan::{Plan, PlannedOutput};
 use super::weights::KeptWeights;
 use crate::Result;
+use crate::exec::locked;
 use crate::store::{EncodeScratch, Job};
 
 /// What is open of one output.
@@ -192,9 +193,4 @@ impl PlannedOutput {
             rank * members.len() + members.partition_point(|member| *member < place[a])
         })
     }
-}
-
-/// A panic elsewhere is told by whoever waits for it; what it left is not used again.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

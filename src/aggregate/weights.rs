@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::state::locked;
+use crate::exec::locked;
 
 /// Bytes that are kept at most.
 const KEPT_BYTES: usize = 16 << 20;

@@ -6,14 +6,14 @@ use std::os::fd::AsFd as _;
 use std::process::ChildStdin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
 use super::model::is_ready;
 use super::session::Patches;
-use crate::exec::Workers;
+use crate::exec::{Workers, locked};
 use crate::sample::Grid;
 use crate::{Error, Frame, Region, Result, Volume, npy, with_element};
 
@@ -101,8 +101,7 @@ impl Feeder {
                         // It has closed its input, and says itself why.
                         Ok(()) => return,
                         Err(error) => {
-                            *told.failed.lock().unwrap_or_else(PoisonError::into_inner) =
-                                Some(error);
+                            *locked(&told.failed) = Some(error);
                             return;
                         }
                     }
@@ -134,7 +133,7 @@ impl Feeder {
 
     /// Why patches could not be read, if so.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        locked(&self.shared.failed).take()
     }
 }
 

@@ -132,7 +132,8 @@ impl Staging {
             // exchange is durable.
             *keep = true;
             disk.exchange(&self.folder, &target).map_err(|source| {
-                *keep = !self.is_published(seal);
+                // Unless it is known that the old volume is where it was.
+                *keep = !self.in_place().is_ok_and(|there| there != seal);
                 Error::Io { action: "replace", path, source }
             })?;
         } else {
@@ -159,8 +160,13 @@ impl Staging {
 
     /// Whether the volume whose manifest has this digest is in its place.
     pub(super) fn is_published(&self, seal: &str) -> bool {
-        let there = self.disk.read(&format!("{}/{}", self.name, manifest::KEY));
-        there.is_ok_and(|manifest| digest::of_bytes(&manifest) == seal)
+        self.in_place().is_ok_and(|there| there == seal)
+    }
+
+    /// The digest of the manifest of the volume that is in its place.
+    fn in_place(&self) -> io::Result<String> {
+        let manifest = self.disk.read(&format!("{}/{}", self.name, manifest::KEY))?;
+        Ok(digest::of_bytes(&manifest))
     }
 
     /// Finds out before the work is done whether the old volume can be replaced in one step.

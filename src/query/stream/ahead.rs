@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::Result;
-use crate::exec::Workers;
+use crate::exec::{Workers, locked};
 
 /// A result, and the bytes that it takes.
 pub(super) type Weighed<T> = (T, usize);
@@ -111,7 +111,7 @@ impl<T> Drop for Ahead<T> {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     /// Waits for room; the number of the job to do and the bytes set aside for its result, or

@@ -1,10 +1,11 @@
 //! Subjects that are open: the handles of their images, and their prepared sampler.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::request::ImageRequest;
 use crate::Result;
+use crate::exec::locked;
 use crate::query::aligned::check_grid;
 use crate::sample::{Regions, Sampler};
 use crate::store::{Dataset, Volume, VolumeName};
@@ -77,8 +78,8 @@ impl OpenSubjects {
         subject: usize,
         open: impl FnOnce() -> Result<OpenSubject>,
     ) -> Result<Arc<OpenSubject>> {
-        let slot = lock(&self.slots).slot(subject, self.most);
-        let mut slot = lock(&slot);
+        let slot = locked(&self.slots).slot(subject, self.most);
+        let mut slot = locked(&slot);
         if let Some(subject) = &*slot {
             return Ok(Arc::clone(subject));
         }
@@ -98,9 +99,4 @@ impl Slots {
         *used = self.clock;
         Arc::clone(slot)
     }
-}
-
-/// A panic in a sampler or a view leaves nothing half done behind these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::exec::Workers;
+use crate::exec::{Workers, locked};
 use crate::layout::ChunkLayout;
 use crate::store::disk::Disk;
 use crate::store::shard;
@@ -121,8 +121,7 @@ impl Drop for Behind {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 
     /// Writes what is there, until it is closed and nothing is left.
