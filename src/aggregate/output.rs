@@ -79,11 +79,12 @@ impl Values {
     /// How chunks are compressed if nothing else is said. It follows from the type alone, as the
     /// bytes of an output must not depend on which patch came first or how fast this machine is.
     /// Scores are noise in their low bits, which no compressor shrinks: the fastest does. Labels
-    /// shrink to next to nothing with any, and most with Zstandard.
+    /// shrink to next to nothing with any, and most with Zstandard, of which a higher level takes
+    /// as long as all the adding and gains little.
     pub(super) fn codec(self) -> Codec {
         use crate::layout::BloscCompressor::{Lz4, Zstd};
         match self.kind() {
-            Kind::Label => Codec::Blosc { compressor: Zstd, level: 5 },
+            Kind::Label => Codec::Blosc { compressor: Zstd, level: 2 },
             _ => Codec::Blosc { compressor: Lz4, level: 5 },
         }
     }

@@ -45,13 +45,9 @@ impl Cells {
             grow(leaf);
         }
         let cell = &mut leaf[(bits >> (52 - FRACTION_BITS)) as usize % (1 << FRACTION_BITS)];
-        // Seldom, once a cell has some: a branch that is foreseen costs less than a store.
-        if value < cell.low {
-            cell.low = value;
-        }
-        if value > cell.high {
-            cell.high = value;
-        }
+        // None is NaN: a comparison suffices. Stored in any case: a branch would be foreseen badly.
+        cell.low = if value < cell.low { value } else { cell.low };
+        cell.high = if value > cell.high { value } else { cell.high };
         cell.count += count;
     }
 

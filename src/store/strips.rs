@@ -13,6 +13,7 @@ use crate::{Dtype, Error, Frame, Kind, Result};
 
 /// The planes of one layer of chunks, in the type that is on disk or in another: strips of whole
 /// chunk rows along y, each of all planes.
+#[derive(Default)]
 pub(crate) struct Strips {
     planes: usize,
     /// Bytes of a row.
@@ -58,8 +59,9 @@ pub(super) fn look_through(
     let mut digest = VoxelDigest::new(dtype, times, channels, shape);
     let deep = volume.layout().chunks_per_shard()[0];
     let last = shape[0].div_ceil(volume.layout().chunk[0]) - 1;
+    let mut strips = Strips::default();
     for (frame, layer) in layers(volume) {
-        let strips = Strips::read(volume, frame, layer)?;
+        strips.fill(volume, dtype, frame, layer)?;
         let digested = || strips.add_to(&mut digest, frame, dtype);
         let ((), looked) = rayon::join(digested, || each(frame, layer, &strips));
         looked?;
@@ -104,20 +106,25 @@ impl Strips {
         frame: Frame,
         layer: usize,
     ) -> Result<Self> {
+        let mut strips = Self::default();
+        strips.fill(volume, dtype, frame, layer).map(|()| strips)
+    }
+
+    /// Decodes another layer, into the same memory.
+    fn fill(&mut self, volume: &Volume, dtype: Dtype, frame: Frame, layer: usize) -> Result<()> {
         let volume = volume.frame(frame)?.as_stored().converted(dtype);
         let [all, rows, columns] = volume.shape();
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
         let item = dtype.size();
-        let row = columns * item;
-        let strips = (0..rows.div_ceil(height)).into_par_iter().map(|n| {
+        (self.planes, self.row) = (planes, columns * item);
+        self.voxels.resize_with(rows.div_ceil(height), Vec::new);
+        self.voxels.par_iter_mut().enumerate().try_for_each(|(n, strip)| {
             let rows = height.min(rows - n * height);
-            let mut strip = vec![0; planes * rows * row];
-            let out = Destination::dense(&mut strip, [planes, rows, columns], item);
-            volume.read_box([layer * depth, n * height, 0], [planes, rows, columns], out)?;
-            Ok(strip)
-        });
-        Ok(Self { planes, row, voxels: strips.collect::<Result<_>>()? })
+            strip.resize(planes * rows * columns * item, 0);
+            let out = Destination::dense(strip, [planes, rows, columns], item);
+            volume.read_box([layer * depth, n * height, 0], [planes, rows, columns], out)
+        })
     }
 
     /// A strip by its number along y.
