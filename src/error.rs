@@ -162,8 +162,8 @@ pub enum Error {
         reason: String,
     },
 
-    /// The caller asked to stop; nothing was left behind.
-    #[error("cancelled; nothing was written")]
+    /// The caller asked to stop. Nothing was left behind, but what an aggregation can go on from.
+    #[error("cancelled")]
     Cancelled,
 
     /// What went wrong with one of many subjects: fix it, or leave the subject out.

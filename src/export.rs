@@ -76,8 +76,8 @@ pub struct ExportReport {
 
 /// Writes a volume, all frames of it, to a `.nii.gz` or `.nii`, told by the name.
 ///
-/// Converting the file gives the volume again: the same voxels bit for bit, in the source's type,
-/// and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
+/// Converting the file gives the volume again: the same voxels bit for bit, in the source's type
+/// (`float16`, which NIfTI does not have, as `float32`), and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
 /// which NIfTI cannot tell from intensities). The header is NIfTI-1 if that holds all of it, else
 /// NIfTI-2; nothing is rounded. A handle's frame, and as what it returns voxels, make no
 /// difference.
@@ -107,7 +107,9 @@ pub fn export(
     let fields = &volume.attributes().source_fields;
     let mut writer = NiftiWriter::create_exact(path, &header, fields, level)?;
     let format = writer.format();
-    pool.run(|| write(volume, header.dtype, &mut writer, progress))?;
+    // A handle of its own, whose shards are closed again: a mapped file counts as memory.
+    let mut own = volume.reopened()?;
+    pool.run(|| write(&mut own, header.dtype, &mut writer, progress))?;
     if !progress(0) {
         return Err(Error::Cancelled);
     }
@@ -177,7 +179,7 @@ fn carried_as(dtype: Dtype) -> Dtype {
 /// Every layer of every frame in the order of the file, time faster than channel: one is decoded
 /// while the one before is written.
 fn write(
-    volume: &Volume,
+    volume: &mut Volume,
     dtype: Dtype,
     writer: &mut NiftiWriter,
     progress: &(dyn Fn(u64) -> bool + Sync),
@@ -187,15 +189,19 @@ fn write(
         (0..times * volume.channels()).map(|n| Frame { time: n % times, channel: n / times });
     let layers = volume.shape()[0].div_ceil(depth);
     let mut layers = frames.flat_map(|frame| (0..layers).map(move |layer| (frame, layer)));
-    let read = |(frame, layer)| {
+    let deep = volume.layout().chunks_per_shard()[0];
+    let read = |volume: &Volume, (frame, layer)| {
         let strips = Strips::read_as(volume, dtype, frame, layer)?;
         Ok((strips, layer_bytes(volume, layer)))
     };
-    let mut current = layers.next().map(read).transpose()?;
+    let mut current = layers.next().map(|layer| read(volume, layer)).transpose()?;
     while let Some((strips, bytes)) = current {
         let next = layers.next();
+        if next.is_some_and(|(_, layer)| layer % deep == 0) {
+            volume.close_shards();
+        }
         let (decoded, written) = rayon::join(
-            || next.map(read).transpose(),
+            || next.map(|layer| read(volume, layer)).transpose(),
             || strips.pieces().try_for_each(|piece| writer.write_voxels(piece)),
         );
         written?;

@@ -354,3 +354,36 @@ fn what_comes_before_its_turn_is_spilled_beyond_the_budget() {
     }
     nothing_hidden(&dataset);
 }
+
+#[test]
+fn several_threads_that_add_at_once_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [13, 14, 11]);
+    let sampler = GridSampler::new([6, 5, 5], Overlap::Voxels([3, 2, 3])).unwrap();
+    let pool = Pool::new(2).unwrap();
+    for blend in [Blend::Crop, Blend::Average, GAUSSIAN] {
+        let outputs = vec![
+            output("scores", 2, Values::Float32, [1; 3]),
+            output("coarse", 2, Values::Argmax, [1; 3]),
+        ];
+        let plan = Arc::new(Plan::new(&volume, &sampler, blend, outputs).unwrap());
+        let mut first = None;
+        for (threads, budget) in [(1, None), (4, None), (4, Some(10_000)), (7, Some(0))] {
+            let options = AggregateOptions { overwrite: true, budget, ..options() };
+            let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
+            let next = std::sync::Mutex::new(plan.order());
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        while let Some(number) = { next.lock().unwrap().next() } {
+                            aggregator.add(number, &views(&predict(&plan, number))).unwrap();
+                        }
+                    });
+                }
+            });
+            aggregator.finish(&pool, &|_| true).unwrap();
+            let made = ["scores", "coarse"].map(|name| files(&dataset.path().join("a").join(name)));
+            assert!(*first.get_or_insert_with(|| made.clone()) == made, "{blend}, {threads}");
+        }
+    }
+}

@@ -230,54 +230,72 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
     }
 }
 
-/// Aggregates with the fault at each operation in turn, until one run goes through. After each
-/// nothing is published or all of it, and going on finishes it.
-fn every_operation(fault: Fault) -> usize {
-    let outputs =
-        || vec![output("scores", 2, Values::Float32), output("organs", 2, Values::Argmax)];
+const NAMES: [&str; 2] = ["a/scores", "a/organs"];
+
+fn two_outputs() -> Vec<Output> {
+    vec![output("scores", 2, Values::Float32), output("organs", 2, Values::Argmax)]
+}
+
+/// Digests of what is published, all of which is sound; none if nothing is.
+fn published(dataset: &Dataset) -> voxpatch::Result<Vec<String>> {
     let pool = Pool::new(1).unwrap();
+    NAMES
+        .into_iter()
+        .map(|name| {
+            let volume = dataset.volume(name)?;
+            let check = dataset.verify_volume(&name.parse()?, &pool, &|_| true)?;
+            assert!(check.damage.is_empty(), "{:?}", check.damage);
+            Ok(volume.voxel_digest().to_owned())
+        })
+        .collect()
+}
+
+fn run(dataset: &Dataset, plan: &Arc<Plan>, options: &AggregateOptions) -> voxpatch::Result<()> {
+    let aggregator = Aggregator::begin(dataset, Arc::clone(plan), options)?;
+    add_all(&aggregator)?;
+    aggregator.finish(&Pool::new(1).unwrap(), &|_| true).map(drop)
+}
+
+/// Aggregates with the fault at each operation in turn, until one run goes through; over volumes
+/// that are there, with `overwrite`. After each, going on finishes it, and what is published is
+/// sound at any time.
+fn every_operation(fault: Fault, overwrite: bool) -> usize {
     let mut expected = None;
     for at in 1.. {
         let folder = tempfile::tempdir().unwrap();
         let (sound, volume) = source(folder.path(), [5, 6, 7]);
-        let plan = Arc::new(Plan::new(&volume, &sampler(), Blend::Hann, outputs()).unwrap());
-        let root = sound.path();
-        let run = |dataset: &Dataset, unfinished| {
-            let options = AggregateOptions { unfinished, ..AggregateOptions::default() };
-            let aggregator = Aggregator::begin(dataset, Arc::clone(&plan), &options)?;
-            add_all(&aggregator)?;
-            aggregator.finish(&pool, &|_| true)
-        };
-        let disk = Arc::new(FaultyDisk::new(root.clone(), at, fault));
+        let plan = Arc::new(Plan::new(&volume, &sampler(), Blend::Hann, two_outputs()).unwrap());
+        let options = AggregateOptions { overwrite, ..AggregateOptions::default() };
+        let old = overwrite.then(|| {
+            let other = Plan::new(&volume, &sampler(), Blend::Crop, two_outputs()).unwrap();
+            run(&sound, &Arc::new(other), &options).unwrap();
+            published(&sound).unwrap()
+        });
+        let disk = Arc::new(FaultyDisk::new(sound.path(), at, fault));
         let dataset = Dataset::open_on(Arc::<FaultyDisk>::clone(&disk));
-        let result = dataset.and_then(|dataset| run(&dataset, Unfinished::Refuse));
-        let read = |name: &str| {
-            let volume = sound.volume(name)?;
-            Ok((volume.voxel_digest().to_owned(), volume.stored_bytes()))
-        };
-        let both = || {
-            let both: voxpatch::Result<Vec<_>> =
-                ["a/scores", "a/organs"].into_iter().map(read).collect();
-            both
-        };
-        if result.is_err() {
-            let goes_on = run(&sound, Unfinished::Resume);
-            // It may have gone through in spite of its error, all but the tidying.
-            if let Err(error) = goes_on {
-                assert!(both().is_ok(), "operation {at}, {fault:?}: {error}");
+        let result = dataset.and_then(|dataset| run(&dataset, &plan, &options));
+        if let Some(old) = &old {
+            // One after the other, each as a whole.
+            let now = published(&sound).unwrap();
+            let new = expected.get_or_insert_with(|| new_digests(&plan, [5, 6, 7]));
+            for (n, digest) in now.iter().enumerate() {
+                assert!(*digest == old[n] || *digest == new[n], "operation {at}, {fault:?}");
             }
         }
-        let found = both().unwrap_or_else(|error| panic!("operation {at}, {fault:?}: {error}"));
+        if result.is_err() {
+            let resume = AggregateOptions { unfinished: Unfinished::Resume, ..options.clone() };
+            let goes_on = run(&sound, &plan, &resume);
+            // It may have gone through in spite of its error, all but the tidying.
+            if let Err(error) = goes_on {
+                assert!(published(&sound).is_ok(), "operation {at}, {fault:?}: {error}");
+            }
+        }
+        let found = published(&sound).unwrap_or_else(|e| panic!("operation {at}, {fault:?}: {e}"));
         assert_eq!(*expected.get_or_insert_with(|| found.clone()), found, "operation {at}");
-        let mut left = litter(&root);
+        let mut left = litter(&sound.path());
         // Whoever cannot remove an empty folder leaves it.
         left.retain(|f| !f.file_name().unwrap().to_str().unwrap().starts_with(".lock-"));
         assert!(left.is_empty() || fault == Fault::Stops, "operation {at}, {fault:?}: {left:?}");
-        for name in ["a/scores", "a/organs"] {
-            let volume = sound.volume(name).unwrap();
-            volume.read_many::<u8>(&[], &pool).ok();
-            assert!(volume.cost(Region::whole(volume.shape())).is_ok());
-        }
         if !disk.has_faulted() {
             result.unwrap();
             return at;
@@ -286,19 +304,160 @@ fn every_operation(fault: Fault) -> usize {
     unreachable!("some run goes through")
 }
 
+/// What a run without a fault gives.
+fn new_digests(plan: &Arc<Plan>, shape: [usize; 3]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, _) = source(folder.path(), shape);
+    run(&dataset, plan, &AggregateOptions::default()).unwrap();
+    published(&dataset).unwrap()
+}
+
 #[test]
 fn a_run_that_fails_anywhere_is_resumed_to_the_same_voxels() {
-    assert!(every_operation(Fault::Fails) > 50);
+    assert!(every_operation(Fault::Fails, false) > 50);
 }
 
 #[test]
 fn a_run_whose_operation_fails_after_it_was_done_is_resumed_to_the_same_voxels() {
-    assert!(every_operation(Fault::DoneButFails) > 50);
+    assert!(every_operation(Fault::DoneButFails, false) > 50);
 }
 
 #[test]
 fn a_run_that_is_killed_anywhere_is_resumed_to_the_same_voxels() {
-    assert!(every_operation(Fault::Stops) > 50);
+    assert!(every_operation(Fault::Stops, false) > 50);
+}
+
+#[test]
+fn volumes_are_replaced_as_a_whole_whatever_fails() {
+    assert!(every_operation(Fault::Fails, true) > 50);
+    assert!(every_operation(Fault::Stops, true) > 50);
+}
+
+#[test]
+fn what_is_finished_survives_a_resumption_that_fails_anywhere() {
+    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..AggregateOptions::default() };
+    for at in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let (sound, volume) = source(folder.path(), [16, 6, 7]);
+        let plan = Arc::new(Plan::new(&volume, &sampler(), Blend::Hann, two_outputs()).unwrap());
+        let begun = Aggregator::begin(&sound, Arc::clone(&plan), &resume).unwrap();
+        let half = plan.grid().len() * 3 / 4;
+        for number in plan.order().take(usize::try_from(half).unwrap()) {
+            begun.add(number, &views(&predict(&plan, number))).unwrap();
+        }
+        drop(begun);
+        let left = |dataset: &Dataset| {
+            Aggregator::begin(dataset, Arc::clone(&plan), &resume).unwrap().remaining().count()
+        };
+        let before = left(&sound);
+        assert!((before as u64) < plan.grid().len());
+        let disk = Arc::new(FaultyDisk::new(sound.path(), at, Fault::Fails));
+        let dataset = Dataset::open_on(Arc::<FaultyDisk>::clone(&disk));
+        let result = dataset.and_then(|dataset| run(&dataset, &plan, &resume));
+        if result.is_err() && published(&sound).is_err() {
+            assert!(left(&sound) <= before, "operation {at}");
+            run(&sound, &plan, &resume).unwrap();
+        }
+        assert_eq!(published(&sound).unwrap().len(), 2);
+        if !disk.has_faulted() {
+            return assert!(at > 50);
+        }
+    }
+}
+
+#[test]
+fn a_part_that_is_made_again_makes_all_of_it_and_never_of_what_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [12, 8, 8]);
+    let plan = plan_of(&volume, Values::Float32);
+    let restart =
+        AggregateOptions { unfinished: Unfinished::Restart, ..AggregateOptions::default() };
+    let parts = plan.split(2).unwrap();
+    let begin = |dataset: &Dataset, part: usize, options: &AggregateOptions| {
+        Aggregator::begin_part(dataset, Arc::clone(&plan), parts[part].clone(), options)
+    };
+    for part in [0, 1, 1] {
+        let again = begin(&dataset, part, &restart).unwrap();
+        assert_eq!(again.remaining().count() as u64, parts[part].patches);
+        add_all(&again).unwrap();
+        again.check_complete().unwrap();
+    }
+    // A part of another plan is none of this one.
+    let apart = GridSampler::new([4, 4, 4], Overlap::Voxels([0, 0, 0])).unwrap();
+    let scores = vec![output("scores", 2, Values::Float32)];
+    let other = Plan::new(&volume, &apart, Blend::Hann, scores).unwrap();
+    let part = other.split(2).unwrap().swap_remove(0);
+    assert!(part != parts[0]);
+    let error = Aggregator::begin_part(&dataset, Arc::clone(&plan), part, &restart).unwrap_err();
+    assert!(error.to_string().contains("Plan::split"), "{error}");
+    // Publishing fails where all is complete and nothing in its place.
+    let seals = dataset.path().join(".aggregate-a+scores/seals.json");
+    let pool = Pool::new(1).unwrap();
+    for at in 1.. {
+        let disk = Arc::new(FaultyDisk::new(dataset.path(), at, Fault::Stops));
+        let faulty = Dataset::open_on(disk);
+        let result = faulty.and_then(|faulty| finalise(&faulty, &name(), false, &pool, &|_| true));
+        assert!(result.is_err(), "operation {at}");
+        if seals.exists() {
+            break;
+        }
+    }
+    let error = begin(&dataset, 1, &restart).unwrap_err().to_string();
+    assert!(error.contains("complete"), "{error}");
+    assert_eq!(begin(&dataset, 1, &AggregateOptions::default()).unwrap().remaining().count(), 0);
+    finalise(&dataset, &name(), false, &pool, &|_| true).unwrap();
+    let check = dataset.verify_volume(&name(), &pool, &|_| true).unwrap();
+    assert!(check.damage.is_empty(), "{:?}", check.damage);
+}
+
+#[test]
+fn after_held_sums_are_lost_nothing_is_taken_for_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [8, 8, 8]);
+    let plan = plan_of(&volume, Values::Float32);
+    let options = AggregateOptions { budget: Some(0), ..AggregateOptions::default() };
+    let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
+    // The scratch file has no folder to be in.
+    std::fs::remove_dir_all(dataset.path().join(".aggregate-a+scores")).unwrap();
+    let add = |aggregator: &Aggregator, n| aggregator.add(n, &views(&predict(&plan, n)));
+    assert!(matches!(add(&aggregator, 0_u64), Err(Error::Io { .. })));
+    for error in [
+        add(&aggregator, 1_u64).unwrap_err(),
+        aggregator.check_complete().unwrap_err(),
+        aggregator.fill_missing(0.0, &Pool::new(1).unwrap()).map(drop).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("resume"), "{error}");
+    }
+}
+
+#[test]
+fn an_output_in_the_place_of_its_source_is_refused_and_a_policy_is_not_changed_midway() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [8, 8, 8]);
+    let itself = vec![output("image", 1, Values::Float32)];
+    let plan = Plan::new(&volume, &sampler(), Blend::Hann, itself).unwrap();
+    let options = AggregateOptions { overwrite: true, ..AggregateOptions::default() };
+    let error = Aggregator::begin(&dataset, plan, &options).unwrap_err().to_string();
+    assert!(error.contains("choose another name"), "{error}");
+    let plan = plan_of(&volume, Values::Float32);
+    let begun = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
+    add_some(&begun);
+    drop(begun);
+    let other = AggregateOptions {
+        unfinished: Unfinished::Resume,
+        non_finite: NonFinite::Keep,
+        ..AggregateOptions::default()
+    };
+    let error = Aggregator::begin(&dataset, plan, &other).unwrap_err().to_string();
+    assert!(error.contains("non_finite"), "{error}");
+}
+
+/// Adds half of the patches, so that some shards are written.
+fn add_some(aggregator: &Aggregator) {
+    let numbers: Vec<u64> = aggregator.remaining().collect();
+    for number in &numbers[..numbers.len() * 2 / 3] {
+        aggregator.add(*number, &views(&predict(aggregator.plan(), *number))).unwrap();
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Predictions in, finished chunks out.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -77,6 +78,10 @@ impl Aggregator {
         options: &AggregateOptions,
     ) -> Result<Self> {
         let plan = plan.into();
+        if plan.split(part.of)?.get(part.index) != Some(&part) {
+            let reason = "it is not a part of this plan: take it from Plan::split";
+            return Err(Error::invalid("part", part.index, reason));
+        }
         let job = begin::open(dataset, &plan, &part, options)?;
         let outputs = begin::states(&plan, &part, &job)?;
         let budget = options.budget.unwrap_or_else(|| 2 * plan.memory().max(begin::LEAST_BUDGET));
@@ -151,11 +156,7 @@ impl Aggregator {
 
     /// Takes predictions that are sound; in parallel if it runs in a pool.
     fn take(&self, predictions: &[Prediction<'_>], parallel: bool) -> Result<()> {
-        if self.failed.load(Ordering::Relaxed) {
-            let path = self.job.folder();
-            let reason = "an earlier patch could not be written; resume to go on from what was";
-            return Err(Error::invalid("aggregation", path.display(), reason));
-        }
+        self.check_sound()?;
         self.claim(predictions)?;
         let tasks = self.tasks(predictions);
         let runs: Vec<&[Task]> = tasks.chunk_by(|a, b| a.chunk == b.chunk).collect();
@@ -169,6 +170,16 @@ impl Aggregator {
             self.failed.store(true, Ordering::Relaxed);
         }
         done
+    }
+
+    /// Refuses to go on after what was held was lost.
+    fn check_sound(&self) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) {
+            let path = self.job.folder();
+            let reason = "an earlier patch could not be written; resume to go on from what was";
+            return Err(Error::invalid("aggregation", path.display(), reason));
+        }
+        Ok(())
     }
 
     /// Notes that patches have arrived; none of them if one has before or is not wanted here.
@@ -260,6 +271,10 @@ impl Aggregator {
     /// Whether any voxel of a patch lies in the part that is made here.
     fn is_inside(&self, place: [usize; 3]) -> bool {
         let (axis, part) = (self.part.axis, &self.part);
+        if part.of == 1 {
+            // In mode crop some patches may own no voxel: nothing comes of them.
+            return true;
+        }
         self.plan.outputs.iter().any(|planned| {
             let [from, to] = part.of_output(planned.output.factor[axis], planned.shape[axis]);
             let span = planned.axes[axis].span(place[axis]);
@@ -297,8 +312,9 @@ impl Aggregator {
     /// # Errors
     /// Those of writing shards.
     pub fn fill_missing(&mut self, fill: f32, pool: &Pool) -> Result<u64> {
+        self.check_sound()?;
         let missing: Vec<u64> = self.remaining().collect();
-        let mut chunks = Vec::new();
+        let mut chunks = BTreeSet::new();
         for (n, planned) in self.plan.outputs.iter().enumerate() {
             for number in &missing {
                 let touched = planned.chunks_of(self.plan.place_of(*number));
@@ -306,8 +322,6 @@ impl Aggregator {
                 chunks.extend(wanted.map(|chunk| (n, chunk)));
             }
         }
-        chunks.sort_unstable();
-        chunks.dedup();
         let filled = pool.run(|| {
             chunks.par_iter().try_for_each(|(n, at)| {
                 self.with_scratch(|s| self.outputs[*n].fill(&self.target(), *at, fill, s))
@@ -327,6 +341,7 @@ impl Aggregator {
     /// [`Error::Incomplete`] if predictions are missing: it names some of them; the others can
     /// still be added. That of a shard that could not be written.
     pub fn check_complete(&self) -> Result<()> {
+        self.check_sound()?;
         self.job.flush()?;
         let mut remaining = self.remaining();
         let first: Vec<u64> = remaining.by_ref().take(NAMED).collect();
@@ -357,9 +372,9 @@ impl Aggregator {
             return Err(Error::invalid("part", self.part.index, reason));
         }
         let (memory, seconds) = (self.memory(), self.began.elapsed().as_secs_f64());
-        let Self { plan, options, dataset, job, .. } = self;
-        // Its lock is taken again.
-        drop(job);
+        let Self { plan, options, dataset, job, memory: held, outputs, scratch, .. } = self;
+        // Its lock is taken again; what was held is not needed to look through what is written.
+        drop((job, held, outputs, scratch));
         let mut report = finalise(&dataset, plan.name(), options.overwrite, pool, progress)?;
         report.memory = Some(memory);
         report.seconds += seconds;

@@ -16,12 +16,24 @@ pub(super) fn open(
     options: &AggregateOptions,
 ) -> Result<Job> {
     let name = plan.name();
-    let wanted = plan.job(&options.made_by, part.of);
+    let names = || plan.outputs().map(|output| &output.name);
+    let own = |name: &&VolumeName| dataset.path().join(name.to_string()) == plan.source.path;
+    if let Some(name) = names().find(own) {
+        let reason = "is the volume that the predictions are of; choose another name";
+        return Err(Error::invalid("output", name, reason));
+    }
+    let wanted = plan.job(options, part.of);
     let restart = options.unfinished == Unfinished::Restart;
-    if let Some(there) = dataset.job(name)? {
-        let other = difference(&there, &wanted);
-        if restart && part.of == 1 {
-            dataset.discard_job(name, there.parts)?;
+    let there = match dataset.job(name) {
+        // Whatever it was.
+        Err(Error::CorruptStore { reason, .. }) if restart => Some(Some(reason)),
+        there => there?.map(|there| difference(&there, &wanted)),
+    };
+    if let Some(other) = there {
+        if restart && (part.of == 1 || other.is_some()) {
+            // Told before anything is thrown away.
+            names().try_for_each(|name| dataset.check_free(name, options.overwrite))?;
+            dataset.discard_job(name)?;
         } else if options.unfinished == Unfinished::Refuse && part.of == 1 {
             return Err(unfinished(dataset, name));
         } else if let Some(other) = other {

@@ -30,6 +30,16 @@ impl Buffers {
         buffer
     }
 
+    /// Bytes that are kept.
+    pub(super) fn bytes(&self) -> u64 {
+        locked(&self.0).bytes
+    }
+
+    /// Keeps none any longer.
+    pub(super) fn clear(&self) {
+        *locked(&self.0) = Kept::default();
+    }
+
     /// Keeps a buffer, unless the kept ones would be more than `most` bytes.
     pub(super) fn keep(&self, buffer: Vec<f32>, most: u64) {
         let bytes = size_of_val(&*buffer) as u64;
@@ -51,10 +61,13 @@ mod tests {
         for length in [3, 5, 3] {
             buffers.keep(vec![1.0; length], 32);
         }
-        assert_eq!(locked(&buffers.0).bytes, 32);
+        assert_eq!(buffers.bytes(), 32);
         for (length, left) in [(3, 20), (3, 20), (5, 0)] {
             assert_eq!(buffers.zeros(length), vec![0.0; length]);
-            assert_eq!(locked(&buffers.0).bytes, left);
+            assert_eq!(buffers.bytes(), left);
         }
+        buffers.keep(vec![1.0; 2], 32);
+        buffers.clear();
+        assert_eq!(buffers.bytes(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Plan;
+use super::{AggregateOptions, Plan};
 use crate::layout::{ChunkLayout, Workload};
 
 /// Version of the document, raised when the same plan would make other bytes.
@@ -21,6 +21,7 @@ struct Document<'a> {
     mode: String,
     walk: [usize; 3],
     made_by: &'a str,
+    non_finite: String,
     outputs: Vec<OutputDocument<'a>>,
 }
 
@@ -35,7 +36,7 @@ struct OutputDocument<'a> {
 }
 
 /// Everything that decides the bytes of the outputs, but the predictions themselves.
-pub(super) fn of(plan: &Plan, made_by: &str) -> Value {
+pub(super) fn of(plan: &Plan, options: &AggregateOptions) -> Value {
     let document = Document {
         version: VERSION,
         patches: plan.grid.len(),
@@ -46,7 +47,8 @@ pub(super) fn of(plan: &Plan, made_by: &str) -> Value {
         starts: [0, 1, 2].map(|axis| plan.grid.starts(axis).collect()),
         mode: plan.blend.to_string(),
         walk: plan.walk,
-        made_by,
+        made_by: &options.made_by,
+        non_finite: format!("{:?}", options.non_finite),
         outputs: plan
             .outputs
             .iter()

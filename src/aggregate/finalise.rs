@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::plan::PlannedOutput;
 use super::report::AggregateReport;
-use super::{Plan, document};
+use super::{AggregateOptions, Plan, document};
 use crate::statistics::StatisticsAccumulator;
 use crate::store::{Attributes, JobDocument, JobOutput, VERSION};
 use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
@@ -48,14 +48,14 @@ impl Plan {
     }
 
     /// What the store is told of it.
-    pub(super) fn job(&self, made_by: &str, parts: usize) -> JobDocument {
+    pub(super) fn job(&self, options: &AggregateOptions, parts: usize) -> JobDocument {
         let output = |planned: &PlannedOutput| JobOutput {
             name: planned.output.name.to_string(),
             array: planned.array(),
             attributes: self.attributes(planned),
         };
         let outputs = self.outputs.iter().map(output).collect();
-        JobDocument::new(document::of(self, made_by), parts, outputs)
+        JobDocument::new(document::of(self, options), parts, outputs)
     }
 
     /// What is recorded beside the voxels of an output, of which there are none yet.
@@ -85,7 +85,7 @@ impl Plan {
             workload: planned.workload.clone(),
             statistics: StatisticsAccumulator::new(planned.array().dtype, kind).finish(),
             source_format: "predictions".to_owned(),
-            source_fields: source.fields.clone(),
+            source_fields: planned.fields(source),
             findings: vec![Finding::decided(made)],
         }
     }

@@ -80,6 +80,9 @@ impl Memory {
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         if let Ok(before) = taken {
             self.peak.fetch_max(before + bytes, Ordering::Relaxed);
+            if before + bytes + self.unused.bytes() > self.budget {
+                self.unused.clear();
+            }
         }
         taken.is_ok()
     }
@@ -154,7 +157,7 @@ struct Scratch {
     folder: PathBuf,
     file: Option<File>,
     end: u64,
-    /// Stretches that are free, by their bytes: there are few sizes, and many of each.
+    /// Stretches that are free, by their bytes, of which there are few.
     free: HashMap<u64, Vec<u64>>,
     used: u64,
     peak: u64,
@@ -185,6 +188,7 @@ impl Scratch {
     }
 
     fn stretch(&mut self, bytes: u64) -> u64 {
+        let bytes = size_class(bytes);
         self.used += bytes;
         self.peak = self.peak.max(self.used);
         if let Some(at) = self.free.get_mut(&bytes).and_then(Vec::pop) {
@@ -196,9 +200,17 @@ impl Scratch {
     }
 
     fn free(&mut self, at: u64, bytes: u64) {
+        let bytes = size_class(bytes);
         self.used -= bytes;
         self.free.entry(bytes).or_default().push(at);
     }
+}
+
+/// The bytes of the stretch for so many: four classes to each power of two, so that encoded chunks,
+/// no two of which are of one size, take each other's places.
+fn size_class(bytes: u64) -> u64 {
+    let step = (bytes.next_power_of_two() / 8).max(1);
+    bytes.next_multiple_of(step)
 }
 
 #[cfg(test)]
@@ -223,6 +235,10 @@ mod tests {
         // Stretches are used again.
         let end = memory.scratch().end;
         assert!(memory.take(10));
+        for bytes in 1..5000 {
+            let class = size_class(bytes);
+            assert!((bytes..=bytes + bytes / 4).contains(&class) && size_class(class) == class);
+        }
         drop(memory.keep(vec![1_f32; 2]).unwrap());
         assert_eq!(memory.scratch().end, end);
     }

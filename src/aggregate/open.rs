@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::memory::{Held, Memory};
 use super::piece::{Piece, Predicted, Weighing};
 use super::plan::PlannedOutput;
-use crate::Result;
+use crate::{Error, Result};
 
 /// A chunk between its first patch and its last.
 ///
@@ -19,6 +19,8 @@ pub(super) struct OpenChunk {
     early: BTreeMap<usize, Held<f32>>,
     /// Pieces that arrived, where their order is nothing to them.
     owned: Vec<usize>,
+    /// What arrived could not be kept: the sums are not what they should be.
+    is_broken: bool,
 }
 
 /// One piece of a prediction on its way to a chunk.
@@ -41,6 +43,9 @@ impl OpenChunk {
         piece: impl Fn(usize) -> Piece,
         memory: &Memory,
     ) -> Result<Option<Vec<f32>>> {
+        self.check()?;
+        // Until all of it is where it should be.
+        self.is_broken = true;
         let chunk = planned.layout.chunk;
         let in_order = !matches!(weighing, Weighing::Owned);
         // Where nothing is to be added now, the sums stay where they are.
@@ -68,7 +73,17 @@ impl OpenChunk {
         if touched {
             self.sums = Some(memory.keep(sums)?);
         }
+        self.is_broken = false;
         Ok(None)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.is_broken {
+            let reason = "what came of an earlier prediction could not be kept; resume, which goes \
+                          on from what is written";
+            return Err(Error::invalid("chunk", "half added", reason));
+        }
+        Ok(())
     }
 
     /// The sums of what has arrived, and the ranks of that.
@@ -79,6 +94,7 @@ impl OpenChunk {
         piece: impl Fn(usize) -> Piece,
         memory: &Memory,
     ) -> Result<(Vec<f32>, Vec<usize>)> {
+        self.check()?;
         let mut sums = self.take_sums(planned, memory)?;
         let mut ranks: Vec<usize> = (0..self.next).chain(self.owned).collect();
         for (rank, held) in self.early {

@@ -9,7 +9,8 @@ pub struct AggregateOptions {
     /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file in
     /// the dataset. Without, twice [`super::Plan::memory`], and 64 MiB at least.
     ///
-    /// Not counted: what is being worked on, which is a few chunks and a shard for each thread.
+    /// Not counted: what is being worked on, which is a few chunks and a shard for each thread, and
+    /// shards that wait to be written, 64 MiB and one shard at most.
     pub budget: Option<u64>,
     /// What to do if an aggregation of these outputs was begun before and not finished.
     pub unfinished: Unfinished,

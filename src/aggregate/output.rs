@@ -12,7 +12,7 @@ use crate::{Dtype, Error, Kind, Result, Scaling, VolumeName};
 pub enum Values {
     /// As they are.
     Float32,
-    /// Rounded to half precision.
+    /// Rounded to half precision, in which what is beyond 65504 is infinite.
     Float16,
     /// As 8-bit numbers `q`, the nearest to `value / scale`, cut off at 0 and 255. The volume
     /// declares the scale, so that read as real values it gives `q * scale`.

@@ -1,5 +1,7 @@
 //! What is to be made of which patches, worked out before any voxel is there.
 
+use std::path::PathBuf;
+
 use super::axis::Axis;
 use super::output::flat_shards;
 use super::{Blend, Output, Part};
@@ -27,15 +29,18 @@ pub struct Plan {
 /// What is taken over from the volume that predictions are of.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
+    pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) voxels: String,
     pub(super) affine: Affine,
-    /// The numeric header fields that say which coordinates the affine gives.
+    /// The numeric header fields that say where voxels are.
     pub(super) fields: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Header fields that hold for any volume in the coordinates of the source.
+/// Header fields that hold for any volume in the coordinates of the source, and those that hold for
+/// one on its grid.
 const COORDINATES: [&str; 2] = ["sform_code", "qform_code"];
+const GRID: [&str; 5] = ["pixdim", "xyzt_units", "sform", "qform", "quatern"];
 
 /// An output on its own grid of voxels.
 #[derive(Debug)]
@@ -84,10 +89,11 @@ impl Plan {
         let fields = &source.attributes().source_fields;
         let field = |name: &str| Some((name.to_owned(), fields.get(name)?.clone()));
         let source = Source {
+            path: source.place(),
             name: source.name().to_string(),
             voxels: source.voxel_digest().to_owned(),
             affine: *source.affine(),
-            fields: COORDINATES.into_iter().filter_map(field).collect(),
+            fields: COORDINATES.into_iter().chain(GRID).filter_map(field).collect(),
         };
         Ok(Self { walk: walk(&grid), source, grid, blend, outputs })
     }
@@ -145,8 +151,9 @@ impl Plan {
     }
 
     /// Cuts the outputs into so many boxes of whole shards, one behind the other along the order's
-    /// first axis. Each can be made by a process of its own, on any machine that sees the dataset:
-    /// it needs the predictions of all patches that touch its box, so that those at a boundary are
+    /// first axis. Each can be made by a process of its own: on one machine, or on several that see
+    /// the dataset through a file system on which a lock of a folder holds between machines (NFS
+    /// is none). It needs the predictions of all patches that touch its box, so that those at a boundary are
     /// predicted for both its sides ([`Part::shared`]).
     ///
     /// # Errors
@@ -262,6 +269,15 @@ impl PlannedOutput {
         let Output { values, channels, .. } = self.output;
         let (dtype, channels) = (values.dtype(channels), values.channels(channels));
         ArrayShape { dtype, times: 1, channels, shape: self.shape }
+    }
+
+    /// The header fields of the source that hold for it too.
+    pub(super) fn fields(&self, source: &Source) -> serde_json::Map<String, serde_json::Value> {
+        let mut fields = source.fields.clone();
+        if self.output.factor != [1; 3] {
+            fields.retain(|name, _| COORDINATES.contains(&name.as_str()));
+        }
+        fields
     }
 
     /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels from

@@ -53,9 +53,11 @@ pub fn predict(
         }
         None => (Aggregator::begin(dataset, Arc::clone(&plan), &made)?, None),
     };
+    // With all of it predicted before, the model has nothing to say.
+    let is_needed = first.is_some() || aggregator.remaining().next().is_some();
     let patches = take_all(&mut session, &aggregator, first, options, pool)?;
     let [seconds, waited] = session.times();
-    let heads = session.end()?;
+    let heads = if is_needed { session.end()? } else { session.abandon() };
     aggregator.check_complete()?;
     let (memory, of) = (aggregator.memory(), plan.grid().len());
     let published = if part.as_ref().is_some_and(|part| part.of > 1) {

@@ -80,8 +80,9 @@ impl PredictOptions {
         let padding = volume.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
         let heads: Vec<_> = self.outputs.iter().map(|output| output.head.to_string()).collect();
         let made = format!(
-            "{command} (given {} voxels of time point {}, padding {padding}, heads {})",
+            "{command} (given {} voxels{} of time point {}, padding {padding}, heads {})",
             volume.returned_dtype(),
+            volume.view_name(),
             self.time,
             heads.join(",")
         );

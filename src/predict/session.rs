@@ -188,6 +188,11 @@ impl<'a> Session<'a> {
         [self.began.elapsed().as_secs_f64(), self.answers.waited.as_secs_f64()]
     }
 
+    /// Ends a model that was asked nothing.
+    pub(super) fn abandon(self) -> Vec<HeadReport> {
+        self.heads.iter().flatten().map(Head::report).collect()
+    }
+
     /// Waits until the model has ended, which has answered everything.
     pub(super) fn end(mut self) -> Result<Vec<HeadReport>> {
         self.feeder.end();
@@ -198,7 +203,7 @@ impl<'a> Session<'a> {
         if !status.success() {
             let reason = format!(
                 "it has answered every patch, and then failed ({status}); it should end without an \
-                 error when its input does"
+                 error when its input does. If its answers are good, resume: all of them are there"
             );
             return Err(self.model.error(reason));
         }

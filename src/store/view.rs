@@ -53,6 +53,15 @@ impl Volume {
         Self { flips: std::array::from_fn(|a| self.flips[a] != axes[a]), ..self.clone() }
     }
 
+    /// How this handle's voxels are other than the source's, in words of no one's interest but to
+    /// tell two handles apart; empty if they are not.
+    pub(crate) fn view_name(&self) -> String {
+        match (self.values, self.flips) {
+            (Values::Source, [false, false, false]) => String::new(),
+            (values, flips) => format!(" ({values:?}, mirrored {flips:?})"),
+        }
+    }
+
     /// To mean 0 and deviation 1, over all voxels of all frames of this volume.
     ///
     /// # Errors

@@ -176,6 +176,11 @@ impl Volume {
             .fold(0, |sum, file| u64::saturating_add(sum, file.bytes))
     }
 
+    /// Its folder.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.stored.path()
+    }
+
     /// A handle on another frame.
     ///
     /// # Errors
@@ -255,8 +260,18 @@ impl Volume {
         Ok(Self::from_stored(Arc::new(stored)))
     }
 
+    /// A handle that shares no shard with this one, on the first frame, with the voxels of the
+    /// source.
+    pub(crate) fn reopened(&self) -> Result<Self> {
+        let volume = Self::open(&self.stored.disk, &self.stored.name)?;
+        if volume.stored.seal == self.stored.seal {
+            return Ok(volume);
+        }
+        Err(Error::Replaced { path: self.place() })
+    }
+
     /// Closes all shards, if no other handle shares them: a mapped file counts as memory.
-    pub(super) fn close_shards(&mut self) {
+    pub(crate) fn close_shards(&mut self) {
         if let Some(stored) = Arc::get_mut(&mut self.stored) {
             stored.shards.iter_mut().for_each(|shard| drop(shard.take()));
         }

@@ -85,7 +85,14 @@ impl Disk for FaultyDisk {
         self.step(|| self.disk.exchange(a, b))
     }
     fn remove(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.remove(key))
+        let last = self.left.load(SeqCst) == 1;
+        let removed = self.step(|| self.disk.remove(key));
+        if last && self.fault == Fault::Stops {
+            // Half of what is in it is gone.
+            let files = files_in(&self.disk.path(key));
+            files[..files.len() / 2].iter().try_for_each(std::fs::remove_file)?;
+        }
+        removed
     }
     fn remove_empty(&self, key: &str) -> io::Result<()> {
         self.step(|| self.disk.remove_empty(key))
@@ -96,6 +103,15 @@ impl Disk for FaultyDisk {
     fn path(&self, key: &str) -> PathBuf {
         self.disk.path(key)
     }
+}
+
+/// All files below a folder, in the order of their names; none if there is no such folder.
+fn files_in(folder: &std::path::Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let below = |path: PathBuf| if path.is_dir() { files_in(&path) } else { vec![path] };
+    paths.into_iter().flat_map(below).collect()
 }
 
 /// Names of hidden files and folders below a folder.

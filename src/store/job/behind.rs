@@ -54,8 +54,8 @@ struct State {
     /// Of what waits and of what is being written.
     bytes: usize,
     is_writing: bool,
-    /// Nothing more is written after the first error.
-    has_failed: bool,
+    /// Nothing more is written after the first error, at this shard.
+    failed: Option<String>,
     /// It, until somebody was told.
     error: Option<Error>,
     is_closed: bool,
@@ -64,13 +64,13 @@ struct State {
 impl State {
     /// The error, told once in full.
     fn check(&mut self) -> Result<()> {
-        match self.error.take() {
-            Some(error) => Err(error),
-            None if self.has_failed => {
-                let source = std::io::Error::other("an earlier shard could not be written");
-                Err(Error::Io { action: "write", path: "a shard".into(), source })
+        match (self.error.take(), &self.failed) {
+            (Some(error), _) => Err(error),
+            (None, Some(shard)) => {
+                let source = std::io::Error::other("it failed before; nothing more is written");
+                Err(Error::Io { action: "write", path: shard.into(), source })
             }
-            None => Ok(()),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Behind {
             return Err(Error::invalid("aggregation", std::process::id(), reason));
         }
         let state = self.queue.lock();
-        let wait = |state: &mut State| !state.has_failed && busy(state);
+        let wait = |state: &mut State| state.failed.is_none() && busy(state);
         let state = self.queue.changed.wait_while(state, wait);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.check().map(|()| state)
@@ -142,7 +142,7 @@ impl Queue {
             state.is_writing = false;
             state.bytes -= shard.bytes();
             if let Err(error) = written {
-                state.has_failed = true;
+                state.failed = Some(shard.key);
                 state.error = Some(error);
                 state.waiting.clear();
             }

@@ -50,7 +50,9 @@ pub(crate) struct Job {
     behind: Behind,
     /// All shards are there, and some outputs perhaps in their places.
     is_sealed: bool,
-    is_begun: AtomicBool,
+    /// Nothing of it was there when it was opened.
+    is_new: bool,
+    has_shards: AtomicBool,
     /// Goes last.
     _part: Lock,
 }
@@ -82,17 +84,33 @@ impl Dataset {
         });
         let codecs = codecs.collect::<Result<_>>()?;
         let root = self.lock_root()?;
-        let is_sealed = self.begin_job(&document, &folder, replace)?;
-        let lock = self.lock_part(&name, part, document.parts)?;
+        let (is_new, is_sealed) = self.begin_job(&document, &folder, replace)?;
+        let lock = self.lock_part(&name, part)?;
         drop(root);
         let disk = Arc::clone(&self.disk);
         let behind = Behind::start(Arc::clone(&disk))?;
-        let is_begun = AtomicBool::new(is_sealed);
-        Ok(Job { is_sealed, disk, folder, document, codecs, behind, is_begun, _part: lock })
+        let has_shards = AtomicBool::new(false);
+        Ok(Job {
+            disk,
+            folder,
+            document,
+            codecs,
+            behind,
+            is_sealed,
+            is_new,
+            has_shards,
+            _part: lock,
+        })
     }
 
-    /// Makes the folder of a job, if it is not there; whether the job is complete.
-    fn begin_job(&self, document: &JobDocument, folder: &str, replace: bool) -> Result<bool> {
+    /// Makes the folder of a job, if it is not there. Whether it was made, and whether the job is
+    /// complete.
+    fn begin_job(
+        &self,
+        document: &JobDocument,
+        folder: &str,
+        replace: bool,
+    ) -> Result<(bool, bool)> {
         let disk = &*self.disk;
         let there = document::read(disk, folder)?;
         if there.as_ref().is_some_and(|there| there != document) {
@@ -101,7 +119,7 @@ impl Dataset {
         }
         if there.is_some() && publish::is_sealed(disk, folder)? {
             // Some outputs may be in their places already.
-            return Ok(true);
+            return Ok((false, true));
         }
         for output in &document.outputs {
             let name = output.name()?;
@@ -116,19 +134,17 @@ impl Dataset {
             disk.remove(folder).map_err(Error::io("remove", disk.path(folder)))?;
             document::write(disk, folder, document)?;
         }
-        Ok(false)
+        Ok((there.is_none(), false))
     }
 
-    /// Throws away a job that nobody is working on.
-    pub(crate) fn discard_job(&self, name: &VolumeName, parts: usize) -> Result<()> {
+    /// Throws away a job that nobody is working on, whatever its document says.
+    pub(crate) fn discard_job(&self, name: &VolumeName) -> Result<()> {
         let _root = self.lock_root()?;
-        let _parts = self.lock_parts(name, parts)?;
-        self.remove_job(name)
-    }
-
-    fn remove_job(&self, name: &VolumeName) -> Result<()> {
         let folder = folder_of(name);
-        self.disk.remove(&folder).map_err(Error::io("remove", self.disk.path(&folder)))
+        let inside = self.disk.list(&folder).map_err(Error::io("list", self.disk.path(&folder)))?;
+        let parts = inside.iter().filter_map(|name| name.strip_prefix("part-")?.parse().ok());
+        let _parts = parts.map(|part| self.lock_part(name, part)).collect::<Result<Vec<_>>>()?;
+        remove_job(&*self.disk, &folder)
     }
 
     /// Held while a job appears or disappears.
@@ -137,15 +153,14 @@ impl Dataset {
     }
 
     fn lock_parts(&self, name: &VolumeName, parts: usize) -> Result<Vec<Lock>> {
-        (0..parts).map(|part| self.lock_part(name, part, parts)).collect()
+        (0..parts).map(|part| self.lock_part(name, part)).collect()
     }
 
-    fn lock_part(&self, name: &VolumeName, part: usize, of: usize) -> Result<Lock> {
+    fn lock_part(&self, name: &VolumeName, part: usize) -> Result<Lock> {
         let key = format!("{}/part-{part}", folder_of(name));
         self.disk.lock(&key, false).map_err(|source| {
             if source.kind() == std::io::ErrorKind::WouldBlock {
-                let part = if of == 1 { String::new() } else { format!("part {} of ", part + 1) };
-                let reason = format!("another process is making {part}it right now");
+                let reason = format!("another process is making part {} of it right now", part + 1);
                 return Error::invalid("aggregation", name, reason);
             }
             Error::Io { action: "lock", path: self.disk.path(&key), source }
@@ -180,9 +195,7 @@ impl Job {
         for folder in folders {
             there.extend(self.list(&root, &folder)?);
         }
-        let done: Vec<bool> = keys.map(|key| there.contains(&key)).collect();
-        self.is_begun.fetch_or(done.contains(&true), Ordering::Relaxed);
-        Ok(done)
+        Ok(keys.map(|key| there.contains(&key)).collect())
     }
 
     fn list(&self, root: &str, folder: &str) -> Result<Vec<String>> {
@@ -222,7 +235,7 @@ impl Job {
     ) -> Result<()> {
         let JobOutput { array, attributes, .. } = &self.document.outputs[output];
         let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
-        self.is_begun.store(true, Ordering::Relaxed);
+        self.has_shards.store(true, Ordering::Relaxed);
         self.behind.write(ShardToWrite { key, chunks, layout: attributes.layout })
     }
 
@@ -235,11 +248,18 @@ impl Job {
     }
 
     /// Removes shards, each given by channel and place.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the job is complete: some volumes may be in their places.
     pub(crate) fn remove_shards(
         &self,
         output: usize,
         mut shards: impl Iterator<Item = (usize, [usize; 3])>,
     ) -> Result<()> {
+        if self.is_sealed {
+            let reason = "all of it is complete; finalise it before it is made again";
+            return Err(Error::invalid("aggregation", &self.document.outputs[0].name, reason));
+        }
         let array = &self.document.outputs[output].array;
         shards.try_for_each(|(channel, at)| {
             let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
@@ -251,11 +271,24 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         let written = self.behind.flush();
-        if self.document.parts == 1 && written.is_ok() && !*self.is_begun.get_mut() {
+        if self.is_new && self.document.parts == 1 && written.is_ok() && !*self.has_shards.get_mut()
+        {
             // Best effort: it is hidden, and can be gone on with.
-            let _ = self.disk.remove(&self.folder);
+            let _root = self.disk.lock("", true);
+            let _ = remove_job(&*self.disk, &self.folder);
         }
     }
+}
+
+/// Removes the folder of a job, which the caller keeps others away from. Its document goes first:
+/// among what is left, if it is interrupted, may be shards of a volume that was replaced, which are
+/// nobody's to go on with.
+fn remove_job(disk: &dyn Disk, folder: &str) -> Result<()> {
+    let removed = disk
+        .remove(&format!("{folder}/job.json"))
+        .and_then(|()| if disk.list(folder)?.is_empty() { Ok(()) } else { disk.sync_names(folder) })
+        .and_then(|()| disk.remove(folder));
+    removed.map_err(Error::io("remove", disk.path(folder)))
 }
 
 /// Key of a job's folder.

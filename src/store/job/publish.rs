@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::document::{self, JobDocument, JobOutput};
-use super::folder_of;
+use super::{folder_of, remove_job};
 use crate::statistics::StatisticsAccumulator;
 use crate::store::disk::Disk;
 use crate::store::lock::WriteLock;
 use crate::store::manifest::{self, Manifest, ShardFile, ShardRecord};
 use crate::store::shard::Shard;
-use crate::store::staging::Staging;
+use crate::store::staging::{self, Staging};
 use crate::store::strips::{self, Strips};
 use crate::store::{Dataset, Volume, VolumeInfo, VolumeName, digest, sealed};
 use crate::{Error, Finding, Result};
@@ -49,7 +49,12 @@ impl Dataset {
         let locks = locks?;
         let seals = match read_seals(&*self.disk, &folder_of(name))? {
             Some(seals) if seals.len() == outputs.len() => seals,
-            _ => self.seal_outputs(name, &outputs, progress)?,
+            _ => {
+                for output in &outputs {
+                    staging::is_taken(&*self.disk, &output.staging.name, replace)?;
+                }
+                self.seal_outputs(name, &outputs, progress)?
+            }
         };
         for (output, seal) in outputs.iter().zip(&seals) {
             output.publish(seal)?;
@@ -57,7 +62,7 @@ impl Dataset {
         drop(locks);
         let _root = self.lock_root()?;
         drop(parts);
-        self.remove_job(name)?;
+        remove_job(&*self.disk, &folder_of(name))?;
         self.disk.sync_names("").map_err(Error::io("sync", self.disk.path("")))?;
         let volumes = outputs.iter().map(|output| {
             Volume::open(&self.disk, &output.staging.name).map(|volume| volume.info())
@@ -66,10 +71,13 @@ impl Dataset {
         Ok(Some(Published { document, volumes }))
     }
 
-    /// Removes what is left of a job all of whose outputs are published.
+    /// Removes what is left of a job all of whose outputs are published, or that was being removed.
     pub(super) fn remove_published_job(&self, name: &VolumeName) -> Result<()> {
         let folder = folder_of(name);
-        let Some(document) = document::read(&*self.disk, &folder)? else { return Ok(()) };
+        let Some(document) = document::read(&*self.disk, &folder)? else {
+            let path = self.disk.path(&folder);
+            return self.disk.remove(&folder).map_err(Error::io("remove", path));
+        };
         let Some(seals) = read_seals(&*self.disk, &folder)? else { return Ok(()) };
         let outputs = self.staged_outputs(name, &document, false)?;
         let is_published = outputs.len() == seals.len()
@@ -80,7 +88,7 @@ impl Dataset {
         for output in &outputs {
             output.staging.sync_parents()?;
         }
-        self.remove_job(name)
+        remove_job(&*self.disk, &folder)
     }
 
     fn staged_outputs<'a>(

@@ -110,8 +110,9 @@ pub struct Aggregate {
     /// Replace outputs that are there; until the new ones are complete, the old ones stay.
     #[arg(long)]
     pub overwrite: bool,
-    /// Make one part of N, from 1. Parts are made by any number of processes, on any machines that
-    /// see the store, each with the same arguments. finalise ends it.
+    /// Make one part of N, from 1. Parts are made by any number of processes, each with the same
+    /// arguments; finalise ends it. They may run on several machines if locks of folders hold between
+    /// them on the file system of the store: not on NFS.
     #[arg(long, value_name = "I/N", value_parser = part, conflicts_with = "parts")]
     pub part: Option<(usize, usize)>,
     /// Show what N parts would be, and do nothing else, but ask the program for one patch.
@@ -144,7 +145,8 @@ pub struct OutputLayout {
     pub read_patch: Vec<WeightedPatch>,
 }
 
-/// Publish the outputs of an aggregation that was made in parts.
+/// Publish the outputs of an aggregation all of whose predictions are there: of one that was made
+/// in parts, or of one that was stopped at its very end.
 ///
 /// Every voxel of them is looked through once more. The volume to name is the first output.
 #[derive(Debug, Args)]
