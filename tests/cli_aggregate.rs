@@ -192,7 +192,7 @@ fn a_run_begins_anew_if_it_is_told_to() {
     let folder = folder();
     let at = folder.path();
     let line = format!("{GRID} --chunk 4x8x8 --shard 4x32x40");
-    run(at, 1, &format!("{line} --mode average"), "head -c 500000");
+    run(at, 1, &format!("{line} --mode average"), "head -c 500000; exit 1");
     assert!(run(at, 1, &format!("{line} --mode hann --resume"), "cat").contains("--restart"));
     run(at, 0, &format!("{line} --mode hann --restart"), "cat");
     is_identity(at, "a/prediction");

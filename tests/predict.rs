@@ -207,6 +207,34 @@ fn what_was_written_before_an_error_is_gone_on_with() {
     close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
 }
 
+/// A model that gives more blocks, or fewer, than one for each head of each batch: its answers were
+/// taken for those to other patches, and none of them may stay.
+#[test]
+fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = 128 + 4 * PATCH.iter().product::<usize>();
+    let file = folder.path().join("block").display().to_string();
+    let twice = format!(
+        "while head -c {block} > {file} && [ -s {file} ]; do cat {file} {file} || exit 1; done"
+    );
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let one = options(Blend::Average);
+    let mut two = options(Blend::Average);
+    let second = Output { name: "a/q".parse().unwrap(), ..two.outputs[0].output.clone() };
+    two.outputs.push(HeadOutput { head: 1, output: second });
+    for (command, options) in [(&*twice, &one), ("cat", &two)] {
+        let error = run(&dataset, &volume, command, options).unwrap_err().to_string();
+        assert!(error.contains("out of step"), "{error}");
+        let left = common::faulty::litter(&dataset.path());
+        assert!(left.is_empty(), "{left:?}");
+        let report = run(&dataset, &volume, "cat", &one).unwrap();
+        assert_eq!(report.patches, report.of);
+        close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+        std::fs::remove_dir_all(dataset.path().join("a/p")).unwrap();
+    }
+}
+
 #[test]
 fn parts_are_made_one_by_one_and_published_together() {
     let folder = tempfile::tempdir().unwrap();

@@ -335,6 +335,12 @@ impl Aggregator {
         Ok(missing.len() as u64)
     }
 
+    /// Gives up, and takes back what was written since this began: predictions turned out not to be
+    /// of the patches that they were given for.
+    pub(crate) fn take_back(self) -> Result<()> {
+        self.job.take_back()
+    }
+
     /// Checks that every shard of this part is written. The rest is [`super::finalise`]'s.
     ///
     /// # Errors

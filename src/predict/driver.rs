@@ -55,9 +55,24 @@ pub fn predict(
     };
     // With all of it predicted before, the model has nothing to say.
     let is_needed = first.is_some() || aggregator.remaining().next().is_some();
-    let patches = take_all(&mut session, &aggregator, first, options, pool)?;
+    let taken = take_all(&mut session, &aggregator, first, options, pool);
     let [seconds, waited] = session.times();
-    let heads = if is_needed { session.end()? } else { session.abandon() };
+    let ended = taken.and_then(|patches| {
+        let heads = if is_needed { session.end()? } else { session.abandon() };
+        Ok((patches, heads))
+    });
+    let (patches, heads) = match ended {
+        Err(Error::Model { command, reason }) if session.is_out_of_step() => {
+            aggregator.take_back()?;
+            let reason = format!(
+                "{reason}. Its answers may have been out of step: what came of them is taken back"
+            );
+            return Err(Error::Model { command, reason });
+        }
+        ended => ended?,
+    };
+    // It need not be there while what came of it is published.
+    drop(session);
     aggregator.check_complete()?;
     let (memory, of) = (aggregator.memory(), plan.grid().len());
     let published = if part.as_ref().is_some_and(|part| part.of > 1) {

@@ -39,6 +39,8 @@ struct Shared {
     stopped: AtomicBool,
     /// What was asked and is not written yet.
     waiting: AtomicUsize,
+    /// Batches that were begun to be written.
+    begun: AtomicUsize,
     failed: Mutex<Option<Error>>,
 }
 
@@ -96,7 +98,9 @@ impl Feeder {
                     if told.stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    match feed.block(&batch, &mut block) {
+                    let read = feed.block(&batch, &mut block);
+                    told.begun.fetch_add(1, Ordering::SeqCst);
+                    match read {
                         Ok(()) if write(&mut stdin, &block, &told.stopped) => {}
                         // It has closed its input, and says itself why.
                         Ok(()) => return,
@@ -119,6 +123,11 @@ impl Feeder {
             // With the thread at its end, `failure` or the model tells why.
             let _ = sender.send(patches);
         }
+    }
+
+    /// How many batches the model can have seen anything of.
+    pub(super) fn begun(&self) -> usize {
+        self.shared.begun.load(Ordering::SeqCst)
     }
 
     /// Whether all that was asked is written.

@@ -80,6 +80,11 @@ impl Model {
         }
     }
 
+    /// Whether it has ended with a failure.
+    pub(super) fn has_failed(&mut self) -> bool {
+        matches!(self.status(), Ok(Some(status)) if !status.success())
+    }
+
     fn status(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             let failed = Error::io("wait for", &self.command);

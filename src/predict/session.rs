@@ -50,6 +50,8 @@ pub(super) struct Session<'a> {
     answers: Answers,
     grid: Grid,
     batch: usize,
+    /// Batches whose answers were read.
+    answered: usize,
     /// What was asked and not answered yet.
     asked: VecDeque<Box<dyn Iterator<Item = u64> + Send>>,
     /// Patches that are asked one by one, as long as no answer comes.
@@ -78,6 +80,7 @@ impl<'a> Session<'a> {
             model,
             grid,
             batch: options.batch,
+            answered: 0,
             asked: VecDeque::new(),
             probes: None,
             heads: vec![None; options.heads()],
@@ -124,8 +127,19 @@ impl<'a> Session<'a> {
     /// Reads the answer to the next batch, and gives its patches; `None` if all are answered.
     pub(super) fn answer(&mut self) -> Result<Option<Vec<u64>>> {
         let Some(numbers) = self.next_batch() else { return Ok(None) };
-        let Self { model, answers, grid, feeder, progress, heads, blocks, asked, probes, .. } =
-            self;
+        let Self {
+            model,
+            answers,
+            grid,
+            feeder,
+            progress,
+            heads,
+            blocks,
+            asked,
+            probes,
+            answered,
+            ..
+        } = self;
         let mut read_at = None;
         let mut beat = || {
             if let Some(error) = feeder.failure() {
@@ -154,6 +168,15 @@ impl<'a> Session<'a> {
             let read = read(answers, model, numbers.len(), head, grid, &what, &mut beat);
             // What the model says of its end follows from a patch that could not be read.
             read.map_err(|error| feeder.failure().unwrap_or(error))?;
+        }
+        *answered += 1;
+        if *answered > feeder.begun() {
+            let reason = format!(
+                "it answered {} before it was given any of it: it writes more blocks than one for \
+                 each head of each batch",
+                name(grid, &numbers, None)
+            );
+            return Err(model.error(reason));
         }
         Ok(Some(numbers))
     }
@@ -188,13 +211,19 @@ impl<'a> Session<'a> {
         [self.began.elapsed().as_secs_f64(), self.answers.waited.as_secs_f64()]
     }
 
-    /// Ends a model that was asked nothing.
-    pub(super) fn abandon(self) -> Vec<HeadReport> {
+    /// Whether answers may have been taken for those to other patches, after an error of the model:
+    /// unless it has failed itself.
+    pub(super) fn is_out_of_step(&mut self) -> bool {
+        !self.model.has_failed()
+    }
+
+    /// What is known of the heads of a model that was asked nothing.
+    pub(super) fn abandon(&self) -> Vec<HeadReport> {
         self.heads.iter().flatten().map(Head::report).collect()
     }
 
     /// Waits until the model has ended, which has answered everything.
-    pub(super) fn end(mut self) -> Result<Vec<HeadReport>> {
+    pub(super) fn end(&mut self) -> Result<Vec<HeadReport>> {
         self.feeder.end();
         let progress = self.progress;
         let mut beat = || if progress(Step::Predicted(0)) { Ok(()) } else { Err(Error::Cancelled) };

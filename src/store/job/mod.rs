@@ -22,8 +22,7 @@ mod publish;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub(crate) use document::{JobDocument, JobOutput};
 
@@ -34,6 +33,7 @@ use super::codec::{self, ChunkCodec};
 use super::disk::Disk;
 use super::name::VolumeName;
 use super::staging::{self, Staging};
+use crate::exec::locked;
 use crate::{Error, Result};
 
 pub(crate) use super::codec::EncodeScratch;
@@ -52,7 +52,8 @@ pub(crate) struct Job {
     is_sealed: bool,
     /// Nothing of it was there when it was opened.
     is_new: bool,
-    has_shards: AtomicBool,
+    /// Keys of the shards that were given to be written.
+    written: Mutex<Vec<String>>,
     /// Goes last.
     _part: Lock,
 }
@@ -89,18 +90,8 @@ impl Dataset {
         drop(root);
         let disk = Arc::clone(&self.disk);
         let behind = Behind::start(Arc::clone(&disk))?;
-        let has_shards = AtomicBool::new(false);
-        Ok(Job {
-            disk,
-            folder,
-            document,
-            codecs,
-            behind,
-            is_sealed,
-            is_new,
-            has_shards,
-            _part: lock,
-        })
+        let written = Mutex::default();
+        Ok(Job { disk, folder, document, codecs, behind, is_sealed, is_new, written, _part: lock })
     }
 
     /// Makes the folder of a job, if it is not there. Whether it was made, and whether the job is
@@ -235,7 +226,7 @@ impl Job {
     ) -> Result<()> {
         let JobOutput { array, attributes, .. } = &self.document.outputs[output];
         let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
-        self.has_shards.store(true, Ordering::Relaxed);
+        locked(&self.written).push(key.clone());
         self.behind.write(ShardToWrite { key, chunks, layout: attributes.layout })
     }
 
@@ -245,6 +236,16 @@ impl Job {
     /// That of a shard.
     pub(crate) fn flush(&self) -> Result<()> {
         self.behind.flush()
+    }
+
+    /// Removes the shards that were written since this was opened.
+    pub(crate) fn take_back(&self) -> Result<()> {
+        // What could not be written is not there.
+        let _ = self.behind.flush();
+        for key in locked(&self.written).drain(..) {
+            self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
+        }
+        Ok(())
     }
 
     /// Removes shards, each given by channel and place.
@@ -270,9 +271,9 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let written = self.behind.flush();
-        if self.is_new && self.document.parts == 1 && written.is_ok() && !*self.has_shards.get_mut()
-        {
+        let flushed = self.behind.flush();
+        let has_shards = !locked(&self.written).is_empty();
+        if self.is_new && self.document.parts == 1 && flushed.is_ok() && !has_shards {
             // Best effort: it is hidden, and can be gone on with.
             let _root = self.disk.lock("", true);
             let _ = remove_job(&*self.disk, &self.folder);

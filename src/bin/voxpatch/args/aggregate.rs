@@ -101,7 +101,8 @@ pub struct Aggregate {
     #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = non_finite)]
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
-    /// Go on with a run that was not finished.
+    /// Go on with a run that was not finished: with the patches of shards that are not written. The
+    /// program is known by its command alone; if it has changed, --restart.
     #[arg(long, group = "unfinished")]
     pub resume: bool,
     /// Throw away what there is of a run that was not finished (with --part, of this part).
