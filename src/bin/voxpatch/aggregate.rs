@@ -38,7 +38,9 @@ pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
     match report {
         Ok(report) if args.json => output::print_json(&report)?,
         Ok(report) => output::print(&text(&report, &options))?,
-        Err(Error::Cancelled) => return Ok(stopped("--resume goes on from what is written")),
+        Err(Error::Cancelled) => {
+            return Ok(stopped("--resume goes on from the shards that are finished, if any"));
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)

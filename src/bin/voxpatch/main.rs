@@ -111,6 +111,14 @@ fn message(error: &anyhow::Error) -> String {
             message + "\nhint: aggregate --resume goes on with it, --restart begins anew"
         }
         Some(Error::InvalidArgument { what: "aggregation", reason, .. })
+            if reason.contains("parts were") =>
+        {
+            message + "\nhint: aggregate --part I/N goes on with one of N parts"
+        }
+        Some(Error::InvalidArgument { what: "parts", .. }) => {
+            message + "\nhint: aggregate --shard ZxYxX gives all outputs the same shards"
+        }
+        Some(Error::InvalidArgument { what: "aggregation", reason, .. })
             if reason.contains("another plan") =>
         {
             message + "\nhint: aggregate --restart throws away what there is of it"
@@ -126,6 +134,8 @@ fn message(error: &anyhow::Error) -> String {
         {
             message + "\nhint: aggregate --pad edge takes volumes that are smaller than the patch"
         }
+        // What was taken back is not gone on from.
+        Some(Error::Model { reason, .. }) if reason.contains("taken back") => message,
         Some(Error::Model { .. } | Error::Incomplete { .. }) => {
             message + "\nhint: aggregate --resume goes on from what is written, if anything is"
         }

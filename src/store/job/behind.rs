@@ -2,6 +2,7 @@
 //! disk.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::exec::{Workers, locked};
@@ -55,7 +56,7 @@ struct State {
     bytes: usize,
     is_writing: bool,
     /// Nothing more is written after the first error, at this shard.
-    failed: Option<String>,
+    failed: Option<PathBuf>,
     /// It, until somebody was told.
     error: Option<Error>,
     is_closed: bool,
@@ -68,7 +69,7 @@ impl State {
             (Some(error), _) => Err(error),
             (None, Some(shard)) => {
                 let source = std::io::Error::other("it failed before; nothing more is written");
-                Err(Error::Io { action: "write", path: shard.into(), source })
+                Err(Error::Io { action: "write", path: shard.clone(), source })
             }
             (None, None) => Ok(()),
         }
@@ -142,7 +143,7 @@ impl Queue {
             state.is_writing = false;
             state.bytes -= shard.bytes();
             if let Err(error) = written {
-                state.failed = Some(shard.key);
+                state.failed = Some(disk.path(&shard.key));
                 state.error = Some(error);
                 state.waiting.clear();
             }
