@@ -1,5 +1,7 @@
 //! A volume as decoded layers of chunks, for whoever looks at every voxel.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::digest::VoxelDigest;
@@ -43,15 +45,14 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
 
 /// Looks at every voxel of a volume once, one layer of chunks at a time: `each` is given every
 /// layer, in the order of the voxel digest, which comes back, and `done` each shard, by its number,
-/// whose voxels have been looked at. Such shards are closed, if no other handle shares them. Runs
-/// in the pool that it is called in.
+/// whose voxels have been looked at. Such shards are closed. Runs in the pool that it is called in.
 ///
 /// # Errors
 /// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is given bytes of
 /// [`Volume::raw_bytes`], says so.
 pub(super) fn look_through(
-    volume: &mut Volume,
-    mut done: impl FnMut(&[(usize, &Shard)]),
+    volume: &Volume,
+    mut done: impl FnMut(&[(usize, Arc<Shard>)]),
     mut each: impl FnMut(Frame, usize, &Strips) -> Result<()> + Send,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<String> {
