@@ -151,6 +151,16 @@ pub enum Error {
         reason: String,
     },
 
+    /// What was written of an unfinished aggregation may be wrong: restart it, or say that it is to
+    /// be trusted.
+    #[error("{}: {reason}", path.display())]
+    InDoubt {
+        /// The volume that it is to make, or the first of several.
+        path: PathBuf,
+        /// What happened, and what to do about it.
+        reason: String,
+    },
+
     /// Predictions of some patches are missing: add them, or have their voxels filled.
     #[error(
         "{missing} patches have no prediction yet, {}; add them, or fill their voxels",

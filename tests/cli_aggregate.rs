@@ -208,6 +208,54 @@ fn a_stopped_run_publishes_nothing_and_is_resumed() {
 }
 
 #[test]
+fn the_model_and_what_it_started_end_with_a_command_that_is_killed_or_interrupted_twice() {
+    for signals in [&["-KILL"][..], &["-INT", "-INT"]] {
+        let folder = folder();
+        let at = folder.path();
+        // It ignores the end of its input.
+        let model = "sleep 600 & echo $! > left; echo $$ > own; touch begun; exec sleep 600";
+        let mut running = command(at, GRID, model).spawn().unwrap();
+        wait_for(&at.join("begun"));
+        for signal in signals {
+            // The second may find it gone already.
+            let mut kill = Command::new("kill");
+            kill.args([signal, &*running.id().to_string()]).stderr(Stdio::null());
+            kill.status().unwrap();
+        }
+        running.wait().unwrap();
+        let until = Instant::now() + Duration::from_mins(1);
+        for file in ["left", "own"] {
+            let pid = fs::read_to_string(at.join(file)).unwrap();
+            let stat = format!("/proc/{}/stat", pid.trim());
+            while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
+                assert!(Instant::now() < until, "{file} outlives the command");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+#[test]
+fn hanging_up_does_not_end_a_command_that_nohup_started() {
+    let folder = folder();
+    let at = folder.path();
+    let line = format!("{GRID} --mode average --chunk 4x8x8 --shard 4x32x40");
+    let model = "touch begun; while [ ! -e go ]; do sleep 0.01; done; cat";
+    let voxpatch = command(at, &line, model);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(voxpatch.get_program()).args(voxpatch.get_args()).current_dir(at);
+    let running = nohup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&at.join("begun"));
+    let id = running.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    std::thread::sleep(Duration::from_millis(200));
+    fs::write(at.join("go"), "").unwrap();
+    let done = running.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", shown(&done));
+    is_identity(at, "a/prediction");
+}
+
+#[test]
 fn a_run_begins_anew_if_it_is_told_to() {
     let folder = folder();
     let at = folder.path();

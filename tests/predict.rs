@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::dense::{DenseScan, store, voxels};
 use common::predict::source;
 use ndarray::{Array3, Array5, Axis};
-use voxpatch::aggregate::{Blend, Output, Overwrite, Unfinished, Values, finalise};
+use voxpatch::aggregate::{
+    AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
+};
 use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Result, Volume};
@@ -219,19 +221,199 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
     );
     let (dataset, volume) = source(folder.path(), SHAPE);
     let volume = volume.scaled();
-    let one = options(Blend::Average);
+    let mut one = options(Blend::Average);
     let mut two = options(Blend::Average);
     let second = Output { name: "a/q".parse().unwrap(), ..two.outputs[0].output.clone() };
     two.outputs.push(HeadOutput { head: 1, output: second });
-    for (command, options) in [(&*twice, &one), ("cat", &two)] {
-        let error = run(&dataset, &volume, command, options).unwrap_err().to_string();
-        assert!(error.contains("out of step"), "{error}");
-        let left = common::faulty::litter(&dataset.path());
-        assert!(left.is_empty(), "{left:?}");
-        let report = run(&dataset, &volume, "cat", &one).unwrap();
-        assert_eq!(report.patches, report.of);
+    let error = run(&dataset, &volume, &twice, &one).unwrap_err().to_string();
+    assert!(error.contains("out of step"), "{error}");
+    let left = common::faulty::litter(&dataset.path());
+    assert!(left.is_empty(), "{left:?}");
+    // One block where two are wanted: each is taken for the other head's, until the model ends.
+    let error = run(&dataset, &volume, "cat", &two).unwrap_err().to_string();
+    assert!(error.contains("may be wrong"), "{error}");
+    two.aggregate.unfinished = Unfinished::Resume;
+    let refused = run(&dataset, &volume, "cat", &two).unwrap_err();
+    assert!(matches!(refused, Error::InDoubt { .. }), "{refused}");
+    one.aggregate.unfinished = Unfinished::Restart;
+    let report = run(&dataset, &volume, "cat", &one).unwrap();
+    assert_eq!(report.patches, report.of);
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+/// A command that does one thing at first and another when it is started again: it is the same to
+/// whoever resumes.
+fn first_then(folder: &std::path::Path, first: &str, second: &str) -> String {
+    format!(
+        "cd {}; if [ -e again ]; then {second}; else touch again; {first}; fi",
+        folder.display()
+    )
+}
+
+#[test]
+fn a_prediction_that_is_stopped_together_with_its_model_keeps_its_finished_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    // The model hears the signal first, and ends without an error; a moment later it is heard here.
+    let first = "head -c 120000; (sleep 0.1; touch stopped) & true";
+    let command = first_then(folder.path(), first, "cat");
+    let mut options = options(Blend::Average);
+    let stopped = folder.path().join("stopped");
+    let progress = |_| !stopped.exists();
+    let model = Model::start(&command).unwrap();
+    let pool = Pool::new(1).unwrap();
+    let error = predict(&volume, &dataset, model, &options, &pool, &progress).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    options.aggregate.unfinished = Unfinished::Resume;
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    assert!(report.patches < report.of && report.patches > 0, "{report:?}");
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn a_model_that_ends_early_or_answers_badly_costs_no_finished_shard_and_resuming_asks_for_a_decision()
+ {
+    let wrong = "printf '\\223NUMPY\\001\\000\\004\\000{}  '";
+    for (first, doubt) in [
+        ("head -c 120000", true),
+        ("(head -c 120000 | head -c 119808); echo loaded; cat >/dev/null", true),
+        (&*format!("(head -c 120000 | head -c 119808); {wrong}; cat >/dev/null"), true),
+        ("head -c 120000; exit 143", false),
+        ("head -c 120000; kill -TERM $$", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), SHAPE);
+        let volume = volume.scaled();
+        let command = first_then(folder.path(), first, "cat");
+        let mut options = options(Blend::Average);
+        let error = run(&dataset, &volume, &command, &options).unwrap_err().to_string();
+        assert_eq!(error.contains("may be wrong"), doubt, "{first}: {error}");
+        options.aggregate.unfinished = Unfinished::Resume;
+        if doubt {
+            let refused = run(&dataset, &volume, &command, &options).unwrap_err();
+            assert!(matches!(refused, Error::InDoubt { .. }), "{first}: {refused}");
+            let name = "a/p".parse().unwrap();
+            let pool = Pool::new(1).unwrap();
+            let refused = finalise(&dataset, &name, Overwrite::Nothing, &pool, &|_| true);
+            assert!(matches!(refused, Err(Error::InDoubt { .. })), "{first}: {refused:?}");
+            options.aggregate.unfinished = Unfinished::ResumeInDoubt;
+        }
+        let report = run(&dataset, &volume, &command, &options).unwrap();
+        assert!(report.patches < report.of && report.patches > 0, "{first}: {report:?}");
         close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
-        std::fs::remove_dir_all(dataset.path().join("a/p")).unwrap();
+    }
+}
+
+/// A model whose answers are zeros: another checkpoint, say.
+fn zeros(folder: &std::path::Path) -> String {
+    let (size, file) = (4 * PATCH.iter().product::<usize>(), folder.join("block"));
+    format!(
+        "while head -c {} > {file} && [ -s {file} ]; do head -c 128 {file}; \
+         head -c {size} /dev/zero; done",
+        size + 128,
+        file = file.display()
+    )
+}
+
+#[test]
+fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let other = zeros(folder.path());
+    let command = first_then(folder.path(), "head -c 120000; exit 1", &other);
+    let mut options = options(Blend::Average);
+    run(&dataset, &volume, &command, &options).unwrap_err();
+    options.aggregate.unfinished = Unfinished::Resume;
+    let error = run(&dataset, &volume, &command, &options).unwrap_err();
+    assert!(matches!(error, Error::Model { .. }), "{error}");
+    assert!(error.to_string().contains("not the one of the run that began this"), "{error}");
+    options.aggregate.unfinished = Unfinished::Restart;
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    assert_eq!(report.patches, report.of);
+    assert!(read(&dataset.volume("a/p").unwrap(), 0).iter().all(|voxel| *voxel == 0.0));
+
+    std::fs::remove_dir_all(dataset.path().join("a/p")).unwrap();
+    std::fs::remove_file(folder.path().join("again")).unwrap();
+    let command = first_then(folder.path(), "cat", &other);
+    options.aggregate.unfinished = Unfinished::Refuse;
+    let part = |n| PredictOptions { part: Some((n, 2)), ..options.clone() };
+    run(&dataset, &volume, &command, &part(1)).unwrap();
+    let error = run(&dataset, &volume, &command, &part(0)).unwrap_err().to_string();
+    assert!(error.contains("not the one of the run that began this"), "{error}");
+}
+
+/// Ends the test, and says where, if something takes a minute.
+fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waited) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    waited.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait for ever")
+}
+
+#[test]
+fn a_program_that_the_model_has_left_running_keeps_nobody_waiting_and_is_ended() {
+    for (model, is_good) in [("cat", true), ("exit 3", false), ("head -c 120000", false)] {
+        let (outcome, pid) = within_a_minute(move || {
+            let folder = tempfile::tempdir().unwrap();
+            let (dataset, volume) = source(folder.path(), SHAPE);
+            let pid = folder.path().join("pid");
+            let command = format!("sleep 600 & echo $! > {}; {model}", pid.display());
+            let outcome = run(&dataset, &volume.scaled(), &command, &options(Blend::Hann));
+            (outcome, std::fs::read_to_string(pid).unwrap().trim().to_owned())
+        });
+        assert_eq!(outcome.is_ok(), is_good, "{model}: {outcome:?}");
+        within_a_minute(move || {
+            // It was killed; whoever waits for orphans may take a moment.
+            let status = format!("/proc/{pid}/stat");
+            while std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z")) {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        });
+    }
+}
+
+/// The model adds to each voxel what depends on the number of the patch, so that a patch that is
+/// put elsewhere, or blended otherwise, shows: under the identity any blending gives the volume.
+#[test]
+fn what_depends_on_the_place_of_a_patch_is_blended_as_by_the_aggregator_itself() {
+    const MODEL: &str = "
+import sys, array
+size, number = 4 * 6 * 8 * 8, 0
+while header := sys.stdin.buffer.read(128):
+    voxels = array.array('f', sys.stdin.buffer.read(size))
+    for n in range(len(voxels)):
+        voxels[n] += 16 * number + n % 7
+    sys.stdout.buffer.write(header + voxels.tobytes())
+    number += 1
+";
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let file = folder.path().join("model.py");
+    std::fs::write(&file, MODEL).unwrap();
+    for blend in [Blend::Crop, Blend::Average, Blend::Hann] {
+        let mut options = options(blend);
+        options.aggregate.overwrite = Overwrite::Predictions;
+        run(&dataset, &volume, &format!("python3 {}", file.display()), &options).unwrap();
+        let found = read(&dataset.volume("a/p").unwrap(), 0);
+
+        let output = Output { channels: 1, ..options.outputs[0].output.clone() };
+        let output = Output { name: "a/q".parse().unwrap(), ..output };
+        let grid = Plan::new(&volume, &options.sampler, blend, vec![output]).unwrap();
+        let made = AggregateOptions { overwrite: Overwrite::Predictions, ..Default::default() };
+        let aggregator = Aggregator::begin(&dataset, grid, &made).unwrap();
+        let order: Vec<u64> = aggregator.plan().order().collect();
+        for (n, number) in (0_u16..).zip(order) {
+            let region = aggregator.plan().grid().region(number).unwrap();
+            let mut patch = volume.read::<f32>(region).unwrap().insert_axis(Axis(0));
+            for (at, voxel) in (0_u16..).zip(&mut patch) {
+                *voxel += f32::from(16 * n + at % 7);
+            }
+            aggregator.add(number, &[patch.view()]).unwrap();
+        }
+        aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+        assert_eq!(found, read(&dataset.volume("a/q").unwrap(), 0), "{blend}");
     }
 }
 

@@ -15,7 +15,7 @@ use super::report::AggregateReport;
 use super::state::{OutputState, StoreScratch, Target};
 use super::{AggregateOptions, Part, Plan, begin, finalise};
 use crate::exec::locked;
-use crate::store::Job;
+use crate::store::{Job, Note};
 use crate::{Dataset, Error, Pool, Result};
 
 /// Makes volumes of the predictions of overlapping patches, chunk by chunk.
@@ -333,6 +333,16 @@ impl Aggregator {
             self.set(*number, true);
         }
         Ok(missing.len() as u64)
+    }
+
+    /// Keeps how the model answered the plan's first patch, or gives what was kept of it before.
+    pub(crate) fn fingerprint(&self, of: &serde_json::Value) -> Result<serde_json::Value> {
+        self.job.note(Note::Fingerprint, of)
+    }
+
+    /// Gives up, and notes why what was written may be wrong: who goes on has to decide.
+    pub(crate) fn doubt(self, reason: &str) -> Result<()> {
+        self.job.note(Note::Doubt(self.part.index), &reason.into()).map(drop)
     }
 
     /// Gives up, and takes back what was written since this began: predictions turned out not to be

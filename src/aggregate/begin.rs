@@ -2,7 +2,7 @@
 
 use super::state::OutputState;
 use super::{AggregateOptions, Part, Plan, Unfinished, document};
-use crate::store::{Job, JobDocument};
+use crate::store::{Job, JobDocument, Note};
 use crate::{Dataset, Error, Result, VolumeName};
 
 /// The least that is taken for the memory of a plan.
@@ -44,7 +44,14 @@ pub(super) fn open(
             return Err(Error::invalid("aggregation", name, reason));
         }
     }
+    let trusted = restart || options.unfinished == Unfinished::ResumeInDoubt;
+    if !trusted {
+        dataset.check_doubt_of(name, part.index)?;
+    }
     let job = dataset.open_job(wanted, part.index, options.overwrite)?;
+    if trusted {
+        job.forget(Note::Doubt(part.index))?;
+    }
     if restart && part.of > 1 {
         for (n, planned) in plan.outputs.iter().enumerate() {
             let own = (0..planned.shards()).filter(|shard| planned.is_in(part, *shard));

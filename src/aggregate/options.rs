@@ -30,8 +30,12 @@ pub enum Unfinished {
     /// It is an error. A part of several joins the others all the same.
     #[default]
     Refuse,
-    /// Go on with it, if plan and [`AggregateOptions::made_by`] are the same.
+    /// Go on with it, if plan and [`AggregateOptions::made_by`] are the same, and its last run did
+    /// not end in doubt.
     Resume,
+    /// The same, also where a program that predicts did not do as it should, so that what is
+    /// written may be wrong: the caller knows better.
+    ResumeInDoubt,
     /// Throw away what there is of it, or of this part of it, and begin anew.
     Restart,
 }

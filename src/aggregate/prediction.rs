@@ -79,7 +79,7 @@ impl Plan {
     }
 
     /// What messages call a patch.
-    pub(super) fn patch_name(&self, number: u64) -> String {
+    pub(crate) fn patch_name(&self, number: u64) -> String {
         match self.grid.region(number) {
             Some(region) => format!("patch {number}, {region}"),
             None => format!("patch {number}"),

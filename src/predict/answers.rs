@@ -113,12 +113,15 @@ impl Answers {
     }
 
     /// Reads what there is, waiting for it if need be; false at the end.
-    fn more(&mut self, model: &Model, beat: Beat<'_>) -> Result<bool> {
+    fn more(&mut self, model: &mut Model, beat: Beat<'_>) -> Result<bool> {
         self.buffer.copy_within(self.from..self.to, 0);
         (self.from, self.to) = (0, self.to - self.from);
-        let failed = || Error::io("read from", model.command());
+        let command = model.command().to_owned();
+        let failed = || Error::io("read from", &command);
         let began = Instant::now();
         loop {
+            // Before the look at the pipe: what a model has written until its end is read.
+            let has_ended = model.has_ended()?;
             if is_ready(self.stdout.as_fd(), PollFlags::IN).map_err(failed())? {
                 self.waited += began.elapsed();
                 match self.stdout.read(&mut self.buffer[self.to..]) {
@@ -129,6 +132,10 @@ impl Answers {
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
                     Err(e) => return Err(failed()(e)),
                 }
+            }
+            if has_ended {
+                // Whatever it has started may hold its output open for as long as it likes.
+                return Ok(false);
             }
             beat()?;
         }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ndarray::s;
 
+use super::fingerprint::Fingerprint;
 use super::head::Head;
 use super::model::Model;
 use super::options::{HeadOutput, PredictOptions};
 use super::report::{PredictReport, Step};
-use super::session::{Patches, Progress, Session};
+use super::session::{Patches, Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
 use crate::{Dataset, Error, Pool, Result, Volume};
 
@@ -27,8 +28,15 @@ use crate::{Dataset, Error, Pool, Result, Volume};
 /// [`Error::Model`] for a model that ends too early or with a failure, or that answers otherwise
 /// than it should, naming the patch; those of [`Plan::new`], of [`Aggregator::begin`],
 /// [`Aggregator::add_many`] and [`Aggregator::finish`], and of reading patches;
-/// [`Error::Cancelled`]. Whatever it is, the model is killed, and shards that were written stay:
-/// [`Unfinished::Resume`] goes on from them.
+/// [`Error::Cancelled`], also if the model ends because the caller's wish to stop reached it too.
+/// Whatever it is, the model is killed, and shards that were written stay: [`Unfinished::Resume`]
+/// goes on from them. Two cases differ. Where a model has given more answers than it was asked for,
+/// what came of them is taken back. Where it did not do as it should without failing itself, what is
+/// written may be wrong, and resuming asks for a decision ([`Unfinished::ResumeInDoubt`]).
+///
+/// The answer to the plan's first patch is kept with what is unfinished. Whoever goes on, or makes
+/// another part, asks for that patch first: a model that answers otherwise is not the one that
+/// began, and is refused.
 pub fn predict(
     volume: &Volume,
     dataset: &Dataset,
@@ -42,7 +50,8 @@ pub fn predict(
     let made_by = options.made_by(&command, volume);
     let begun = begun(dataset, options)?;
     let mut session = Session::start(volume, model, options, progress)?;
-    let first = first_answer(&mut session, volume, options, begun.as_deref())?;
+    let first = first_answer(&mut session, volume, options, begun.as_deref())
+        .map_err(|error| unless_stopped(&session, error))?;
     let plan = Arc::new(plan_of(&session, volume, options)?);
     let made = AggregateOptions { made_by, ..options.aggregate.clone() };
     let (aggregator, part) = match options.part {
@@ -62,14 +71,8 @@ pub fn predict(
         Ok((patches, heads))
     });
     let (patches, heads) = match ended {
-        Err(Error::Model { command, reason }) if session.is_out_of_step() => {
-            aggregator.take_back()?;
-            let reason = format!(
-                "{reason}. Its answers may have been out of step: what came of them is taken back"
-            );
-            return Err(Error::Model { command, reason });
-        }
-        ended => ended?,
+        Err(error) => return Err(give_up(aggregator, &mut session, error)),
+        Ok(ended) => ended,
     };
     // It need not be there while what came of it is published.
     drop(session);
@@ -153,7 +156,8 @@ fn first_answer(
         }
         return Ok(None);
     }
-    let is_new = options.aggregate.unfinished != Unfinished::Resume && options.part.is_none();
+    let is_new = options.part.is_none()
+        && matches!(options.aggregate.unfinished, Unfinished::Refuse | Unfinished::Restart);
     if is_new {
         // Whatever the plan is, it needs them all.
         session.ask(Patches::From(grid, 0));
@@ -184,6 +188,51 @@ fn plan_of(session: &Session<'_>, volume: &Volume, options: &PredictOptions) -> 
     Plan::new(volume, &options.sampler, options.blend, outputs.collect())
 }
 
+/// An error of the model, unless the caller wants to stop: the model may have heard that first.
+fn unless_stopped(session: &Session<'_>, error: Error) -> Error {
+    if matches!(error, Error::Model { .. }) && session.is_stopped() {
+        return Error::Cancelled;
+    }
+    error
+}
+
+/// Decides what becomes of the shards that were written before an error. They are taken back only
+/// if it is known that they are wrong.
+fn give_up(aggregator: Aggregator, session: &mut Session<'_>, error: Error) -> Error {
+    let Error::Model { command, reason } = error else { return error };
+    let trust = session.trust();
+    if trust != Trust::OutOfStep && session.is_stopped() {
+        return Error::Cancelled;
+    }
+    let (done, what) = match trust {
+        Trust::Sound => (Ok(()), ""),
+        Trust::InDoubt => (aggregator.doubt(&reason), ". What is written so far may be wrong"),
+        Trust::OutOfStep => (
+            aggregator.take_back(),
+            ". Its answers were out of step: what came of them is taken back",
+        ),
+    };
+    done.err().unwrap_or(Error::Model { command, reason: format!("{reason}{what}") })
+}
+
+/// Compares the answer that was read just now, whose first patch is the plan's, with the one that
+/// was kept when this was begun; keeps it, if it is the first.
+fn check_fingerprint(
+    session: &Session<'_>,
+    aggregator: &Aggregator,
+    numbers: &[u64],
+) -> Result<()> {
+    let found = Fingerprint::of(session.first_of_batch(numbers.len()));
+    let kept = aggregator.fingerprint(&found.to_value())?;
+    let Some(difference) = found.difference(kept) else { return Ok(()) };
+    let patch = aggregator.plan().patch_name(numbers[0]);
+    Err(session.error(format!(
+        "its answer to {patch} is not the one of the run that began this: {difference}. The program, \
+         its weights or its preparation of patches have changed: go on with the model that began, or \
+         restart all of it"
+    )))
+}
+
 /// Gives the aggregator what it wants of all answers. How many patches these are.
 fn take_all(
     session: &mut Session<'_>,
@@ -196,13 +245,21 @@ fn take_all(
     let patches = wanted.len() as u64;
     session.step(Step::Begun { patches, bytes: bytes(aggregator.plan()) })?;
     if first.as_ref().is_none_or(|first| !first.all) {
-        let given = |n: &u64| first.as_ref().is_some_and(|first| first.probes.contains(n));
-        session.ask(Patches::Listed(wanted.iter().copied().filter(|n| !given(n)).collect()));
+        let mut given = first.as_ref().map(|first| first.probes.clone()).unwrap_or_default();
+        if first.is_none() && !wanted.is_empty() {
+            // By itself, as it may not be wanted: its answer tells whether the model is the same.
+            let known: Vec<u64> = aggregate::order(aggregator.plan().grid()).take(1).collect();
+            given.extend(&known);
+            session.ask(Patches::Listed(known.into()));
+        }
+        let rest = wanted.iter().copied().filter(|n| !given.contains(n)).collect();
+        session.ask(Patches::Listed(rest));
         session.no_more();
     }
     wanted.sort_unstable();
     let heads: Vec<usize> = options.outputs.iter().map(|output| output.head).collect();
     let mut answered = first.map(|first| first.numbers);
+    let mut is_known = false;
     loop {
         let numbers = match answered.take() {
             Some(numbers) => numbers,
@@ -211,6 +268,10 @@ fn take_all(
                 None => return Ok(patches),
             },
         };
+        if !is_known {
+            check_fingerprint(session, aggregator, &numbers)?;
+            is_known = true;
+        }
         let views = session.views(numbers.len(), &heads)?;
         let is_wanted = |n: &u64| wanted.binary_search(n).is_ok();
         let mut taken = numbers.len();

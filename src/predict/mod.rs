@@ -48,6 +48,7 @@
 mod answers;
 mod driver;
 mod feeder;
+mod fingerprint;
 mod head;
 mod model;
 mod npy;

@@ -1,12 +1,12 @@
 //! The running program.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::{Error, Result};
 
@@ -16,13 +16,39 @@ pub(super) const BEAT: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A program that predicts patches: a child process that is killed, with what it has started, and
-/// waited for when this is dropped.
+/// waited for when this is dropped. It does not outlive this process either, however that ends.
 #[derive(Debug)]
 pub struct Model {
     command: String,
+    /// Not waited for before this is dropped: until then its number, which is that of its group,
+    /// is nobody else's.
     child: Child,
-    /// Once it was waited for, its number may be another's.
-    ended: Option<ExitStatus>,
+    /// Dropped after the model's group was killed.
+    _watch: Watch,
+}
+
+/// A process that kills the model's group when this process has ended, by whatever signal: a pipe
+/// that only this process holds open comes to its end then.
+#[derive(Debug)]
+struct Watch(Child);
+
+impl Watch {
+    fn over(group: Pid) -> std::io::Result<Self> {
+        let script = "read -r _; kill -s KILL -- \"-$0\"";
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg(group.as_raw_nonzero().to_string());
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Ctrl-C is not for it.
+        shell.process_group(0).spawn().map(Self)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // It can only have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Model {
@@ -37,8 +63,12 @@ impl Model {
         }
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = shell.process_group(0).spawn().map_err(Error::io("start", command))?;
-        Ok(Self { command: command.to_owned(), child, ended: None })
+        let mut child = shell.process_group(0).spawn().map_err(Error::io("start", command))?;
+        let watch = Watch::over(Pid::from_child(&child)).map_err(|source| {
+            kill(&mut child);
+            Error::Io { action: "watch", path: command.into(), source }
+        })?;
+        Ok(Self { command: command.to_owned(), child, _watch: watch })
     }
 
     /// The command, as it was given.
@@ -81,16 +111,25 @@ impl Model {
     }
 
     /// Whether it has ended with a failure.
-    pub(super) fn has_failed(&mut self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         matches!(self.status(), Ok(Some(status)) if !status.success())
     }
 
-    fn status(&mut self) -> Result<Option<ExitStatus>> {
-        if self.ended.is_none() {
-            let failed = Error::io("wait for", &self.command);
-            self.ended = self.child.try_wait().map_err(failed)?;
-        }
-        Ok(self.ended)
+    /// Whether it has ended. What it has started may go on.
+    pub(super) fn has_ended(&self) -> Result<bool> {
+        self.status().map(|status| status.is_some())
+    }
+
+    /// How it has ended, if it has.
+    fn status(&self) -> Result<Option<ExitStatus>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), options);
+        let status = status.map_err(|e| Error::io("wait for", &self.command)(e.into()))?;
+        // As wait(2) would give it: the code above the signal.
+        Ok(status.map(|status| {
+            let code = status.exit_status().map(|code| (code & 0xff) << 8);
+            ExitStatus::from_raw(code.or(status.terminating_signal()).unwrap_or(0))
+        }))
     }
 
     /// An error about it.
@@ -101,12 +140,15 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
-        if self.ended.is_none() {
-            // The shell is its group's first, and not waited for, so that the group is still its.
-            let _ = rustix::process::kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _ = self.child.wait();
-        }
+        kill(&mut self.child);
     }
+}
+
+/// Ends a child that is its group's first, and all of its group. It was not waited for, so that the
+/// group is still its own.
+fn kill(child: &mut Child) {
+    let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.wait();
 }
 
 /// Waits a beat for one end of a pipe. True if it is ready, or broken.

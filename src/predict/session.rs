@@ -19,6 +19,20 @@ use crate::{Error, Result, Volume};
 /// A model that has read all it was given and has not answered for so long may be waiting for more.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long after the end of the model a wish to stop is waited for.
+const HEARING: Duration = Duration::from_millis(200);
+
+/// What is to be thought of the answers before an error of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The model failed by itself: they are what they were.
+    Sound,
+    /// The model did not do as it should, and did not fail: they may be those to other patches.
+    InDoubt,
+    /// They are those to other patches.
+    OutOfStep,
+}
+
 /// Called with each step; a false answer ends it.
 pub(super) type Progress<'a> = &'a (dyn Fn(Step) -> bool + Sync);
 
@@ -62,6 +76,8 @@ pub(super) struct Session<'a> {
     blocks: Vec<Vec<f32>>,
     progress: Progress<'a>,
     began: Instant,
+    /// It is known that answers were taken for those to other patches.
+    out_of_step: bool,
 }
 
 impl<'a> Session<'a> {
@@ -87,6 +103,7 @@ impl<'a> Session<'a> {
             blocks: vec![Vec::new(); options.heads()],
             progress,
             began: Instant::now(),
+            out_of_step: false,
         })
     }
 
@@ -138,6 +155,7 @@ impl<'a> Session<'a> {
             asked,
             probes,
             answered,
+            out_of_step,
             ..
         } = self;
         let mut read_at = None;
@@ -171,6 +189,7 @@ impl<'a> Session<'a> {
         }
         *answered += 1;
         if *answered > feeder.begun() {
+            *out_of_step = true;
             let reason = format!(
                 "it answered {} before it was given any of it: it writes more blocks than one for \
                  each head of each batch",
@@ -211,10 +230,40 @@ impl<'a> Session<'a> {
         [self.began.elapsed().as_secs_f64(), self.answers.waited.as_secs_f64()]
     }
 
-    /// Whether answers may have been taken for those to other patches, after an error of the model:
-    /// unless it has failed itself.
-    pub(super) fn is_out_of_step(&mut self) -> bool {
-        !self.model.has_failed()
+    /// What an error of the model says of the answers before it.
+    pub(super) fn trust(&mut self) -> Trust {
+        if self.out_of_step {
+            Trust::OutOfStep
+        } else if self.model.has_failed() {
+            Trust::Sound
+        } else {
+            Trust::InDoubt
+        }
+    }
+
+    /// Whether the caller wants to stop, or says so in a moment: a signal to all processes of a job
+    /// ends the model as soon as it is heard here.
+    pub(super) fn is_stopped(&self) -> bool {
+        let until = Instant::now() + HEARING;
+        loop {
+            if !(self.progress)(Step::Predicted(0)) {
+                return true;
+            }
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(HEARING / 20);
+        }
+    }
+
+    /// The numbers of the last answer's first patch, of each head.
+    pub(super) fn first_of_batch(&self, batch: usize) -> impl Iterator<Item = &[f32]> {
+        self.blocks.iter().map(move |block| &block[..block.len() / batch.max(1)])
+    }
+
+    /// An error about the model.
+    pub(super) fn error(&self, reason: impl Into<String>) -> Error {
+        self.model.error(reason)
     }
 
     /// What is known of the heads of a model that was asked nothing.
@@ -227,7 +276,10 @@ impl<'a> Session<'a> {
         self.feeder.end();
         let progress = self.progress;
         let mut beat = || if progress(Step::Predicted(0)) { Ok(()) } else { Err(Error::Cancelled) };
-        self.answers.end(&mut self.model, &mut beat)?;
+        if let Err(error) = self.answers.end(&mut self.model, &mut beat) {
+            self.out_of_step = matches!(error, Error::Model { .. });
+            return Err(error);
+        }
         let status = self.model.wait(&mut beat)?;
         if !status.success() {
             let reason = format!(

@@ -139,6 +139,18 @@ fn message(error: &anyhow::Error) -> String {
         {
             message + "\nhint: aggregate --pad edge takes volumes that are smaller than the patch"
         }
+        Some(Error::InDoubt { .. }) => {
+            message
+                + "\nhint: aggregate --restart begins it anew, --resume --trust keeps what is written"
+        }
+        Some(Error::Model { reason, .. }) if reason.contains("run that began this") => {
+            message + "\nhint: aggregate --restart begins anew with this model"
+        }
+        Some(Error::Model { reason, .. }) if reason.contains("may be wrong") => {
+            message
+                + "\nhint: aggregate --restart begins it anew; if all answers before that were right, \
+                   --resume --trust goes on from what is written"
+        }
         // What was taken back is not gone on from.
         Some(Error::Model { reason, .. }) if reason.contains("taken back") => message,
         Some(Error::Model { .. } | Error::Incomplete { .. }) => {

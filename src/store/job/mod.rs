@@ -6,6 +6,8 @@
 //! .aggregate-case01+organs/
 //!   job.json         what is made, of what, in how many parts: sealed, written first
 //!   part-0 ...       folders, each locked by whoever makes the part
+//!   fingerprint.json how the model answered the first patch
+//!   doubt-0.json ... why what a part has written may be wrong, if so
 //!   0/  1/ ...       a folder for each output, as it will be published
 //!   seals.json       digests of the outputs' manifests, once all of them are complete
 //! ```
@@ -18,6 +20,7 @@
 
 mod behind;
 mod document;
+mod notes;
 mod overwrite;
 mod publish;
 
@@ -26,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use document::{JobDocument, JobOutput};
+pub(crate) use notes::Note;
 pub use overwrite::Overwrite;
 
 use behind::{Behind, ShardToWrite};

@@ -44,6 +44,7 @@ impl Dataset {
         };
         let parts = self.lock_parts(name, document.parts)?;
         drop(root);
+        self.check_doubt(name, document.parts)?;
         let outputs = self.staged_outputs(name, &document, overwrite != Overwrite::Nothing)?;
         let names = outputs.iter().map(|output| &output.staging.name);
         let locks = names.map(|name| WriteLock::take(&self.disk, name)).collect::<Result<Vec<_>>>();

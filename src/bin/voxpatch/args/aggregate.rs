@@ -102,9 +102,14 @@ pub struct Aggregate {
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
     /// Go on with a run that was not finished: with the patches of shards that are not written. The
-    /// program is known by its command alone; if it has changed, --restart.
+    /// program is given the first patch again, and refused if its answer differs: it or its weights
+    /// have changed.
     #[arg(long, group = "unfinished")]
     pub resume: bool,
+    /// With --resume: also where the program ended early without an error, or answered otherwise
+    /// than it should, so that what is written may be wrong.
+    #[arg(long, requires = "resume")]
+    pub trust: bool,
     /// Throw away what there is of a run that was not finished (with --part, of this part).
     #[arg(long, group = "unfinished")]
     pub restart: bool,
@@ -248,6 +253,7 @@ impl Aggregate {
         };
         let outputs = self.output.iter().map(output).collect::<voxpatch::Result<_>>()?;
         let unfinished = match (self.resume, self.restart) {
+            (true, _) if self.trust => Unfinished::ResumeInDoubt,
             (true, _) => Unfinished::Resume,
             (_, true) => Unfinished::Restart,
             _ => Unfinished::Refuse,
