@@ -33,6 +33,16 @@ fn command(folder: &Path, line: &str, model: &str) -> Command {
     command
 }
 
+/// The same command with no signal ignored, as it would be if a shell started the tests in the
+/// background.
+fn heard(command: &Command) -> Command {
+    let mut heard = Command::new("env");
+    heard.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    heard.current_dir(command.get_current_dir().unwrap());
+    heard.stdout(Stdio::piped()).stderr(Stdio::piped());
+    heard
+}
+
 fn run(folder: &Path, code: i32, line: &str, model: &str) -> String {
     let done = command(folder, line, model).output().unwrap();
     let shown = shown(&done);
@@ -182,7 +192,7 @@ fn a_stopped_run_publishes_nothing_and_is_resumed() {
         let folder = folder();
         let at = folder.path();
         let line = format!("{GRID} --mode average --chunk 4x8x8 --shard 4x32x40");
-        let running = command(at, &line, &stalls(60)).spawn().unwrap();
+        let running = heard(&command(at, &line, &stalls(60))).spawn().unwrap();
         wait_for(&at.join("stalled"));
         let mut kill = Command::new("kill");
         kill.args([format!("-{signal}"), running.id().to_string()]);
@@ -214,7 +224,7 @@ fn the_model_and_what_it_started_end_with_a_command_that_is_killed_or_interrupte
         let at = folder.path();
         // It ignores the end of its input.
         let model = "sleep 600 & echo $! > left; echo $$ > own; touch begun; exec sleep 600";
-        let mut running = command(at, GRID, model).spawn().unwrap();
+        let mut running = heard(&command(at, GRID, model)).spawn().unwrap();
         wait_for(&at.join("begun"));
         for signal in signals {
             // The second may find it gone already.

@@ -358,7 +358,7 @@ fn one_interrupted_ends_with_130_and_leaves_nothing() {
     while fs::read_dir(&tmp).unwrap().count() == 0 && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(told.success());
     let done = child.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(130), "{}", text(&done.stderr));

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pathlib
+import signal
 import subprocess
 
 import nibabel as nib
@@ -20,6 +21,10 @@ AFFINE = np.array(
         [0.0, 0.0, 0.0, 1.0],
     ]
 )
+
+
+# A shell ignores Ctrl-C in what it starts in the background, and so would every command below.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def voxpatch(*args, code=0, **options):

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
 /// Whether the user asked to stop (Ctrl-C, or the system's polite signals to end).
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
@@ -19,12 +21,16 @@ impl Interrupt {
     /// Listens from now on. To be called once in a process.
     pub fn listen() -> anyhow::Result<Self> {
         let interrupt = Self::default();
-        let flag = Arc::clone(&interrupt.0);
-        ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(crate::INTERRUPTED.into());
+        let flag = || Arc::clone(&interrupt.0);
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if is_ignored(signal) {
+                continue;
             }
-        })?;
+            // In this order: the first signal finds the flag unset, and sets it.
+            let code = crate::INTERRUPTED.into();
+            signal_hook::flag::register_conditional_shutdown(signal, code, flag())?;
+            signal_hook::flag::register(signal, flag())?;
+        }
         Ok(interrupt)
     }
 
@@ -36,4 +42,13 @@ impl Interrupt {
     pub fn check(&self) -> voxpatch::Result<()> {
         if self.is_set() { Err(voxpatch::Error::Cancelled) } else { Ok(()) }
     }
+}
+
+/// Whether this program was started with a signal ignored, by nohup or as a shell's background job:
+/// it stays ignored then. Known on Linux alone.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored & 1 << (signal - 1) != 0
 }
