@@ -95,8 +95,8 @@ const FEW_VALUES: usize = 128;
 /// call, from any thread; with narrowing they count twice, and those of the first frame once more
 /// if codecs are tried. A false answer cancels.
 ///
-/// What each chunk of a label map or of a map of weights holds is counted on the way, and stored as
-/// the index for sampling ([`crate::Volume::chunk_index`]), which takes a few bytes for each chunk
+/// What each block of a label map or of a map of weights holds is counted on the way, and stored as
+/// the index for sampling ([`crate::Volume::block_index`]), which takes a few bytes for each block
 /// and label in it, 100 MB at most; a finding tells why not, where there can be none.
 ///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.

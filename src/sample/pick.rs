@@ -1,54 +1,54 @@
-//! First the chunk, by sums of the index; then the voxel, by decoding that one chunk. Both
+//! First the block, by sums of the index; then the voxel, by decoding that one block. Both
 //! together are a draw from all voxels that may be chosen.
 
 use std::ops::Range;
 
-use super::chunks::{Chunks, Share};
-use super::{ChunkCount, ClassChunks, Random};
+use super::blocks::{Blocks, Share};
+use super::{BlockCount, ClassBlocks, Random};
 use crate::Result;
 
 /// The classes that have voxels which may be chosen, ascending by label, with their exact numbers.
 #[derive(Debug)]
 pub(super) struct Classes {
-    chunks: Chunks,
+    blocks: Blocks,
     classes: Vec<Class>,
 }
 
 #[derive(Debug)]
 struct Class {
     label: i64,
-    /// Chunks with voxels that may be chosen, ascending.
-    chunks: Vec<u64>,
+    /// Blocks with voxels that may be chosen, ascending.
+    blocks: Vec<u64>,
     /// For each, its voxels and those of all before: strictly ascending.
     ends: Vec<u64>,
 }
 
 impl Classes {
-    /// Counts the voxels of the wanted classes. Decodes the chunks of which a part may be chosen,
+    /// Counts the voxels of the wanted classes. Decodes the blocks of which a part may be chosen,
     /// and in which one of them occurs, once each.
     pub fn count<'i>(
-        chunks: Chunks,
-        wanted: impl Iterator<Item = &'i ClassChunks>,
+        blocks: Blocks,
+        wanted: impl Iterator<Item = &'i ClassBlocks>,
     ) -> Result<Self> {
         let mut classes: Vec<_> = wanted
-            .map(|class| Counts { label: class.label, chunks: class.chunks.clone() })
+            .map(|class| Counts { label: class.label, blocks: class.blocks.clone() })
             .collect();
         let mut parts = Vec::new();
         for (number, class) in classes.iter_mut().enumerate() {
-            class.chunks.retain(|count| chunks.share(count.chunk) != Share::Nothing);
-            parts.extend(class.chunks.iter().enumerate().filter_map(|(at, count)| {
-                (chunks.share(count.chunk) == Share::Part).then_some((count.chunk, number, at))
+            class.blocks.retain(|count| blocks.share(count.block) != Share::Nothing);
+            parts.extend(class.blocks.iter().enumerate().filter_map(|(at, count)| {
+                (blocks.share(count.block) == Share::Part).then_some((count.block, number, at))
             }));
         }
         parts.sort_unstable();
         for group in parts.chunk_by(|a, b| a.0 == b.0) {
-            chunks.with_labels(group[0].0, |labels, _| {
-                for (chunk, number, at) in group {
-                    let Counts { label, chunks: counts } = &mut classes[*number];
+            blocks.with_labels(group[0].0, |labels, _| {
+                for (block, number, at) in group {
+                    let Counts { label, blocks: counts } = &mut classes[*number];
                     let (found, count) = (number_of(labels, *label), &mut counts[*at]);
                     if found > count.voxels {
                         let what = format!("voxels with label {label} in a part");
-                        return Err(chunks.contradiction(*chunk, &what, found, count.voxels));
+                        return Err(blocks.contradiction(*block, &what, found, count.voxels));
                     }
                     count.voxels = found;
                 }
@@ -56,7 +56,7 @@ impl Classes {
             })?;
         }
         let classes = classes.iter().map(Counts::sums).filter(|class| !class.ends.is_empty());
-        Ok(Self { classes: classes.collect(), chunks })
+        Ok(Self { classes: classes.collect(), blocks })
     }
 
     pub fn len(&self) -> usize {
@@ -89,12 +89,12 @@ impl Classes {
         Ok((chosen.label, self.nth(chosen, n)?))
     }
 
-    /// The `n`-th voxel of a class, chunk by chunk; there are more than `n`.
+    /// The `n`-th voxel of a class, block by block; there are more than `n`.
     fn nth(&self, class: &Class, n: u64) -> Result<[usize; 3]> {
         let at = class.ends.partition_point(|end| *end <= n);
-        let (chunk, before) = (class.chunks[at], if at == 0 { 0 } else { class.ends[at - 1] });
+        let (block, before) = (class.blocks[at], if at == 0 { 0 } else { class.ends[at - 1] });
         let listed = class.ends[at] - before;
-        self.chunks.with_labels(chunk, |labels, part| {
+        self.blocks.with_labels(block, |labels, part| {
             let found = number_of(labels, class.label);
             let mut places =
                 (0..).zip(labels).filter(|(_, label)| **label == class.label).map(|(at, _)| at);
@@ -103,7 +103,7 @@ impl Classes {
                 Some(place) if found == listed => Ok(part.voxel(place)),
                 _ => {
                     let what = format!("voxels with label {}", class.label);
-                    Err(self.chunks.contradiction(chunk, &what, found, listed))
+                    Err(self.blocks.contradiction(block, &what, found, listed))
                 }
             }
         })
@@ -119,21 +119,21 @@ impl Class {
 /// What the index lists of a class, corrected for what may be chosen.
 struct Counts {
     label: i64,
-    chunks: Vec<ChunkCount>,
+    blocks: Vec<BlockCount>,
 }
 
 impl Counts {
     fn sums(&self) -> Class {
-        // No sum exceeds the number of voxels: no count exceeds its chunk's.
+        // No sum exceeds the number of voxels: no count exceeds its block's.
         let mut end = 0;
-        let counts = self.chunks.iter().filter(|count| count.voxels > 0);
-        let (chunks, ends) = counts
+        let counts = self.blocks.iter().filter(|count| count.voxels > 0);
+        let (blocks, ends) = counts
             .map(|count| {
                 end += count.voxels;
-                (count.chunk, end)
+                (count.block, end)
             })
             .unzip();
-        Class { label: self.label, chunks, ends }
+        Class { label: self.label, blocks, ends }
     }
 }
 

@@ -1,11 +1,12 @@
 //! A volume as decoded layers of chunks, for whoever looks at every voxel.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::digest::VoxelDigest;
 use super::documents::ArrayShape;
 use super::parts::Destination;
-use super::sampling::Strip;
 use super::shard::Shard;
 use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
@@ -15,7 +16,11 @@ use crate::{Dtype, Error, Frame, Kind, Result};
 /// chunk rows along y, each of all planes.
 #[derive(Default)]
 pub(crate) struct Strips {
+    /// Number of the first plane in its frame.
+    first: usize,
     planes: usize,
+    /// Rows of a strip; the last strip may have fewer.
+    height: usize,
     /// Bytes of a row.
     row: usize,
     voxels: Vec<Vec<u8>>,
@@ -117,7 +122,8 @@ impl Strips {
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
         let item = dtype.size();
-        (self.planes, self.row) = (planes, columns * item);
+        (self.first, self.planes) = (layer * depth, planes);
+        (self.height, self.row) = (height, columns * item);
         self.voxels.resize_with(rows.div_ceil(height), Vec::new);
         self.voxels.par_iter_mut().enumerate().try_for_each(|(n, strip)| {
             let rows = height.min(rows - n * height);
@@ -127,10 +133,16 @@ impl Strips {
         })
     }
 
-    /// A strip by its number along y.
-    pub(super) fn strip(&self, n: usize) -> Strip<'_> {
-        let voxels = &self.voxels[n];
-        Strip { voxels, plane: voxels.len() / self.planes, row: self.row }
+    /// Numbers of the planes in their frame.
+    pub(super) fn planes(&self) -> Range<usize> {
+        self.first..self.first + self.planes
+    }
+
+    /// A row by its plane in the layer and its place in the plane.
+    pub(super) fn row(&self, plane: usize, row: usize) -> &[u8] {
+        let strip = &self.voxels[row / self.height];
+        let start = plane * (strip.len() / self.planes) + row % self.height * self.row;
+        &strip[start..start + self.row]
     }
 
     /// Adds the planes to the digest of the frame's voxels.

@@ -19,7 +19,7 @@ use super::view::Values;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
-use crate::sample::ChunkIndex;
+use crate::sample::BlockIndex;
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 
@@ -62,7 +62,7 @@ pub(super) struct Stored {
     /// Opened at first use, in the order of the manifest.
     shards: Box<[OnceLock<Shard>]>,
     /// For sampling, of each frame; read at first use.
-    pub(super) indices: OnceLock<Vec<Arc<ChunkIndex>>>,
+    pub(super) indices: OnceLock<Vec<Arc<BlockIndex>>>,
 }
 
 /// What a volume is, its shards aside.

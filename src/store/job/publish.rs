@@ -205,10 +205,10 @@ impl StagedOutput<'_> {
                     records[n].file.iter_mut().for_each(|file| file.blake3.clone_from(&blake3));
                 }
             },
-            |frame, layer, strips: &Strips| {
+            |frame, _, strips: &Strips| {
                 statistics.merge(strips.statistics(array.dtype, attributes.kind)?)?;
                 let Some(tally) = &mut tally else { return Ok(()) };
-                tally.add_layer(frame, layer, |n| strips.strip(n))
+                tally.add_planes(frame, strips.planes(), |plane, row| strips.row(plane, row))
             },
             progress,
         )?;
