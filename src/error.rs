@@ -33,6 +33,18 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Predictions were to replace what no model can make again: a scan, or labels of another
+    /// origin. Choose another name, or ask for that by [`crate::aggregate::Overwrite::Anything`].
+    #[error(
+        "{}: is there and holds no predictions, so that nothing in the store could make it again; \
+         choose another name for the output",
+        path.display()
+    )]
+    NotPredicted {
+        /// The volume that is in the way.
+        path: PathBuf,
+    },
+
     /// The region leaves the volume and no padding was asked for.
     #[error(
         "region {region} leaves the volume of shape {} (z, y, x); choose a padding or move it",

@@ -12,7 +12,7 @@ use common::predict::{blended, predict, source, views};
 use ndarray::{Array4, Array5, ArrayView5, Axis, stack};
 use proptest::prelude::*;
 use voxpatch::aggregate::{
-    AggregateOptions, Aggregator, Blend, Output, Plan, Unfinished, Values, finalise,
+    AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
 };
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{Dataset, Frame, Pool, Region, Volume, VolumeName};
@@ -169,7 +169,7 @@ proptest! {
         let path = |image: &str| dataset.path().join("a").join(image);
         let first = ["scores", "coarse"].map(|image| files(&path(image)));
 
-        let again = AggregateOptions { overwrite: true, budget: Some(seed % 3000), ..options() };
+        let again = AggregateOptions { overwrite: Overwrite::Predictions, budget: Some(seed % 3000), ..options() };
         let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &again).unwrap();
         add_all(&aggregator, seed | 2, Some(&pool));
         prop_assert!(aggregator.memory().peak <= seed % 3000);
@@ -184,7 +184,7 @@ proptest! {
             add_all(&one, seed, None);
             one.check_complete().unwrap();
         }
-        finalise(&dataset, &name(), true, &pool, &|_| true).unwrap();
+        finalise(&dataset, &name(), Overwrite::Predictions, &pool, &|_| true).unwrap();
         prop_assert!(first == ["scores", "coarse"].map(|image| files(&path(image))));
         nothing_hidden(&dataset);
     }
@@ -294,7 +294,7 @@ fn what_was_written_before_is_not_asked_for_again() {
     aggregator.finish(&pool, &|_| true).unwrap();
     let resumed = files(&dataset.path().join("a/scores"));
 
-    let restart = AggregateOptions { overwrite: true, ..options() };
+    let restart = AggregateOptions { overwrite: Overwrite::Predictions, ..options() };
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &restart).unwrap();
     add_all(&aggregator, 0, None);
     aggregator.finish(&pool, &|_| true).unwrap();
@@ -369,7 +369,8 @@ fn several_threads_that_add_at_once_give_the_same_bytes() {
         let plan = Arc::new(Plan::new(&volume, &sampler, blend, outputs).unwrap());
         let mut first = None;
         for (threads, budget) in [(1, None), (4, None), (4, Some(10_000)), (7, Some(0))] {
-            let options = AggregateOptions { overwrite: true, budget, ..options() };
+            let options =
+                AggregateOptions { overwrite: Overwrite::Predictions, budget, ..options() };
             let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
             let next = std::sync::Mutex::new(plan.order());
             std::thread::scope(|scope| {

@@ -3,13 +3,15 @@
 
 mod common;
 
+use std::fs;
 use std::sync::Arc;
 
 use common::faulty::{Fault, FaultyDisk, litter};
 use common::predict::{predict, source, views};
 use ndarray::{Array4, Array5, s};
 use voxpatch::aggregate::{
-    AggregateOptions, Aggregator, Blend, NonFinite, Output, Plan, Unfinished, Values, finalise,
+    AggregateOptions, Aggregator, Blend, NonFinite, Output, Overwrite, Plan, Unfinished, Values,
+    finalise,
 };
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{Dataset, Error, Frame, Kind, Pool, Region, Spacing, Volume, VolumeName};
@@ -187,7 +189,7 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
         assert_eq!(made.affine(), volume.affine());
         assert_eq!(made.info().predicted_from.as_deref(), Some("a/image"));
         // A label map says which image it is of, to readers of OME-Zarr.
-        let group = std::fs::read(dataset.path().join("a").join(name).join("zarr.json")).unwrap();
+        let group = fs::read(dataset.path().join("a").join(name).join("zarr.json")).unwrap();
         let group: serde_json::Value = serde_json::from_slice(&group).unwrap();
         let image = group.pointer("/attributes/ome/image-label/source/image");
         assert_eq!(image.is_some(), kind == Kind::Label);
@@ -257,16 +259,19 @@ fn run(dataset: &Dataset, plan: &Arc<Plan>, options: &AggregateOptions) -> voxpa
 }
 
 /// Aggregates with the fault at each operation in turn, until one run goes through; over volumes
-/// that are there, with `overwrite`. After each, going on finishes it, and what is published is
+/// that are there, if it `replaces` some. After each, going on finishes it, and what is published is
 /// sound at any time.
-fn every_operation(fault: Fault, overwrite: bool) -> usize {
+fn every_operation(fault: Fault, replaces: bool) -> usize {
     let mut expected = None;
     for at in 1.. {
         let folder = tempfile::tempdir().unwrap();
         let (sound, volume) = source(folder.path(), [5, 6, 7]);
         let plan = Arc::new(Plan::new(&volume, &sampler(), Blend::Hann, two_outputs()).unwrap());
-        let options = AggregateOptions { overwrite, ..AggregateOptions::default() };
-        let old = overwrite.then(|| {
+        let options = AggregateOptions {
+            overwrite: if replaces { Overwrite::Predictions } else { Overwrite::Nothing },
+            ..AggregateOptions::default()
+        };
+        let old = replaces.then(|| {
             let other = Plan::new(&volume, &sampler(), Blend::Crop, two_outputs()).unwrap();
             run(&sound, &Arc::new(other), &options).unwrap();
             published(&sound).unwrap()
@@ -396,7 +401,8 @@ fn a_part_that_is_made_again_makes_all_of_it_and_never_of_what_is_complete() {
     for at in 1.. {
         let disk = Arc::new(FaultyDisk::new(dataset.path(), at, Fault::Stops));
         let faulty = Dataset::open_on(disk);
-        let result = faulty.and_then(|faulty| finalise(&faulty, &name(), false, &pool, &|_| true));
+        let result = faulty
+            .and_then(|faulty| finalise(&faulty, &name(), Overwrite::Nothing, &pool, &|_| true));
         assert!(result.is_err(), "operation {at}");
         if seals.exists() {
             break;
@@ -405,7 +411,7 @@ fn a_part_that_is_made_again_makes_all_of_it_and_never_of_what_is_complete() {
     let error = begin(&dataset, 1, &restart).unwrap_err().to_string();
     assert!(error.contains("complete"), "{error}");
     assert_eq!(begin(&dataset, 1, &AggregateOptions::default()).unwrap().remaining().count(), 0);
-    finalise(&dataset, &name(), false, &pool, &|_| true).unwrap();
+    finalise(&dataset, &name(), Overwrite::Nothing, &pool, &|_| true).unwrap();
     let check = dataset.verify_volume(&name(), &pool, &|_| true).unwrap();
     assert!(check.damage.is_empty(), "{:?}", check.damage);
 }
@@ -418,7 +424,7 @@ fn after_held_sums_are_lost_nothing_is_taken_for_complete() {
     let options = AggregateOptions { budget: Some(0), ..AggregateOptions::default() };
     let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
     // The scratch file has no folder to be in.
-    std::fs::remove_dir_all(dataset.path().join(".aggregate-a+scores")).unwrap();
+    fs::remove_dir_all(dataset.path().join(".aggregate-a+scores")).unwrap();
     let add = |aggregator: &Aggregator, n| aggregator.add(n, &views(&predict(&plan, n)));
     assert!(matches!(add(&aggregator, 0_u64), Err(Error::Io { .. })));
     for error in [
@@ -436,7 +442,8 @@ fn an_output_in_the_place_of_its_source_is_refused_and_a_policy_is_not_changed_m
     let (dataset, volume) = source(folder.path(), [8, 8, 8]);
     let itself = vec![output("image", 1, Values::Float32)];
     let plan = Plan::new(&volume, &sampler(), Blend::Hann, itself).unwrap();
-    let options = AggregateOptions { overwrite: true, ..AggregateOptions::default() };
+    let options =
+        AggregateOptions { overwrite: Overwrite::Predictions, ..AggregateOptions::default() };
     let error = Aggregator::begin(&dataset, plan, &options).unwrap_err().to_string();
     assert!(error.contains("choose another name"), "{error}");
     let plan = plan_of(&volume, Values::Float32);
@@ -483,15 +490,46 @@ fn a_part_is_refused_to_others_while_it_is_made_and_patches_elsewhere_are_refuse
     let error = first.finish(&pool, &|_| true).unwrap_err().to_string();
     assert!(error.contains("finalise"), "{error}");
     // The second is being made, and then is not complete.
-    assert!(finalise(&dataset, &name(), false, &pool, &|_| true).is_err());
+    assert!(finalise(&dataset, &name(), Overwrite::Nothing, &pool, &|_| true).is_err());
     drop(second);
-    let error = finalise(&dataset, &name(), false, &pool, &|_| true).unwrap_err();
+    let error = finalise(&dataset, &name(), Overwrite::Nothing, &pool, &|_| true).unwrap_err();
     assert!(matches!(error, Error::Unfinished { .. }), "{error}");
     add_all(&begin(1).unwrap()).unwrap();
-    let cancelled = finalise(&dataset, &name(), false, &pool, &|_| false).unwrap_err();
+    let cancelled = finalise(&dataset, &name(), Overwrite::Nothing, &pool, &|_| false).unwrap_err();
     assert!(matches!(cancelled, Error::Cancelled));
-    finalise(&dataset, &name(), false, &pool, &|_| true).unwrap();
+    finalise(&dataset, &name(), Overwrite::Nothing, &pool, &|_| true).unwrap();
     assert!(dataset.volume("a/scores").is_ok());
-    let again = finalise(&dataset, &name(), false, &pool, &|_| true).unwrap_err();
+    let again = finalise(&dataset, &name(), Overwrite::Nothing, &pool, &|_| true).unwrap_err();
     assert!(matches!(again, Error::NotFound { .. }), "{again}");
+}
+
+#[test]
+fn predictions_take_the_place_of_a_ground_truth_only_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [8, 8, 8]);
+    let plan = plan_of(&volume, Values::Float32);
+    // A volume of another origin, under the name of the output.
+    fs::rename(dataset.path().join("a/image"), dataset.path().join("a/scores")).unwrap();
+    let scores = || fs::read(dataset.path().join("a/scores/zarr.json")).unwrap();
+    let truth = scores();
+    let with = |overwrite| AggregateOptions { overwrite, ..AggregateOptions::default() };
+    for overwrite in [Overwrite::Nothing, Overwrite::Predictions] {
+        let error = Aggregator::begin(&dataset, Arc::clone(&plan), &with(overwrite)).unwrap_err();
+        assert!(matches!(&error, Error::NotPredicted { path } if path.ends_with("a/scores")));
+    }
+    // Begun where nothing was in the way, and a scan comes to be there before the end.
+    let aside = dataset.path().join("a/aside");
+    fs::rename(dataset.path().join("a/scores"), &aside).unwrap();
+    let predictions = with(Overwrite::Predictions);
+    let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &predictions).unwrap();
+    for number in plan.order() {
+        aggregator.add(number, &views(&predict(&plan, number))).unwrap();
+    }
+    fs::rename(&aside, dataset.path().join("a/scores")).unwrap();
+    let pool = Pool::new(1).unwrap();
+    let error = aggregator.finish(&pool, &|_| true).unwrap_err();
+    assert!(matches!(error, Error::NotPredicted { .. }), "{error}");
+    assert_eq!(scores(), truth);
+    finalise(&dataset, &name(), Overwrite::Anything, &pool, &|_| true).unwrap();
+    assert_ne!(scores(), truth);
 }

@@ -124,10 +124,30 @@ fn what_is_not_understood_exits_2_and_what_fails_says_what_helps() {
     let text = run(at, 1, &format!("{GRID} --mode crop"), "echo hello");
     assert!(text.contains("`echo hello`") && text.contains("hello\\n"), "{text}");
     let text = run(at, 1, &format!("{GRID} --mode crop --output image=float32"), "cat");
-    assert!(text.contains("a/image") && text.contains("--overwrite"), "{text}");
+    assert!(text.contains("a/image") && text.contains("--output OTHER"), "{text}");
     let text = run(at, 1, "finalise s.zarr/a/none", "");
     assert!(text.contains("none"), "{text}");
     assert!(hidden(at).is_empty());
+}
+
+#[test]
+fn labels_drawn_by_hand_outlive_predictions_of_the_same_name() {
+    let folder = folder();
+    let at = folder.path();
+    fs::rename(at.join("s.zarr/a/image"), at.join("s.zarr/a/organs")).unwrap();
+    drop(source(at, [40, 30, 36]));
+    let line = format!("{GRID} --mode crop --output organs=threshold:50");
+    for flag in ["", " --overwrite"] {
+        let text = run(at, 1, &format!("{line}{flag}"), "cat");
+        assert!(text.contains("no predictions") && text.contains("--overwrite-source"), "{text}");
+        assert!(!text.contains("--overwrite replaces"), "{text}");
+    }
+    let info = json(&run(at, 0, "info s.zarr/a/organs --json", ""));
+    assert_eq!(info["predicted_from"], Value::Null);
+    run(at, 0, &format!("{line} --overwrite-source"), "cat");
+    // From now on they are predictions.
+    assert!(run(at, 1, &line, "cat").contains("--overwrite replaces"));
+    run(at, 0, &format!("{line} --overwrite"), "cat");
 }
 
 #[test]

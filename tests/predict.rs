@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::dense::{DenseScan, store, voxels};
 use common::predict::source;
 use ndarray::{Array3, Array5, Axis};
-use voxpatch::aggregate::{Blend, Output, Unfinished, Values, finalise};
+use voxpatch::aggregate::{Blend, Output, Overwrite, Unfinished, Values, finalise};
 use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Result, Volume};
@@ -56,7 +56,7 @@ fn the_identity_gives_the_volume_back_in_every_mode_and_batch() {
         [(Blend::Crop, 1), (Blend::Average, 3), (Blend::Hann, 4), (gaussian, 1000)]
     {
         let mut options = PredictOptions { batch, ..options(blend) };
-        options.aggregate.overwrite = true;
+        options.aggregate.overwrite = Overwrite::Predictions;
         let report = run(&dataset, &volume.scaled(), "cat", &options).unwrap();
         close(&read(&dataset.volume("a/p").unwrap(), 0), &expected);
         assert_eq!((report.patches, report.heads[0].channels), (report.of, 1));
@@ -251,7 +251,7 @@ fn parts_are_made_one_by_one_and_published_together() {
         assert!(report.published.is_none() && dataset.volume("a/p").is_err());
     }
     let name = "a/p".parse().unwrap();
-    finalise(&dataset, &name, false, &Pool::new(1).unwrap(), &|_| true).unwrap();
+    finalise(&dataset, &name, Overwrite::Nothing, &Pool::new(1).unwrap(), &|_| true).unwrap();
     close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
 }
 

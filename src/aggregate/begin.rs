@@ -32,7 +32,7 @@ pub(super) fn open(
     if let Some(other) = there {
         if restart && (part.of == 1 || other.is_some()) {
             // Told before anything is thrown away.
-            names().try_for_each(|name| dataset.check_free(name, options.overwrite))?;
+            names().try_for_each(|name| dataset.check_overwrite(name, options.overwrite))?;
             dataset.discard_job(name)?;
         } else if options.unfinished == Unfinished::Refuse && part.of == 1 {
             return Err(unfinished(dataset, name));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::plan::PlannedOutput;
 use super::report::AggregateReport;
-use super::{AggregateOptions, Plan, document};
+use super::{AggregateOptions, Overwrite, Plan, document};
 use crate::statistics::StatisticsAccumulator;
 use crate::store::{Attributes, JobDocument, JobOutput, VERSION};
 use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
@@ -19,17 +19,17 @@ use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
 /// # Errors
 /// [`Error::NotFound`] if no aggregation of this volume was begun; [`Error::Unfinished`] if shards
 /// are missing; [`Error::InvalidArgument`] while a part is being made; [`Error::CorruptStore`]
-/// naming a shard that is not as it was written; [`Error::AlreadyExists`] if an output is there and
-/// not to be replaced; [`Error::Cancelled`]; [`Error::Io`].
+/// naming a shard that is not as it was written; [`Error::AlreadyExists`] and
+/// [`Error::NotPredicted`] if something is in the place of an output and not to be replaced; [`Error::Cancelled`]; [`Error::Io`].
 pub fn finalise(
     dataset: &Dataset,
     name: &VolumeName,
-    replace: bool,
+    overwrite: Overwrite,
     pool: &Pool,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<AggregateReport> {
     let began = Instant::now();
-    let Some(published) = pool.run(|| dataset.publish_job(name, replace, progress))? else {
+    let Some(published) = pool.run(|| dataset.publish_job(name, overwrite, progress))? else {
         let path = dataset.path().join(name.to_string());
         return Err(Error::NotFound { what: "unfinished aggregation", path });
     };

@@ -41,6 +41,7 @@ mod report;
 mod state;
 mod weights;
 
+pub use crate::store::Overwrite;
 pub use aggregator::Aggregator;
 pub(crate) use begin::unfinished;
 pub use blend::Blend;

@@ -1,6 +1,6 @@
 //! How to aggregate.
 
-use super::NonFinite;
+use super::{NonFinite, Overwrite};
 
 /// How to aggregate, beside what the plan says.
 #[derive(Debug, Clone, Default)]
@@ -14,8 +14,8 @@ pub struct AggregateOptions {
     pub budget: Option<u64>,
     /// What to do if an aggregation of these outputs was begun before and not finished.
     pub unfinished: Unfinished,
-    /// Replace outputs that are there already. They stay until the new ones are complete.
-    pub overwrite: bool,
+    /// What outputs may replace. It stays until the new ones are complete.
+    pub overwrite: Overwrite,
     /// What becomes of NaN and infinite predictions.
     pub non_finite: NonFinite,
     /// What made the predictions, in the caller's words: an unfinished aggregation is resumed only

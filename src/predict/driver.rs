@@ -118,15 +118,8 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     if dataset.job(&first.name)?.is_some() {
         return Err(aggregate::unfinished(dataset, &first.name));
     }
-    let is_there = |output: &&HeadOutput| {
-        !matches!(dataset.open_volume(&output.output.name), Err(Error::NotFound { .. }))
-    };
-    match options.outputs.iter().find(is_there) {
-        Some(HeadOutput { output, .. }) if !aggregate.overwrite => {
-            Err(Error::AlreadyExists { path: dataset.path().join(output.name.to_string()) })
-        }
-        _ => Ok(()),
-    }
+    let names = options.outputs.iter().map(|HeadOutput { output, .. }| &output.name);
+    names.into_iter().try_for_each(|name| dataset.check_overwrite(name, aggregate.overwrite))
 }
 
 /// Channels of an output, and voxels of the volume to one of it, `z, y, x`.

@@ -108,6 +108,7 @@ pub use volume::Volume;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, VERSION};
+pub use job::Overwrite;
 pub(crate) use job::{EncodeScratch, Job, JobDocument, JobOutput};
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Tally, real};

@@ -209,7 +209,7 @@ pub fn finish(args: &Finalise) -> anyhow::Result<ExitCode> {
         bar.inc(bytes);
         !interrupt.is_set()
     };
-    let report = finalise(place.dataset(), &name, args.overwrite, &pool, &progress);
+    let report = finalise(place.dataset(), &name, args.replace.overwrite(), &pool, &progress);
     bar.finish_and_clear();
     match report {
         Ok(report) if args.json => output::print_json(&report)?,

@@ -104,6 +104,11 @@ fn message(error: &anyhow::Error) -> String {
         Some(Error::AlreadyExists { .. }) => {
             message + "\nhint: --overwrite replaces it (convert, export, aggregate, finalise)"
         }
+        Some(Error::NotPredicted { .. }) => {
+            message
+                + "\nhint: aggregate --output OTHER=VALUES names it otherwise; --overwrite-source replaces what is \
+               there all the same (aggregate, finalise)"
+        }
         Some(Error::OutOfBounds { .. }) => {
             message + "\nhint: read and aggregate --pad edge fill what is outside"
         }

@@ -18,6 +18,7 @@
 
 mod behind;
 mod document;
+mod overwrite;
 mod publish;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use document::{JobDocument, JobOutput};
+pub use overwrite::Overwrite;
 
 use behind::{Behind, ShardToWrite};
 
@@ -74,7 +76,7 @@ impl Dataset {
         &self,
         document: JobDocument,
         part: usize,
-        replace: bool,
+        overwrite: Overwrite,
     ) -> Result<Job> {
         let name = document.name()?;
         let folder = folder_of(&name);
@@ -85,7 +87,7 @@ impl Dataset {
         });
         let codecs = codecs.collect::<Result<_>>()?;
         let root = self.lock_root()?;
-        let (is_new, is_sealed) = self.begin_job(&document, &folder, replace)?;
+        let (is_new, is_sealed) = self.begin_job(&document, &folder, overwrite)?;
         let lock = self.lock_part(&name, part)?;
         drop(root);
         let disk = Arc::clone(&self.disk);
@@ -100,7 +102,7 @@ impl Dataset {
         &self,
         document: &JobDocument,
         folder: &str,
-        replace: bool,
+        overwrite: Overwrite,
     ) -> Result<(bool, bool)> {
         let disk = &*self.disk;
         let there = document::read(disk, folder)?;
@@ -114,10 +116,10 @@ impl Dataset {
         }
         for output in &document.outputs {
             let name = output.name()?;
-            if staging::is_taken(disk, &name, replace)? {
+            if overwrite::check(disk, &name, overwrite)? {
                 let folder = format!(".probe-{}+{}", name.subject(), name.image());
                 let disk = Arc::clone(&self.disk);
-                Staging { disk, name, folder, replace }.probe_exchange()?;
+                Staging { disk, name, folder, replace: true }.probe_exchange()?;
             }
         }
         if there.is_none() {

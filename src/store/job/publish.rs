@@ -6,13 +6,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::document::{self, JobDocument, JobOutput};
+use super::overwrite::{self, Overwrite};
 use super::{folder_of, remove_job};
 use crate::statistics::StatisticsAccumulator;
 use crate::store::disk::Disk;
 use crate::store::lock::WriteLock;
 use crate::store::manifest::{self, Manifest, ShardFile, ShardRecord};
 use crate::store::shard::Shard;
-use crate::store::staging::{self, Staging};
+use crate::store::staging::Staging;
 use crate::store::strips::{self, Strips};
 use crate::store::{Dataset, Volume, VolumeInfo, VolumeName, digest, sealed};
 use crate::{Error, Finding, Result};
@@ -34,7 +35,7 @@ impl Dataset {
     pub(crate) fn publish_job(
         &self,
         name: &VolumeName,
-        replace: bool,
+        overwrite: Overwrite,
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<Option<Published>> {
         let root = self.lock_root()?;
@@ -43,18 +44,20 @@ impl Dataset {
         };
         let parts = self.lock_parts(name, document.parts)?;
         drop(root);
-        let outputs = self.staged_outputs(name, &document, replace)?;
+        let outputs = self.staged_outputs(name, &document, overwrite != Overwrite::Nothing)?;
         let names = outputs.iter().map(|output| &output.staging.name);
         let locks = names.map(|name| WriteLock::take(&self.disk, name)).collect::<Result<Vec<_>>>();
         let locks = locks?;
-        let seals = match read_seals(&*self.disk, &folder_of(name))? {
-            Some(seals) if seals.len() == outputs.len() => seals,
-            _ => {
-                for output in &outputs {
-                    staging::is_taken(&*self.disk, &output.staging.name, replace)?;
-                }
-                self.seal_outputs(name, &outputs, progress)?
+        let seals =
+            read_seals(&*self.disk, &folder_of(name))?.filter(|seals| seals.len() == outputs.len());
+        for (n, StagedOutput { staging, .. }) in outputs.iter().enumerate() {
+            if !seals.as_ref().is_some_and(|seals| staging.is_published(&seals[n])) {
+                overwrite::check(&*self.disk, &staging.name, overwrite)?;
             }
+        }
+        let seals = match seals {
+            Some(seals) => seals,
+            None => self.seal_outputs(name, &outputs, progress)?,
         };
         for (output, seal) in outputs.iter().zip(&seals) {
             output.publish(seal)?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{ArgGroup, Args};
 use voxpatch::Padding;
 use voxpatch::aggregate::{
-    AggregateOptions, Blend, NonFinite, Output, Unfinished, Values as OutputValues,
+    AggregateOptions, Blend, NonFinite, Output, Overwrite, Unfinished, Values as OutputValues,
 };
 use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
 use voxpatch::predict::{HeadOutput, PredictOptions};
@@ -40,13 +40,13 @@ use super::CodecChoice;
     verbatim_doc_comment,
     after_help = "Examples:\n  \
     voxpatch aggregate scans.zarr/ct/image --patch 64x128x128 --overlap 0.5 --mode gaussian \\\n    \
-    --exec 'python3 model.py' --output organs=argmax\n  \
+    --exec 'python3 model.py' --output predicted=argmax\n  \
     voxpatch aggregate scans.zarr/ct/image --patch 64x128x128 --overlap 16x32x32 --mode crop \\\n    \
-    --exec ./model --batch 4 --scaled --pad edge --output organs=argmax --output scores=uint8\n  \
+    --exec ./model --batch 4 --scaled --pad edge --output predicted=argmax --output scores=uint8\n  \
     voxpatch aggregate scans.zarr/ct/image ... --resume         # go on with a run that was stopped\n  \
     voxpatch aggregate scans.zarr/ct/image ... --parts 4        # what four machines would do\n  \
     voxpatch aggregate scans.zarr/ct/image ... --part 2/4       # what the second of them does\n  \
-    voxpatch finalise scans.zarr/ct/organs                      # when all four are done"
+    voxpatch finalise scans.zarr/ct/predicted                   # when all four are done"
 )]
 #[command(group = ArgGroup::new("unfinished").multiple(false))]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -108,16 +108,15 @@ pub struct Aggregate {
     /// Throw away what there is of a run that was not finished (with --part, of this part).
     #[arg(long, group = "unfinished")]
     pub restart: bool,
-    /// Replace outputs that are there; until the new ones are complete, the old ones stay.
-    #[arg(long)]
-    pub overwrite: bool,
+    #[command(flatten)]
+    pub replace: Replace,
     /// Make one part of N, from 1. Parts are made by any number of processes, each with the same
     /// arguments; finalise ends it. They may run on several machines if locks of folders hold between
     /// them on the file system of the store: not on NFS.
     #[arg(long, value_name = "I/N", value_parser = part, conflicts_with = "parts")]
     pub part: Option<(usize, usize)>,
     /// Show what N parts would be, and do nothing else, but ask the program for one patch.
-    #[arg(long, value_name = "N", conflicts_with_all = ["unfinished", "overwrite"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["unfinished", "overwrite", "overwrite_source"])]
     pub parts: Option<usize>,
     /// Threads that blend and compress; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -125,6 +124,28 @@ pub struct Aggregate {
     /// Print a JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What outputs may take the place of.
+#[derive(Debug, Args)]
+pub struct Replace {
+    /// Replace predictions that are there; until the new ones are complete, the old ones stay.
+    #[arg(long)]
+    overwrite: bool,
+    /// Replace whatever is there, also scans and label maps that are no predictions: nothing in the
+    /// store can make them again.
+    #[arg(long)]
+    overwrite_source: bool,
+}
+
+impl Replace {
+    pub const fn overwrite(&self) -> Overwrite {
+        match (self.overwrite_source, self.overwrite) {
+            (true, _) => Overwrite::Anything,
+            (_, true) => Overwrite::Predictions,
+            _ => Overwrite::Nothing,
+        }
+    }
 }
 
 /// How outputs are cut and compressed.
@@ -151,14 +172,13 @@ pub struct OutputLayout {
 ///
 /// Every voxel of them is looked through once more. The volume to name is the first output.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  voxpatch finalise scans.zarr/ct/organs")]
+#[command(after_help = "Example:\n  voxpatch finalise scans.zarr/ct/predicted")]
 pub struct Finalise {
     /// The first output: STORE/SUBJECT/IMAGE.
     #[arg(value_name = "VOLUME")]
     pub volume: PathBuf,
-    /// Replace outputs that are there.
-    #[arg(long)]
-    pub overwrite: bool,
+    #[command(flatten)]
+    pub replace: Replace,
     /// Worker threads; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
@@ -179,7 +199,7 @@ impl FromStr for NamedOutput {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected IMAGE=VALUES or IMAGE=VALUES@HEAD, such as organs=argmax@1";
+        let expected = "expected IMAGE=VALUES or IMAGE=VALUES@HEAD, such as predicted=argmax@1";
         let (image, values) = text.split_once('=').ok_or(expected)?;
         let (values, head) = values.split_once('@').unwrap_or((values, "0"));
         // The subject is the volume's.
@@ -235,7 +255,7 @@ impl Aggregate {
         let aggregate = AggregateOptions {
             budget: self.memory,
             unfinished,
-            overwrite: self.overwrite,
+            overwrite: self.replace.overwrite(),
             non_finite: self.non_finite,
             made_by: String::new(),
         };
