@@ -101,20 +101,13 @@ impl StreamState {
 /// sampler follows them, its voxels, whatever their chunks and codec. False if a volume could not
 /// be opened, which counts as one without voxels.
 pub(super) fn draws(reader: &Reader) -> (String, bool) {
-    let (mut all, mut complete) = (DRAWS.to_string(), true);
-    for n in 0..reader.subjects.len() {
-        match reader.sampled_volume(n) {
-            Ok(volume) if reader.sampler.follows_voxels() => {
-                all += &format!(" {:?} {}", volume.shape(), volume.voxel_digest());
-            }
-            Ok(volume) => all += &format!(" {:?}", volume.shape()),
-            Err(_) => {
-                all += " none";
-                complete = false;
-            }
-        }
-    }
-    (digest(&all), complete)
+    let follows = reader.sampler.follows_voxels();
+    let volume = |n| {
+        let volume = reader.sampled_volume(n).ok()?;
+        Some((volume.shape(), follows.then(|| volume.voxel_digest().to_owned())))
+    };
+    let volumes: Vec<_> = (0..reader.subjects.len()).map(volume).collect();
+    (digest(&format!("{DRAWS} {volumes:?}")), volumes.iter().all(Option::is_some))
 }
 
 fn digest(text: &str) -> String {
