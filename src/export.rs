@@ -108,8 +108,8 @@ pub fn export(
     let mut writer = NiftiWriter::create_exact(path, &header, fields, level)?;
     let format = writer.format();
     // A handle of its own, whose shards are closed again: a mapped file counts as memory.
-    let mut own = volume.reopened()?;
-    pool.run(|| write(&mut own, header.dtype, &mut writer, progress))?;
+    let own = volume.reopened()?;
+    pool.run(|| write(&own, header.dtype, &mut writer, progress))?;
     if !progress(0) {
         return Err(Error::Cancelled);
     }
@@ -179,7 +179,7 @@ fn carried_as(dtype: Dtype) -> Dtype {
 /// Every layer of every frame in the order of the file, time faster than channel: one is decoded
 /// while the one before is written.
 fn write(
-    volume: &mut Volume,
+    volume: &Volume,
     dtype: Dtype,
     writer: &mut NiftiWriter,
     progress: &(dyn Fn(u64) -> bool + Sync),

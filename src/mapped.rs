@@ -32,8 +32,8 @@ impl Mapped {
             return Ok(Self(None));
         }
         // Mapping beyond the end succeeds and fails on access: refuse it here.
-        let end = offset.checked_add(length as u64);
-        if end.is_none_or(|end| file.metadata().is_ok_and(|m| end > m.len())) {
+        let (end, there) = (offset.checked_add(length as u64), file.metadata()?.len());
+        if end.is_none_or(|end| end > there) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // SAFETY: the map is private and read-only, and lives as long as the slices borrowed from

@@ -411,7 +411,9 @@ fn label_maps_and_weights_are_indexed_and_those_stored_before_can_be() {
     fs::remove_file(&organs).unwrap();
     assert!(succeed(at, "info s/ct/organs").contains("voxpatch index"));
     assert_eq!(json(&succeed(at, "info s/ct/organs --json"))["index"], Value::Null);
-    succeed(at, "verify s");
+    let found = text(&voxpatch(at, "verify s").stdout);
+    assert!(found.contains("missing") && found.contains("voxpatch index"), "{found}");
+    assert!(!found.contains("convert again"), "{found}");
     let outcome = json(&succeed(at, "index s --threads 2 --json"));
     let states = [0, 1].map(|n| outcome["volumes"][n]["built"].clone());
     assert_eq!(states, [Value::Bool(false), Value::Bool(true)], "{outcome}");

@@ -5,6 +5,7 @@
 //! taken to be in memory still, so that a box whose chunks all are costs no call.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::parts::chunks_of;
 use super::shard::Shard;
@@ -44,7 +45,7 @@ impl Volume {
             if let Some(shard) = stored.shard(shard)?
                 && let Some(chunk) = shard.to_announce(n, period)
             {
-                ahead.add(shard, chunk);
+                ahead.add(&shard, chunk);
             }
         }
         ahead.flush();
@@ -53,30 +54,30 @@ impl Volume {
 }
 
 /// Joins chunks of one file that come along in its order.
-struct Ahead<'a, T: FnMut(&Shard, Range<usize>)> {
-    stretch: Option<(&'a Shard, Range<usize>)>,
+struct Ahead<T: FnMut(&Shard, Range<usize>)> {
+    stretch: Option<(Arc<Shard>, Range<usize>)>,
     tell: T,
 }
 
-impl<'a, T: FnMut(&Shard, Range<usize>)> Ahead<'a, T> {
-    fn add(&mut self, shard: &'a Shard, chunk: Range<usize>) {
+impl<T: FnMut(&Shard, Range<usize>)> Ahead<T> {
+    fn add(&mut self, shard: &Arc<Shard>, chunk: Range<usize>) {
         match &mut self.stretch {
             Some((current, stretch))
-                if std::ptr::eq(*current, shard)
+                if Arc::ptr_eq(current, shard)
                     && (stretch.start..=stretch.end + GAP_BYTES).contains(&chunk.start) =>
             {
                 stretch.end = stretch.end.max(chunk.end);
             }
             _ => {
                 self.flush();
-                self.stretch = Some((shard, chunk));
+                self.stretch = Some((Arc::clone(shard), chunk));
             }
         }
     }
 
     fn flush(&mut self) {
         if let Some((shard, stretch)) = self.stretch.take() {
-            (self.tell)(shard, stretch);
+            (self.tell)(&shard, stretch);
         }
     }
 }
@@ -89,12 +90,12 @@ mod tests {
     use crate::store::shard;
 
     /// A shard of 3 x 5 x 4 chunks of these lengths, checksums not counted; none at 0.
-    fn shard(lengths: &[usize], chunk: [usize; 3]) -> Shard {
+    fn shard(lengths: &[usize], chunk: [usize; 3]) -> Arc<Shard> {
         let chunks: Vec<_> = lengths.iter().map(|n| (*n > 0).then(|| vec![7; n + 4])).collect();
-        let (body, index) = shard::parts(&chunks, GRID, chunk);
-        let bytes = [body.concat(), index].concat();
+        let (body, end) = shard::parts("c/0/0/0", &chunks, GRID, chunk);
+        let bytes = [body.concat(), end.bytes].concat();
         let length = bytes.len() as u64;
-        Shard::open(bytes.into(), chunks.len(), length).expect("sound")
+        Arc::new(Shard::open(bytes.into(), chunks.len(), length).expect("sound"))
     }
 
     const GRID: [usize; 3] = [3, 5, 4];

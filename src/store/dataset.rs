@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, LocalDisk};
+use super::disk::{Disk, LocalDisk, is_absent};
 use super::documents::{self, ArrayShape};
 use super::name::{self, VolumeName};
-use super::staging;
+use super::staging::{self, group_key};
 use super::volume::Volume;
 use super::writer::VolumeWriter;
 use super::{DOCUMENT, VERSION};
@@ -145,22 +145,39 @@ impl Dataset {
     fn groups(&self, folder: &str) -> Result<Vec<String>> {
         let names = self.disk.list(folder).map_err(Error::io("list", self.disk.path(folder)))?;
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let is_group = |name: &String| {
-            name::is_valid(name)
-                && name != DOCUMENT
-                // Listing fails for a file.
-                && self.disk.list(&format!("{prefix}{name}")).is_ok_and(|inside| !inside.is_empty())
-        };
-        Ok(names.into_iter().filter(is_group).collect())
+        let mut groups = Vec::new();
+        for name in names.into_iter().filter(|name| name::is_valid(name) && name != DOCUMENT) {
+            let key = format!("{prefix}{name}");
+            match self.disk.list(&key) {
+                Ok(inside) if inside.is_empty() => {}
+                Ok(_) => groups.push(name),
+                // A file.
+                Err(e) if is_absent(&e) => {}
+                // What cannot be listed is there all the same: a shorter answer would be wrong.
+                Err(source) => {
+                    return Err(Error::Io { action: "list", path: self.disk.path(&key), source });
+                }
+            }
+        }
+        Ok(groups)
     }
 
-    /// What is wrong with a subject's own document, if anything is.
-    pub(super) fn subject_damage(&self, subject: &str) -> Option<Error> {
-        let key = format!("{subject}/{DOCUMENT}");
+    /// What is wrong with the document of the dataset, the empty folder, or of a subject, if
+    /// anything is.
+    pub(super) fn group_damage(&self, folder: &str, role: &str) -> Option<Error> {
+        let key = group_key(folder);
         let path = self.disk.path(&key);
-        match self.disk.read(&key) {
-            Err(source) => Some(Error::Io { action: "read", path, source }),
-            Ok(document) => check_role(&document, "subject", path).err(),
+        let document = match self.disk.read(&key) {
+            Err(source) if is_absent(&source) => {
+                return Some(Error::corrupt_store(path, "the document is missing"));
+            }
+            Err(source) => return Some(Error::Io { action: "read", path, source }),
+            Ok(document) => document,
+        };
+        let remedy = "remove it, and the next volume that is converted writes it anew";
+        match documents::check_group(&document) {
+            Err(reason) => Some(Error::corrupt_store(path, format!("{reason}: {remedy}"))),
+            Ok(()) => check_role(&document, role, path).err(),
         }
     }
 }

@@ -86,6 +86,12 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     fn path(&self, key: &str) -> PathBuf;
 }
 
+/// Whether an error says that nothing is there: no such file or folder, or a file where a folder
+/// on the way would be. Any other error says nothing of what is there.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// A locked folder.
 struct Held {
     folder: File,

@@ -107,6 +107,15 @@ pub(super) fn plain_group(role: &str) -> Vec<u8> {
     }))
 }
 
+/// Whether a document is that of a Zarr group, or why it is not. Other programs may add to it.
+pub(super) fn check_group(document: &[u8]) -> Result<(), String> {
+    let document: Value = serde_json::from_slice(document).map_err(|e| e.to_string())?;
+    if document["zarr_format"] == 3 && document["node_type"] == "group" {
+        return Ok(());
+    }
+    Err("it is not the document of a Zarr v3 group".into())
+}
+
 /// The group of a volume.
 pub(super) fn volume_group(attributes: &Attributes, ome: &Image<'_>) -> Vec<u8> {
     pretty(&json!({

@@ -326,6 +326,44 @@ fn lengths_without_end_are_damage() {
     assert!(!dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap().is_sound());
 }
 
+/// The shape of the array, and all that follows from it: chunks as large as they may be, in one
+/// shard that holds nothing.
+fn claim_shape(store: &Store, shape: [u64; 3]) {
+    let chunk = shape.map(|n| n.min(1 << 24));
+    edit(store, "0/zarr.json", "/shape", json!(shape));
+    let grid = "/chunk_grid/configuration/chunk_shape";
+    edit(store, "0/zarr.json", grid, json!(shape));
+    edit(store, "0/zarr.json", "/codecs/0/configuration/chunk_shape", json!(chunk));
+    let layout = "/attributes/voxpatch/layout";
+    edit(store, DOCUMENT, &format!("{layout}/chunk"), json!(chunk));
+    edit(store, DOCUMENT, &format!("{layout}/shard"), json!(shape));
+    edit(store, DOCUMENT, "/attributes/voxpatch/kind", json!("label"));
+    let shards = json!([{"key": "c/0/0/0", "file": null}]);
+    edit(store, super::manifest::KEY, "/manifest/shards", shards);
+}
+
+#[test]
+fn a_small_store_that_claims_a_layer_beyond_memory_is_refused_by_whatever_needs_the_layer() {
+    let store = Store::new("none");
+    claim_shape(&store, [1, 1 << 44, 1]);
+    let dataset = Dataset::open(store.root()).unwrap();
+    let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
+    let volume = dataset.open_volume(&name).unwrap();
+    // A patch of it is as good as any.
+    let patch = volume.read::<i16>(Region::new([0, 1 << 43, 0], [1, 5, 1])).unwrap();
+    assert!(patch.iter().all(|voxel| *voxel == 0));
+    let refused = |error: Error| {
+        let told = error.to_string();
+        assert!(told.contains("layer of chunks") && told.contains("memory"), "{told}");
+    };
+    assert!(!dataset.verify(&pool, &|_| true).unwrap().is_sound());
+    refused(dataset.build_index(&name, &pool, &|_| true).unwrap_err());
+    let out = store.folder.path().join("out.nii");
+    let options = crate::ExportOptions::default();
+    refused(crate::export(&volume, &out, &options, &pool, &|_| true).unwrap_err());
+    assert!(!out.exists());
+}
+
 #[test]
 fn a_missing_document_is_damage() {
     for key in [super::manifest::KEY, "0/zarr.json", "zarr.json"] {

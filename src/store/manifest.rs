@@ -17,6 +17,13 @@ const NAME: &str = "manifest";
 /// What the manifest holds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
+    /// `SUBJECT/IMAGE`, so that volumes which have changed places are noticed. Stores that were
+    /// written before there was this field have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) volume: Option<String>,
+    /// Whether an index for sampling was published with the volume, so that a loss is noticed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) indexed: bool,
     /// Digest of the decoded voxels: see [`super::VoxelDigest`].
     pub(crate) voxels: String,
     /// Digest of the group's document, `zarr.json`.
@@ -41,6 +48,10 @@ pub(crate) struct ShardRecord {
 pub(crate) struct ShardFile {
     pub(crate) bytes: u64,
     pub(crate) blake3: String,
+    /// The tag that stands in the shard, compared when it is opened; none in stores that were
+    /// written before there were tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
 }
 
 impl Manifest {
@@ -60,8 +71,10 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let file = ShardFile { bytes: 7, blake3: "ab".into() };
+        let file = ShardFile { bytes: 7, blake3: "ab".into(), tag: Some("cd".into()) };
         let manifest = Manifest {
+            volume: Some("s/i".into()),
+            indexed: true,
             voxels: "v".into(),
             group: "g".into(),
             array: "a".into(),

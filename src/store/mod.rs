@@ -78,6 +78,7 @@ mod lock;
 mod manifest;
 mod name;
 mod ome;
+mod open_shards;
 mod parts;
 mod place;
 mod plugin;
@@ -102,7 +103,7 @@ pub use info::{Distribution, Percentile, VolumeInfo};
 pub use name::VolumeName;
 pub use place::Place;
 pub use sampling::IndexInfo;
-pub use verify::{Damage, VerifyReport, VolumeCheck};
+pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
 pub(crate) use cache::HeldChunks;

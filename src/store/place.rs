@@ -3,6 +3,7 @@
 use std::iter;
 use std::path::Path;
 
+use super::disk::is_absent;
 use super::{Dataset, Volume, VolumeName};
 use crate::{Error, Result};
 
@@ -55,8 +56,10 @@ impl Place {
                     let mut parts = parts.into_iter();
                     return Ok(Some(Self { dataset, subject: parts.next(), image: parts.next() }));
                 }
-                Err(error @ Error::VersionTooNew { .. }) => return Err(error),
-                Err(_) => {}
+                Err(Error::NotFound { .. } | Error::NotVoxpatch { .. }) => {}
+                // Above a file there is none.
+                Err(Error::Io { source, .. }) if is_absent(&source) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)

@@ -1,4 +1,4 @@
-//! One shard: chunks one after the other, then an index.
+//! One shard: chunks one after the other, then a tag and an index.
 //!
 //! The chunks stand layer by layer of the shard, and in a layer line by line along the axis, y or
 //! x, on which chunks are shorter: a patch crosses more of them there, so that what it touches of
@@ -7,6 +7,13 @@
 //! The index is the one of Zarr's `sharding_indexed` codec at the end of the file: for each chunk
 //! of the shard in C order its offset and length as little-endian u64, both all ones for a chunk
 //! that is not stored because every voxel of it is 0; then a CRC-32C of the index.
+//!
+//! The tag tells the shard from every other: it is taken of the shard's key, its index and the
+//! checksums of its chunks, and the manifest names it. Comparing the tag costs nothing, since it
+//! lies beside the index, and notices a shard of another place or of another volume, whatever the
+//! codec: without compression all shards of one shape have the same index. No entry of the index
+//! points at the tag, so that other readers of Zarr do not see it. Shards of stores that were
+//! written before there were tags end in their index alone.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +22,7 @@ use super::disk::Blob;
 
 const EMPTY: u64 = u64::MAX;
 const CRC_BYTES: usize = 4;
+const TAG_BYTES: usize = 16;
 
 /// The places of a box of the chunk grid, `z, y, x` from `first` to `last`, in the order in which
 /// shards hold chunks of this shape.
@@ -35,16 +43,20 @@ pub(super) fn file_order(
     })
 }
 
-/// A shard's file, in parts: of encoded chunks, given in C order of the `grid` of the shard, `None`
-/// where every voxel is 0. `chunk` is their shape.
-pub(crate) fn parts(
-    chunks: &[Option<Vec<u8>>],
+/// A shard's file in parts, and its end, which comes after them: of encoded chunks, given in C order
+/// of the `grid` of the shard, `None` where every voxel is 0. `chunk` is their shape, `key` the
+/// shard's key inside the array.
+pub(crate) fn parts<'a>(
+    key: &str,
+    chunks: &'a [Option<Vec<u8>>],
     grid: [usize; 3],
     chunk: [usize; 3],
-) -> (Vec<&[u8]>, Vec<u8>) {
+) -> (Vec<&'a [u8]>, ShardEnd) {
     let mut body = Vec::with_capacity(chunks.len() + 1);
     let mut index = vec![u8::MAX; chunks.len() * 16];
     let mut end = 0_u64;
+    let mut tag = blake3::Hasher::new();
+    tag.update(key.as_bytes());
     for [z, y, x] in file_order(chunk, [0; 3], grid.map(|n| n - 1)) {
         let n = (z * grid[1] + y) * grid[2] + x;
         let Some(encoded) = &chunks[n] else { continue };
@@ -52,10 +64,30 @@ pub(crate) fn parts(
         offset.copy_from_slice(&end.to_le_bytes());
         length.copy_from_slice(&(encoded.len() as u64).to_le_bytes());
         end += encoded.len() as u64;
+        tag.update(encoded.last_chunk::<CRC_BYTES>().map_or(&[], <[u8; CRC_BYTES]>::as_slice));
         body.push(encoded.as_slice());
     }
-    index.extend(crc32c::crc32c(&index).to_le_bytes());
-    (body, index)
+    tag.update(&index);
+    let tag = tag.finalize().as_bytes()[..TAG_BYTES].to_vec();
+    let crc = crc32c::crc32c(&index).to_le_bytes();
+    let bytes = [&*tag, &index, &crc].concat();
+    (body, ShardEnd { bytes, tag: hex(&tag) })
+}
+
+/// What follows the chunks of a shard.
+pub(crate) struct ShardEnd {
+    /// The tag, the index and its checksum.
+    pub(crate) bytes: Vec<u8>,
+    /// The tag as the manifest names it.
+    pub(crate) tag: String,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 const fn index_bytes(chunks: usize) -> usize {
@@ -66,6 +98,8 @@ const fn index_bytes(chunks: usize) -> usize {
 #[derive(Debug)]
 pub(crate) struct Shard {
     blob: Blob,
+    /// Where the index begins.
+    end: usize,
     /// Offset and length of each chunk, checked to lie inside the file.
     index: Box<[(u64, u64)]>,
     verified: Box<[AtomicU64]>,
@@ -100,7 +134,13 @@ impl Shard {
         }
         let none = || (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let (verified, announced, period) = (none(), none(), AtomicU64::new(0));
-        Ok(Self { blob, index: index.into_boxed_slice(), verified, announced, period })
+        let index = index.into_boxed_slice();
+        Ok(Self { blob, end: body, index, verified, announced, period })
+    }
+
+    /// The tag, as the manifest names it; of a shard that was written without one, some bytes.
+    pub(crate) fn tag(&self) -> String {
+        hex(&self.blob[self.end.saturating_sub(TAG_BYTES)..self.end])
     }
 
     /// The encoded chunk without its checksum, which is verified at the first call for this
@@ -178,8 +218,8 @@ mod tests {
     #[test]
     fn chunks_come_back_and_every_flip_is_an_error() {
         let chunks = [Some(sealed(b"abc")), None, Some(sealed(b""))];
-        let (body, index) = parts(&chunks, [1, 3, 1], [4, 2, 2]);
-        let bytes = [body.concat(), index].concat();
+        let (body, end) = parts("c/0/0/0", &chunks, [1, 3, 1], [4, 2, 2]);
+        let bytes = [body.concat(), end.bytes].concat();
         let open = |b: Vec<u8>| Shard::open(b.into(), 3, bytes.len() as u64);
         let shard = open(bytes.clone()).unwrap();
         assert_eq!(shard.chunk(0).unwrap(), Some(&b"abc"[..]));
@@ -188,12 +228,23 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
-            let caught = open(damaged).map_or(true, |s| (0..3).any(|n| s.chunk(n).is_err()));
+            let caught = open(damaged)
+                .map_or(true, |s| s.tag() != end.tag || (0..3).any(|n| s.chunk(n).is_err()));
             assert!(caught, "byte {at}");
         }
         for length in 0..bytes.len() {
             assert!(open(bytes[..length].to_vec()).is_err());
         }
+    }
+
+    #[test]
+    fn shards_of_one_length_have_tags_of_their_own() {
+        let shard = |key: &str, content: &[u8]| {
+            parts(key, &[Some(sealed(content))], [1; 3], [1, 1, 3]).1.tag
+        };
+        let tags = [shard("c/0/0/0", b"abc"), shard("c/0/0/1", b"abc"), shard("c/0/0/0", b"abd")];
+        assert!(tags[0] != tags[1] && tags[0] != tags[2] && tags[1] != tags[2], "{tags:?}");
+        assert_eq!(tags[0], shard("c/0/0/0", b"abc"));
     }
 
     #[test]

@@ -74,7 +74,12 @@ impl Staging {
         let array = documents::array(shape, &attributes.layout, &ome.dimension_names());
         self.write(DOCUMENT, &[&group])?;
         self.write(&format!("0/{DOCUMENT}"), &[&array])?;
+        let indexed = list(&*self.disk, &format!("{}/0", self.folder))?
+            .iter()
+            .any(|name| sampling::KEY.ends_with(&format!("/{name}")));
         let manifest = Manifest {
+            volume: Some(self.name.to_string()),
+            indexed,
             voxels,
             group: digest::of_bytes(&group),
             array: digest::of_bytes(&array),
@@ -212,7 +217,7 @@ pub(super) fn count_shards(shape: &ArrayShape, layout: &ChunkLayout) -> Result<u
 }
 
 /// Key of a folder's group document; the dataset itself is the empty key.
-fn group_key(folder: &str) -> String {
+pub(super) fn group_key(folder: &str) -> String {
     if folder.is_empty() { DOCUMENT.to_owned() } else { format!("{folder}/{DOCUMENT}") }
 }
 

@@ -1,6 +1,7 @@
 //! A volume as decoded layers of chunks, for whoever looks at every voxel.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -48,15 +49,14 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
 
 /// Looks at every voxel of a volume once, one layer of chunks at a time: `each` is given every
 /// layer, in the order of the voxel digest, which comes back, and `done` each shard, by its number,
-/// whose voxels have been looked at. Such shards are closed, if no other handle shares them. Runs
-/// in the pool that it is called in.
+/// whose voxels have been looked at. Such shards are closed. Runs in the pool that it is called in.
 ///
 /// # Errors
 /// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is given bytes of
 /// [`Volume::raw_bytes`], says so.
 pub(super) fn look_through(
-    volume: &mut Volume,
-    mut done: impl FnMut(&[(usize, &Shard)]),
+    volume: &Volume,
+    mut done: impl FnMut(&[(usize, Arc<Shard>)]),
     mut each: impl FnMut(Frame, usize, &Strips) -> Result<()> + Send,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<String> {
@@ -79,6 +79,14 @@ pub(super) fn look_through(
         }
     }
     Ok(digest.finish())
+}
+
+fn no_room(volume: &Volume) -> Error {
+    Error::Io {
+        action: "hold a layer of chunks in memory of",
+        path: volume.place(),
+        source: std::io::ErrorKind::OutOfMemory.into(),
+    }
 }
 
 /// Bytes whose statistics are gathered at a time.
@@ -124,10 +132,18 @@ impl Strips {
         let item = dtype.size();
         (self.first, self.planes) = (layer * depth, planes);
         (self.height, self.row) = (height, columns * item);
-        self.voxels.resize_with(rows.div_ceil(height), Vec::new);
+        let strips = rows.div_ceil(height);
+        // The shape is what a document says: nothing may be allocated that cannot be had.
+        let room = Vec::<u8>::new().try_reserve_exact(planes * rows * columns * item);
+        let more = strips.saturating_sub(self.voxels.len());
+        room.and_then(|()| self.voxels.try_reserve(more)).map_err(|_| no_room(&volume))?;
+        self.voxels.resize_with(strips, Vec::new);
         self.voxels.par_iter_mut().enumerate().try_for_each(|(n, strip)| {
             let rows = height.min(rows - n * height);
-            strip.resize(planes * rows * columns * item, 0);
+            let bytes = planes * rows * columns * item;
+            let more = bytes.saturating_sub(strip.len());
+            strip.try_reserve_exact(more).map_err(|_| no_room(&volume))?;
+            strip.resize(bytes, 0);
             let out = Destination::dense(strip, [planes, rows, columns], item);
             volume.read_box([layer * depth, n * height, 0], [planes, rows, columns], out)
         })

@@ -41,7 +41,39 @@ pub struct Damage {
     pub path: PathBuf,
     /// What is wrong.
     pub reason: String,
+    /// What mends it.
+    pub remedy: Remedy,
 }
+
+/// What mends a damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Remedy {
+    /// The volume is written again from its source.
+    Write,
+    /// The index for sampling is built again from the voxels: [`Dataset::build_index`].
+    Index,
+    /// The document of a group is removed: the next volume that is written below it makes another.
+    Group,
+}
+
+impl Damage {
+    fn voxels(path: PathBuf, reason: impl Into<String>) -> Self {
+        Self { path, reason: reason.into(), remedy: Remedy::Write }
+    }
+
+    /// Of a whole volume, or of one file if the error names one.
+    fn of(error: Error, volume: PathBuf, remedy: Remedy) -> Self {
+        match error {
+            Error::CorruptStore { path, reason } => Self { path, reason, remedy },
+            other => Self { path: volume, reason: other.to_string(), remedy },
+        }
+    }
+}
+
+/// How often a volume that is replaced while it is checked is begun again.
+const TRIES: usize = 3;
 
 impl VerifyReport {
     /// True if nothing is damaged.
@@ -52,17 +84,20 @@ impl VerifyReport {
 }
 
 impl Dataset {
-    /// Checks every volume: manifest, documents, length and digest of each shard, index and
-    /// checksum of each chunk, the digest of all decoded voxels, that the index for sampling, if
-    /// there is one, says what they are, and that no file stands among the shards that the manifest
-    /// does not name. Reads and decodes everything once, one layer of chunks at a time. `progress`
-    /// is called with the number of bytes checked since the last call, [`Volume::raw_bytes`] of
-    /// each volume in all; a false answer cancels.
+    /// Checks every volume: the documents of its groups, its manifest and its own documents, length
+    /// and digest of each shard, index and checksum of each chunk, the digest of all decoded voxels,
+    /// that the index for sampling is there if one was published, and says what the voxels are, and
+    /// that no file stands among the shards that the manifest does not name. Reads and decodes
+    /// everything once, one layer of chunks at a time. `progress` is called with the number of bytes
+    /// checked since the last call, [`Volume::raw_bytes`] of each volume in all; a false answer
+    /// cancels.
     ///
-    /// Damage is part of the report, not an error.
+    /// Damage is part of the report, not an error. A volume that is replaced meanwhile is checked
+    /// again.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Io`] if the dataset cannot be listed.
+    /// [`Error::Cancelled`], [`Error::Io`] if a folder of the dataset cannot be listed: the volumes
+    /// in it would be missing from the report.
     pub fn verify(
         &self,
         pool: &Pool,
@@ -76,30 +111,42 @@ impl Dataset {
     /// Checks one volume as [`Self::verify`] does.
     ///
     /// # Errors
-    /// [`Error::Cancelled`].
+    /// [`Error::Cancelled`]; [`Error::Replaced`] if the volume is replaced again and again.
     pub fn verify_volume(
         &self,
         name: &VolumeName,
         pool: &Pool,
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<VolumeCheck> {
-        let mut check =
-            VolumeCheck { name: name.to_string(), shards: 0, bytes: 0, damage: Vec::new() };
-        if let Some(error) = self.subject_damage(name.subject()) {
-            check.damage.push(damage(error, self.path().join(name.subject())));
+        let mut tries = 0;
+        loop {
+            let mut check =
+                VolumeCheck { name: name.to_string(), shards: 0, bytes: 0, damage: Vec::new() };
+            for (folder, role) in [("", "dataset"), (name.subject(), "subject")] {
+                if let Some(error) = self.group_damage(folder, role) {
+                    let place = self.path().join(folder);
+                    check.damage.push(Damage::of(error, place, Remedy::Group));
+                }
+            }
+            let volume = match self.open_volume(name) {
+                Ok(volume) => volume,
+                Err(error) => {
+                    let place = self.path().join(name.to_string());
+                    check.damage.push(Damage::of(error, place, Remedy::Write));
+                    return Ok(check);
+                }
+            };
+            pool.run(|| check_volume(&volume, &mut check, progress))?;
+            if check.damage.is_empty() {
+                return Ok(check);
+            }
+            // Of a volume that has gone meanwhile nothing is known: the one that came is checked.
+            match volume.stored.check_in_place() {
+                Err(Error::Replaced { .. }) if tries < TRIES => tries += 1,
+                Err(error @ Error::Replaced { .. }) => return Err(error),
+                _ => return Ok(check),
+            }
         }
-        match self.open_volume(name) {
-            Ok(volume) => pool.run(|| check_volume(&volume, &mut check, progress))?,
-            Err(error) => check.damage.push(damage(error, self.path().join(name.to_string()))),
-        }
-        Ok(check)
-    }
-}
-
-fn damage(error: Error, place: PathBuf) -> Damage {
-    match error {
-        Error::CorruptStore { path, reason } => Damage { path, reason },
-        other => Damage { path: place, reason: other.to_string() },
     }
 }
 
@@ -118,9 +165,9 @@ fn check_volume(
                     Some("its digest is not the one the manifest names".to_owned())
                 }
                 Ok(_) => None,
-                Err(error) => Some(damage(error, PathBuf::new()).reason),
+                Err(error) => Some(Damage::of(error, PathBuf::new(), Remedy::Write).reason),
             };
-            (file.bytes, problem.map(|reason| Damage { path: stored.shard_path(n), reason }))
+            (file.bytes, problem.map(|reason| Damage::voxels(stored.shard_path(n), reason)))
         })
         .collect();
     check.shards = found.len();
@@ -142,9 +189,8 @@ fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
     let folders: HashSet<&str> = shards.iter().flat_map(|s| above(&s.key)).collect();
     let mut left = vec!["c".to_owned()];
     while let Some(folder) = left.pop() {
-        let stray = |key: &str, reason: String| Damage {
-            path: stored.disk.path(&format!("{}/0/{key}", stored.name)),
-            reason,
+        let stray = |key: &str, reason: String| {
+            Damage::voxels(stored.disk.path(&format!("{}/0/{key}", stored.name)), reason)
         };
         let inside = match stored.disk.list(&format!("{}/0/{folder}", stored.name)) {
             Ok(inside) => inside,
@@ -180,12 +226,21 @@ fn check_voxels(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<()> {
     let (stored, place) = (&*volume.stored, volume.stored.path());
-    let index = stored.indices().unwrap_or_else(|error| {
-        check.damage.push(damage(sampling::remedied(error, &place), place.clone()));
+    let index_path = stored.disk.path(&format!("{}/{}", stored.name, sampling::KEY));
+    let index = match stored.indices() {
+        Ok(None) if stored.manifest.indexed => Err(Error::corrupt_store(
+            index_path.clone(),
+            "the index for sampling, which was published with the volume, is missing",
+        )),
+        index => index,
+    };
+    let index = index.unwrap_or_else(|error| {
+        let error = sampling::remedied(error, &place);
+        check.damage.push(Damage::of(error, place.clone(), Remedy::Index));
         None
     });
     let shape = &stored.shape;
-    let mut tally = index.and_then(|_| stored.tally());
+    let mut tally = index.as_ref().and_then(|_| stored.tally());
     let mut digest = VoxelDigest::new(shape.dtype, shape.times, shape.channels, shape.shape);
     let (mut complete, mut countable) = (true, true);
     for (frame, layer) in strips::layers(volume) {
@@ -199,7 +254,7 @@ fn check_voxels(
             }
             Err(error) => {
                 complete = false;
-                let found = damage(error, place.clone());
+                let found = Damage::of(error, place.clone(), Remedy::Write);
                 // A damaged file is met again in each of its layers.
                 if check.damage.iter().all(|known| known.path != found.path) {
                     check.damage.push(found);
@@ -215,15 +270,14 @@ fn check_voxels(
     }
     let voxels = digest.finish();
     if voxels != volume.voxel_digest() {
-        let reason = "the decoded voxels are not the ones the manifest names".into();
-        check.damage.push(Damage { path: place, reason });
+        let reason = "the decoded voxels are not the ones the manifest names";
+        check.damage.push(Damage::voxels(place, reason));
     } else if let (Some(index), Some(tally)) = (index, tally) {
         let found = tally.finish(voxels).ok().filter(|_| countable);
-        if found.is_none_or(|found| found.into_frames() != index) {
-            let path = stored.disk.path(&format!("{}/{}", stored.name, sampling::KEY));
-            let reason = "it does not say what the decoded voxels are".to_owned();
-            let error = sampling::remedied(Error::CorruptStore { path, reason }, &place);
-            check.damage.push(damage(error, place));
+        if found.is_none_or(|found| found.into_frames() != *index) {
+            let reason = "it does not say what the decoded voxels are";
+            let error = sampling::remedied(Error::corrupt_store(index_path, reason), &place);
+            check.damage.push(Damage::of(error, place, Remedy::Index));
         }
     }
     Ok(())

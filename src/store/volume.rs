@@ -2,17 +2,20 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
 
 use super::cache::Memory;
 use super::codec::ChunkCodec;
 use super::decode::{Part, Scratch, Target};
-use super::disk::{Blob, Disk};
+use super::disk::{Blob, Disk, is_absent};
 use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
-use super::manifest::{self, Manifest, ShardRecord};
+use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
+use super::open_shards::{OpenShards, OpenedShard};
 use super::parts::{Destination, for_each_part};
 use super::shard::Shard;
 use super::view::Values;
@@ -59,10 +62,10 @@ pub(super) struct Stored {
     seal: Option<String>,
     /// When that was.
     pub(super) opened: Instant,
-    /// Opened at first use, in the order of the manifest.
-    shards: Box<[OnceLock<Shard>]>,
+    /// Opened at first use.
+    shards: OpenShards,
     /// For sampling, of each frame; read at first use.
-    pub(super) indices: OnceLock<Vec<Arc<BlockIndex>>>,
+    pub(super) indices: ArcSwapOption<Vec<Arc<BlockIndex>>>,
 }
 
 /// What a volume is, its shards aside.
@@ -240,7 +243,8 @@ impl Volume {
     /// because every voxel of it is 0.
     pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
         let (shard, n) = self.stored.locate(self.frame, at);
-        Ok(self.stored.shard(shard)?.and_then(|s| s.raw_chunk(n)).map(<[u8]>::len))
+        let shard = self.stored.shard(shard)?;
+        Ok(shard.and_then(|shard| shard.raw_chunk(n).map(<[u8]>::len)))
     }
 
     /// A volume whose shards, and nothing else, lie in `folder`.
@@ -252,8 +256,14 @@ impl Volume {
         shards: Vec<ShardRecord>,
     ) -> Result<Self> {
         let codec = super::codec::for_array(shape, &attributes.layout)?;
-        let manifest =
-            Manifest { voxels: String::new(), group: String::new(), array: String::new(), shards };
+        let manifest = Manifest {
+            volume: None,
+            indexed: false,
+            voxels: String::new(),
+            group: String::new(),
+            array: String::new(),
+            shards,
+        };
         let (attributes, shape) = (attributes.clone(), shape.clone());
         let parts = (attributes, shape, None, codec);
         let stored = Stored::new(Arc::clone(disk), name, folder, parts, manifest, None);
@@ -270,11 +280,10 @@ impl Volume {
         Err(Error::Replaced { path: self.place() })
     }
 
-    /// Closes all shards, if no other handle shares them: a mapped file counts as memory.
-    pub(crate) fn close_shards(&mut self) {
-        if let Some(stored) = Arc::get_mut(&mut self.stored) {
-            stored.shards.iter_mut().for_each(|shard| drop(shard.take()));
-        }
+    /// Closes all shards, which are opened again when they are wanted: a mapped file counts as
+    /// memory.
+    pub(crate) fn close_shards(&self) {
+        self.stored.shards.close();
     }
 
     /// The same volume read through zarrs alone.
@@ -290,10 +299,10 @@ impl Stored {
     fn open(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
         let mut tries = 0;
         loop {
-            let before = seal(&**disk, name);
+            let before = seal(&**disk, name)?;
             let opened = Self::open_once(Arc::clone(disk), name);
             // Replaced in between, so that documents of two volumes were read.
-            if opened.is_ok() || tries == 3 || seal(&**disk, name) == before {
+            if opened.is_ok() || tries == 3 || seal(&**disk, name)? == before {
                 return opened;
             }
             tries += 1;
@@ -317,6 +326,15 @@ impl Stored {
         let manifest =
             Manifest::from_bytes(&manifest).map_err(|r| Error::corrupt_store(&manifest_path, r))?;
         let (array_path, array) = read_document(&*disk, name, &format!("0/{DOCUMENT}"))?;
+        if let Some(written) = &manifest.volume
+            && *written != name.to_string()
+        {
+            let reason = format!(
+                "it was written as {written}, and lies in the place of {name}: move its folder \
+                 back, or convert the scan again"
+            );
+            return Err(Error::corrupt_store(volume_path, reason));
+        }
         for (path, document, named) in
             [(&path, &group, &manifest.group), (&array_path, &array, &manifest.array)]
         {
@@ -355,7 +373,7 @@ impl Stored {
         manifest: Manifest,
         seal: Option<String>,
     ) -> Self {
-        let shards = manifest.shards.iter().map(|_| OnceLock::new()).collect();
+        let shards = OpenShards::new(manifest.shards.len());
         Self {
             serial: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
@@ -369,7 +387,7 @@ impl Stored {
             seal,
             opened: Instant::now(),
             shards,
-            indices: OnceLock::new(),
+            indices: ArcSwapOption::empty(),
         }
     }
 
@@ -415,37 +433,47 @@ impl Stored {
     }
 
     /// A shard by its number, opened at first use; `None` if the manifest calls it empty.
-    pub(super) fn shard(&self, n: usize) -> Result<Option<&Shard>> {
+    pub(super) fn shard(&self, n: usize) -> Result<Option<OpenedShard>> {
         let Some(file) = &self.manifest.shards[n].file else { return Ok(None) };
-        if let Some(shard) = self.shards[n].get() {
+        if let Some(shard) = self.shards.get(n) {
             return Ok(Some(shard));
         }
-        let path = || self.shard_path(n);
-        let blob = self.disk.read(&self.shard_key(n)).map_err(|source| {
-            if source.kind() == std::io::ErrorKind::NotFound {
-                return Error::corrupt_store(path(), "the shard is missing");
-            }
-            Error::Io { action: "read", path: path(), source }
-        })?;
+        let opened = self.open_shard(n, file);
         // A shard of the volume that has taken this one's place would do for intact, with other
-        // voxels. The move is one step: a shard of the new one is opened after it, and so is the
-        // manifest then.
-        self.check_in_place()?;
+        // voxels, if there is no tag to tell. The move is one step: a shard of the new one is
+        // opened after it, and so is the manifest then.
+        if opened.is_err() || file.tag.is_none() {
+            self.check_in_place()?;
+        }
+        Ok(Some(self.shards.keep(n, opened?)))
+    }
+
+    /// Opens a shard, which must be the one that the manifest names.
+    fn open_shard(&self, n: usize, file: &ShardFile) -> Result<Shard> {
+        let path = || self.shard_path(n);
+        let damaged = |reason| Error::corrupt_store(path(), reason);
+        let blob = self.disk.read(&self.shard_key(n)).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => damaged("the shard is missing".to_owned()),
+            _ => Error::Io { action: "read", path: path(), source },
+        })?;
         let chunks = self.attributes.layout.chunks_per_shard().iter().product();
-        let shard = Shard::open(blob, chunks, file.bytes)
-            .map_err(|reason| Error::corrupt_store(path(), reason))?;
-        // Two threads may open it at once; one of the two is kept.
-        Ok(Some(self.shards[n].get_or_init(|| shard)))
+        let shard = Shard::open(blob, chunks, file.bytes).map_err(damaged)?;
+        match &file.tag {
+            Some(tag) if shard.tag() != *tag => {
+                Err(damaged("it is not the shard that the manifest names".to_owned()))
+            }
+            _ => Ok(shard),
+        }
     }
 
     /// The shards that are open, by their numbers.
-    pub(super) fn open_shards(&self) -> Vec<(usize, &Shard)> {
-        self.shards.iter().enumerate().filter_map(|(n, s)| Some((n, s.get()?))).collect()
+    pub(super) fn open_shards(&self) -> Vec<(usize, Arc<Shard>)> {
+        self.shards.all()
     }
 
-    /// Refuses to go on if another volume has taken the place of this one.
+    /// Refuses to go on if another volume has taken the place of this one, or none has.
     pub(super) fn check_in_place(&self) -> Result<()> {
-        if self.seal.is_none() || seal(&*self.disk, &self.name) == self.seal {
+        if self.seal.is_none() || seal(&*self.disk, &self.name)? == self.seal {
             return Ok(());
         }
         Err(Error::Replaced { path: self.path() })
@@ -481,10 +509,15 @@ fn read_document(disk: &dyn Disk, name: &VolumeName, key: &str) -> Result<(PathB
     }
 }
 
-/// What tells two volumes apart that stood at one place: the digest of the manifest.
-fn seal(disk: &dyn Disk, name: &VolumeName) -> Option<String> {
-    let manifest = disk.read(&format!("{name}/{}", manifest::KEY)).ok()?;
-    Some(digest::of_bytes(&manifest))
+/// What tells two volumes apart that stood at one place: the digest of the manifest. `None` if
+/// there is no volume.
+fn seal(disk: &dyn Disk, name: &VolumeName) -> Result<Option<String>> {
+    let key = format!("{name}/{}", manifest::KEY);
+    match disk.read(&key) {
+        Ok(manifest) => Ok(Some(digest::of_bytes(&manifest))),
+        Err(e) if is_absent(&e) => Ok(None),
+        Err(source) => Err(Error::Io { action: "read", path: disk.path(&key), source }),
+    }
 }
 
 /// Whether the manifest's shards are those of the grid, each under its own key.

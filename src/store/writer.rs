@@ -119,11 +119,11 @@ impl VolumeWriter {
             if chunks.iter().all(Option::is_none) {
                 return Ok(ShardRecord { key, file: None });
             }
-            let (mut parts, index) = shard::parts(&chunks, per_shard, chunk);
-            parts.push(&index);
+            let (mut parts, end) = shard::parts(&key, &chunks, per_shard, chunk);
+            parts.push(&end.bytes);
             self.staging.write(&format!("0/{key}"), &parts)?;
             let bytes = parts.iter().map(|p| p.len() as u64).sum();
-            let file = ShardFile { bytes, blake3: digest::of_parts(&parts) };
+            let file = ShardFile { bytes, blake3: digest::of_parts(&parts), tag: Some(end.tag) };
             Ok(ShardRecord { key, file: Some(file) })
         };
         let written: Vec<_> = row.into_par_iter().enumerate().map(write).collect::<Result<_>>()?;

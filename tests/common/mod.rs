@@ -6,3 +6,4 @@ pub mod dense;
 pub mod faulty;
 pub mod nifti;
 pub mod predict;
+pub mod watched;

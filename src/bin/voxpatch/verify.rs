@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use voxpatch::Pool;
-use voxpatch::store::{Place, VerifyReport, VolumeCheck};
+use voxpatch::store::{Damage, Place, Remedy, VerifyReport, VolumeCheck};
 
 use crate::args::Verify;
 use crate::interrupt::Interrupt;
@@ -54,14 +54,33 @@ fn text(report: &VerifyReport) -> String {
         vec![output::table(&["volume", "files", "size", "state"], &rows), String::new()];
     let damage = report.volumes.iter().flat_map(|v| &v.damage);
     lines.extend(damage.map(|d| format!("{}: {}", d.path.display(), d.reason)));
-    let bad = report.volumes.iter().filter(|v| !v.damage.is_empty()).count();
-    lines.push(match (bad, report.volumes.len()) {
-        (_, 0) => "no volumes".to_owned(),
-        (0, n) => format!("{}, every byte as it was written", output::count(n, "volume")),
-        (bad, n) => format!(
-            "{bad} of {} damaged: convert again from the scans, with --overwrite",
-            output::count(n, "volume")
-        ),
-    });
+    lines.push(closing(report));
+    lines.join("\n")
+}
+
+/// What was found in all, and what to do about it.
+fn closing(report: &VerifyReport) -> String {
+    let all = output::count(report.volumes.len(), "volume");
+    let with = |remedy: Option<Remedy>| {
+        let is_meant = |d: &Damage| remedy.is_none_or(|remedy| d.remedy == remedy);
+        report.volumes.iter().filter(|v| v.damage.iter().any(is_meant)).count()
+    };
+    if report.volumes.is_empty() {
+        return "no volumes".to_owned();
+    }
+    if with(None) == 0 {
+        return format!("{all}, every byte as it was written");
+    }
+    let mut lines = vec![format!("{} of {all} damaged", with(None))];
+    for (remedy, what) in [
+        (Remedy::Write, "convert again from the scan, or aggregate again, with --overwrite"),
+        (Remedy::Index, "build the index for sampling again: voxpatch index"),
+        (Remedy::Group, "remove the document: the next conversion writes another"),
+    ] {
+        match with(Some(remedy)) {
+            0 => {}
+            n => lines.push(format!("  {n}: {what}")),
+        }
+    }
     lines.join("\n")
 }

@@ -18,6 +18,8 @@ const WAITING_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct ShardToWrite {
     pub(super) key: String,
+    /// The key inside the array.
+    pub(super) inside: String,
     /// Encoded, in C order of the shard's grid.
     pub(super) chunks: Vec<Option<Vec<u8>>>,
     pub(super) layout: ChunkLayout,
@@ -29,9 +31,10 @@ impl ShardToWrite {
     }
 
     fn write(&self, disk: &dyn Disk) -> Result<()> {
-        let (mut parts, index) =
-            shard::parts(&self.chunks, self.layout.chunks_per_shard(), self.layout.chunk);
-        parts.push(&index);
+        let ChunkLayout { chunk, .. } = self.layout;
+        let grid = self.layout.chunks_per_shard();
+        let (mut parts, end) = shard::parts(&self.inside, &self.chunks, grid, chunk);
+        parts.push(&end.bytes);
         disk.write(&self.key, &parts).map_err(Error::io("write", disk.path(&self.key)))
     }
 }

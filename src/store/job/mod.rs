@@ -227,9 +227,10 @@ impl Job {
         chunks: Vec<Option<Vec<u8>>>,
     ) -> Result<()> {
         let JobOutput { array, attributes, .. } = &self.document.outputs[output];
-        let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
+        let inside = array.shard_key(0, channel, at);
+        let key = format!("{}/{output}/0/{inside}", self.folder);
         locked(&self.written).push(key.clone());
-        self.behind.write(ShardToWrite { key, chunks, layout: attributes.layout })
+        self.behind.write(ShardToWrite { key, inside, chunks, layout: attributes.layout })
     }
 
     /// Waits until all shards are written.

@@ -182,7 +182,7 @@ impl StagedOutput<'_> {
             .map_err(|reason| Error::corrupt_store(disk.path(&full), reason))?;
         let file = (0..chunks).any(|n| shard.raw_chunk(n).is_some());
         // Its digest is taken when its voxels are looked at.
-        let file = file.then(|| ShardFile { bytes, blake3: String::new() });
+        let file = file.then(|| ShardFile { bytes, blake3: String::new(), tag: None });
         Ok(Some(ShardRecord { key: key.to_owned(), file }))
     }
 
@@ -195,17 +195,21 @@ impl StagedOutput<'_> {
         let Staging { disk, name, folder, .. } = &self.staging;
         let JobOutput { array, attributes, .. } = self.output;
         let staged = (array, attributes);
-        let mut volume = Volume::staged(disk, name, folder.clone(), staged, records.clone())?;
+        let volume = Volume::staged(disk, name, folder.clone(), staged, records.clone())?;
         let mut attributes = attributes.clone();
         let mut statistics = StatisticsAccumulator::new(array.dtype, attributes.kind);
         let mut tally = volume.stored.tally();
         let voxels = strips::look_through(
-            &mut volume,
+            &volume,
             |shards| {
-                let digest = |(n, shard): &(usize, &Shard)| (*n, digest::of_bytes(shard.bytes()));
+                let digest = |(n, shard): &(usize, Arc<Shard>)| {
+                    let bytes = shard.bytes();
+                    let (blake3, tag) = (digest::of_bytes(bytes), Some(shard.tag()));
+                    (*n, ShardFile { bytes: bytes.len() as u64, blake3, tag })
+                };
                 let digests: Vec<_> = shards.par_iter().map(digest).collect();
-                for (n, blake3) in digests {
-                    records[n].file.iter_mut().for_each(|file| file.blake3.clone_from(&blake3));
+                for (n, file) in digests {
+                    records[n].file = Some(file);
                 }
             },
             |frame, _, strips: &Strips| {

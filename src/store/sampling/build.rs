@@ -30,8 +30,8 @@ impl Dataset {
         let disk = &found.stored.disk;
         let _lock = WriteLock::take(disk, name)?;
         // Again: from here on nobody replaces it.
-        let mut volume = self.open_volume(name)?;
-        let index = pool.run(|| count(&mut volume, progress))?;
+        let volume = self.open_volume(name)?;
+        let index = pool.run(|| count(&volume, progress))?;
         let (key, folder) = (format!("{name}/{KEY}"), format!("{name}/0"));
         let path = disk.path(&key);
         let bytes = index.to_bytes(&path)?;
@@ -41,7 +41,7 @@ impl Dataset {
     }
 }
 
-fn count(volume: &mut Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<SamplingIndex> {
+fn count(volume: &Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<SamplingIndex> {
     let name = volume.name().clone();
     let refused = |reason: String| Error::invalid("volume", &name, reason);
     volume.stored.counted().map_err(refused)?;

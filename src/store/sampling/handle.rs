@@ -124,8 +124,8 @@ impl Stored {
 
     /// The index of each frame; `None` if there is no file, or can be none, or if it is of an earlier
     /// version, by which nothing is drawn: the same draws would give other voxels.
-    pub(in crate::store) fn indices(&self) -> Result<Option<&[Arc<BlockIndex>]>> {
-        if let Some(indices) = self.indices.get() {
+    pub(in crate::store) fn indices(&self) -> Result<Option<Arc<Vec<Arc<BlockIndex>>>>> {
+        if let Some(indices) = self.indices.load_full() {
             return Ok(Some(indices));
         }
         let Ok(counted) = self.counted() else { return Ok(None) };
@@ -141,7 +141,9 @@ impl Stored {
         let Some(index) = SamplingIndex::from_bytes(&file, &path)? else { return Ok(None) };
         index.check(self, counted).map_err(|reason| Error::corrupt_store(&path, reason))?;
         // Two threads may read it at once; one of the two is kept.
-        Ok(Some(self.indices.get_or_init(|| index.into_frames())))
+        let frames = Arc::new(index.into_frames());
+        self.indices.store(Some(Arc::clone(&frames)));
+        Ok(Some(frames))
     }
 }
 

@@ -1,0 +1,131 @@
+//! The shards of one handle that are open, each mapped: a bounded number in the whole process.
+//!
+//! No lock is taken, so that a process which is forked off while another thread opens a shard waits
+//! for nobody.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::{ArcSwapOption, Guard};
+
+use super::shard::Shard;
+
+/// Shards that are open in this process, each one memory map, beyond which a handle closes its own
+/// before it opens another. Linux allows 65,530 maps, which the program needs for other things too.
+const MOST_OPEN: usize = 16_384;
+
+/// Shards that are open in this process.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// A shard that counts while it is open.
+#[derive(Debug)]
+struct Counted(Arc<Shard>);
+
+impl Counted {
+    fn new(shard: Shard) -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(shard))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place for each shard of a volume, in the order of the manifest.
+#[derive(Debug)]
+pub(super) struct OpenShards {
+    places: Box<[ArcSwapOption<Counted>]>,
+    most: usize,
+}
+
+/// A shard in use: it stays open until this is dropped.
+pub(super) struct OpenedShard(Guard<Option<Arc<Counted>>>);
+
+impl OpenedShard {
+    fn new(guard: Guard<Option<Arc<Counted>>>) -> Option<Self> {
+        guard.is_some().then_some(Self(guard))
+    }
+}
+
+impl Deref for OpenedShard {
+    type Target = Arc<Shard>;
+
+    fn deref(&self) -> &Arc<Shard> {
+        &self.0.as_ref().expect("only made of a shard that is there").0
+    }
+}
+
+impl OpenShards {
+    /// None of `count` shards is open.
+    pub(super) fn new(count: usize) -> Self {
+        Self { places: (0..count).map(|_| ArcSwapOption::empty()).collect(), most: MOST_OPEN }
+    }
+
+    /// A shard by its number, if it is open.
+    pub(super) fn get(&self, n: usize) -> Option<OpenedShard> {
+        OpenedShard::new(self.places[n].load())
+    }
+
+    /// Keeps a shard open. Where too many are open, those of this handle are closed first: they are
+    /// opened again when they are wanted.
+    pub(super) fn keep(&self, n: usize, shard: Shard) -> OpenedShard {
+        if OPEN.load(Ordering::Relaxed) >= self.most {
+            self.close();
+        }
+        // Two threads may open it at once; the last is kept.
+        let shard = Arc::new(Counted::new(shard));
+        self.places[n].store(Some(Arc::clone(&shard)));
+        OpenedShard(Guard::from_inner(Some(shard)))
+    }
+
+    /// Closes all that are not in use.
+    pub(super) fn close(&self) {
+        for place in &self.places {
+            if place.load().is_some() {
+                place.store(None);
+            }
+        }
+    }
+
+    /// Those that are open, by their numbers.
+    pub(super) fn all(&self) -> Vec<(usize, Arc<Shard>)> {
+        let open = |n| Some((n, Arc::clone(&*self.get(n)?)));
+        (0..self.places.len()).filter_map(open).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::shard;
+
+    fn shard() -> Shard {
+        let chunks = [Some(vec![7; 9])];
+        let (body, end) = shard::parts("c/0/0/0", &chunks, [1; 3], [1; 3]);
+        let bytes = [body.concat(), end.bytes].concat();
+        let length = bytes.len() as u64;
+        Shard::open(bytes.into(), 1, length).expect("sound")
+    }
+
+    #[test]
+    fn a_handle_closes_its_shards_where_too_many_are_open() {
+        let mut shards = OpenShards::new(9);
+        // Other tests of this process open shards meanwhile.
+        shards.most = 0;
+        let used = shards.keep(3, shard());
+        assert_eq!(shards.all().len(), 1);
+        for n in 0..9 {
+            shards.keep(n, shard());
+            assert_eq!(shards.all().len(), 1, "{n}");
+        }
+        // One that is in use stays open.
+        assert_eq!(used.bytes().len(), 9 + 16 + 16 + 4);
+        assert!(shards.get(8).is_some());
+        shards.close();
+        assert!(shards.get(8).is_none());
+    }
+}
