@@ -11,7 +11,9 @@ use crate::Result;
 #[derive(Debug)]
 pub(super) struct Classes {
     blocks: Blocks,
-    classes: Vec<Class>,
+    present: Vec<Class>,
+    /// For each class, its voxels and those of all before: strictly ascending.
+    ends: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -56,37 +58,39 @@ impl Classes {
             })?;
         }
         let classes = classes.iter().map(Counts::sums).filter(|class| !class.ends.is_empty());
-        Ok(Self { classes: classes.collect(), blocks })
+        let present: Vec<_> = classes.collect();
+        // No sum exceeds the number of voxels that an index can be checked against.
+        let sum = |end: &mut u64, class: &Class| {
+            *end = end.saturating_add(class.voxels());
+            Some(*end)
+        };
+        let ends = present.iter().scan(0, sum).collect();
+        Ok(Self { blocks, present, ends })
     }
 
     pub fn len(&self) -> usize {
-        self.classes.len()
+        self.present.len()
     }
 
     /// The labels, ascending.
     pub fn labels(&self) -> impl Iterator<Item = i64> {
-        self.classes.iter().map(|class| class.label)
+        self.present.iter().map(|class| class.label)
     }
 
     /// How many voxels of each class may be chosen; none is 0.
     pub fn voxels(&self) -> impl Iterator<Item = u64> {
-        self.classes.iter().map(Class::voxels)
+        self.present.iter().map(Class::voxels)
     }
 
     /// A voxel of the classes at these places among [`Self::labels`], all voxels equally likely,
     /// and its label.
     pub fn pick(&self, places: Range<usize>, random: &mut Random) -> Result<(i64, [usize; 3])> {
-        let classes = &self.classes[places];
-        let mut n = random.below(classes.iter().map(Class::voxels).sum());
-        let mut chosen = &classes[0];
-        for class in classes {
-            chosen = class;
-            if n < class.voxels() {
-                break;
-            }
-            n -= class.voxels();
-        }
-        Ok((chosen.label, self.nth(chosen, n)?))
+        let before = |place: usize| if place == 0 { 0 } else { self.ends[place - 1] };
+        let n = before(places.start)
+            + random.below(before(places.end).saturating_sub(before(places.start)));
+        let place = self.ends.partition_point(|end| *end <= n).clamp(places.start, places.end - 1);
+        let class = &self.present[place];
+        Ok((class.label, self.nth(class, n.saturating_sub(before(place)))?))
     }
 
     /// The `n`-th voxel of a class, block by block; there are more than `n`.
