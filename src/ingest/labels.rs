@@ -169,10 +169,12 @@ impl Scan for Meant {
                 let out = out.next().unwrap_or_default();
                 with_element!(self.header.dtype, T => write::<T>(labels, out));
             };
-            with_element!(self.from, T => labels::<T>(planes, self.scaling, each)).map_err(|_| {
-                let reason = "its voxels changed while it was being read; convert it again";
-                Error::invalid("scan", self.header.format, reason)
-            })?;
+            with_element!(self.from, T => labels::<T>(planes, self.scaling, each)).map_err(
+                |_| {
+                    let reason = "its voxels changed while it was being read; convert it again";
+                    Error::invalid("scan", self.header.format, reason)
+                },
+            )?;
         }
         Ok(())
     }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{KEY, NAME, sealed};
+use super::{Counted, KEY, NAME, sealed};
 use crate::layout::ChunkLayout;
 use crate::sample::{BLOCK, BlockIndex, Contents};
 use crate::store::tests::write_as;
 use crate::store::{Dataset, LocalDisk};
-use crate::{Dtype, Error, Kind, Pool, Result};
+use crate::{Dtype, Error, Kind, Pool, Result, Scaling};
 
 /// Two blocks, and many chunks.
 const SHAPE: [usize; 3] = [5, 6, 40];
@@ -197,6 +197,15 @@ fn counts_that_might_be_true_and_are_not_are_found_by_verify() {
     store.put(&content);
     store.index().unwrap();
     assert!(!store.is_sound());
+}
+
+#[test]
+fn labels_of_a_scaling_are_not_drawn_by_their_raw_numbers() {
+    let scaling = Some(Scaling { slope: 2.0, intercept: 0.0 });
+    let refused = Counted::of(Kind::Label, Dtype::Int16, scaling).unwrap_err();
+    assert!(refused.contains("convert it again"), "{refused}");
+    assert!(Counted::of(Kind::Label, Dtype::Int16, None).is_ok());
+    assert!(Counted::of(Kind::Weights, Dtype::Int16, scaling).is_ok());
 }
 
 fn nonsense() -> impl Strategy<Value = Value> {

@@ -123,6 +123,12 @@ impl Counted {
     /// by, with the remedy.
     pub(super) fn of(kind: Kind, dtype: Dtype, scaling: Option<Scaling>) -> Result<Self, String> {
         match kind {
+            // Stores of earlier versions have such.
+            Kind::Label if scaling.is_some() => {
+                Err("its labels follow from a scaling, and are not the voxels that are stored; \
+                     convert it again, which stores the labels"
+                    .into())
+            }
             Kind::Label if dtype.is_integer() => Ok(Self::Labels),
             Kind::Label if dtype == Dtype::Float16 => Err(format!(
                 "its labels are stored as {dtype}, which is not sampled by; store them as integers"
