@@ -110,10 +110,9 @@ fn scaled_labels_take_the_narrowest_type_that_holds_them() {
         (-33_554_432.0, 0.0, Dtype::Int64),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let raw = Array5::from_shape_fn([2, 1, 3, 5, 7], |(t, _, z, y, x)| {
+        let mut raw = Array5::from_shape_fn([2, 1, 3, 5, 7], |(t, _, z, y, x)| {
             ((t * 31 + z * 37 + y * 11 + x * 19) % 128) as f32
         });
-        let mut raw = raw;
         raw[[1, 0, 2, 4, 6]] = 127.0;
         stored(&folder, &raw, Some(Scaling { slope, intercept }), &options()).unwrap();
         let volume = open(&folder);

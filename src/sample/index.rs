@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Shape of a block in voxels, `z, y, x`: volumes are counted in blocks of this shape, the first of
-/// which begins at voxel 0, whatever their chunks. It is part of what a draw follows from, and so
-/// never changes without [`DRAWS`].
+/// which begins at voxel 0, whatever their chunks. It is part of what a draw follows from: with
+/// another shape, the same seed would draw other patches.
 ///
 /// A block is about as large as a chunk: a smaller one would make a larger index, a larger one a
 /// slower draw. It is as long on every axis, since the spacing of a volume can be mended without a

@@ -2,10 +2,11 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 import zarr
-from conftest import convert, save, stored, voxpatch
+from conftest import AFFINE, convert, save, stored, voxpatch
 
 BLOCK = (32, 32, 32)
 FLAGS = ["--chunk", "8x4x16", "--shard", "16x8x16"]
@@ -68,3 +69,23 @@ def test_a_volume_without_an_index_gets_the_same_one(tmp_path):
     assert [v["built"] for v in built] == [True]
     assert path.read_bytes() == before
     voxpatch("verify", volume)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2"])
+def test_labels_that_nibabel_scales_are_stored_as_what_nibabel_reads(tmp_path, dtype):
+    labels = np.indices((37, 13, 41)).sum(axis=0) // 9 % 3
+    image = nib.Nifti1Image(labels.astype("f8"), AFFINE)
+    image.set_data_dtype(dtype)
+    nib.save(image, tmp_path / "scan.nii.gz")
+    scan = nib.load(tmp_path / "scan.nii.gz")
+    assert scan.dataobj.slope != 1
+    volume = convert(tmp_path / "scan.nii.gz", tmp_path / "store", *FLAGS, "--label")
+    found = zarr.open_array(volume / "0", mode="r")[...]
+    assert found.dtype == "u1"
+    np.testing.assert_array_equal(found, np.rint(scan.get_fdata()).T)
+    np.testing.assert_array_equal(found, labels.T)
+    content = index(volume)
+    assert [c["label"] for c in content["frames"][0]["classes"]] == [0, 1, 2]
+    voxpatch("export", volume, "--out", tmp_path / "out.nii.gz")
+    exported = nib.load(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(exported.get_fdata(), labels)
