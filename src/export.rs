@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::scan::nifti::{NiftiWriter, WriteHeader};
+use crate::scan::nifti::{NiftiVersion, NiftiWriter, WriteHeader};
 use crate::store::{Strips, Volume, layer_bytes};
 use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
 
@@ -23,6 +23,8 @@ pub struct ExportOptions {
     pub level: u32,
     /// Replace a file that is there already. It stays until the new one is complete.
     pub overwrite: bool,
+    /// The version to write; without, NIfTI-1 where that holds every number exactly, else NIfTI-2.
+    pub nifti: Option<NiftiVersion>,
 }
 
 impl ExportOptions {
@@ -32,7 +34,7 @@ impl ExportOptions {
 
 impl Default for ExportOptions {
     fn default() -> Self {
-        Self { level: Self::LEVEL, overwrite: false }
+        Self { level: Self::LEVEL, overwrite: false, nifti: None }
     }
 }
 
@@ -79,7 +81,7 @@ pub struct ExportReport {
 /// Converting the file gives the volume again: the same voxels bit for bit, in the source's type
 /// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they mean, without one), and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
 /// which NIfTI cannot tell from intensities). The header is NIfTI-1 if that holds all of it, else
-/// NIfTI-2; nothing is rounded. A handle's frame, and as what it returns voxels, make no
+/// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A handle's frame, and as what it returns voxels, make no
 /// difference.
 ///
 /// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
@@ -105,8 +107,8 @@ pub fn export(
     check_free(path, options.overwrite)?;
     let header = header(volume);
     let fields = &volume.attributes().source_fields;
-    let mut writer = NiftiWriter::create_exact(path, &header, fields, level)?;
-    let format = writer.format();
+    let mut writer = NiftiWriter::create_exact(path, &header, fields, options.nifti, level)?;
+    let (format, is_rounded) = (writer.format(), writer.is_rounded());
     // A handle of its own, whose shards are closed again: a mapped file counts as memory.
     let own = volume.reopened()?;
     pool.run(|| write(&own, header.dtype, &mut writer, progress))?;
@@ -132,7 +134,7 @@ pub fn export(
         raw_bytes: volume.raw_bytes(),
         file_bytes,
         voxel_digest: volume.voxel_digest().to_owned(),
-        findings: findings(volume, &header, format),
+        findings: findings(volume, &header, options, (format, is_rounded)),
         seconds: began.elapsed().as_secs_f64(),
     })
 }
@@ -214,14 +216,24 @@ fn write(
 }
 
 /// What the file says otherwise than the volume, and why it is no NIfTI-1.
-fn findings(volume: &Volume, header: &WriteHeader, format: &str) -> Vec<Finding> {
+fn findings(
+    volume: &Volume,
+    header: &WriteHeader,
+    options: &ExportOptions,
+    (format, is_rounded): (&str, bool),
+) -> Vec<Finding> {
     let (dtype, kind) = (volume.dtype(), volume.kind());
     let written = header.dtype;
     let other = (dtype != written).then(|| {
         format!("NIfTI has no {dtype}; written as {written}, which holds every voxel exactly")
     });
-    let wide = (format == "nifti-2").then(|| {
+    let wide = (format == "nifti-2" && options.nifti.is_none()).then(|| {
         "written as NIfTI-2: a size or a number is beyond what NIfTI-1 holds exactly".to_owned()
+    });
+    let rounded = is_rounded.then(|| {
+        "numbers of the header are rounded to single precision, as NIfTI-1 holds them; the voxels \
+         are as they were"
+            .to_owned()
     });
     let weights = (kind == Kind::Weights).then(|| {
         "NIfTI cannot tell weights from intensities; to convert the file, say that they are weights"
@@ -229,5 +241,5 @@ fn findings(volume: &Volume, header: &WriteHeader, format: &str) -> Vec<Finding>
     });
     let step = (header.time_step.is_some() && header.times == 1)
         .then(|| "the time step is left out: there is one time point alone".to_owned());
-    [other, wide, weights, step].into_iter().flatten().map(Finding::decided).collect()
+    [other, wide, rounded, weights, step].into_iter().flatten().map(Finding::decided).collect()
 }

@@ -177,7 +177,7 @@ fn patches_written_as_nifti_are_where_and_what_they_were() {
     let folder = folder();
     let at = folder.path();
     succeed(at, "convert ct.nii --out s --name a/b --patch 8x8x8");
-    succeed(at, "read s/a/b --start 3,5,7 --shape 9x8x6 --out p.nii");
+    succeed(at, "read s/a/b --start 3,5,7 --shape 9x8x6 --out p.nii --overwrite");
     succeed(at, "read s/a/b --start 3,5,7 --shape 9x8x6 --out p.nii.gz --scaled");
     let (whole, part) = (at.join("ct.nii"), at.join("p.nii"));
     let (whole, part) = (MappedNifti::open(&whole).unwrap(), MappedNifti::open(&part).unwrap());
@@ -323,7 +323,7 @@ fn patches_written_as_nifti_keep_the_name_of_their_coordinates() {
         nifti[252..256].copy_from_slice(&[qform, 0, sform, 0]);
         fs::write(at.join("x.nii"), &nifti).unwrap();
         succeed(at, "convert x.nii --out s --overwrite");
-        succeed(at, "read s/x/image --start 3,5,7 --shape 9x8x6 --out p.nii");
+        succeed(at, "read s/x/image --start 3,5,7 --shape 9x8x6 --out p.nii --overwrite");
         let patch = scan::open(&at.join("p.nii")).unwrap();
         let fields = &patch.header().fields;
         assert_eq!((&fields["sform_code"], &fields["qform_code"]), (&kept.into(), &kept.into()));

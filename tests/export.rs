@@ -14,6 +14,7 @@ use common::nifti::{Nifti, read};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use voxpatch::layout::PlanOptions;
+use voxpatch::scan::nifti::NiftiVersion;
 use voxpatch::{
     ConvertOptions, Dataset, Dtype, ExportOptions, ExportReport, Pool, Volume, convert, export,
     scan, with_element,
@@ -177,7 +178,7 @@ fn a_file_is_the_same_for_any_number_of_threads_and_any_layout() {
         let volume = stored(at, &source, &format!("a/v{n}"), &options);
         for threads in [1, 2, 5] {
             let path = at.join("out.nii.gz");
-            let options = ExportOptions { level: 1, overwrite: true };
+            let options = ExportOptions { level: 1, overwrite: true, ..ExportOptions::default() };
             let pool = Pool::new(threads).unwrap();
             export(&volume, &path, &options, &pool, &|_| true).unwrap();
             files.push(std::fs::read(&path).unwrap());
@@ -231,4 +232,28 @@ fn what_nifti_1_cannot_hold_exactly_becomes_nifti_2_and_the_report_says_so() {
         let after = stored(at, &path, &format!("{name}/y"), &ConvertOptions::default());
         assert_eq!(content(&before), content(&after));
     }
+}
+
+#[test]
+fn nifti_1_that_is_asked_for_rounds_the_header_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut nifti = Nifti::new(2, false, true, Dtype::UInt8, &[5, 4, 3]);
+    nifti.scl = [1.0 / 255.0, 0.0];
+    let volume = stored(at, &nifti.write(at, false), "a/b", &options("blosc", false));
+    let as_version = |nifti| {
+        let options = ExportOptions { nifti, overwrite: true, ..ExportOptions::default() };
+        let pool = Pool::new(1).unwrap();
+        export(&volume, &at.join("out.nii"), &options, &pool, &|_| true).unwrap()
+    };
+    assert_eq!(as_version(None).format, "nifti-2");
+    let report = as_version(Some(NiftiVersion::One));
+    assert_eq!(report.format, "nifti-1");
+    assert!(report.findings.iter().any(|f| f.message.contains("rounded to single precision")));
+    let [before, after] =
+        [&volume, &stored(at, &at.join("out.nii"), "a/c", &options("none", false))]
+            .map(|volume| volume.attributes().scaling.unwrap().slope);
+    assert!((1e-12..1e-9).contains(&(before - after).abs()), "{before} {after}");
+    let report = as_version(Some(NiftiVersion::Two));
+    assert!(report.format == "nifti-2" && report.findings.is_empty(), "{report:?}");
 }

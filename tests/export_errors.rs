@@ -191,7 +191,7 @@ proptest! {
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.nii");
-        let mut writer = NiftiWriter::create_exact(&path, &header, &record, None).unwrap();
+        let mut writer = NiftiWriter::create_exact(&path, &header, &record, None, None).unwrap();
         writer.write_voxels(&vec![7; 24 * times]).unwrap();
         writer.finish().unwrap();
         let found = read(&path, 2).unwrap().header;

@@ -103,7 +103,7 @@ fn what_cannot_be_drawn_is_refused_with_a_remedy() {
         Box::new(ForegroundSampler::oversample(large, 0.5).unwrap()),
     ];
     for sampler in large {
-        assert!(refusal(&*sampler, labelled()).contains("pad_small_volumes"));
+        assert!(refusal(&*sampler, labelled()).contains("small volumes padded"));
     }
     let zeros = Dense::weighted(SHAPE, BLOCK_SHAPE, |_| 0.0);
     assert!(refusal(&WeightedSampler::new(patch).unwrap(), zeros).contains("above 0"));

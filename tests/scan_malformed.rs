@@ -313,9 +313,39 @@ fn a_bad_magic_is_not_a_nifti_file() {
         bytes[344..348].copy_from_slice(magic);
         assert_refused(read_bytes("scan.nii", &bytes), "unsupported", words);
     }
-    for text in [&b""[..], b"not", b"NRRD0004\n", &[0; 400]] {
+    for text in [&b"not"[..], &[0; 400]] {
         assert_refused(read_bytes("scan.nii", text), "unsupported", "not a NIfTI file");
     }
+}
+
+#[test]
+fn what_is_no_scan_is_called_what_it_is_and_the_way_to_a_scan_is_told() {
+    let mut dicom = vec![0; 128];
+    dicom.extend(b"DICM\x02\0\0\0");
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let (_folder, path) = file("scan.dcm", &dicom);
+    for (bytes, words) in [
+        (&lfs[..], "git lfs pull"),
+        (b"/annex/objects/SHA256E-s31390--f50d.nii.gz\n", "git annex get"),
+        (b"NRRD0004\ntype: short\n", "NRRD"),
+        (b"ObjectType = Image\nNDims = 3\n", "MetaImage"),
+        (b"NDims = 3\n", "MetaImage"),
+        (&dicom, "dcm2niix"),
+        (b"PK\x03\x04rest", "ZIP"),
+        (b"<!DOCTYPE html><html>", "web page"),
+    ] {
+        assert_refused(read_bytes("scan.nii.gz", bytes), "unsupported", words);
+    }
+    let folder = path.parent().expect("a folder");
+    assert_refused(read_bytes("scan.nii", b""), "corrupt", "the file is empty");
+    let series = folder.join("scan");
+    std::fs::create_dir(&series).expect("folder");
+    std::fs::copy(&path, series.join("1")).expect("copied");
+    assert_refused(read(&series, 1), "unsupported", "a folder of DICOM files");
+    let link = folder.join("scan.nii");
+    let absent = "../.git/annex/objects/Xx/Yy/SHA256E-s1--0.nii/SHA256E-s1--0.nii";
+    std::os::unix::fs::symlink(absent, &link).expect("a link");
+    assert_refused(read(&link, 1), "unsupported", "git annex get");
 }
 
 #[test]
@@ -333,5 +363,5 @@ fn a_path_that_is_no_file_is_named() {
     assert_refused(read(&missing, 1), "not found", "scan-that-is-not.nii");
     let directory = folder.path().join("scan.nii");
     std::fs::create_dir(&directory).expect("folder");
-    assert_refused(read(&directory, 1), "io", "scan.nii");
+    assert_refused(read(&directory, 1), "unsupported", "a folder: give the scans in it");
 }

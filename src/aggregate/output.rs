@@ -15,7 +15,8 @@ pub enum Values {
     /// Rounded to half precision, in which what is beyond 65504 is infinite.
     Float16,
     /// As 8-bit numbers `q`, the nearest to `value / scale`, cut off at 0 and 255. The volume
-    /// declares the scale, so that read as real values it gives `q * scale`.
+    /// declares the scale, rounded to single precision, so that read as real values it gives
+    /// `q * scale`.
     UInt8 {
         /// Positive: 1/255 for probabilities.
         scale: f64,
@@ -89,8 +90,18 @@ impl Values {
         }
     }
 
+    /// With a scale that single precision holds, in which NIfTI-1 keeps it: what is stored is a
+    /// multiple of the very number that every reader of an exported file finds.
+    pub(super) fn with_exact_scale(self) -> Self {
+        match self {
+            Self::UInt8 { scale } => Self::UInt8 { scale: single(scale) },
+            Self::UInt16 { scale } => Self::UInt16 { scale: single(scale) },
+            other => other,
+        }
+    }
+
     fn check(self, channels: usize) -> Result<()> {
-        let positive = |n: f64| n.is_finite() && n > 0.0;
+        let positive = |n: f64| single(n).is_finite() && single(n) > 0.0;
         match self {
             Self::UInt8 { scale } | Self::UInt16 { scale } if !positive(scale) => {
                 Err(Error::invalid("scale", scale, "must be positive, such as 0.00392 for 1/255"))
@@ -108,6 +119,12 @@ impl Values {
             _ => Ok(()),
         }
     }
+}
+
+/// The nearest number in single precision.
+#[allow(clippy::cast_possible_truncation)]
+fn single(n: f64) -> f64 {
+    f64::from(n as f32)
 }
 
 impl fmt::Display for Values {

@@ -212,6 +212,7 @@ impl PlannedOutput {
         blend: Blend,
         outer: usize,
     ) -> Result<Self> {
+        let output = Output { values: output.values.with_exact_scale(), ..output };
         let (volume, patch, factor) = (grid.volume(), grid.patch(), output.factor);
         let shape: [usize; 3] = std::array::from_fn(|a| volume[a] / factor[a]);
         if shape.contains(&0) {

@@ -284,7 +284,7 @@ fn perhaps_labels(statistics: &Statistics, dtype: Dtype) -> Option<Finding> {
     few.then(|| {
         Finding::guessed(format!(
             "taken as intensities, though only {values} values occur: if they are labels, convert \
-             again as a label map"
+             again as a label map (--label)"
         ))
     })
 }

@@ -15,7 +15,7 @@ pub struct ReadCost {
     /// Bytes that are decoded: whole decode units (a few z-planes of a chunk with blosc, the
     /// chunk with others), so part of what is decoded may not be asked for.
     pub decoded_bytes: u64,
-    /// Bytes asked for, in the stored voxel type.
+    /// Bytes of the voxels that are needed, each once, in the stored voxel type.
     pub returned_bytes: u64,
 }
 
@@ -38,20 +38,28 @@ impl std::ops::AddAssign for ReadCost {
 }
 
 impl Volume {
-    /// The work of reading the part of a region that lies inside the volume. Opens the shards it
-    /// touches, decodes nothing.
+    /// The work of reading a region with this handle: of the part inside the volume, and of the
+    /// voxels that its padding takes what lies outside from. Opens the shards it touches, decodes
+    /// nothing.
     ///
     /// # Errors
     /// [`crate::Error::CorruptStore`], [`crate::Error::Io`].
     pub fn cost(&self, region: Region) -> Result<ReadCost> {
         let mut cost = ReadCost::default();
-        let Some(region) = region.clip(self.shape()) else { return Ok(cost) };
+        for (start, shape) in super::padded::boxes(self, region)? {
+            cost += self.cost_of_box(start, shape)?;
+        }
+        Ok(cost)
+    }
+
+    /// Of a box inside the volume.
+    fn cost_of_box(&self, start: [usize; 3], shape: [usize; 3]) -> Result<ReadCost> {
+        let mut cost = ReadCost::default();
         let layout = self.layout();
         let item = self.stored_dtype().size();
         let unit = layout.codec.decode_unit(layout.chunk, item);
-        let start = super::read::inside(region);
-        let end: [usize; 3] = std::array::from_fn(|a| start[a] + region.shape[a]);
-        cost.returned_bytes = (region.shape.iter().product::<usize>() * item) as u64;
+        let end: [usize; 3] = std::array::from_fn(|a| start[a] + shape[a]);
+        cost.returned_bytes = (shape.iter().product::<usize>() * item) as u64;
         for z in start[0] / layout.chunk[0]..end[0].div_ceil(layout.chunk[0]) {
             for y in start[1] / layout.chunk[1]..end[1].div_ceil(layout.chunk[1]) {
                 for x in start[2] / layout.chunk[2]..end[2].div_ceil(layout.chunk[2]) {

@@ -19,6 +19,32 @@ pub(super) fn read<T: Element>(
     }
 }
 
+/// The boxes of the volume, as start and shape, that a read of `region` needs.
+pub(super) fn boxes(volume: &Volume, region: Region) -> Result<Vec<([usize; 3], [usize; 3])>> {
+    let padding = match volume.padding() {
+        Some(padding) if !region.is_inside(volume.shape()) => padding,
+        _ => Padding::Constant(0.0),
+    };
+    if let Padding::Constant(_) = padding {
+        let core = region.clip(volume.shape());
+        return Ok(core.map(|core| (inside(core), core.shape)).into_iter().collect());
+    }
+    let axis = |a: usize| {
+        Axis::new(region.start[a], region.shape[a], volume.shape()[a], padding)
+            .ok_or_else(|| too_large(region))
+    };
+    let axes = [axis(0)?, axis(1)?, axis(2)?];
+    let mut boxes = Vec::new();
+    for (z, depth) in &axes[0].runs {
+        for (y, height) in &axes[1].runs {
+            for (x, width) in &axes[2].runs {
+                boxes.push(([*z, *y, *x], [*depth, *height, *width]));
+            }
+        }
+    }
+    Ok(boxes)
+}
+
 fn constant<T: Element>(volume: &Volume, region: Region, value: f64, out: &mut [T]) -> Result<()> {
     out.fill(T::from_f64(value));
     let Some(core) = region.clip(volume.shape()) else { return Ok(()) };

@@ -162,8 +162,8 @@ pub(super) fn check_fits(patch: [usize; 3], volume: [usize; 3], name: &str) -> R
         return Ok(());
     }
     let reason = format!(
-        "is larger than {name}, of shape {} (z, y, x); choose a smaller one, or \
-         pad_small_volumes(true) and read with a padding",
+        "is larger than {name}, of shape {} (z, y, x); choose a smaller one, or have \
+         small volumes padded",
         show(&volume)
     );
     Err(Error::invalid("patch", show(&patch), reason))

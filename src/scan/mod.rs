@@ -2,11 +2,13 @@
 //!
 //! [`open`] sniffs the content and returns a [`Scan`]: a header, and the voxels frame by frame,
 //! plane by plane, in `z, y, x` order, never more of them in memory than the caller asks for. A
-//! new format is one new file here, and one line in [`open`].
+//! new format is one new file here, and one line in [`open`]; what is known and not read is named by
+//! `foreign`.
 //!
 //! Voxels are delivered as stored: scale factors and geometry are metadata. Free text of a header
 //! (names, dates, descriptions, paths) never leaves this folder.
 
+mod foreign;
 mod header;
 pub mod nifti;
 
@@ -60,5 +62,6 @@ pub trait Scan: Send {
 /// here, [`crate::Error::CorruptScan`] for headers that contradict themselves or the file's size,
 /// [`crate::Error::Io`].
 pub fn open(path: &Path) -> Result<Box<dyn Scan>> {
+    foreign::refuse(path)?;
     nifti::open(path)
 }

@@ -184,7 +184,13 @@ impl Dataset {
 
 /// Whether nothing is there, or only the hidden folders that a killed writer leaves behind.
 fn is_unused(disk: &dyn Disk) -> Result<bool> {
-    let there = disk.list("").map_err(Error::io("list", disk.path("")))?;
+    let there = disk.list("").map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotADirectory => {
+            let reason = "it is a file, or lies below one, and a store is a folder; name another";
+            Error::NotVoxpatch { what: "store", path: disk.path(""), reason: reason.into() }
+        }
+        _ => Error::io("list", disk.path(""))(e),
+    })?;
     Ok(there.iter().all(|name| name.starts_with('.')))
 }
 

@@ -97,5 +97,5 @@ def read(volume, start, shape, out, *args, code=0):
     """Reads a patch to a file. Start and shape are z, y, x."""
     return voxpatch(
         "read", volume, "--start", triple(start, ","), "--shape", triple(shape, "x"),
-        "--out", out, *args, code=code,
+        "--out", out, "--overwrite", *args, code=code,
     )  # fmt: skip

@@ -13,7 +13,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use voxpatch::layout::{
     Access, ChunkLayout, Codec, PatchShape, PlanOptions, WeightedPatch, Workload,
 };
-use voxpatch::{Dtype, Frame, Kind, Padding, Spacing, VolumeName};
+use voxpatch::{Dtype, Error, Frame, Kind, Padding, Spacing, VolumeName};
 
 pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
@@ -208,10 +208,14 @@ impl FromStr for CodecChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            _ => text
-                .parse()
-                .map(Self::Given)
-                .map_err(|e: voxpatch::Error| format!("{e}; or auto, to try several")),
+            _ => text.parse().map(Self::Given).map_err(|error| match error {
+                // The parser tells the value already.
+                Error::InvalidArgument { reason, .. } if text.contains(':') => reason,
+                Error::InvalidArgument { reason, .. } => {
+                    format!("{reason}; or auto, to try several")
+                }
+                error => error.to_string(),
+            }),
         }
     }
 }
@@ -268,6 +272,9 @@ pub struct Read {
     /// Time point and channel, from 0.
     #[arg(long, value_name = "T,C", value_parser = frame, default_value = "0,0")]
     pub frame: Frame,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Show what a store, a subject or a volume holds, and how.

@@ -20,16 +20,18 @@ use std::process::ExitCode;
 
 use args::{Cli, Command, Convert, Plan};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use voxpatch::Error;
 
 /// What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    interrupt::report_full_files();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Some(reason) = conflict(&cli.command) {
-        Cli::command().error(ErrorKind::ArgumentConflict, reason).exit();
+        refuse(matches.subcommand_name().unwrap_or_default(), reason);
     }
     match run(&cli.command) {
         Ok(code) => code,
@@ -39,6 +41,14 @@ fn main() -> ExitCode {
             ExitCode::from(if cancelled { INTERRUPTED } else { 1 })
         }
     }
+}
+
+/// Ends as the parser does, with the usage of the command that was typed.
+fn refuse(name: &str, reason: String) -> ! {
+    let mut root = Cli::command();
+    root.build();
+    let command = root.find_subcommand_mut(name).map(|command| command.clone());
+    command.unwrap_or(root).error(ErrorKind::ArgumentConflict, reason).exit()
 }
 
 /// What the parser cannot know to be wrong, though no scan need be opened to see it.
@@ -102,7 +112,7 @@ fn message(error: &anyhow::Error) -> String {
     }
     match error.downcast_ref() {
         Some(Error::AlreadyExists { .. }) => {
-            message + "\nhint: --overwrite replaces it (convert, export, aggregate, finalise)"
+            message + "\nhint: --overwrite replaces it (convert, read, export, aggregate, finalise)"
         }
         Some(Error::NotPredicted { .. }) => {
             message

@@ -90,10 +90,18 @@ fn text(volume: &VolumeSpec, plan: &LayoutPlan, workload: &Workload, origin: &st
     let header =
         ["chunk", "", "chunks/patch", "decoded/returned", "µs/patch", "score", "chunks in all"];
     let candidates = output::table(&header, &candidates);
+    let least = plan.rivals.iter().map(|c| c.score).fold(f64::INFINITY, f64::min);
+    let equal = if plan.chosen.role == "chosen" && plan.chosen.score > least {
+        "\nA score is no truth to 2 %: of those as close to the least, the chunk that needs the least \
+         memory to\nwrite and makes the fewest chunks is chosen."
+    } else {
+        ""
+    };
     let reasons: Vec<_> = plan.reasons.iter().map(|reason| format!("- {reason}")).collect();
     format!(
         "{}\n\nExpected for each patch, on average:\n{patches}\n\nWhat else was possible (lower \
-         scores are better):\n{candidates}\n\nWhy:\n{}",
+         scores are better):\n{candidates}\n\nA score is the time of a patch in µs, with that of getting its bytes from disk once, times \
+         what small\nchunks add to the store.{equal}\n\nWhy:\n{}",
         facts,
         reasons.join("\n")
     )

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
 use voxpatch::store::Place;
-use voxpatch::{Dtype, Element, Kind, Region, StagedFile, Volume, npy, with_element};
+use voxpatch::{Dtype, Element, Error, Kind, Region, StagedFile, Volume, npy, with_element};
 
 use crate::args::Read;
 use crate::output;
@@ -27,17 +27,25 @@ pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
         volume = volume.converted(Dtype::Float32);
     }
     let region = Region::new(args.start, args.shape);
+    check_free(args)?;
     with_element!(volume.returned_dtype(), T => write::<T>(&volume, region, args))?;
     let cost = volume.cost(region)?;
     output::print(&format!(
-        "{}: {} of {}; {} chunks, {} read",
+        "{}: {} of {}; {}, {} read",
         args.out.display(),
         output::shape(args.shape),
         volume.returned_dtype(),
-        cost.chunks,
+        output::count(cost.chunks, "chunk"),
         output::bytes(cost.stored_bytes)
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_free(args: &Read) -> voxpatch::Result<()> {
+    if !args.overwrite && args.out.symlink_metadata().is_ok() {
+        return Err(Error::AlreadyExists { path: args.out.clone() });
+    }
+    Ok(())
 }
 
 fn is_npy(args: &Read) -> bool {
@@ -52,6 +60,7 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
         file.write_all(&npy::header(T::DTYPE, &region.shape))
             .and_then(|()| file.write_all(&npy::numbers(voxels)))
             .with_context(|| format!("cannot write {}", args.out.display()))?;
+        check_free(args)?;
         return Ok(file.finish()?);
     }
     let header = WriteHeader {
@@ -69,5 +78,6 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
     let mut writer = NiftiWriter::create(&args.out, &header, gzip)?;
     let voxels = patch.as_slice().context("patches are contiguous")?;
     writer.write_planes(bytemuck::cast_slice(voxels))?;
+    check_free(args)?;
     Ok(writer.finish()?)
 }

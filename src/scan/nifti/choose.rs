@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::WriteHeader;
 use super::fields::Fields;
+use super::{NiftiVersion, WriteHeader};
 use super::{check, describe, encode, geometry, record};
 use crate::{Affine, Scaling};
 
@@ -16,15 +16,35 @@ pub(super) fn rounded(header: &WriteHeader) -> Fields {
     describe::fields(header, if fits_one(header) { 1 } else { 2 })
 }
 
+/// Fields, and whether numbers were rounded for them.
+pub(super) struct Chosen {
+    pub(super) fields: Fields,
+    pub(super) is_rounded: bool,
+}
+
 /// The first of these that is read as exactly what is to be said: with the transforms, units and
 /// numbers of the source as they stood in its header, or with those of `header` alone, both as
 /// NIfTI-1 rather than NIfTI-2. The last of them always is, but for a time step without times.
-pub(super) fn exact(header: &WriteHeader, source: &Map<String, Value>) -> Fields {
+///
+/// Of a `version` that is asked for, the one that comes closest; `None` if it has no room for the
+/// volume.
+pub(super) fn exact(
+    header: &WriteHeader,
+    source: &Map<String, Value>,
+    version: Option<NiftiVersion>,
+) -> Option<Chosen> {
     let plain = |version| describe::fields(header, version);
     let as_source = |version| record::restore(source, plain(version));
     let candidates = [as_source(1), as_source(2), Some(plain(1))];
-    let exact = candidates.into_iter().flatten().find(|fields| says(fields, header));
-    exact.unwrap_or_else(|| plain(2))
+    let asked = |fields: &Fields| version.is_none_or(|v| v.number() == fields.version);
+    let mut candidates = candidates.into_iter().flatten().filter(asked);
+    if let Some(fields) = candidates.find(|fields| says(fields, header)) {
+        return Some(Chosen { fields, is_rounded: false });
+    }
+    if version == Some(NiftiVersion::One) {
+        return fits_one(header).then(|| Chosen { fields: plain(1), is_rounded: true });
+    }
+    Some(Chosen { fields: plain(2), is_rounded: false })
 }
 
 /// Whether a reader of these fields finds exactly what is to be said.

@@ -30,7 +30,7 @@ mod write;
 use std::path::Path;
 
 pub use mapped::MappedNifti;
-pub use write::{NiftiWriter, WriteHeader};
+pub use write::{NiftiVersion, NiftiWriter, WriteHeader};
 
 use super::{Scan, ScanHeader};
 use crate::{Certainty, Error, Finding, Frame, Result};

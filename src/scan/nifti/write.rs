@@ -8,10 +8,31 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::fields::{ByteOrder, Fields};
+use super::choose::Chosen;
+use super::fields::ByteOrder;
 use super::members::MemberWriter;
 use super::{choose, describe, encode, swap};
 use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
+
+/// The two versions of NIfTI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NiftiVersion {
+    /// Axes of up to 32767 voxels, and numbers in single precision: what every program reads.
+    One,
+    /// Longer axes, and numbers in double precision: what many viewers do not read.
+    Two,
+}
+
+impl NiftiVersion {
+    /// 1 or 2.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
 
 /// What to say of the voxels.
 #[derive(Debug, Clone)]
@@ -68,6 +89,7 @@ pub struct NiftiWriter {
     path: PathBuf,
     sink: Sink,
     version: u8,
+    is_rounded: bool,
     plane: usize,
     item: usize,
     /// Bytes still to be written.
@@ -88,7 +110,8 @@ impl NiftiWriter {
     /// [`Error::InvalidArgument`] for values that a header cannot hold, [`Error::Io`].
     pub fn create(path: &Path, header: &WriteHeader, gzip: Option<u32>) -> Result<Self> {
         let left = validate(header, gzip)?;
-        Self::with_fields(path, header, &choose::rounded(header), gzip, left)
+        let chosen = Chosen { fields: choose::rounded(header), is_rounded: true };
+        Self::with_fields(path, header, &chosen, gzip, left)
     }
 
     /// As [`NiftiWriter::create`], but nothing is rounded: whoever reads the file finds the very
@@ -96,24 +119,34 @@ impl NiftiWriter {
     /// these were read from, as [`ScanHeader::fields`](crate::scan::ScanHeader::fields) has them,
     /// or none. Transforms, codes, units and other numbers are written as they stand there, where
     /// that says the same as `header`; if not, `header` alone counts. The version is NIfTI-1 if
-    /// that holds it all, else NIfTI-2.
+    /// that holds it all, else NIfTI-2; a `version` that is asked for is written, and as NIfTI-1
+    /// numbers are rounded to single precision where they must ([`NiftiWriter::is_rounded`]).
     ///
     /// # Errors
-    /// Those of [`NiftiWriter::create`].
+    /// Those of [`NiftiWriter::create`], and [`Error::InvalidArgument`] for what NIfTI-1 has no room
+    /// for, if that is asked for.
     pub fn create_exact(
         path: &Path,
         header: &WriteHeader,
         source: &Map<String, Value>,
+        version: Option<NiftiVersion>,
         gzip: Option<u32>,
     ) -> Result<Self> {
         let left = validate(header, gzip)?;
-        Self::with_fields(path, header, &choose::exact(header, source), gzip, left)
+        let chosen = choose::exact(header, source, version).ok_or_else(|| {
+            let [z, y, x] = header.shape;
+            let value = format!("{z}x{y}x{x}, {} times", header.times);
+            let reason = "NIfTI-1 holds axes of up to 32767 voxels, and numbers in the range of \
+                          single precision; write NIfTI-2";
+            Error::invalid("volume", value, reason)
+        })?;
+        Self::with_fields(path, header, &chosen, gzip, left)
     }
 
     fn with_fields(
         path: &Path,
         header: &WriteHeader,
-        fields: &Fields,
+        Chosen { fields, is_rounded }: &Chosen,
         gzip: Option<u32>,
         left: u64,
     ) -> Result<Self> {
@@ -124,8 +157,8 @@ impl NiftiWriter {
         };
         let item = header.dtype.size();
         let plane = header.shape[1] * header.shape[2] * item;
-        let version = fields.version;
-        let mut writer = Self { path: path.into(), sink, version, plane, item, left };
+        let (version, is_rounded) = (fields.version, *is_rounded);
+        let mut writer = Self { path: path.into(), sink, version, is_rounded, plane, item, left };
         writer.write(&encode::bytes(fields))?;
         Ok(writer)
     }
@@ -134,6 +167,12 @@ impl NiftiWriter {
     #[must_use]
     pub const fn format(&self) -> &'static str {
         if self.version == 1 { "nifti-1" } else { "nifti-2" }
+    }
+
+    /// Whether numbers of the header may have been rounded to single precision.
+    #[must_use]
+    pub const fn is_rounded(&self) -> bool {
+        self.is_rounded
     }
 
     /// Appends whole planes, C-contiguous, in the byte order of this machine. Frames follow each

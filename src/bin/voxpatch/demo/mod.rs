@@ -30,6 +30,9 @@ use source::Source;
 struct Outcome {
     /// Made here, not given.
     synthetic: bool,
+    /// The one given.
+    #[serde(skip)]
+    scan: Option<PathBuf>,
     /// Shape of a patch, `z, y, x`.
     patch: [usize; 3],
     threads: usize,
@@ -84,6 +87,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     })?;
     let outcome = Outcome {
         synthetic: args.scan.is_none(),
+        scan: args.scan.clone(),
         patch,
         threads: pool.threads(),
         plan: layout_plan,

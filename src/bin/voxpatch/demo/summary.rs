@@ -70,8 +70,8 @@ pub fn text(outcome: &Outcome) -> String {
 
 /// What to type after this, by the name that this program was called by.
 fn next(outcome: &Outcome, patch: &str) -> String {
-    let commands = match &outcome.kept {
-        Some(volume) => {
+    let commands = match (&outcome.kept, &outcome.scan) {
+        (Some(volume), _) => {
             let volume = volume.display();
             vec![
                 format!("info {volume}"),
@@ -79,7 +79,11 @@ fn next(outcome: &Outcome, patch: &str) -> String {
                 format!("read {volume} --start 0,0,0 --shape {patch} --out patch.nii.gz"),
             ]
         }
-        None => vec![
+        (None, Some(scan)) => vec![
+            format!("convert {} --out scans.zarr --patch {patch}", scan.display()),
+            "info scans.zarr".to_owned(),
+        ],
+        (None, None) => vec![
             format!("convert SCAN.nii.gz --out scans.zarr --patch {patch}"),
             "info scans.zarr".to_owned(),
             format!("demo SCAN.nii.gz --patch {patch}    # this, with a scan of yours"),

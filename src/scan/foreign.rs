@@ -1,0 +1,85 @@
+//! What a file is that is no scan which is read here, told by its first bytes: so that the message
+//! says what to do with it.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Bytes that are looked at: DICOM has its mark behind a preamble of 128.
+const LOOKED_AT: u64 = 256;
+/// Entries of a folder that are looked at.
+const MOST_ENTRIES: usize = 64;
+
+/// Where a mark stands, the mark, and what it says.
+const MARKS: &[(usize, &[u8], &str)] = &[
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the scan itself: git lfs pull gets it"),
+    (0, b"/annex/objects/", ANNEX),
+    (128, b"DICM", DICOM),
+    (0, b"NRRD", "an NRRD file: save it as NIfTI, with 3D Slicer or SimpleITK for example"),
+    (0, b"ObjectType", META),
+    (0, b"NDims", META),
+    (0, b"\x89HDF", "an HDF5 file: save the image in it as NIfTI"),
+    (0, b"PK\x03\x04", "a ZIP archive: unpack it"),
+    (0, b"<!DOCTYPE", "a web page, as a failed download leaves it: download the scan again"),
+    (0, b"<html", "a web page, as a failed download leaves it: download the scan again"),
+];
+const ANNEX: &str =
+    "a git-annex pointer, not the scan itself: git annex get (or datalad get) gets it";
+const DICOM: &str = "a DICOM file, a slice of a series: make one NIfTI file of the series' folder, \
+                     with dcm2niix -z y FOLDER for example";
+const META: &str = "a MetaImage header (.mhd, .mha): save it as NIfTI, with SimpleITK for example";
+
+/// Refuses what is known to be something else; whatever is not known passes.
+pub(super) fn refuse(path: &Path) -> Result<()> {
+    let unsupported = |what: &str| {
+        Err(Error::UnsupportedScan { path: path.into(), reason: format!("it is {what}") })
+    };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        // A link to what git-annex has not fetched.
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            let annexed = target.to_string_lossy().contains(".git/annex/objects");
+            return if annexed { unsupported(ANNEX) } else { Ok(()) };
+        }
+        Err(_) => return Ok(()),
+    };
+    if metadata.is_dir() {
+        return unsupported(folder(path));
+    }
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    if metadata.len() == 0 {
+        let reason = "the file is empty, as a copy or download that was cut off leaves it: get it \
+                      again";
+        return Err(Error::CorruptScan { path: path.into(), reason: reason.into() });
+    }
+    mark(path).map_or(Ok(()), unsupported)
+}
+
+/// What the mark of a file says, if it has a known one. Errors are left to whoever reads it.
+fn mark(path: &Path) -> Option<&'static str> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(LOOKED_AT).read_to_end(&mut start).ok()?;
+    let has = |(at, mark, _): &&(usize, &[u8], &str)| {
+        start.get(*at..).is_some_and(|rest| rest.starts_with(mark))
+    };
+    MARKS.iter().find(has).map(|(_, _, what)| *what)
+}
+
+/// What a folder is, by the files in it.
+fn folder(path: &Path) -> &'static str {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().take(MOST_ENTRIES);
+    let mut files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
+    if path.join("zarr.json").is_file() {
+        return "a Zarr store already: give the file that it was made from";
+    }
+    if files.any(|file| mark(&file) == Some(DICOM)) {
+        return "a folder of DICOM files: make a NIfTI file of it, with dcm2niix -z y FOLDER for \
+                example";
+    }
+    "a folder: give the scans in it, each by its file"
+}
