@@ -195,7 +195,7 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
         assert_eq!(image.is_some(), kind == Kind::Label);
         assert!(image.is_none_or(|image| image == "../../a/image"));
         // Labels can be sampled by at once.
-        assert_eq!(made.chunk_index().is_ok(), kind == Kind::Label);
+        assert_eq!(made.block_index().is_ok(), kind == Kind::Label);
     }
     let coarse = open("coarse");
     assert_eq!((coarse.shape(), coarse.dtype().name()), ([8, 4, 2], "float16"));

@@ -396,7 +396,7 @@ fn label_maps_and_weights_are_indexed_and_those_stored_before_can_be() {
     fs::write(at.join("even.nii"), nifti).unwrap();
     let map = "convert even.nii --out s --name ct/map --kind weights --chunk 10x20x18 --json";
     let index = json(&succeed(at, map))["converted"][0]["index"].clone();
-    assert_eq!(index, serde_json::json!({"by": "weights", "chunks": 8}));
+    assert_eq!(index, serde_json::json!({"by": "weights", "blocks": 4}));
     succeed(at, "convert ct.nii --out s --name ct/image");
 
     let organs = at.join("s/ct/organs/0/sampling.json");

@@ -56,7 +56,7 @@ fn every_operation(fault: Fault, old: Option<&Array5<i16>>) -> usize {
         }
         if read.is_ok() {
             let volume = Dataset::open(&root).unwrap().volume("a/b").unwrap();
-            assert!(volume.chunk_index().is_ok(), "operation {at}: published with its volume");
+            assert!(volume.block_index().is_ok(), "operation {at}: published with its volume");
         }
         // Until an exchange is known to be durable, the old volume stays, hidden.
         let replaced = old.is_some() && read.is_ok_and(|r| r == first_frame(&new));

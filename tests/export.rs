@@ -130,6 +130,10 @@ proptest! {
         let mut nifti = Nifti::new(version, big, single, dtype, &sizes);
         placed.place(&mut nifti);
         nifti.intent = if label { 1002 } else { 0 };
+        if label {
+            // Labels with a scaling are stored and exported as what they mean.
+            nifti.scl = [1.0, 0.0];
+        }
         if narrow || label {
             narrow_voxels(&mut nifti, dtype);
         }

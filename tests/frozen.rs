@@ -119,17 +119,37 @@ fn the_voxel_digest_of_frozen_volumes_is_still_computed_alike() {
 }
 
 #[test]
-fn a_frozen_label_map_is_still_indexed() {
-    let dataset = Dataset::open(folder().join("v1.zarr")).unwrap();
+fn a_frozen_label_map_says_how_to_get_an_index_that_is_drawn_by_and_gets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&self::folder().join("v1.zarr"), folder.path());
+    let dataset = Dataset::open(folder.path()).unwrap();
     let labels = dataset.volume("kinds/labels").unwrap();
+    let error = labels.block_index().unwrap_err().to_string();
+    assert!(error.contains("earlier version") && error.contains("voxpatch index"), "{error}");
+    assert_eq!(labels.info().index, None);
+
+    dataset.build_index(labels.name(), &Pool::new(1).unwrap(), &|_| true).unwrap();
     let all = read_all::<u8>(&labels);
     let counted = |label| all.iter().filter(|voxel| i64::from(**voxel) == label).count() as u64;
-    let index = labels.chunk_index().unwrap();
+    let index = labels.block_index().unwrap();
     let Contents::Classes(classes) = &index.contents else { panic!("{index:?}") };
     assert_eq!(classes.len(), 5);
     for class in classes {
-        let indexed: u64 = class.chunks.iter().map(|count| count.voxels).sum();
+        let indexed: u64 = class.blocks.iter().map(|count| count.voxels).sum();
         assert_eq!(indexed, counted(class.label), "label {}", class.label);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&entry, &target);
+        } else {
+            std::fs::copy(&entry, &target).unwrap();
+        }
     }
 }
 

@@ -11,22 +11,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sample_common::{Dense, anatomy, chunk_of, draw, heat, prepare};
+use sample_common::{Dense, anatomy, block_of, draw, heat, prepare};
 use voxpatch::sample::{
-    Border, ChunkCount, ChunkIndex, ChunkSum, ClassChunks, Contents, Draw, ForegroundSampler,
+    BlockCount, BlockIndex, BlockSum, Border, ClassBlocks, Contents, Draw, ForegroundSampler,
     LabelSampler, Sampler, UniformSampler, WeightedSampler,
 };
 use voxpatch::{Error, Region};
 
 const SHAPE: [usize; 3] = [7, 9, 8];
-const CHUNK: [usize; 3] = [3, 4, 5];
+const BLOCK_SHAPE: [usize; 3] = [3, 4, 5];
 
 fn labelled() -> Dense {
-    Dense::labelled(SHAPE, CHUNK, anatomy)
+    Dense::labelled(SHAPE, BLOCK_SHAPE, anatomy)
 }
 
 fn weighted() -> Dense {
-    Dense::weighted(SHAPE, CHUNK, heat)
+    Dense::weighted(SHAPE, BLOCK_SHAPE, heat)
 }
 
 fn message(result: Result<impl std::fmt::Debug, Error>) -> String {
@@ -36,11 +36,11 @@ fn message(result: Result<impl std::fmt::Debug, Error>) -> String {
 }
 
 fn number(region: &Region) -> u64 {
-    chunk_of(region.start.map(|start| usize::try_from(start).unwrap()), SHAPE, CHUNK)
+    block_of(region.start.map(|start| usize::try_from(start).unwrap()), SHAPE, BLOCK_SHAPE)
 }
 
 #[test]
-fn preparing_reads_border_chunks_of_wanted_classes_once_and_a_draw_reads_one_chunk() {
+fn preparing_reads_border_blocks_of_wanted_classes_once_and_a_draw_reads_one_block() {
     let patch = [4, 4, 4];
     let sampler = LabelSampler::per_class(patch, Some(&[(5, 1.0), (1, 1.0)])).unwrap();
     for border in [Border::Clamp, Border::Mask] {
@@ -50,7 +50,7 @@ fn preparing_reads_border_chunks_of_wanted_classes_once_and_a_draw_reads_one_chu
         let wanted: BTreeSet<_> = classes
             .iter()
             .filter(|class| [1, 5].contains(&class.label))
-            .flat_map(|class| class.chunks.iter().map(|count| count.chunk))
+            .flat_map(|class| class.blocks.iter().map(|count| count.block))
             .collect();
         let read: BTreeSet<_> = reads.iter().map(number).collect();
         assert!(read.len() == reads.len() && read.is_subset(&wanted), "{reads:?}");
@@ -105,13 +105,13 @@ fn what_cannot_be_drawn_is_refused_with_a_remedy() {
     for sampler in large {
         assert!(refusal(&*sampler, labelled()).contains("small volumes padded"));
     }
-    let zeros = Dense::weighted(SHAPE, CHUNK, |_| 0.0);
+    let zeros = Dense::weighted(SHAPE, BLOCK_SHAPE, |_| 0.0);
     assert!(refusal(&WeightedSampler::new(patch).unwrap(), zeros).contains("above 0"));
-    let huge = Dense::weighted(SHAPE, CHUNK, |_| f64::MAX / 100.0);
+    let huge = Dense::weighted(SHAPE, BLOCK_SHAPE, |_| f64::MAX / 100.0);
     assert!(refusal(&WeightedSampler::new([1; 3]).unwrap(), huge).contains("too large"));
     refusal(&WeightedSampler::new(patch).unwrap(), labelled());
     refusal(&LabelSampler::per_class(patch, None).unwrap(), weighted());
-    refusal(&UniformSampler::new(patch).unwrap(), Dense::labelled([0, 3, 3], CHUNK, |_| 0));
+    refusal(&UniformSampler::new(patch).unwrap(), Dense::labelled([0, 3, 3], BLOCK_SHAPE, |_| 0));
 }
 
 fn is_damage(error: &Error) -> bool {
@@ -151,16 +151,16 @@ fn voxels_that_contradict_the_index_are_an_error() {
 
 #[test]
 fn an_index_that_cannot_be_is_refused_when_preparing() {
-    let wrong: [fn(&mut ChunkIndex, &mut Vec<ClassChunks>); 9] = [
+    let wrong: [fn(&mut BlockIndex, &mut Vec<ClassBlocks>); 9] = [
         |index, _| index.shape[1] += 1,
-        |index, _| index.chunk[2] = 0,
+        |index, _| index.block[2] = 0,
         |_, classes| classes.reverse(),
         |_, classes| classes[1].label = classes[0].label,
-        |_, classes| classes[1].chunks.reverse(),
-        |_, classes| classes[1].chunks[1].chunk = classes[1].chunks[0].chunk,
-        |_, classes| classes[1].chunks.last_mut().unwrap().chunk = 18,
-        |_, classes| classes[1].chunks[0].voxels = 0,
-        |_, classes| classes[1].chunks[0].voxels = 61,
+        |_, classes| classes[1].blocks.reverse(),
+        |_, classes| classes[1].blocks[1].block = classes[1].blocks[0].block,
+        |_, classes| classes[1].blocks.last_mut().unwrap().block = 18,
+        |_, classes| classes[1].blocks[0].voxels = 0,
+        |_, classes| classes[1].blocks[0].voxels = 61,
     ];
     for (case, change) in wrong.iter().enumerate() {
         let mut field = labelled();
@@ -188,15 +188,15 @@ fn any_contents() -> impl Strategy<Value = Contents> {
                 counts.sort_unstable();
                 counts.dedup_by_key(|count| count.0);
             }
-            let chunks = counts.into_iter().map(ChunkCount::from).collect();
-            ClassChunks { label, chunks }
+            let blocks = counts.into_iter().map(BlockCount::from).collect();
+            ClassBlocks { label, blocks }
         });
         Contents::Classes(classes.collect())
     });
     let weight = prop_oneof![4 => 0.0_f64..50.0, 1 => any::<f64>()];
     let sums = prop::collection::vec((any_number(), weight), 0..6).prop_map(|mut sums| {
         sums.sort_by_key(|sum| sum.0);
-        Contents::Weights(sums.into_iter().map(ChunkSum::from).collect())
+        Contents::Weights(sums.into_iter().map(BlockSum::from).collect())
     });
     prop_oneof![classes, sums]
 }
@@ -208,8 +208,8 @@ proptest! {
     fn whatever_an_index_says_the_answer_is_a_region_inside_or_an_error(
         contents in any_contents(),
         shape in prop_oneof![9 => Just(SHAPE), 1 => prop::array::uniform3(any::<usize>())],
-        chunk in prop_oneof![
-            Just(CHUNK),
+        block in prop_oneof![
+            Just(BLOCK_SHAPE),
             prop::array::uniform3(1_usize..10),
             prop::array::uniform3(any::<usize>()),
         ],
@@ -227,7 +227,7 @@ proptest! {
             Box::new(ForegroundSampler::oversample(patch, 0.5).unwrap().border(border)),
         ];
         let voxels = || sample_common::voxels(SHAPE);
-        let index = ChunkIndex { shape, chunk, contents };
+        let index = BlockIndex { shape, block, contents };
         let (labels, weights) = (voxels().map(anatomy).collect(), voxels().map(heat).collect());
         let field = Arc::new(Dense::new(SHAPE, labels, weights, index));
         for sampler in samplers {

@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
     reason = "small numbers, and it may fail"
 )]
 
@@ -14,7 +15,8 @@ use common::dense::{DenseScan, store};
 use ndarray::{Array3, Array5, Axis, s};
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{
-    Border, Choice, Field, ForegroundSampler, LabelSampler, Sampler, WeightedSampler,
+    Border, Choice, Draw, Field, ForegroundSampler, LabelSampler, Sample, Sampler, UniformSampler,
+    WeightedSampler,
 };
 use voxpatch::stream::{ImageRequest, Patch, PatchStream, StreamOptions};
 use voxpatch::{ConvertOptions, Dataset, Kind, Padding};
@@ -47,9 +49,21 @@ fn dataset(folder: &tempfile::TempDir) -> Dataset {
 }
 
 fn add<T: voxpatch::Element>(dataset: &Dataset, name: &str, kind: Kind, voxels: &Array3<T>) {
-    let plan =
-        PlanOptions { chunk: Some([8, 8, 8]), shard: Some([16, 16, 16]), ..PlanOptions::default() };
-    let options = ConvertOptions { kind: Some(kind), plan, ..ConvertOptions::default() };
+    add_in(dataset, name, kind, voxels, [8; 3]);
+}
+
+/// In chunks of a shape, in place of what is there.
+fn add_in<T: voxpatch::Element>(
+    dataset: &Dataset,
+    name: &str,
+    kind: Kind,
+    voxels: &Array3<T>,
+    chunk: [usize; 3],
+) {
+    let shard = Some(chunk.map(|n| 2 * n));
+    let plan = PlanOptions { chunk: Some(chunk), shard, ..PlanOptions::default() };
+    let options =
+        ConvertOptions { kind: Some(kind), plan, overwrite: true, ..ConvertOptions::default() };
     let voxels: Array5<T> = voxels.clone().insert_axis(Axis(0)).insert_axis(Axis(0));
     store(DenseScan::new(&voxels), dataset, name, &options).unwrap();
 }
@@ -135,4 +149,87 @@ fn a_volume_without_an_index_says_how_to_get_one() {
     add(&dataset, "s9/image", Kind::Intensity, &Array3::<i16>::ones(SHAPE));
     let error = dataset.volume("s9/image").unwrap().index().unwrap_err().to_string();
     assert!(error.contains("s9/image") && error.contains("--kind"), "{error}");
+}
+
+/// Regions of many draws, by label and by weight, from volumes stored in chunks of a shape.
+fn drawn(chunk: [usize; 3]) -> Vec<Sample> {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let shape = [70, 40, 45];
+    let labels = Array3::from_shape_fn(shape, |(z, y, x)| (z / 9 + y / 7 * 2 + x / 11) as u8 % 4);
+    // Sums that differ in their last digits with the order in which they are taken.
+    let chance =
+        Array3::from_shape_fn(shape, |(z, y, x)| ((z * 31 + y * 17 + x) % 23) as f64 * 0.1);
+    add_in(&dataset, "s/label", Kind::Label, &labels, chunk);
+    add_in(&dataset, "s/chance", Kind::Weights, &chance, chunk);
+    let mut found = Vec::new();
+    for border in [Border::Mask, Border::Clamp] {
+        let patch = [21, 6, 9];
+        let samplers: [(&str, Box<dyn Sampler>); 5] = [
+            ("label", Box::new(LabelSampler::per_class(patch, None).unwrap().border(border))),
+            ("label", Box::new(LabelSampler::per_voxel(patch, None).unwrap().border(border))),
+            (
+                "label",
+                Box::new(ForegroundSampler::pos_neg(patch, 1.0, 1.0).unwrap().border(border)),
+            ),
+            ("label", Box::new(ForegroundSampler::oversample(patch, 0.4).unwrap().border(border))),
+            ("chance", Box::new(WeightedSampler::new(patch).unwrap().border(border))),
+        ];
+        for (image, sampler) in samplers {
+            let volume = dataset.volume(&format!("s/{image}")).unwrap();
+            let regions = sampler.prepare(Arc::new(volume)).unwrap();
+            let draw = |index| regions.draw(Draw { seed: 5, epoch: 2, index }).unwrap();
+            found.extend((0..60).map(draw));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_same_seed_draws_the_same_patches_whatever_the_chunks() {
+    let first = drawn([8, 8, 8]);
+    // Thin and thick, of the blocks' shape, larger than the volume, and dividing nothing evenly.
+    for chunk in [[1, 20, 45], [5, 7, 16], [32, 32, 32], [33, 31, 12], [96, 64, 64]] {
+        assert_eq!(first, drawn(chunk), "chunks of {chunk:?}");
+    }
+}
+
+#[test]
+fn a_stream_goes_on_over_the_same_labels_in_other_chunks_and_refuses_other_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(&folder);
+    let stream = |sampler: Arc<dyn Sampler>| {
+        let options = StreamOptions {
+            images: vec![ImageRequest::new("chance").padded(Padding::Constant(0.0))],
+            sample_by: Some("label".into()),
+            ..StreamOptions::default()
+        };
+        PatchStream::new(&dataset, dataset.subjects().unwrap(), sampler, &options).unwrap()
+    };
+    let by_label = || stream(Arc::new(LabelSampler::per_class(PATCH, None).unwrap()));
+    let anywhere = || stream(Arc::new(UniformSampler::new(PATCH).unwrap()));
+    let rest = |stream: PatchStream| -> Vec<_> {
+        stream.map(|patch| patch.map(|patch| patch.origin).unwrap()).collect()
+    };
+    let (mut saved, uniform) = (by_label(), anywhere().state());
+    saved.by_ref().take(5).for_each(drop);
+    let (state, expected) = (saved.state(), rest(saved));
+
+    add_in(&dataset, "s1/label", Kind::Label, &labels(1).mapv(i16::from), [5, 9, 14]);
+    let mut resumed = by_label();
+    resumed.resume(&state).unwrap();
+    assert_eq!(rest(resumed), expected);
+
+    let mut other = labels(1).mapv(i16::from);
+    other[[12, 10, 14]] = 1;
+    add(&dataset, "s1/label", Kind::Label, &other);
+    let error = by_label().resume(&state).unwrap_err().to_string();
+    assert!(error.contains("the sampled voxels"), "{error}");
+    anywhere().resume(&uniform).unwrap();
+
+    // A state of draws that followed from chunks says nothing of what was drawn from.
+    let mut old = serde_json::to_value(&uniform).unwrap();
+    old["configuration"].as_object_mut().unwrap().remove("draws").unwrap();
+    let error = anywhere().resume(&serde_json::from_value(old).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("how draws follow"), "{error}");
 }

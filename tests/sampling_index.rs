@@ -1,4 +1,4 @@
-//! The index for sampling says of each chunk what a count of its voxels, one by one, says.
+//! The index for sampling says of each block what a count of its voxels, one by one, says.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -18,7 +18,7 @@ use common::dense::DenseScan;
 use ndarray::{Array3, Array5, s};
 use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
-use voxpatch::sample::{ChunkCount, ChunkSum, ClassChunks, Contents, Field};
+use voxpatch::sample::{BLOCK, BlockCount, BlockSum, ClassBlocks, Contents, Field};
 use voxpatch::store::IndexInfo;
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, Frame, Kind, Padding, Pool,
@@ -52,15 +52,15 @@ fn rebuild(folder: &Path, threads: usize) -> Result<IndexInfo> {
     Dataset::open(folder)?.build_index(&"a/b".parse()?, &pool, &|_| true)
 }
 
-/// The chunks of a frame in C order, cut off by the volume.
-fn chunks<T: Copy>(frame: &Array3<T>, chunk: [usize; 3]) -> Vec<Array3<T>> {
+/// The blocks of a frame in C order, cut off by the volume.
+fn blocks<T: Copy>(frame: &Array3<T>) -> Vec<Array3<T>> {
     let shape: [usize; 3] = frame.shape().try_into().unwrap();
-    let starts = |a: usize| (0..shape[a]).step_by(chunk[a]);
+    let starts = |a: usize| (0..shape[a]).step_by(BLOCK[a]);
     let mut found = Vec::new();
     for z in starts(0) {
         for y in starts(1) {
             for x in starts(2) {
-                let end = [z + chunk[0], y + chunk[1], x + chunk[2]];
+                let end = [z + BLOCK[0], y + BLOCK[1], x + BLOCK[2]];
                 let [d, h, w]: [usize; 3] = std::array::from_fn(|a| end[a].min(shape[a]));
                 found.push(frame.slice(s![z..d, y..h, x..w]).to_owned());
             }
@@ -70,31 +70,31 @@ fn chunks<T: Copy>(frame: &Array3<T>, chunk: [usize; 3]) -> Vec<Array3<T>> {
 }
 
 /// Voxel by voxel.
-fn classes(frame: &Array3<i64>, chunk: [usize; 3]) -> Contents {
-    let mut classes: BTreeMap<i64, Vec<ChunkCount>> = BTreeMap::new();
-    for (n, voxels) in chunks(frame, chunk).iter().enumerate() {
+fn classes(frame: &Array3<i64>) -> Contents {
+    let mut classes: BTreeMap<i64, Vec<BlockCount>> = BTreeMap::new();
+    for (n, voxels) in blocks(frame).iter().enumerate() {
         for label in voxels {
             let counts = classes.entry(*label).or_default();
             match counts.last_mut() {
-                Some(count) if count.chunk == n as u64 => count.voxels += 1,
-                _ => counts.push(ChunkCount { chunk: n as u64, voxels: 1 }),
+                Some(count) if count.block == n as u64 => count.voxels += 1,
+                _ => counts.push(BlockCount { block: n as u64, voxels: 1 }),
             }
         }
     }
-    let class = |(label, chunks)| ClassChunks { label, chunks };
+    let class = |(label, blocks)| ClassBlocks { label, blocks };
     Contents::Classes(classes.into_iter().map(class).collect())
 }
 
 /// Row by row, as is documented.
-fn weights(frame: &Array3<f64>, chunk: [usize; 3]) -> Contents {
+fn weights(frame: &Array3<f64>) -> Contents {
     let sum = |voxels: &Array3<f64>| {
         voxels
             .rows()
             .into_iter()
             .fold(0.0, |all, row| all + row.iter().fold(0.0, |sum, weight| sum + weight))
     };
-    let sums = chunks(frame, chunk).into_iter().enumerate();
-    let sums = sums.map(|(n, voxels)| ChunkSum { chunk: n as u64, weight: sum(&voxels) });
+    let sums = blocks(frame).into_iter().enumerate();
+    let sums = sums.map(|(n, voxels)| BlockSum { block: n as u64, weight: sum(&voxels) });
     Contents::Weights(sums.filter(|sum| sum.weight > 0.0).collect())
 }
 
@@ -141,7 +141,9 @@ fn the_one_index<T: Element>(
 }
 
 fn shapes() -> impl Strategy<Value = ([usize; 5], [usize; 3], [usize; 3])> {
-    let axis = (1_usize..14, 1_usize..9, 1_usize..3);
+    // Some of several blocks; chunks that divide a block, and that do not.
+    let length = prop_oneof![5 => 1_usize..14, 1 => 30_usize..50];
+    let axis = (length, prop_oneof![1_usize..9, 10_usize..40], 1_usize..3);
     ((1_usize..3, 1_usize..3), [axis.clone(), axis.clone(), axis]).prop_map(|((t, c), axes)| {
         let shape = axes.map(|(n, ..)| n);
         let chunk = axes.map(|(_, chunk, _)| chunk);
@@ -155,7 +157,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
-    fn every_label_is_counted_in_every_chunk_of_every_frame(
+    fn every_label_is_counted_in_every_block_of_every_frame(
         (shape, chunk, shard) in shapes(),
         dtype in prop::sample::select(Dtype::ALL.into_iter().filter(|d| d.is_integer()).collect::<Vec<_>>()),
         narrow in any::<bool>(),
@@ -172,16 +174,16 @@ proptest! {
         let mut out = Vec::new();
         for of in frames(&labels) {
             let (volume, dense) = (volume.frame(of).unwrap(), frame(&labels, of));
-            let index = volume.chunk_index().unwrap();
-            prop_assert_eq!((index.shape, index.chunk), (volume.shape(), chunk));
-            prop_assert_eq!(&index.contents, &classes(&dense, chunk));
+            let index = volume.block_index().unwrap();
+            prop_assert_eq!((index.shape, index.block), (volume.shape(), BLOCK));
+            prop_assert_eq!(&index.contents, &classes(&dense));
             volume.labels(Region::whole(volume.shape()), &mut out).unwrap();
             prop_assert_eq!(dense.as_slice().unwrap(), &out[..]);
         }
     }
 
     #[test]
-    fn weights_are_summed_as_real_values_in_every_chunk_of_every_frame(
+    fn weights_are_summed_as_real_values_in_every_block_of_every_frame(
         (shape, chunk, shard) in shapes(),
         dtype in prop::sample::select(Dtype::ALL.to_vec()),
         scaling in prop::option::of((0.01_f64..3.0, 0.0_f64..2.0)),
@@ -202,7 +204,7 @@ proptest! {
         let mut out = Vec::new();
         for of in frames(&real) {
             let (volume, dense) = (volume.frame(of).unwrap(), frame(&real, of));
-            prop_assert_eq!(&volume.chunk_index().unwrap().contents, &weights(&dense, chunk));
+            prop_assert_eq!(&volume.block_index().unwrap().contents, &weights(&dense));
             volume.weights(Region::whole(volume.shape()), &mut out).unwrap();
             prop_assert_eq!(dense.as_slice().unwrap(), &out[..]);
         }
@@ -218,7 +220,7 @@ fn labels_as_large_and_as_small_as_int64_are_sampled_and_larger_ones_told_of() {
     stored(folder.path(), DenseScan::new(&labels), &options, 1).unwrap();
     let volume = open(folder.path());
     let dense = frame(&labels, Frame::default());
-    assert_eq!(volume.chunk_index().unwrap().contents, classes(&dense, [2; 3]));
+    assert_eq!(volume.block_index().unwrap().contents, classes(&dense));
 
     let mut labels = Array5::<u64>::zeros([1, 1, 3, 4, 5]);
     labels[[0, 0, 2, 0, 0]] = u64::MAX;
@@ -232,7 +234,7 @@ fn labels_as_large_and_as_small_as_int64_are_sampled_and_larger_ones_told_of() {
     assert!(error.contains("beyond int64"), "{error}");
     let mut out = Vec::new();
     let volume = open(folder.path());
-    assert!(volume.chunk_index().is_err());
+    assert!(volume.block_index().is_err());
     volume.labels(Region::whole([2, 3, 5]), &mut out).unwrap();
     let error = volume.labels(Region::whole([3, 4, 5]), &mut out).unwrap_err().to_string();
     assert!(error.contains("9223372036854775808"), "{error}");
@@ -248,7 +250,7 @@ fn labels_stored_as_floats_have_no_index_until_they_are_narrowed() {
     assert!(report.findings.last().unwrap().message.contains("--narrow"), "{:?}", report.findings);
     let volume = open(folder.path());
     let errors = [
-        volume.chunk_index().unwrap_err(),
+        volume.block_index().unwrap_err(),
         volume.labels(Region::whole([1; 3]), &mut Vec::new()).unwrap_err(),
         rebuild(folder.path(), 1).unwrap_err(),
     ];
@@ -261,7 +263,7 @@ fn labels_stored_as_floats_have_no_index_until_they_are_narrowed() {
     stored(folder.path(), scan(), &ConvertOptions { narrow: true, ..options }, 1).unwrap();
     let (volume, dense) = (open(folder.path()), frame(&labels, Frame::default()));
     assert_eq!((volume.dtype(), volume.stored_dtype()), (Dtype::Float32, Dtype::UInt8));
-    assert_eq!(volume.chunk_index().unwrap().contents, classes(&dense, [4; 3]));
+    assert_eq!(volume.block_index().unwrap().contents, classes(&dense));
     let mut out = Vec::new();
     volume.labels(Region::whole([6, 7, 8]), &mut out).unwrap();
     assert_eq!(out, dense.as_slice().unwrap());
@@ -299,13 +301,13 @@ fn the_first_voxel_that_is_no_weight_is_named_and_nothing_is_stored() {
 }
 
 #[test]
-fn weights_that_are_all_0_are_stored_and_the_index_names_no_chunk() {
+fn weights_that_are_all_0_are_stored_and_the_index_names_no_block() {
     let folder = tempfile::tempdir().unwrap();
     let map = Array5::<f32>::from_elem([1, 1, 5, 6, 7], -0.0);
     let options = options(Kind::Weights, [4; 3], [8; 3]);
     let report = stored(folder.path(), DenseScan::new(&map), &options, 1).unwrap();
-    assert_eq!(report.index, Some(IndexInfo::Weights { chunks: 0 }));
-    let contents = open(folder.path()).chunk_index().unwrap().contents.clone();
+    assert_eq!(report.index, Some(IndexInfo::Weights { blocks: 0 }));
+    let contents = open(folder.path()).block_index().unwrap().contents.clone();
     assert_eq!(contents, Contents::Weights(Vec::new()));
 }
 
@@ -315,10 +317,10 @@ fn a_volume_without_an_index_says_how_to_get_one_and_open_handles_find_it() {
     let labels = blobs([1, 1, 6, 7, 8], 1, 0, 4).mapv(|label| label as i16);
     let options = options(Kind::Label, [4; 3], [8; 3]);
     let report = stored(folder.path(), DenseScan::new(&labels), &options, 1).unwrap();
-    assert_eq!(report.index, Some(IndexInfo::Labels { labels: 4, chunks: 8 }));
+    assert_eq!(report.index, Some(IndexInfo::Labels { labels: 4, blocks: 1 }));
     std::fs::remove_file(folder.path().join(FILE)).unwrap();
     let volume = open(folder.path());
-    let error = volume.chunk_index().unwrap_err();
+    let error = volume.block_index().unwrap_err();
     assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
     let told = format!("voxpatch index {}", folder.path().join("a/b").display());
     assert!(error.to_string().contains(&told), "{error}");
@@ -333,7 +335,7 @@ fn a_volume_without_an_index_says_how_to_get_one_and_open_handles_find_it() {
 
     assert_eq!(rebuild(folder.path(), 1).unwrap(), report.index.unwrap());
     let view = volume.scaled().padded(Padding::Edge);
-    assert!(Arc::ptr_eq(&volume.chunk_index().unwrap(), &view.chunk_index().unwrap()));
+    assert!(Arc::ptr_eq(&volume.block_index().unwrap(), &view.block_index().unwrap()));
     // Whatever a handle returns voxels as, samplers see labels, and no padding.
     let mut out = Vec::new();
     view.labels(Region::new([1, 2, 3], [2, 3, 4]), &mut out).unwrap();
@@ -358,7 +360,7 @@ fn volumes_of_another_kind_are_refused_with_what_to_do() {
     let volume = convert(Kind::Intensity);
     assert!(!folder.path().join(FILE).exists());
     for error in [
-        volume.chunk_index().map(drop).unwrap_err(),
+        volume.block_index().map(drop).unwrap_err(),
         volume.labels(one, &mut labels).unwrap_err(),
         volume.weights(one, &mut weights).unwrap_err(),
         rebuild(folder.path(), 1).map(drop).unwrap_err(),

@@ -11,7 +11,7 @@ use common::dense::{DenseScan, store, voxels};
 use common::faulty::{Fault, FaultyDisk, litter};
 use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
-use voxpatch::sample::ChunkIndex;
+use voxpatch::sample::BlockIndex;
 use voxpatch::store::VolumeName;
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Result, convert};
 
@@ -29,8 +29,8 @@ fn labels() -> Array5<i16> {
     voxels::<i16>([1, 1, 5, 6, 15], 11)
 }
 
-fn index(root: &Path) -> Result<Arc<ChunkIndex>> {
-    Dataset::open(root)?.volume("a/b")?.chunk_index()
+fn index(root: &Path) -> Result<Arc<BlockIndex>> {
+    Dataset::open(root)?.volume("a/b")?.block_index()
 }
 
 fn every_operation(fault: Fault, before: Option<&[u8]>) -> usize {
@@ -114,9 +114,9 @@ fn a_handle_of_a_replaced_volume_takes_no_index_of_the_new_one() {
     let dataset = Dataset::create(folder.path()).unwrap();
     store(DenseScan::new(&labels()), &dataset, "a/b", &options()).unwrap();
     let [early, late] = [(); 2].map(|()| dataset.volume("a/b").unwrap());
-    let kept = early.chunk_index().unwrap();
+    let kept = early.block_index().unwrap();
     store(DenseScan::new(&labels().mapv(|label| label + 1)), &dataset, "a/b", &options()).unwrap();
-    assert_eq!(early.chunk_index().unwrap(), kept);
-    assert!(matches!(late.chunk_index(), Err(Error::Replaced { .. })));
-    assert_ne!(dataset.volume("a/b").unwrap().chunk_index().unwrap(), kept);
+    assert_eq!(early.block_index().unwrap(), kept);
+    assert!(matches!(late.block_index(), Err(Error::Replaced { .. })));
+    assert_ne!(dataset.volume("a/b").unwrap().block_index().unwrap(), kept);
 }

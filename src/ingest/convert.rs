@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::labels;
 use super::narrow::narrow;
 use super::pass::{Gathered, Pass, array_shape};
 use super::trial::{self, CodecTrial, try_codecs};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
-use crate::scan::Scan;
+use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
 use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VERSION, VolumeName};
 use crate::{Dtype, Error, Finding, Kind, Pool, Result, Spacing};
@@ -35,6 +36,21 @@ pub struct ConvertOptions {
     pub overwrite: bool,
 }
 
+impl ConvertOptions {
+    /// What the voxels of a scan mean.
+    fn kind_of(&self, header: &ScanHeader) -> Kind {
+        let default = if header.is_label { Kind::Label } else { Kind::Intensity };
+        self.kind.unwrap_or(default)
+    }
+
+    /// Whether a scan is read through once more before it is converted: to be narrowed, or because
+    /// its labels follow from a scaling.
+    #[must_use]
+    pub fn surveys(&self, header: &ScanHeader) -> bool {
+        self.narrow || header.scaling.is_some() && self.kind_of(header) == Kind::Label
+    }
+}
+
 /// What a conversion did, and on what grounds.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConvertReport {
@@ -42,7 +58,8 @@ pub struct ConvertReport {
     pub name: String,
     /// Format of the source.
     pub source_format: String,
-    /// Type of the source's voxels, as which they are read.
+    /// Type of the source's voxels, as which they are read; of labels with a scaling, that of the
+    /// labels.
     pub dtype: Dtype,
     /// Type of the voxels on disk: the same, or narrower.
     pub stored_dtype: Dtype,
@@ -91,12 +108,15 @@ const FEW_VALUES: usize = 128;
 /// also before that; it holds one layer of chunks, a patch of at most 8 MiB, and of each layer
 /// sampled the encoded chunks of one codec, 2 MiB of voxels or one chunk.
 ///
+/// Labels with a scaling are stored as the whole numbers that they mean, in the narrowest type, and
+/// without a scaling; a finding tells. The scan is read once more for that, as for narrowing.
+///
 /// `progress` is called with the number of the source's bytes that were dealt with since the last
-/// call, from any thread; with narrowing they count twice, and those of the first frame once more
+/// call, from any thread; where the scan is read twice ([`ConvertOptions::surveys`]) they count twice, and those of the first frame once more
 /// if codecs are tried. A false answer cancels.
 ///
-/// What each chunk of a label map or of a map of weights holds is counted on the way, and stored as
-/// the index for sampling ([`crate::Volume::chunk_index`]), which takes a few bytes for each chunk
+/// What each block of a label map or of a map of weights holds is counted on the way, and stored as
+/// the index for sampling ([`crate::Volume::block_index`]), which takes a few bytes for each block
 /// and label in it, 100 MB at most; a finding tells why not, where there can be none.
 ///
 /// The volume appears when it is complete and durable; after an error nothing of it is left.
@@ -114,17 +134,13 @@ pub fn convert(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<ConvertReport> {
     let began = std::time::Instant::now();
-    let source = scan.header().dtype;
-    if options.narrow || !options.codecs.is_empty() {
+    let item = scan.header().dtype.size() as u64;
+    if options.surveys(scan.header()) || !options.codecs.is_empty() {
         // Told before the first of several passes, not after it.
         dataset.check_free(name, options.overwrite)?;
     }
-    let (mut scan, narrowing) = if options.narrow {
-        let (scan, finding) = narrow(scan, progress)?;
-        (scan, Some(finding))
-    } else {
-        (scan, None)
-    };
+    let kind = options.kind_of(scan.header());
+    let Surveyed { mut scan, source, finding: narrowing } = survey(scan, options, progress)?;
     let header = scan.header().clone();
     let voxels = header.shape.iter().product::<usize>() * header.frames();
     let spec = VolumeSpec {
@@ -136,8 +152,8 @@ pub fn convert(
     };
     let default = || Workload::default_for(header.spacing);
     let workload = options.workload.clone().unwrap_or_else(default);
-    let item = header.dtype.size() as u64;
-    let counted = |bytes: u64| progress(bytes / item * source.size() as u64);
+    let stored_item = header.dtype.size() as u64;
+    let counted = |bytes: u64| progress(bytes / stored_item * item);
     let mut plan_options = options.plan;
     let mut trial = Vec::new();
     if !options.codecs.is_empty() {
@@ -150,8 +166,6 @@ pub fn convert(
     }
     let LayoutPlan { layout, reasons, .. } = layout::plan(&spec, &workload, &plan_options)
         .map_err(|error| not_narrowed(error, narrowing.as_ref()))?;
-    let default = if header.is_label { Kind::Label } else { Kind::Intensity };
-    let kind = options.kind.unwrap_or(default);
     let shape = array_shape(&header);
     let mut writer = dataset.write_volume(name, shape, layout, options.overwrite)?;
     let mut pass = Pass::new(&header, layout, kind);
@@ -212,6 +226,36 @@ pub fn convert(
         findings,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// A scan as it is stored.
+struct Surveyed {
+    scan: Box<dyn Scan>,
+    /// The type that voxels are read as.
+    source: Dtype,
+    /// What came of it, if it was read through.
+    finding: Option<Finding>,
+}
+
+/// Labels as what they mean, or voxels narrowed if that is wanted.
+fn survey(
+    scan: Box<dyn Scan>,
+    options: &ConvertOptions,
+    progress: &(dyn Fn(u64) -> bool + Sync),
+) -> Result<Surveyed> {
+    let source = scan.header().dtype;
+    match (scan.header().scaling, options.kind_of(scan.header())) {
+        (Some(scaling), Kind::Label) => {
+            let (scan, finding) = labels::meant(scan, scaling, progress)?;
+            let source = scan.header().dtype;
+            Ok(Surveyed { scan, source, finding: Some(finding) })
+        }
+        _ if options.narrow => {
+            let (scan, finding) = narrow(scan, progress)?;
+            Ok(Surveyed { scan, source, finding: Some(finding) })
+        }
+        _ => Ok(Surveyed { scan, source, finding: None }),
+    }
 }
 
 /// The index, if there is one, or why there is none where it could be missed.

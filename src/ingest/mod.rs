@@ -1,6 +1,7 @@
 //! Scan + layout + store: converting.
 
 mod convert;
+mod labels;
 mod narrow;
 mod pass;
 mod sample;

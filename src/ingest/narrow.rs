@@ -127,11 +127,11 @@ fn voxels<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
 }
 
 /// Room for the planes that are read at a time.
-fn planes(header: &ScanHeader) -> Result<Vec<u8>> {
+pub(super) fn planes(header: &ScanHeader) -> Result<Vec<u8>> {
     let plane = header.plane_bytes();
     let bytes = plane * (BATCH / plane).clamp(1, header.shape[0]);
     bytemuck::allocation::try_zeroed_vec(bytes).map_err(|()| {
-        let reason = "more than memory can hold; convert without narrowing";
+        let reason = "more than memory can hold at once";
         Error::invalid("bytes of a plane", plane, reason)
     })
 }

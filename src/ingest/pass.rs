@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::layout::{self, ChunkLayout};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::{Statistics, StatisticsAccumulator};
-use crate::store::{ArrayShape, SamplingIndex, Strip, Tally, VolumeWriter, VoxelDigest};
+use crate::store::{ArrayShape, SamplingIndex, Tally, VolumeWriter, VoxelDigest};
 use crate::{Dtype, Error, Frame, Kind, Result};
 
 /// Part of a layer that one task gathers statistics of. It depends on nothing but the volume, so
@@ -62,7 +62,7 @@ impl Pass {
             kind,
             statistics: StatisticsAccumulator::new(dtype, kind),
             digest: VoxelDigest::new(dtype, times, channels, shape),
-            tally: Tally::new(kind, &array, header.scaling, layout.chunk),
+            tally: Tally::new(kind, &array, header.scaling),
         }
     }
 
@@ -110,8 +110,10 @@ impl Pass {
     fn write(&mut self, layer: &Layer, voxels: &[u8], writer: &mut VolumeWriter) -> Result<()> {
         let (digest, statistics) = (&mut self.digest, &mut self.statistics);
         let (dtype, kind, plane) = (self.dtype, self.kind, self.plane_bytes);
-        let (row, height) = (plane / self.shape[1], self.layout.chunk[1]);
-        let strip = |n| Strip { voxels: &voxels[n * height * row..], plane, row };
+        let bytes = plane / self.shape[1];
+        let row = |z: usize, y: usize| &voxels[z * plane + y * bytes..][..bytes];
+        let first = layer.number * self.layout.chunk[0];
+        let planes = first..first + layer.bytes / plane;
         let (written, gathered) = rayon::join(
             || writer.write_layer(layer.frame, layer.number, voxels),
             || {
@@ -128,7 +130,7 @@ impl Pass {
                     parts.into_iter().try_for_each(|part| statistics.merge(part))?;
                 }
                 let Some(tally) = &mut self.tally else { return Ok(()) };
-                tally.add_layer(layer.frame, layer.number, strip)
+                tally.add_planes(layer.frame, planes, row)
             },
         );
         written.and(gathered)

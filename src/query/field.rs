@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::read::too_large;
-use crate::sample::{ChunkIndex, Field};
+use crate::sample::{BlockIndex, Field};
 use crate::store::{Label, Volume, real};
 use crate::{Element, Error, Kind, Region, Result, with_element};
 
@@ -16,8 +16,8 @@ impl Field for Volume {
         Self::shape(self)
     }
 
-    fn index(&self) -> Result<Arc<ChunkIndex>> {
-        self.chunk_index()
+    fn index(&self) -> Result<Arc<BlockIndex>> {
+        self.block_index()
     }
 
     fn labels(&self, region: Region, out: &mut Vec<i64>) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::blocks::Blocks;
 use super::border::{Border, Patch, Placement};
-use super::chunks::Chunks;
 use super::pick::Classes;
 use super::{Absent, Choice, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::{Error, Result};
@@ -103,12 +103,12 @@ impl Sampler for ForegroundSampler {
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
         let placement = self.patch.in_volume(&*field)?;
         let (index, name) = (field.index()?, field.name());
-        let chunks = Chunks::new(field, &index, placement.allowed())?;
-        let listed = chunks.classes(&index)?;
-        // Counted only where it may be drawn: under a mask, counting reads chunks.
+        let blocks = Blocks::new(field, &index, placement.allowed())?;
+        let listed = blocks.classes(&index)?;
+        // Counted only where it may be drawn: under a mask, counting reads blocks.
         let count = |foreground: bool| -> Result<Option<Classes>> {
             let side = listed.iter().filter(|class| (class.label > 0) == foreground);
-            Ok(Some(Classes::count(chunks.clone(), side)?).filter(|classes| classes.len() > 0))
+            Ok(Some(Classes::count(blocks.clone(), side)?).filter(|classes| classes.len() > 0))
         };
         let (wants_foreground, wants_background) = match self.rule {
             Rule::Ratio(positive) => (positive > 0.0, positive < 1.0),

@@ -123,6 +123,10 @@ impl Sampler for GridSampler {
         self.patch
     }
 
+    fn follows_voxels(&self) -> bool {
+        false
+    }
+
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
         let grid = self.named_grid(field.shape(), &field.name())?;
         let order = match self.traversal {

@@ -1,16 +1,29 @@
-//! What each chunk of a volume holds: the upper level of sampling by label or by weight.
+//! What each block of a volume holds: the upper level of sampling by label or by weight.
 
 use serde::{Deserialize, Serialize};
 
-/// What each chunk of one frame holds, so that a draw finds its chunk without reading any and its
-/// voxel by reading that one. Chunks are numbered in C order over the chunk grid, `z, y, x`.
+/// Shape of a block in voxels, `z, y, x`: volumes are counted in blocks of this shape, the first of
+/// which begins at voxel 0, whatever their chunks. It is part of what a draw follows from: with
+/// another shape, the same seed would draw other patches.
+///
+/// A block is about as large as a chunk: a smaller one would make a larger index, a larger one a
+/// slower draw. It is as long on every axis, since the spacing of a volume can be mended without a
+/// change of its voxels; a thin volume cuts its blocks off.
+pub const BLOCK: [usize; 3] = [32; 3];
+
+/// Of the way from an index and a draw to a voxel. Another way has another number, so that a stream
+/// is not resumed with other patches.
+pub(crate) const DRAWS: u64 = 2;
+
+/// What each block of one frame holds, so that a draw finds its block without reading any and its
+/// voxel by reading that one. Blocks are numbered in C order over the block grid, `z, y, x`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChunkIndex {
+pub struct BlockIndex {
     /// Shape of the frame in voxels, `z, y, x`.
     pub shape: [usize; 3],
-    /// Shape of the chunks that were counted, `z, y, x`; those at the end of an axis are cut off
-    /// by the volume.
-    pub chunk: [usize; 3],
+    /// Shape of the blocks that were counted, `z, y, x`: [`BLOCK`] in a store. Those at the end of
+    /// an axis are cut off by the volume.
+    pub block: [usize; 3],
     /// What they hold.
     pub contents: Contents,
 }
@@ -20,60 +33,60 @@ pub struct ChunkIndex {
 #[serde(rename_all = "snake_case")]
 pub enum Contents {
     /// Every label that occurs, 0 included, ascending.
-    Classes(Vec<ClassChunks>),
-    /// Chunks that hold a positive weight, ascending by number.
-    Weights(Vec<ChunkSum>),
+    Classes(Vec<ClassBlocks>),
+    /// Blocks that hold a positive weight, ascending by number.
+    Weights(Vec<BlockSum>),
 }
 
 /// Where one label occurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClassChunks {
+pub struct ClassBlocks {
     /// The label.
     pub label: i64,
-    /// The chunks that hold it, ascending by number.
-    pub chunks: Vec<ChunkCount>,
+    /// The blocks that hold it, ascending by number.
+    pub blocks: Vec<BlockCount>,
 }
 
-/// How many voxels of a label a chunk holds.
+/// How many voxels of a label a block holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "(u64, u64)", from = "(u64, u64)")]
-pub struct ChunkCount {
-    /// Number of the chunk.
-    pub chunk: u64,
+pub struct BlockCount {
+    /// Number of the block.
+    pub block: u64,
     /// Its voxels with the label, inside the volume; not 0.
     pub voxels: u64,
 }
 
-/// The sum of the weights of a chunk.
+/// The sum of the weights of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "(u64, f64)", from = "(u64, f64)")]
-pub struct ChunkSum {
-    /// Number of the chunk.
-    pub chunk: u64,
+pub struct BlockSum {
+    /// Number of the block.
+    pub block: u64,
     /// The sum over its voxels inside the volume, positive and finite.
     pub weight: f64,
 }
 
-impl From<(u64, u64)> for ChunkCount {
-    fn from((chunk, voxels): (u64, u64)) -> Self {
-        Self { chunk, voxels }
+impl From<(u64, u64)> for BlockCount {
+    fn from((block, voxels): (u64, u64)) -> Self {
+        Self { block, voxels }
     }
 }
 
-impl From<ChunkCount> for (u64, u64) {
-    fn from(count: ChunkCount) -> Self {
-        (count.chunk, count.voxels)
+impl From<BlockCount> for (u64, u64) {
+    fn from(count: BlockCount) -> Self {
+        (count.block, count.voxels)
     }
 }
 
-impl From<(u64, f64)> for ChunkSum {
-    fn from((chunk, weight): (u64, f64)) -> Self {
-        Self { chunk, weight }
+impl From<(u64, f64)> for BlockSum {
+    fn from((block, weight): (u64, f64)) -> Self {
+        Self { block, weight }
     }
 }
 
-impl From<ChunkSum> for (u64, f64) {
-    fn from(sum: ChunkSum) -> Self {
-        (sum.chunk, sum.weight)
+impl From<BlockSum> for (u64, f64) {
+    fn from(sum: BlockSum) -> Self {
+        (sum.block, sum.weight)
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::blocks::Blocks;
 use super::border::{Border, Patch, Placement};
-use super::chunks::Chunks;
 use super::pick::{Chances, Classes};
-use super::{Absent, Choice, ClassChunks, Draw, Field, Random, Regions, Sample, Sampler};
+use super::{Absent, Choice, ClassBlocks, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::{Error, Result};
 
 /// How many labels a message lists.
@@ -91,7 +91,7 @@ impl LabelSampler {
     }
 
     /// The labels asked for, of those that a volume has anywhere or that were named.
-    fn wanted(&self, listed: &[ClassChunks]) -> BTreeSet<i64> {
+    fn wanted(&self, listed: &[ClassBlocks]) -> BTreeSet<i64> {
         let named = self.weights.iter().flatten().map(|(label, _)| *label);
         let labels = listed.iter().map(|class| class.label).chain(named);
         labels.filter(|label| self.weight(*label) > 0.0).collect()
@@ -118,11 +118,11 @@ impl Sampler for LabelSampler {
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
         let placement = self.patch.in_volume(&*field)?;
         let (index, name) = (field.index()?, field.name());
-        let chunks = Chunks::new(field, &index, placement.allowed())?;
-        let listed = chunks.classes(&index)?;
+        let blocks = Blocks::new(field, &index, placement.allowed())?;
+        let listed = blocks.classes(&index)?;
         let wanted = self.wanted(listed);
         let classes =
-            Classes::count(chunks, listed.iter().filter(|class| wanted.contains(&class.label)))?;
+            Classes::count(blocks, listed.iter().filter(|class| wanted.contains(&class.label)))?;
         let Some(chances) = self.chances(&classes) else {
             let named = if self.weights.is_some() { show(wanted) } else { "all but 0".into() };
             let reason = format!(

@@ -13,14 +13,18 @@
 //! | [`GridSampler`] | no chance: places that cover the volume |
 //!
 //! Those that draw around voxels give exactly the distribution that a pass over all voxels would:
-//! the index names a chunk in proportion to what it holds, and that chunk, decoded, the voxel. What
+//! the index names a block in proportion to what it holds, and that block, decoded, the voxel. What
 //! happens at the border of the volume is a [`Border`] of the caller's choice.
 //!
-//! What a sampler may ask of a volume is a [`Field`]: its shape, the [`ChunkIndex`] that was built
-//! with it, and the voxels of a region, of which a draw needs one chunk at most.
+//! Blocks are boxes of [`BLOCK`] voxels, counted from the first voxel in C order, and voxels in a
+//! block are too. Chunks and shards have no part in it: a volume that is stored in other chunks, or
+//! with another codec, gives the same draws.
+//!
+//! What a sampler may ask of a volume is a [`Field`]: its shape, the [`BlockIndex`] that was built
+//! with it, and the voxels of a region, of which a draw needs one block at most.
 
+mod blocks;
 mod border;
-mod chunks;
 mod foreground;
 mod grid;
 mod grid_sampler;
@@ -43,7 +47,8 @@ pub use border::Border;
 pub use foreground::ForegroundSampler;
 pub use grid::{Grid, Traversal};
 pub use grid_sampler::{GridSampler, Overlap};
-pub use index::{ChunkCount, ChunkIndex, ChunkSum, ClassChunks, Contents};
+pub(crate) use index::DRAWS;
+pub use index::{BLOCK, BlockCount, BlockIndex, BlockSum, ClassBlocks, Contents};
 pub use label::LabelSampler;
 pub use permutation::permuted;
 pub use random::Random;
@@ -109,12 +114,12 @@ pub trait Field: Send + Sync + Debug {
     /// Shape in voxels, `z, y, x`.
     fn shape(&self) -> [usize; 3];
 
-    /// The index of the volume, which names what each chunk holds.
+    /// The index of the volume, which names what each block holds.
     ///
     /// # Errors
     /// [`crate::Error::InvalidArgument`] if the volume has none, with the remedy;
     /// [`crate::Error::CorruptStore`] if it is damaged, or was built from other voxels.
-    fn index(&self) -> Result<Arc<ChunkIndex>>;
+    fn index(&self) -> Result<Arc<BlockIndex>>;
 
     /// The labels of a region inside the volume, in C order, into `out`, which is resized.
     ///
@@ -135,7 +140,12 @@ pub trait Sampler: Send + Sync + Debug {
     /// Shape of the patches, `z, y, x`.
     fn patch(&self) -> [usize; 3];
 
-    /// What this sampler draws from one volume. Costs at most the chunks at the border of where
+    /// Whether draws follow from the voxels of a volume, and not from its shape alone.
+    fn follows_voxels(&self) -> bool {
+        true
+    }
+
+    /// What this sampler draws from one volume. Costs at most the blocks at the border of where
     /// patches may lie; never a pass over the volume.
     ///
     /// # Errors
@@ -157,6 +167,6 @@ pub trait Regions: Send + Sync + Debug {
     /// The region of one draw, in time that does not depend on the size of the volume.
     ///
     /// # Errors
-    /// What reading one chunk can answer.
+    /// What reading one block can answer.
     fn draw(&self, draw: Draw) -> Result<Sample>;
 }

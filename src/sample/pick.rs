@@ -1,54 +1,56 @@
-//! First the chunk, by sums of the index; then the voxel, by decoding that one chunk. Both
+//! First the block, by sums of the index; then the voxel, by decoding that one block. Both
 //! together are a draw from all voxels that may be chosen.
 
 use std::ops::Range;
 
-use super::chunks::{Chunks, Share};
-use super::{ChunkCount, ClassChunks, Random};
+use super::blocks::{Blocks, Share};
+use super::{BlockCount, ClassBlocks, Random};
 use crate::Result;
 
 /// The classes that have voxels which may be chosen, ascending by label, with their exact numbers.
 #[derive(Debug)]
 pub(super) struct Classes {
-    chunks: Chunks,
-    classes: Vec<Class>,
+    blocks: Blocks,
+    present: Vec<Class>,
+    /// For each class, its voxels and those of all before: strictly ascending.
+    ends: Vec<u64>,
 }
 
 #[derive(Debug)]
 struct Class {
     label: i64,
-    /// Chunks with voxels that may be chosen, ascending.
-    chunks: Vec<u64>,
+    /// Blocks with voxels that may be chosen, ascending.
+    blocks: Vec<u64>,
     /// For each, its voxels and those of all before: strictly ascending.
     ends: Vec<u64>,
 }
 
 impl Classes {
-    /// Counts the voxels of the wanted classes. Decodes the chunks of which a part may be chosen,
+    /// Counts the voxels of the wanted classes. Decodes the blocks of which a part may be chosen,
     /// and in which one of them occurs, once each.
     pub fn count<'i>(
-        chunks: Chunks,
-        wanted: impl Iterator<Item = &'i ClassChunks>,
+        blocks: Blocks,
+        wanted: impl Iterator<Item = &'i ClassBlocks>,
     ) -> Result<Self> {
         let mut classes: Vec<_> = wanted
-            .map(|class| Counts { label: class.label, chunks: class.chunks.clone() })
+            .map(|class| Counts { label: class.label, blocks: class.blocks.clone() })
             .collect();
         let mut parts = Vec::new();
         for (number, class) in classes.iter_mut().enumerate() {
-            class.chunks.retain(|count| chunks.share(count.chunk) != Share::Nothing);
-            parts.extend(class.chunks.iter().enumerate().filter_map(|(at, count)| {
-                (chunks.share(count.chunk) == Share::Part).then_some((count.chunk, number, at))
+            class.blocks.retain(|count| blocks.share(count.block) != Share::Nothing);
+            parts.extend(class.blocks.iter().enumerate().filter_map(|(at, count)| {
+                (blocks.share(count.block) == Share::Part).then_some((count.block, number, at))
             }));
         }
         parts.sort_unstable();
         for group in parts.chunk_by(|a, b| a.0 == b.0) {
-            chunks.with_labels(group[0].0, |labels, _| {
-                for (chunk, number, at) in group {
-                    let Counts { label, chunks: counts } = &mut classes[*number];
+            blocks.with_labels(group[0].0, |labels, _| {
+                for (block, number, at) in group {
+                    let Counts { label, blocks: counts } = &mut classes[*number];
                     let (found, count) = (number_of(labels, *label), &mut counts[*at]);
                     if found > count.voxels {
                         let what = format!("voxels with label {label} in a part");
-                        return Err(chunks.contradiction(*chunk, &what, found, count.voxels));
+                        return Err(blocks.contradiction(*block, &what, found, count.voxels));
                     }
                     count.voxels = found;
                 }
@@ -56,45 +58,47 @@ impl Classes {
             })?;
         }
         let classes = classes.iter().map(Counts::sums).filter(|class| !class.ends.is_empty());
-        Ok(Self { classes: classes.collect(), chunks })
+        let present: Vec<_> = classes.collect();
+        // No sum exceeds the number of voxels that an index can be checked against.
+        let sum = |end: &mut u64, class: &Class| {
+            *end = end.saturating_add(class.voxels());
+            Some(*end)
+        };
+        let ends = present.iter().scan(0, sum).collect();
+        Ok(Self { blocks, present, ends })
     }
 
     pub fn len(&self) -> usize {
-        self.classes.len()
+        self.present.len()
     }
 
     /// The labels, ascending.
     pub fn labels(&self) -> impl Iterator<Item = i64> {
-        self.classes.iter().map(|class| class.label)
+        self.present.iter().map(|class| class.label)
     }
 
     /// How many voxels of each class may be chosen; none is 0.
     pub fn voxels(&self) -> impl Iterator<Item = u64> {
-        self.classes.iter().map(Class::voxels)
+        self.present.iter().map(Class::voxels)
     }
 
     /// A voxel of the classes at these places among [`Self::labels`], all voxels equally likely,
     /// and its label.
     pub fn pick(&self, places: Range<usize>, random: &mut Random) -> Result<(i64, [usize; 3])> {
-        let classes = &self.classes[places];
-        let mut n = random.below(classes.iter().map(Class::voxels).sum());
-        let mut chosen = &classes[0];
-        for class in classes {
-            chosen = class;
-            if n < class.voxels() {
-                break;
-            }
-            n -= class.voxels();
-        }
-        Ok((chosen.label, self.nth(chosen, n)?))
+        let before = |place: usize| if place == 0 { 0 } else { self.ends[place - 1] };
+        let n = before(places.start)
+            + random.below(before(places.end).saturating_sub(before(places.start)));
+        let place = self.ends.partition_point(|end| *end <= n).clamp(places.start, places.end - 1);
+        let class = &self.present[place];
+        Ok((class.label, self.nth(class, n.saturating_sub(before(place)))?))
     }
 
-    /// The `n`-th voxel of a class, chunk by chunk; there are more than `n`.
+    /// The `n`-th voxel of a class, block by block; there are more than `n`.
     fn nth(&self, class: &Class, n: u64) -> Result<[usize; 3]> {
         let at = class.ends.partition_point(|end| *end <= n);
-        let (chunk, before) = (class.chunks[at], if at == 0 { 0 } else { class.ends[at - 1] });
+        let (block, before) = (class.blocks[at], if at == 0 { 0 } else { class.ends[at - 1] });
         let listed = class.ends[at] - before;
-        self.chunks.with_labels(chunk, |labels, part| {
+        self.blocks.with_labels(block, |labels, part| {
             let found = number_of(labels, class.label);
             let mut places =
                 (0..).zip(labels).filter(|(_, label)| **label == class.label).map(|(at, _)| at);
@@ -103,7 +107,7 @@ impl Classes {
                 Some(place) if found == listed => Ok(part.voxel(place)),
                 _ => {
                     let what = format!("voxels with label {}", class.label);
-                    Err(self.chunks.contradiction(chunk, &what, found, listed))
+                    Err(self.blocks.contradiction(block, &what, found, listed))
                 }
             }
         })
@@ -119,21 +123,21 @@ impl Class {
 /// What the index lists of a class, corrected for what may be chosen.
 struct Counts {
     label: i64,
-    chunks: Vec<ChunkCount>,
+    blocks: Vec<BlockCount>,
 }
 
 impl Counts {
     fn sums(&self) -> Class {
-        // No sum exceeds the number of voxels: no count exceeds its chunk's.
+        // No sum exceeds the number of voxels: no count exceeds its block's.
         let mut end = 0;
-        let counts = self.chunks.iter().filter(|count| count.voxels > 0);
-        let (chunks, ends) = counts
+        let counts = self.blocks.iter().filter(|count| count.voxels > 0);
+        let (blocks, ends) = counts
             .map(|count| {
                 end += count.voxels;
-                (count.chunk, end)
+                (count.block, end)
             })
             .unzip();
-        Class { label: self.label, chunks, ends }
+        Class { label: self.label, blocks, ends }
     }
 }
 

@@ -39,6 +39,10 @@ impl Sampler for UniformSampler {
         self.patch.shape
     }
 
+    fn follows_voxels(&self) -> bool {
+        false
+    }
+
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
         Ok(Arc::new(Anywhere(self.patch.in_volume(&*field)?)))
     }

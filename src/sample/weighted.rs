@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::blocks::{Blocks, Share};
 use super::border::{Border, Patch, Placement};
-use super::chunks::{Chunks, Share};
 use super::pick::Chances;
-use super::{Choice, ChunkSum, Draw, Field, Random, Regions, Sample, Sampler};
+use super::{BlockSum, Choice, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::{Error, Result};
 
-/// How far the sum of a chunk may be from that of the index: adding up in another order changes
+/// How far the sum of a block may be from that of the index: adding up in another order changes
 /// the last digits, another map of weights far more.
 const TOLERANCE: f64 = 1e-6;
 
@@ -57,12 +57,12 @@ impl Sampler for WeightedSampler {
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
         let placement = self.patch.in_volume(&*field)?;
         let (index, name) = (field.index()?, field.name());
-        let chunks = Chunks::new(field, &index, placement.allowed())?;
+        let blocks = Blocks::new(field, &index, placement.allowed())?;
         let mut sums = Vec::new();
-        for sum in chunks.weights(&index)? {
-            let weight = allowed_weight(&chunks, *sum)?;
+        for sum in blocks.weights(&index)? {
+            let weight = allowed_weight(&blocks, *sum)?;
             if weight > 0.0 {
-                sums.push(ChunkSum { weight, ..*sum });
+                sums.push(BlockSum { weight, ..*sum });
             }
         }
         let Some(chances) = Chances::new(sums.iter().map(|sum| sum.weight)) else {
@@ -74,22 +74,22 @@ impl Sampler for WeightedSampler {
             };
             return Err(Error::invalid("weights", name, reason));
         };
-        Ok(Arc::new(Weighted { placement, chunks, sums, chances }))
+        Ok(Arc::new(Weighted { placement, blocks, sums, chances }))
     }
 }
 
-/// The weight of those voxels of a chunk that may be chosen.
-fn allowed_weight(chunks: &Chunks, listed: ChunkSum) -> Result<f64> {
-    match chunks.share(listed.chunk) {
+/// The weight of those voxels of a block that may be chosen.
+fn allowed_weight(blocks: &Blocks, listed: BlockSum) -> Result<f64> {
+    match blocks.share(listed.block) {
         Share::Nothing => Ok(0.0),
         Share::Everything => Ok(listed.weight),
-        Share::Part => chunks.with_weights(listed.chunk, |weights, _| {
+        Share::Part => blocks.with_weights(listed.block, |weights, _| {
             let found: f64 = weights.iter().sum();
             if found <= listed.weight * (1.0 + TOLERANCE) {
                 return Ok(found);
             }
             let what = "sum of the weights in a part";
-            Err(chunks.contradiction(listed.chunk, what, found, listed.weight))
+            Err(blocks.contradiction(listed.block, what, found, listed.weight))
         }),
     }
 }
@@ -97,9 +97,9 @@ fn allowed_weight(chunks: &Chunks, listed: ChunkSum) -> Result<f64> {
 #[derive(Debug)]
 struct Weighted {
     placement: Placement,
-    chunks: Chunks,
-    /// Chunks with weight that may be chosen.
-    sums: Vec<ChunkSum>,
+    blocks: Blocks,
+    /// Blocks with weight that may be chosen.
+    sums: Vec<BlockSum>,
     chances: Chances,
 }
 
@@ -111,14 +111,14 @@ impl Regions for Weighted {
     fn draw(&self, draw: Draw) -> Result<Sample> {
         let mut random = Random::of(draw);
         let listed = self.sums[self.chances.choose(&mut random)];
-        let voxel = self.chunks.with_weights(listed.chunk, |weights, part| {
+        let voxel = self.blocks.with_weights(listed.block, |weights, part| {
             let sum: f64 = weights.iter().sum();
             let same = (sum - listed.weight).abs() <= listed.weight * TOLERANCE;
             match heavier_than(weights, random.unit() * sum) {
                 Some(place) if same => Ok(part.voxel(place)),
                 _ => {
                     let what = "sum of the weights";
-                    Err(self.chunks.contradiction(listed.chunk, what, sum, listed.weight))
+                    Err(self.blocks.contradiction(listed.block, what, sum, listed.weight))
                 }
             }
         })?;

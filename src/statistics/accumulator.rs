@@ -8,15 +8,15 @@ use super::table::{HALF_UNIT, Table};
 use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics, equalise};
 use crate::{Dtype, Element, Error, Kind, Result, f16};
 
-/// Most distinct labels of a label map.
-const MAX_LABELS: usize = 1 << 16;
+/// Most distinct labels of a label map, which take some 50 MB each time they are counted.
+const MAX_LABELS: usize = 1 << 20;
 /// Voxels that are counted together, and floats whose moments are computed together.
 const BLOCK: usize = 4096;
 
 /// Gathers the [`Statistics`] of a volume, in one pass, from any number of parts.
 ///
 /// Memory is bounded whatever the number of voxels: 1.5 MiB for 16-bit types, usually a few for
-/// wider ones.
+/// wider ones, up to 50 for maps of a million labels.
 pub struct StatisticsAccumulator {
     dtype: Dtype,
     kind: Kind,
@@ -59,7 +59,7 @@ impl StatisticsAccumulator {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if `voxels` ends inside a voxel; for labels also if one is not
-    /// a whole number or there are more than 65,536 of them, so that this is no label map.
+    /// a whole number or there are more than 2^20 of them, so that this is no label map.
     pub fn add(&mut self, voxels: &[u8]) -> Result<()> {
         if !voxels.len().is_multiple_of(self.dtype.size()) {
             let reason = format!("bytes are no whole number of {} voxels", self.dtype);

@@ -15,7 +15,7 @@
 //!         zarr.json               array (t,) (c,) z, y, x
 //!         c/0/0/0 ...             shards
 //!         manifest.json           what the volume consists of, written last
-//!         sampling.json           of labels and weights: what each chunk holds
+//!         sampling.json           of labels and weights: what each block holds
 //! ```
 //!
 //! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
@@ -34,14 +34,15 @@
 //!   voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by intent
 //!   only if the manifest says that it is empty.
 //! - **Index for sampling.** `{"blake3": H, "sampling": S}`, sealed as the manifest. S is
-//!   `{version: 1, voxels, scaling, shape, chunk, frames}`: the digest of the voxels as in the
-//!   manifest, the scaling that made weights of them, the shapes of a frame and of a chunk, and for
-//!   each frame, in order of time, then channel, either
-//!   `{"classes": [{label, chunks: [[chunk, voxels], ...]}, ...]}`, every label that occurs,
-//!   ascending, or `{"weights": [[chunk, sum], ...]}`, every chunk with a positive sum of real
-//!   values. Chunks are numbered in C order over the chunk grid and ascend; only voxels inside
-//!   the volume count. Refused if the voxels, the scaling of weights or the shapes are not those
-//!   of the volume. Not there for intensities, for labels stored as floats or beyond int64, and
+//!   `{version: 2, voxels, scaling, shape, block, frames}`: the digest of the voxels as in the
+//!   manifest, the scaling that made weights of them, the shapes of a frame and of a block
+//!   ([`crate::sample::BLOCK`]), and for each frame, in order of time, then channel, either
+//!   `{"classes": [{label, blocks: [[block, voxels], ...]}, ...]}`, every label that occurs,
+//!   ascending, or `{"weights": [[block, sum], ...]}`, every block with a positive sum of real
+//!   values. Blocks are numbered in C order over their grid and ascend; only voxels inside the
+//!   volume count. It is the same whatever the chunks. Refused if the voxels, the scaling of
+//!   weights or the shapes are not those of the volume. Version 1 counted chunks, and is taken for
+//!   no index. Not there for intensities, for labels stored as floats or beyond int64, and
 //!   for maps of more than 2^22 pairs; a volume is whole without it.
 //!
 //! # What is promised
@@ -111,7 +112,7 @@ pub(crate) use documents::{ArrayShape, VERSION};
 pub use job::Overwrite;
 pub(crate) use job::{EncodeScratch, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;
-pub(crate) use sampling::{Label, SamplingIndex, Strip, Tally, real};
+pub(crate) use sampling::{Label, SamplingIndex, Tally, real};
 pub(crate) use strips::{Strips, layer_bytes};
 pub(crate) use trial::{Trial, TrialScratch};
 pub(crate) use writer::VolumeWriter;

@@ -1,5 +1,6 @@
 //! A volume as decoded layers of chunks, for whoever looks at every voxel.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -7,7 +8,6 @@ use rayon::prelude::*;
 use super::digest::VoxelDigest;
 use super::documents::ArrayShape;
 use super::parts::Destination;
-use super::sampling::Strip;
 use super::shard::Shard;
 use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
@@ -17,7 +17,11 @@ use crate::{Dtype, Error, Frame, Kind, Result};
 /// chunk rows along y, each of all planes.
 #[derive(Default)]
 pub(crate) struct Strips {
+    /// Number of the first plane in its frame.
+    first: usize,
     planes: usize,
+    /// Rows of a strip; the last strip may have fewer.
+    height: usize,
     /// Bytes of a row.
     row: usize,
     voxels: Vec<Vec<u8>>,
@@ -126,7 +130,8 @@ impl Strips {
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
         let item = dtype.size();
-        (self.planes, self.row) = (planes, columns * item);
+        (self.first, self.planes) = (layer * depth, planes);
+        (self.height, self.row) = (height, columns * item);
         let strips = rows.div_ceil(height);
         // The shape is what a document says: nothing may be allocated that cannot be had.
         let room = Vec::<u8>::new().try_reserve_exact(planes * rows * columns * item);
@@ -144,10 +149,16 @@ impl Strips {
         })
     }
 
-    /// A strip by its number along y.
-    pub(super) fn strip(&self, n: usize) -> Strip<'_> {
-        let voxels = &self.voxels[n];
-        Strip { voxels, plane: voxels.len() / self.planes, row: self.row }
+    /// Numbers of the planes in their frame.
+    pub(super) fn planes(&self) -> Range<usize> {
+        self.first..self.first + self.planes
+    }
+
+    /// A row by its plane in the layer and its place in the plane.
+    pub(super) fn row(&self, plane: usize, row: usize) -> &[u8] {
+        let strip = &self.voxels[row / self.height];
+        let start = plane * (strip.len() / self.planes) + row % self.height * self.row;
+        &strip[start..start + self.row]
     }
 
     /// Adds the planes to the digest of the frame's voxels.

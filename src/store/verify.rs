@@ -248,7 +248,8 @@ fn check_voxels(
             Ok(strips) => {
                 strips.add_to(&mut digest, frame, shape.dtype);
                 if let Some(tally) = &mut tally {
-                    countable &= tally.add_layer(frame, layer, |n| strips.strip(n)).is_ok();
+                    let row = |plane, row| strips.row(plane, row);
+                    countable &= tally.add_planes(frame, strips.planes(), row).is_ok();
                 }
             }
             Err(error) => {

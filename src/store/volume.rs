@@ -22,7 +22,7 @@ use super::view::Values;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
-use crate::sample::ChunkIndex;
+use crate::sample::BlockIndex;
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 
@@ -65,7 +65,7 @@ pub(super) struct Stored {
     /// Opened at first use.
     shards: OpenShards,
     /// For sampling, of each frame; read at first use.
-    pub(super) indices: ArcSwapOption<Vec<Arc<ChunkIndex>>>,
+    pub(super) indices: ArcSwapOption<Vec<Arc<BlockIndex>>>,
 }
 
 /// What a volume is, its shards aside.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use voxpatch::sample::{
-    ChunkCount, ChunkIndex, ChunkSum, ClassChunks, Contents, Draw, Field, Regions, Sample, Sampler,
+    BlockCount, BlockIndex, BlockSum, ClassBlocks, Contents, Draw, Field, Regions, Sample, Sampler,
 };
 use voxpatch::{Region, Result};
 
@@ -21,7 +21,7 @@ pub struct Dense {
     pub shape: [usize; 3],
     pub labels: Vec<i64>,
     pub weights: Vec<f64>,
-    pub index: ChunkIndex,
+    pub index: BlockIndex,
     pub reads: Mutex<Vec<Region>>,
 }
 
@@ -29,41 +29,41 @@ impl Dense {
     /// With an index of labels, counted voxel by voxel.
     pub fn labelled(
         shape: [usize; 3],
-        chunk: [usize; 3],
+        block: [usize; 3],
         label: impl Fn([usize; 3]) -> i64,
     ) -> Self {
         let labels: Vec<_> = voxels(shape).map(label).collect();
         let mut counts: BTreeMap<i64, BTreeMap<u64, u64>> = BTreeMap::new();
         for (voxel, label) in voxels(shape).zip(&labels) {
-            let chunks = counts.entry(*label).or_default();
-            *chunks.entry(chunk_of(voxel, shape, chunk)).or_default() += 1;
+            let blocks = counts.entry(*label).or_default();
+            *blocks.entry(block_of(voxel, shape, block)).or_default() += 1;
         }
-        let classes = counts.into_iter().map(|(label, chunks)| {
-            let chunks =
-                chunks.into_iter().map(|(chunk, voxels)| ChunkCount { chunk, voxels }).collect();
-            ClassChunks { label, chunks }
+        let classes = counts.into_iter().map(|(label, blocks)| {
+            let blocks =
+                blocks.into_iter().map(|(block, voxels)| BlockCount { block, voxels }).collect();
+            ClassBlocks { label, blocks }
         });
         let contents = Contents::Classes(classes.collect());
-        Self::new(shape, labels, Vec::new(), ChunkIndex { shape, chunk, contents })
+        Self::new(shape, labels, Vec::new(), BlockIndex { shape, block, contents })
     }
 
     /// With an index of weights, summed voxel by voxel.
     pub fn weighted(
         shape: [usize; 3],
-        chunk: [usize; 3],
+        block: [usize; 3],
         weight: impl Fn([usize; 3]) -> f64,
     ) -> Self {
         let weights: Vec<_> = voxels(shape).map(weight).collect();
         let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
         for (voxel, weight) in voxels(shape).zip(&weights).filter(|(_, weight)| **weight > 0.0) {
-            *sums.entry(chunk_of(voxel, shape, chunk)).or_default() += weight;
+            *sums.entry(block_of(voxel, shape, block)).or_default() += weight;
         }
-        let sums = sums.into_iter().map(|(chunk, weight)| ChunkSum { chunk, weight }).collect();
+        let sums = sums.into_iter().map(|(block, weight)| BlockSum { block, weight }).collect();
         let contents = Contents::Weights(sums);
-        Self::new(shape, Vec::new(), weights, ChunkIndex { shape, chunk, contents })
+        Self::new(shape, Vec::new(), weights, BlockIndex { shape, block, contents })
     }
 
-    pub fn new(shape: [usize; 3], labels: Vec<i64>, weights: Vec<f64>, index: ChunkIndex) -> Self {
+    pub fn new(shape: [usize; 3], labels: Vec<i64>, weights: Vec<f64>, index: BlockIndex) -> Self {
         Self { shape, labels, weights, index, reads: Mutex::new(Vec::new()) }
     }
 
@@ -91,7 +91,7 @@ impl Field for Dense {
         self.shape
     }
 
-    fn index(&self) -> Result<Arc<ChunkIndex>> {
+    fn index(&self) -> Result<Arc<BlockIndex>> {
         Ok(Arc::new(self.index.clone()))
     }
 
@@ -112,9 +112,9 @@ pub fn voxels(shape: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
         .flat_map(move |z| (0..shape[1]).flat_map(move |y| (0..shape[2]).map(move |x| [z, y, x])))
 }
 
-pub fn chunk_of(voxel: [usize; 3], shape: [usize; 3], chunk: [usize; 3]) -> u64 {
-    let number = |axis: usize| shape[axis].div_ceil(chunk[axis]);
-    let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| voxel[axis] / chunk[axis]);
+pub fn block_of(voxel: [usize; 3], shape: [usize; 3], block: [usize; 3]) -> u64 {
+    let number = |axis: usize| shape[axis].div_ceil(block[axis]);
+    let [z, y, x]: [usize; 3] = std::array::from_fn(|axis| voxel[axis] / block[axis]);
     ((z * number(1) + y) * number(2) + x) as u64
 }
 

@@ -121,8 +121,8 @@ fn one(
 ) -> voxpatch::Result<ConvertReport> {
     let scan = scan::open(path)?;
     let header = scan.header();
-    // To narrow, a scan is read twice; to try codecs, its first frame once more.
-    let passes = 1 + usize::from(options.narrow);
+    // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame once more.
+    let passes = 1 + usize::from(options.surveys(header));
     let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
     let total = frames * header.plane_bytes() * header.shape[0];
     let bar = output::progress(total as u64, &name.to_string(), quiet);

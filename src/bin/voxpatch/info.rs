@@ -122,7 +122,10 @@ fn one(v: &VolumeInfo) -> String {
     }
     distribution(&v.distribution, &mut facts);
     if v.kind != Kind::Intensity {
-        let none = || "none: sampling by it needs one (voxpatch index)".to_owned();
+        let none = || {
+            "none, or one of an earlier version: sampling by it needs one (voxpatch index)"
+                .to_owned()
+        };
         facts.push(("index", v.index.as_ref().map_or_else(none, output::index)));
     }
     facts.push(("digest", v.voxel_digest.clone()));

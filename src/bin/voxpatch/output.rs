@@ -130,10 +130,10 @@ pub fn readers(codec: Codec) -> &'static str {
 /// What an index for sampling holds, in words.
 pub fn index(index: &IndexInfo) -> String {
     match index {
-        IndexInfo::Labels { labels, chunks } => {
-            format!("{} in {}", count(*labels, "label"), count(*chunks, "chunk"))
+        IndexInfo::Labels { labels, blocks } => {
+            format!("{} in {}", count(*labels, "label"), count(*blocks, "block"))
         }
-        IndexInfo::Weights { chunks } => format!("weights in {}", count(*chunks, "chunk")),
+        IndexInfo::Weights { blocks } => format!("weights in {}", count(*blocks, "block")),
         IndexInfo::Nothing { reason } => format!("cannot be used: {reason}"),
     }
 }

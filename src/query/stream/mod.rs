@@ -48,7 +48,7 @@ mod skipped;
 mod state;
 mod subjects;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ahead::{Ahead, Limits};
 use census::{Census, census, check_names};
@@ -86,6 +86,8 @@ pub struct PatchStream {
     /// Draws of each subject in an epoch.
     counts: Vec<u64>,
     configuration: Configuration,
+    /// Digest of what is drawn from; made when a state is first asked for.
+    draws: OnceLock<String>,
     /// Bytes that a patch is expected to take.
     expected: usize,
     order: Arc<Order>,
@@ -142,6 +144,7 @@ impl PatchStream {
             reader: Arc::new(reader),
             counts,
             configuration,
+            draws: OnceLock::new(),
             expected,
             order: Arc::new(order),
             share,
@@ -185,14 +188,26 @@ impl PatchStream {
 
     /// How far the stream has come; what was read ahead is not counted. After an error, the patch
     /// that it stands for is the next one.
+    ///
+    /// The first one opens the sampled volume of every subject, for the digest of its voxels; one
+    /// that cannot be opened counts as one without voxels.
     #[must_use]
     pub fn state(&self) -> StreamState {
         StreamState {
             seed: self.options.seed,
             epoch: self.epoch(),
             consumed: self.share.consumed(self.taken),
-            configuration: self.configuration.clone(),
+            configuration: self.whole_configuration(),
         }
+    }
+
+    fn whole_configuration(&self) -> Configuration {
+        let draws = self.draws.get().cloned().unwrap_or_else(|| match state::draws(&self.reader) {
+            (draws, true) => self.draws.get_or_init(|| draws).clone(),
+            // Looked for again next time.
+            (draws, false) => draws,
+        });
+        self.configuration.with_draws(&draws)
     }
 
     /// Goes to where a stream of the same configuration was when its state was taken.
@@ -202,9 +217,9 @@ impl PatchStream {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] naming what differs: the seed, the subjects, the images, the
-    /// sampler or the order; or for a state that cannot be.
+    /// sampler, the order or the sampled voxels; or for a state that cannot be.
     pub fn resume(&mut self, state: &StreamState) -> Result<()> {
-        state.check(self.options.seed, &self.configuration, self.order.total())?;
+        state.check(self.options.seed, &self.whole_configuration(), self.order.total())?;
         self.restart(state.epoch, state.consumed);
         Ok(())
     }

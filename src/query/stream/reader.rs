@@ -10,7 +10,7 @@ use super::request::ImageRequest;
 use super::subjects::{OpenSubject, OpenSubjects};
 use crate::query::Voxels;
 use crate::sample::{Draw, Sampler};
-use crate::store::Dataset;
+use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Error, Result};
 
 /// What all threads of a stream read with.
@@ -63,6 +63,11 @@ impl Reader {
     /// [`Error::Subject`].
     pub(super) fn subject(&self, n: usize) -> Result<Arc<OpenSubject>> {
         self.guarded(n, || self.open(n))
+    }
+
+    /// The volume of a subject that the sampler is told about, opened anew.
+    pub(super) fn sampled_volume(&self, subject: usize) -> Result<Volume> {
+        self.dataset.open_volume(&VolumeName::new(&self.subjects[subject], &self.sampled)?)
     }
 
     fn open(&self, subject: usize) -> Result<Arc<OpenSubject>> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::StreamOptions;
 use super::reader::Reader;
+use crate::sample::DRAWS;
 use crate::{Error, Result};
 
 /// How far a stream has come: a few numbers, to be saved with the weights of the model.
@@ -24,8 +25,8 @@ pub struct StreamState {
     pub configuration: Configuration,
 }
 
-/// Digests of what the patches of a stream follow from. Voxels are not among it: whether a volume
-/// was replaced by another in between is not noticed.
+/// Digests of what the patches of a stream follow from. Of voxels, only those that are sampled by
+/// are among it: whether another image was replaced in between is not noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
@@ -37,6 +38,10 @@ pub struct Configuration {
     sampler: String,
     /// Of the number of patches of each subject, and the window.
     order: String,
+    /// Of the volumes that are sampled, and of how a draw is made. States of streams whose draws
+    /// followed from chunks have none.
+    #[serde(default)]
+    draws: String,
 }
 
 /// Of the way from a seed to an order. Another way has another number.
@@ -51,7 +56,13 @@ impl Configuration {
             images: digest(&format!("{:?} {:?}", options.images, options.sampled())),
             sampler: digest(&format!("{:?}", reader.sampler)),
             order: digest(&format!("{ORDER} {window} {counts:?}")),
+            draws: String::new(),
         }
+    }
+
+    /// The same with the digest of what is drawn from.
+    pub(super) fn with_draws(&self, draws: &str) -> Self {
+        Self { draws: draws.to_owned(), ..self.clone() }
     }
 }
 
@@ -68,6 +79,7 @@ impl StreamState {
             ("the images or their views", &saved.images, &own.images),
             ("the sampler", &saved.sampler, &own.sampler),
             ("the patches per subject or the shuffle window", &saved.order, &own.order),
+            ("the sampled voxels, or how draws follow from them,", &saved.draws, &own.draws),
         ] {
             if saved != own {
                 let reason = format!(
@@ -83,6 +95,19 @@ impl StreamState {
         }
         Ok(())
     }
+}
+
+/// The digest of what is drawn from: of the sampled volume of each subject its shape and, if the
+/// sampler follows them, its voxels, whatever their chunks and codec. False if a volume could not
+/// be opened, which counts as one without voxels.
+pub(super) fn draws(reader: &Reader) -> (String, bool) {
+    let follows = reader.sampler.follows_voxels();
+    let volume = |n| {
+        let volume = reader.sampled_volume(n).ok()?;
+        Some((volume.shape(), follows.then(|| volume.voxel_digest().to_owned())))
+    };
+    let volumes: Vec<_> = (0..reader.subjects.len()).map(volume).collect();
+    (digest(&format!("{DRAWS} {volumes:?}")), volumes.iter().all(Option::is_some))
 }
 
 fn digest(text: &str) -> String {

@@ -213,10 +213,10 @@ impl StagedOutput<'_> {
                     records[n].file = Some(file);
                 }
             },
-            |frame, layer, strips: &Strips| {
+            |frame, _, strips: &Strips| {
                 statistics.merge(strips.statistics(array.dtype, attributes.kind)?)?;
                 let Some(tally) = &mut tally else { return Ok(()) };
-                tally.add_layer(frame, layer, |n| strips.strip(n))
+                tally.add_planes(frame, strips.planes(), |plane, row| strips.row(plane, row))
             },
             progress,
         )?;

@@ -46,7 +46,9 @@ fn count(volume: &Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<Sam
     let refused = |reason: String| Error::invalid("volume", &name, reason);
     volume.stored.counted().map_err(refused)?;
     let mut tally = volume.stored.tally().expect("only intensities have none");
-    let add = |frame, layer, strips: &Strips| tally.add_layer(frame, layer, |n| strips.strip(n));
+    let add = |frame, _, strips: &Strips| {
+        tally.add_planes(frame, strips.planes(), |plane, row| strips.row(plane, row))
+    };
     let voxels = strips::look_through(volume, |_| (), add, progress)?;
     // Chunks that are intact but in each other's places would make a wrong index.
     if voxels != volume.voxel_digest() {

@@ -1,7 +1,7 @@
 //! Whether an index is that of the volume it lies in: a wrong one would draw from wrong places.
 
 use super::{Counted, SamplingIndex, frames, grid, inside, place};
-use crate::sample::{ClassChunks, Contents};
+use crate::sample::{BLOCK, ClassBlocks, Contents};
 use crate::store::volume::Stored;
 
 impl SamplingIndex {
@@ -9,12 +9,11 @@ impl SamplingIndex {
     /// is not counted again here: `verify` does that.
     pub(super) fn check(&self, stored: &Stored, counted: Counted) -> Result<(), String> {
         let built_from = |what: &str| Err(format!("it was built from {what}"));
-        let layout = &stored.attributes.layout;
         if self.voxels != stored.manifest.voxels {
             return built_from("other voxels than the volume's");
         }
-        if (self.shape, self.chunk) != (stored.shape.shape, layout.chunk) {
-            return built_from("chunks of another shape");
+        if (self.shape, self.block) != (stored.shape.shape, BLOCK) {
+            return built_from("a volume or blocks of another shape");
         }
         if matches!(counted, Counted::Weights(scaling) if scaling != self.scaling) {
             return built_from("weights of another scaling");
@@ -24,10 +23,10 @@ impl SamplingIndex {
         }
         self.frames.iter().try_for_each(|contents| match (contents, counted) {
             (Contents::Classes(classes), Counted::Labels) => self.check_classes(classes),
-            (Contents::Weights(chunks), Counted::Weights(_)) => {
-                self.check_chunks(chunks.iter().map(|sum| sum.chunk))?;
-                let total: f64 = chunks.iter().map(|sum| sum.weight).sum();
-                let positive = chunks.iter().all(|sum| sum.weight > 0.0);
+            (Contents::Weights(blocks), Counted::Weights(_)) => {
+                self.check_blocks(blocks.iter().map(|sum| sum.block))?;
+                let total: f64 = blocks.iter().map(|sum| sum.weight).sum();
+                let positive = blocks.iter().all(|sum| sum.weight > 0.0);
                 if positive && total.is_finite() {
                     return Ok(());
                 }
@@ -37,48 +36,46 @@ impl SamplingIndex {
         })
     }
 
-    /// Each voxel of each chunk has one label.
-    fn check_classes(&self, classes: &[ClassChunks]) -> Result<(), String> {
+    /// Each voxel of each block has one label.
+    fn check_classes(&self, classes: &[ClassBlocks]) -> Result<(), String> {
         if !classes.is_sorted_by(|a, b| a.label < b.label) {
             return Err("its labels do not ascend".into());
         }
-        let grid = grid(self.shape, self.chunk);
+        let grid = grid(self.shape);
         let count: usize = grid.iter().product();
-        // Asked first, so that room is made for no more chunks than the file has entries.
-        if classes.iter().map(|class| class.chunks.len()).sum::<usize>() < count {
-            return Err("it leaves chunks out".into());
+        // Asked first, so that room is made for no more blocks than the file has entries.
+        if classes.iter().map(|class| class.blocks.len()).sum::<usize>() < count {
+            return Err("it leaves blocks out".into());
         }
         let mut left: Vec<u64> = (0..count)
-            .map(|n| {
-                inside(self.shape, self.chunk, place(grid, n)).iter().product::<usize>() as u64
-            })
+            .map(|n| inside(self.shape, place(grid, n)).iter().product::<usize>() as u64)
             .collect();
         for class in classes {
-            if class.chunks.is_empty() {
-                return Err(format!("label {} is in no chunk of it", class.label));
+            if class.blocks.is_empty() {
+                return Err(format!("label {} is in no block of it", class.label));
             }
-            self.check_chunks(class.chunks.iter().map(|count| count.chunk))?;
-            for found in &class.chunks {
-                let left = usize::try_from(found.chunk).ok().and_then(|n| left.get_mut(n));
+            self.check_blocks(class.blocks.iter().map(|count| count.block))?;
+            for found in &class.blocks {
+                let left = usize::try_from(found.block).ok().and_then(|n| left.get_mut(n));
                 let rest = left.as_deref().and_then(|left| left.checked_sub(found.voxels));
                 match (left, rest) {
                     (Some(left), Some(rest)) if found.voxels > 0 => *left = rest,
-                    _ => return Err(format!("it miscounts chunk {}", found.chunk)),
+                    _ => return Err(format!("it miscounts block {}", found.block)),
                 }
             }
         }
         match left.iter().position(|left| *left > 0) {
-            Some(n) => Err(format!("it miscounts chunk {n}")),
+            Some(n) => Err(format!("it miscounts block {n}")),
             None => Ok(()),
         }
     }
 
-    /// Ascending numbers of chunks that there are.
-    fn check_chunks(&self, chunks: impl Iterator<Item = u64> + Clone) -> Result<(), String> {
-        let count = grid(self.shape, self.chunk).iter().product::<usize>() as u64;
-        let mut all = chunks.clone();
-        if !chunks.is_sorted_by(|a, b| a < b) || !all.all(|chunk| chunk < count) {
-            return Err("its chunks do not ascend, or are not in the volume".into());
+    /// Ascending numbers of blocks that there are.
+    fn check_blocks(&self, blocks: impl Iterator<Item = u64> + Clone) -> Result<(), String> {
+        let count = grid(self.shape).iter().product::<usize>() as u64;
+        let mut all = blocks.clone();
+        if !blocks.is_sorted_by(|a, b| a < b) || !all.all(|block| block < count) {
+            return Err("its blocks do not ascend, or are not in the volume".into());
         }
         Ok(())
     }

@@ -1,99 +1,57 @@
-//! What one chunk holds.
+//! What the voxels of a block are: their number by label, or their weight.
 
 use std::collections::BTreeMap;
 
 use super::label::{Label, real};
 use crate::{Element, Scaling};
 
-/// Most labels of one chunk: more than these are no label map, and would only fill memory.
-const MAX_LABELS: usize = 1 << 16;
-
 /// Voxels that are compared with the label before them together.
-const BLOCK: usize = 64;
+const STRETCH: usize = 64;
 
-/// The rows of a row of chunks along x: planes of voxels in native byte order, each row as long as
-/// the volume is wide. The first voxel is at the chunks' first plane and row, and x 0.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Strip<'a> {
-    /// All of it.
-    pub(crate) voxels: &'a [u8],
-    /// Bytes from one plane to the next.
-    pub(crate) plane: usize,
-    /// Bytes from one row to the next.
-    pub(crate) row: usize,
-}
-
-impl<'a> Strip<'a> {
-    /// The rows of a box of this shape (in voxels, `z, y, x`) that starts at column `x`, in C
-    /// order; `item` is in bytes.
-    pub(super) fn rows(
-        self,
-        [depth, height, width]: [usize; 3],
-        x: usize,
-        item: usize,
-    ) -> impl Iterator<Item = &'a [u8]> {
-        (0..depth).flat_map(move |z| {
-            (0..height).map(move |y| {
-                &self.voxels[z * self.plane + y * self.row + x * item..][..width * item]
-            })
-        })
-    }
-}
-
-/// Why the labels of a chunk are not counted.
+/// A label, in words, that `i64` does not hold.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Uncountable {
-    /// A label, in words, that `i64` does not hold.
-    Beyond(String),
-    /// More than [`MAX_LABELS`].
-    TooMany,
-}
+pub(super) struct Beyond(pub(super) String);
 
-/// How many voxels have each label, ascending.
+/// Adds to `counts` how many voxels have each label.
 ///
 /// Label maps are made of long runs: one look-up serves each, and what goes on with the same label
-/// is passed over in blocks.
+/// is passed over in stretches.
 pub(super) fn labels<'a, T: Label>(
     rows: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<(i64, u64)>, Uncountable> {
-    let mut counts = BTreeMap::new();
+    counts: &mut BTreeMap<i64, u64>,
+) -> Result<(), Beyond> {
     let (mut label, mut run) = (T::default(), 0);
-    for block in rows.flat_map(|row| row.chunks(BLOCK * size_of::<T>())) {
+    for stretch in rows.flat_map(|row| row.chunks(STRETCH * size_of::<T>())) {
         let goes_on = |voxel| voxel == label;
         // Without a way out in the middle, the loop compiles to vectors.
-        if elements::<T>(block).fold(true, |all, voxel| all & goes_on(voxel)) {
-            run += (block.len() / size_of::<T>()) as u64;
+        if elements::<T>(stretch).fold(true, |all, voxel| all & goes_on(voxel)) {
+            run += (stretch.len() / size_of::<T>()) as u64;
             continue;
         }
-        for voxel in elements::<T>(block) {
+        for voxel in elements::<T>(stretch) {
             if voxel != label {
-                count_run(&mut counts, label, run)?;
+                count_run(counts, label, run)?;
                 (label, run) = (voxel, 0);
             }
             run += 1;
         }
     }
-    count_run(&mut counts, label, run)?;
-    Ok(counts.into_iter().collect())
+    count_run(counts, label, run)
 }
 
-fn count_run<T: Label>(
-    counts: &mut BTreeMap<i64, u64>,
-    label: T,
-    run: u64,
-) -> Result<(), Uncountable> {
+fn count_run<T: Label>(counts: &mut BTreeMap<i64, u64>, label: T, run: u64) -> Result<(), Beyond> {
     if run == 0 {
         return Ok(());
     }
-    let label = label.label().ok_or_else(|| Uncountable::Beyond(format!("{label:?}")))?;
+    let label = label.label().ok_or_else(|| Beyond(format!("{label:?}")))?;
     *counts.entry(label).or_insert(0) += run;
-    if counts.len() > MAX_LABELS { Err(Uncountable::TooMany) } else { Ok(()) }
+    Ok(())
 }
 
 /// A weight that is none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct NoWeight {
-    /// Its row, counted in C order.
+    /// Its row among those handed over.
     pub(super) row: usize,
     /// Its place in the row.
     pub(super) column: usize,
@@ -101,13 +59,13 @@ pub(super) struct NoWeight {
     pub(super) weight: f64,
 }
 
-/// The sum of the weights: each row in order, then the rows in order, so that it is the same
-/// wherever it is taken.
+/// Adds weights to `sum`: each row in order, then the rows in order, so that a block has the same
+/// sum wherever it is taken and however its planes are handed over.
 pub(super) fn weights<'a, T: Element>(
     rows: impl Iterator<Item = &'a [u8]>,
     scaling: Option<Scaling>,
-) -> Result<f64, NoWeight> {
-    let mut sum = 0.0;
+    sum: &mut f64,
+) -> Result<(), NoWeight> {
     for (row, voxels) in rows.enumerate() {
         let mut of_row = 0.0;
         for (column, voxel) in elements::<T>(voxels).enumerate() {
@@ -117,9 +75,9 @@ pub(super) fn weights<'a, T: Element>(
             }
             of_row += weight;
         }
-        sum += of_row;
+        *sum += of_row;
     }
-    Ok(sum)
+    Ok(())
 }
 
 fn elements<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
@@ -147,23 +105,21 @@ mod tests {
                 *expected.entry(i64::from(*voxel)).or_insert(0_u64) += 1;
             }
             let rows = voxels.chunks(width).map(bytemuck::cast_slice::<i16, u8>);
-            let found = labels::<i16>(rows).unwrap();
-            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+            let mut found = BTreeMap::new();
+            labels::<i16>(rows, &mut found).unwrap();
+            prop_assert_eq!(found, expected);
         }
     }
 
     #[test]
     fn what_is_no_label_or_no_weight_is_told() {
         let voxels = [1_u64, 1 << 63, u64::MAX];
-        let found = labels::<u64>(std::iter::once(bytemuck::cast_slice(&voxels)));
-        assert_eq!(found, Err(Uncountable::Beyond("9223372036854775808".into())));
-        let voxels: Vec<u32> = (0..=1 << 16).collect();
-        let rows = || voxels.chunks(100).map(bytemuck::cast_slice);
-        assert_eq!(labels::<u32>(rows()), Err(Uncountable::TooMany));
-        assert_eq!(labels::<u32>(rows().take(655)).unwrap().len(), 65_500);
+        let rows = std::iter::once(bytemuck::cast_slice(&voxels));
+        let found = labels::<u64>(rows, &mut BTreeMap::new());
+        assert_eq!(found, Err(Beyond("9223372036854775808".into())));
         let voxels = [0.0, 1.0, -0.0, f64::MAX, f64::NAN, -1.0];
         let rows = voxels.chunks(2).map(bytemuck::cast_slice);
-        let found = weights::<f64>(rows, None).unwrap_err();
+        let found = weights::<f64>(rows, None, &mut 0.0).unwrap_err();
         assert_eq!((found.row, found.column, found.weight.is_nan()), (2, 0, true));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Counted, KEY, SamplingIndex, Tally, grid};
-use crate::sample::{ChunkIndex, Contents};
+use crate::sample::{BlockIndex, Contents};
 use crate::store::volume::Stored;
 use crate::store::{Attributes, Volume};
 use crate::{Error, Kind, Result};
@@ -21,13 +21,13 @@ pub enum IndexInfo {
     Labels {
         /// Labels that occur, 0 included, in any frame.
         labels: usize,
-        /// Chunks of all frames.
-        chunks: usize,
+        /// Blocks of all frames.
+        blocks: usize,
     },
     /// Of a map of weights.
     Weights {
-        /// Chunks of all frames that hold a positive weight.
-        chunks: usize,
+        /// Blocks of all frames that hold a positive weight.
+        blocks: usize,
     },
     /// None that can be used.
     Nothing {
@@ -39,42 +39,44 @@ pub enum IndexInfo {
 impl IndexInfo {
     pub(super) fn of<'a>(
         shape: [usize; 3],
-        chunk: [usize; 3],
         frames: impl ExactSizeIterator<Item = &'a Contents>,
     ) -> Self {
-        let (all, mut named) = (grid(shape, chunk).iter().product::<usize>() * frames.len(), 0);
+        let (all, mut named) = (grid(shape).iter().product::<usize>() * frames.len(), 0);
         let mut labels = None;
         for contents in frames {
             match contents {
                 Contents::Classes(classes) => labels
                     .get_or_insert_with(BTreeSet::new)
                     .extend(classes.iter().map(|class| class.label)),
-                Contents::Weights(chunks) => named += chunks.len(),
+                Contents::Weights(blocks) => named += blocks.len(),
             }
         }
         match labels {
-            Some(labels) => Self::Labels { labels: labels.len(), chunks: all },
-            None => Self::Weights { chunks: named },
+            Some(labels) => Self::Labels { labels: labels.len(), blocks: all },
+            None => Self::Weights { blocks: named },
         }
     }
 }
 
 impl Volume {
-    /// What the chunks of this handle's frame hold, for sampling by label or by weight. Read at
+    /// What the blocks of this handle's frame hold, for sampling by label or by weight. Read at
     /// first use, and shared by all clones of the handle.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the volume has no index, with the remedy;
+    /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with the
+    /// remedy;
     /// [`Error::CorruptStore`] if it is damaged, or was built from other voxels than the volume's;
     /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
-    pub fn chunk_index(&self) -> Result<Arc<ChunkIndex>> {
+    pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
         let stored = &*self.stored;
         let missing = |reason: String| Error::invalid("volume", stored.path().display(), reason);
         let Some(frames) = stored.indices().map_err(|error| remedied(error, &stored.path()))?
         else {
             stored.counted().map_err(missing)?;
             let remedy = remedy(&stored.path());
-            return Err(missing(format!("it has no index for sampling: {remedy}")));
+            let none =
+                format!("it has no index for sampling, or one of an earlier version: {remedy}");
+            return Err(missing(none));
         };
         Ok(Arc::clone(&frames[self.frame.time * self.channels() + self.frame.channel]))
     }
@@ -97,8 +99,7 @@ impl Volume {
     pub(in crate::store) fn index_info(&self) -> Option<IndexInfo> {
         match self.stored.indices() {
             Ok(frames) => frames.map(|frames| {
-                let ChunkIndex { shape, chunk, .. } = *frames[0];
-                IndexInfo::of(shape, chunk, frames.iter().map(|frame| &frame.contents))
+                IndexInfo::of(self.shape(), frames.iter().map(|frame| &frame.contents))
             }),
             Err(error) => {
                 let reason = remedied(error, &self.stored.path()).to_string();
@@ -117,12 +118,13 @@ impl Stored {
 
     /// To count the voxels with; `None` for intensities.
     pub(in crate::store) fn tally(&self) -> Option<Tally> {
-        let Attributes { kind, scaling, layout, .. } = &self.attributes;
-        Tally::new(*kind, &self.shape, *scaling, layout.chunk)
+        let Attributes { kind, scaling, .. } = self.attributes;
+        Tally::new(kind, &self.shape, scaling)
     }
 
-    /// The index of each frame; `None` if there is no file, or can be none.
-    pub(in crate::store) fn indices(&self) -> Result<Option<Arc<Vec<Arc<ChunkIndex>>>>> {
+    /// The index of each frame; `None` if there is no file, or can be none, or if it is of an earlier
+    /// version, by which nothing is drawn: the same draws would give other voxels.
+    pub(in crate::store) fn indices(&self) -> Result<Option<Arc<Vec<Arc<BlockIndex>>>>> {
         if let Some(indices) = self.indices.load_full() {
             return Ok(Some(indices));
         }
@@ -136,7 +138,7 @@ impl Stored {
         // What was read, or was not, may be of the volume that has taken this one's place.
         self.check_in_place()?;
         let Some(file) = file else { return Ok(None) };
-        let index = SamplingIndex::from_bytes(&file, &path)?;
+        let Some(index) = SamplingIndex::from_bytes(&file, &path)? else { return Ok(None) };
         index.check(self, counted).map_err(|reason| Error::corrupt_store(&path, reason))?;
         // Two threads may read it at once; one of the two is kept.
         let frames = Arc::new(index.into_frames());

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{KEY, NAME, sealed};
+use super::{Counted, KEY, NAME, sealed};
 use crate::layout::ChunkLayout;
-use crate::sample::{ChunkIndex, Contents};
+use crate::sample::{BLOCK, BlockIndex, Contents};
 use crate::store::tests::write_as;
 use crate::store::{Dataset, LocalDisk};
-use crate::{Dtype, Error, Kind, Pool, Result};
+use crate::{Dtype, Error, Kind, Pool, Result, Scaling};
 
-const SHAPE: [usize; 3] = [5, 6, 11];
+/// Two blocks, and many chunks.
+const SHAPE: [usize; 3] = [5, 6, 40];
 const CHUNK: [usize; 3] = [2, 3, 8];
 
 /// A small volume with its index.
@@ -25,7 +26,8 @@ struct Store {
 impl Store {
     fn new(kind: Kind, seed: u8) -> Self {
         let store = Self { folder: tempfile::tempdir().unwrap() };
-        let voxels: Vec<u8> = (0..330_u16).map(|n| ((n / 7).to_le_bytes()[0] ^ seed) % 3).collect();
+        let voxels: Vec<u8> =
+            (0..1200_u16).map(|n| ((n / 7).to_le_bytes()[0] ^ seed) % 3).collect();
         let layout = ChunkLayout::new(CHUNK, [4, 6, 8], "none".parse().unwrap()).unwrap();
         let disk = LocalDisk::new(store.folder.path());
         write_as(kind, &disk, layout, Dtype::UInt8, SHAPE, &voxels);
@@ -56,10 +58,10 @@ impl Store {
     }
 
     /// All that a reader does with it.
-    fn index(&self) -> Result<Arc<ChunkIndex>> {
+    fn index(&self) -> Result<Arc<BlockIndex>> {
         let volume = self.dataset().volume("a/b")?;
         let _ = volume.info();
-        volume.chunk_index()
+        volume.block_index()
     }
 
     fn is_sound(&self) -> bool {
@@ -79,15 +81,15 @@ impl Store {
 }
 
 /// What a sampler relies on.
-fn assert_possible(index: &ChunkIndex) {
-    assert_eq!((index.shape, index.chunk), (SHAPE, CHUNK));
+fn assert_possible(index: &BlockIndex) {
+    assert_eq!((index.shape, index.block), (SHAPE, BLOCK));
     match &index.contents {
         Contents::Classes(classes) => {
-            let counts = classes.iter().flat_map(|class| &class.chunks);
-            assert_eq!(counts.map(|count| count.voxels).sum::<u64>(), 330);
+            let counts = classes.iter().flat_map(|class| &class.blocks);
+            assert_eq!(counts.map(|count| count.voxels).sum::<u64>(), 1200);
         }
-        Contents::Weights(chunks) => {
-            assert!(chunks.iter().all(|c| c.chunk < 12 && c.weight > 0.0 && c.weight.is_finite()));
+        Contents::Weights(blocks) => {
+            assert!(blocks.iter().all(|c| c.block < 2 && c.weight > 0.0 && c.weight.is_finite()));
         }
     }
 }
@@ -135,13 +137,13 @@ fn an_index_of_other_voxels_is_refused() {
 
 #[test]
 fn an_index_of_a_newer_version_is_told_apart_from_a_damaged_one() {
-    for (version, rest) in [(json!(2), true), (json!(u64::MAX), false)] {
+    for (version, rest) in [(json!(3), true), (json!(u64::MAX), false)] {
         let store = Store::new(Kind::Label, 0);
         let mut content = if rest { store.content() } else { json!({}) };
         content["version"] = version;
         store.put(&content);
         let error = store.index().unwrap_err();
-        assert!(matches!(error, Error::VersionTooNew { supported: 1, .. }), "{error}");
+        assert!(matches!(error, Error::VersionTooNew { supported: 2, .. }), "{error}");
     }
 }
 
@@ -150,24 +152,24 @@ fn what_cannot_be_true_of_the_volume_is_refused() {
     let class = "/frames/0/classes";
     for (kind, pointer, value) in [
         (Kind::Label, "/voxels", json!("")),
-        (Kind::Label, "/shape", json!([5, 6, 12])),
-        (Kind::Label, "/chunk", json!([2, 3, 7])),
-        (Kind::Label, "/chunk", json!([0, 0, 0])),
+        (Kind::Label, "/shape", json!([5, 6, 41])),
+        (Kind::Label, "/block", json!([2, 3, 7])),
+        (Kind::Label, "/block", json!([0, 0, 0])),
         (Kind::Label, "/frames", json!([])),
         (Kind::Label, "/frames/0", json!({"weights": []})),
         (Kind::Label, class, json!([])),
         (Kind::Label, "/frames/0/classes/0/label", json!(1)),
         (Kind::Label, "/frames/0/classes/0/label", json!(u64::MAX)),
-        (Kind::Label, "/frames/0/classes/0/chunks", json!([])),
-        (Kind::Label, "/frames/0/classes/0/chunks/0/0", json!(1)),
-        (Kind::Label, "/frames/0/classes/0/chunks/0/0", json!(u64::MAX)),
-        (Kind::Label, "/frames/0/classes/0/chunks/0/1", json!(0)),
-        (Kind::Label, "/frames/0/classes/0/chunks/0/1", json!(u64::MAX)),
-        (Kind::Label, "/frames/0/classes/0/chunks/0/1", json!(1)),
+        (Kind::Label, "/frames/0/classes/0/blocks", json!([])),
+        (Kind::Label, "/frames/0/classes/0/blocks/0/0", json!(1)),
+        (Kind::Label, "/frames/0/classes/0/blocks/0/0", json!(u64::MAX)),
+        (Kind::Label, "/frames/0/classes/0/blocks/0/1", json!(0)),
+        (Kind::Label, "/frames/0/classes/0/blocks/0/1", json!(u64::MAX)),
+        (Kind::Label, "/frames/0/classes/0/blocks/0/1", json!(1)),
         (Kind::Weights, "/scaling", json!({"slope": 2.0, "intercept": 0.0})),
         (Kind::Weights, "/frames/0", json!({"classes": []})),
         (Kind::Weights, "/frames/0/weights/0/0", json!(12)),
-        (Kind::Weights, "/frames/0/weights/0/0", json!(3)),
+        (Kind::Weights, "/frames/0/weights/0/0", json!(1)),
         (Kind::Weights, "/frames/0/weights/0/1", json!(0.0)),
         (Kind::Weights, "/frames/0/weights/0/1", json!(-1.0)),
         (Kind::Weights, "/frames/0/weights", json!([[0, f64::MAX], [1, f64::MAX]])),
@@ -181,9 +183,9 @@ fn what_cannot_be_true_of_the_volume_is_refused() {
 fn counts_that_might_be_true_and_are_not_are_found_by_verify() {
     let store = Store::new(Kind::Label, 0);
     let mut content = store.content();
-    // One voxel of the first chunk changes its label.
+    // One voxel of the first block changes its label.
     for (class, by) in [(0, -1), (1, 1)] {
-        let count = &mut content["frames"][0]["classes"][class]["chunks"][0][1];
+        let count = &mut content["frames"][0]["classes"][class]["blocks"][0][1];
         *count = json!(count.as_i64().unwrap() + by);
     }
     store.put(&content);
@@ -195,6 +197,15 @@ fn counts_that_might_be_true_and_are_not_are_found_by_verify() {
     store.put(&content);
     store.index().unwrap();
     assert!(!store.is_sound());
+}
+
+#[test]
+fn labels_of_a_scaling_are_not_drawn_by_their_raw_numbers() {
+    let scaling = Some(Scaling { slope: 2.0, intercept: 0.0 });
+    let refused = Counted::of(Kind::Label, Dtype::Int16, scaling).unwrap_err();
+    assert!(refused.contains("convert it again"), "{refused}");
+    assert!(Counted::of(Kind::Label, Dtype::Int16, None).is_ok());
+    assert!(Counted::of(Kind::Weights, Dtype::Int16, scaling).is_ok());
 }
 
 fn nonsense() -> impl Strategy<Value = Value> {

@@ -1,8 +1,8 @@
-//! The index of a volume for sampling by label or by weight: what each chunk holds.
+//! The index of a volume for sampling by label or by weight: what each block holds.
 //!
 //! `0/sampling.json` is `{"blake3": H, "sampling": S}`, sealed as the manifest is. S names the
 //! digest of the voxels that were counted, so that an index of other voxels is refused, and for
-//! each frame the contents of its chunks: of labels the counts, of weights the sums. It is no part
+//! each frame the contents of its blocks: of labels the counts, of weights the sums. It is no part
 //! of the manifest: a volume without it is whole, and it can be built at any time.
 
 mod build;
@@ -21,10 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use super::documents::ArrayShape;
 use super::sealed;
-use crate::sample::{ChunkIndex, Contents};
+use crate::sample::{BLOCK, BlockIndex, Contents};
 use crate::{Dtype, Error, Kind, Result, Scaling};
 
-pub(crate) use count::Strip;
 pub use handle::IndexInfo;
 pub(super) use handle::remedied;
 pub(crate) use label::{Label, real};
@@ -33,8 +32,9 @@ pub(crate) use tally::Tally;
 /// Key of the index inside an image's group.
 pub(super) const KEY: &str = "0/sampling.json";
 
-/// The version of the index written here, and the newest that is read.
-const VERSION: u64 = 1;
+/// The version of the index written here, and the only one that is drawn by. Version 1 counted
+/// chunks, so that draws depended on the layout.
+const VERSION: u64 = 2;
 
 /// Name of the content in the sealed document.
 const NAME: &str = "sampling";
@@ -49,9 +49,9 @@ pub(crate) struct SamplingIndex {
     scaling: Option<Scaling>,
     /// Shape of a frame, `z, y, x`.
     shape: [usize; 3],
-    /// Shape of a chunk, `z, y, x`.
-    chunk: [usize; 3],
-    /// What the chunks of each frame hold, in order of time, then channel.
+    /// Shape of a block, `z, y, x`: [`BLOCK`].
+    block: [usize; 3],
+    /// What the blocks of each frame hold, in order of time, then channel.
     frames: Vec<Contents>,
 }
 
@@ -71,8 +71,9 @@ impl SamplingIndex {
         })
     }
 
-    /// What a file holds, which may still be of another volume: see [`Self::check`].
-    fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+    /// What a file holds, which may still be of another volume: see [`Self::check`]. `None` if it
+    /// is intact and of an earlier version.
+    fn from_bytes(bytes: &[u8], path: &Path) -> Result<Option<Self>> {
         let damaged = |reason: String| Error::corrupt_store(path, reason);
         let content = sealed::open(NAME, bytes).map_err(damaged)?;
         let Versioned { version } =
@@ -81,19 +82,22 @@ impl SamplingIndex {
             let (path, found) = (path.into(), version);
             return Err(Error::VersionTooNew { path, found, supported: VERSION });
         }
-        serde_json::from_str(content).map_err(|e| damaged(e.to_string()))
+        if version < VERSION {
+            return Ok(None);
+        }
+        serde_json::from_str(content).map(Some).map_err(|e| damaged(e.to_string()))
     }
 
     /// Frame by frame, as samplers take it.
-    pub(super) fn into_frames(self) -> Vec<Arc<ChunkIndex>> {
-        let Self { shape, chunk, frames, .. } = self;
-        let index = |contents| Arc::new(ChunkIndex { shape, chunk, contents });
+    pub(super) fn into_frames(self) -> Vec<Arc<BlockIndex>> {
+        let Self { shape, block, frames, .. } = self;
+        let index = |contents| Arc::new(BlockIndex { shape, block, contents });
         frames.into_iter().map(index).collect()
     }
 
     /// The same in short.
     pub(crate) fn info(&self) -> IndexInfo {
-        IndexInfo::of(self.shape, self.chunk, self.frames.iter())
+        IndexInfo::of(self.shape, self.frames.iter())
     }
 }
 
@@ -107,10 +111,24 @@ pub(super) enum Counted {
 }
 
 impl Counted {
+    /// What makes weights of voxels; `None` for labels.
+    fn scaling(self) -> Option<Scaling> {
+        match self {
+            Self::Labels => None,
+            Self::Weights(scaling) => scaling,
+        }
+    }
+
     /// By the meaning of the voxels and the type they are stored in, or why they cannot be sampled
     /// by, with the remedy.
     pub(super) fn of(kind: Kind, dtype: Dtype, scaling: Option<Scaling>) -> Result<Self, String> {
         match kind {
+            // Stores of earlier versions have such.
+            Kind::Label if scaling.is_some() => {
+                Err("its labels follow from a scaling, and are not the voxels that are stored; \
+                     convert it again, which stores the labels"
+                    .into())
+            }
             Kind::Label if dtype.is_integer() => Ok(Self::Labels),
             Kind::Label if dtype == Dtype::Float16 => Err(format!(
                 "its labels are stored as {dtype}, which is not sampled by; store them as integers"
@@ -129,19 +147,19 @@ impl Counted {
     }
 }
 
-/// Chunks along each axis.
-fn grid(shape: [usize; 3], chunk: [usize; 3]) -> [usize; 3] {
-    std::array::from_fn(|a| shape[a].div_ceil(chunk[a]))
+/// Blocks along each axis.
+fn grid(shape: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|a| shape[a].div_ceil(BLOCK[a]))
 }
 
-/// The place of a chunk in the grid by its number in C order, `z, y, x`.
+/// The place of a block in the grid by its number in C order, `z, y, x`.
 fn place(grid: [usize; 3], n: usize) -> [usize; 3] {
     [n / grid[2] / grid[1], n / grid[2] % grid[1], n % grid[2]]
 }
 
-/// Shape of the part of a chunk that lies inside the volume; `at` is its place in the grid.
-fn inside(shape: [usize; 3], chunk: [usize; 3], at: [usize; 3]) -> [usize; 3] {
-    std::array::from_fn(|a| chunk[a].min(shape[a] - at[a] * chunk[a]))
+/// Shape of the part of a block that lies inside the volume; `at` is its place in the grid.
+fn inside(shape: [usize; 3], at: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|a| BLOCK[a].min(shape[a] - at[a] * BLOCK[a]))
 }
 
 /// Frames of an array.

@@ -1,60 +1,76 @@
-//! Counting what the chunks of a volume hold, while its layers pass by.
+//! Counting what the blocks of a volume hold, while its planes pass by.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::count::{self, NoWeight, Strip, Uncountable};
-use super::{Counted, SamplingIndex, VERSION, frames, grid, inside};
-use crate::sample::{ChunkCount, ChunkSum, ClassChunks, Contents};
+use super::count::{self, Beyond, NoWeight};
+use super::{Counted, SamplingIndex, VERSION, frames, grid};
+use crate::error::show;
+use crate::sample::{BLOCK, BlockCount, BlockSum, ClassBlocks, Contents};
 use crate::store::ArrayShape;
-use crate::{Error, Frame, Kind, Result, Scaling, with_element};
+use crate::{Dtype, Error, Frame, Kind, Result, Scaling, with_element};
 
-/// Most pairs of a chunk and a label in it, of all frames: an index of so many takes 100 MB in
-/// memory. Label maps have a few for each chunk.
+/// Most pairs of a block and a label in it, of all frames: an index of so many takes 100 MB in
+/// memory. Label maps have a few for each block.
 const MAX_ENTRIES: usize = 1 << 22;
 
-/// Chunks that are counted before what they hold is merged, whatever the number of threads.
+/// Blocks that are counted between two looks at the number of entries, whatever the number of
+/// threads.
 const BATCH: usize = 64;
 
-/// Gathers the [`SamplingIndex`] of a volume. The same for any number of threads.
+/// Gathers the [`SamplingIndex`] of a volume. The same for any number of threads, and however the
+/// planes are handed over.
 pub(crate) struct Tally {
-    counted: Counted,
+    voxels: Voxels,
     shape: ArrayShape,
-    chunk: [usize; 3],
-    frames: Vec<Chunks>,
+    frames: Vec<FrameTally>,
     entries: usize,
     /// Why there will be no index, once that is known.
     refused: Option<String>,
 }
 
-/// What the chunks of a frame hold so far.
-#[derive(Clone)]
-enum Chunks {
-    Classes(BTreeMap<i64, Vec<ChunkCount>>),
-    Weights { chunks: Vec<ChunkSum>, total: f64 },
+/// How voxels are taken.
+#[derive(Clone, Copy)]
+struct Voxels {
+    counted: Counted,
+    dtype: Dtype,
+    /// Of a frame, `z, y, x`.
+    shape: [usize; 3],
 }
 
-/// What one chunk holds.
+/// What the blocks of a frame hold so far.
+#[derive(Clone)]
+struct FrameTally {
+    /// Of the layer of blocks that planes are missing of; empty between two layers.
+    open: Vec<Content>,
+    done: Done,
+}
+
+/// What the blocks of whole layers hold.
+#[derive(Clone)]
+enum Done {
+    Classes(BTreeMap<i64, Vec<BlockCount>>),
+    Weights { blocks: Vec<BlockSum>, total: f64 },
+}
+
+/// What one block holds.
+#[derive(Clone)]
 enum Content {
-    Classes(Vec<(i64, u64)>),
+    Classes(BTreeMap<i64, u64>),
     Weight(f64),
 }
 
 /// Why that is not known.
 enum Failure {
-    Uncountable(Uncountable),
+    Beyond(String),
     NoWeight { at: [usize; 3], weight: f64 },
 }
 
 impl Tally {
     /// Nothing counted yet. `None` for intensities, which are not sampled by.
-    pub(crate) fn new(
-        kind: Kind,
-        shape: &ArrayShape,
-        scaling: Option<Scaling>,
-        chunk: [usize; 3],
-    ) -> Option<Self> {
+    pub(crate) fn new(kind: Kind, shape: &ArrayShape, scaling: Option<Scaling>) -> Option<Self> {
         if kind == Kind::Intensity {
             return None;
         }
@@ -62,49 +78,69 @@ impl Tally {
             Ok(counted) => (counted, None),
             Err(reason) => (Counted::Labels, Some(reason)),
         };
-        let empty = match counted {
-            Counted::Labels => Chunks::Classes(BTreeMap::new()),
-            Counted::Weights(_) => Chunks::Weights { chunks: Vec::new(), total: 0.0 },
-        };
-        let frames = vec![empty; frames(shape)];
-        Some(Self { counted, shape: shape.clone(), chunk, frames, entries: 0, refused })
+        let voxels = Voxels { counted, dtype: shape.dtype, shape: shape.shape };
+        let nothing = FrameTally { open: Vec::new(), done: voxels.none_done() };
+        let frames = vec![nothing; frames(shape)];
+        Some(Self { voxels, shape: shape.clone(), frames, entries: 0, refused })
     }
 
-    /// Counts the next layer of chunks of a frame, `layer` counted in chunks along z; `strip` gives
-    /// the rows of chunks of it along x, by their number along y. Layers of a frame come from 0 up,
-    /// frames in any order. Runs in parallel in the pool that it is called in.
+    /// Counts planes of a frame; `row` gives a row along x by its plane, counted from the first of
+    /// these, and its place in the plane. Planes of a frame come from 0 up, each once, frames in any
+    /// order. Runs in parallel in the pool that it is called in.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the first voxel of the layer that is no weight, and for
-    /// weights whose sum is beyond `f64`.
-    pub(crate) fn add_layer<'a>(
+    /// [`Error::InvalidArgument`] for the first voxel that is no weight, and for weights whose sum
+    /// is beyond `f64`.
+    pub(crate) fn add_planes<'a>(
         &mut self,
         frame: Frame,
-        layer: usize,
-        strip: impl Fn(usize) -> Strip<'a> + Sync,
+        planes: Range<usize>,
+        row: impl Fn(usize, usize) -> &'a [u8] + Sync,
     ) -> Result<()> {
-        let [_, rows, columns] = grid(self.shape.shape, self.chunk);
+        let mut first = planes.start;
+        while first < planes.end {
+            let layer = first / BLOCK[0];
+            let end = planes.end.min((layer + 1) * BLOCK[0]);
+            self.add_to_layer(frame, first..end, &|z, y| row(z - planes.start, y))?;
+            if end.is_multiple_of(BLOCK[0]) || end == self.voxels.shape[0] {
+                self.close_layer(frame, layer)?;
+            }
+            first = end;
+        }
+        Ok(())
+    }
+
+    /// Counts planes of one layer of blocks; `row` is by plane and row of the volume.
+    fn add_to_layer<'a>(
+        &mut self,
+        frame: Frame,
+        planes: Range<usize>,
+        row: &(impl Fn(usize, usize) -> &'a [u8] + Sync),
+    ) -> Result<()> {
+        let voxels = self.voxels;
+        let [_, rows, columns] = grid(voxels.shape);
+        let at = frame.time * self.shape.channels + frame.channel;
+        self.frames[at].open.resize(rows * columns, voxels.nothing());
         let mut no_weight: Option<([usize; 3], f64)> = None;
         for first in (0..rows * columns).step_by(BATCH) {
             // Weights are looked at to the end, whatever becomes of the index: a wrong one is an
             // error. So are labels by the statistics.
-            if self.refused.is_some() && matches!(self.counted, Counted::Labels) {
+            if self.refused.is_some() && matches!(voxels.counted, Counted::Labels) {
                 return Ok(());
             }
-            let batch = first..(first + BATCH).min(rows * columns);
-            let count = |n| self.count([layer, n / columns, n % columns], strip(n / columns));
-            let found: Vec<_> = batch.clone().into_par_iter().map(count).collect();
-            for (n, content) in batch.zip(found) {
-                match content {
-                    Ok(content) => self.add(frame, (layer * rows * columns + n) as u64, content)?,
-                    Err(Failure::Uncountable(why)) => self.refuse(match why {
-                        Uncountable::Beyond(label) => {
-                            format!(
-                                "label {label} is beyond int64, the type that labels are sampled as"
-                            )
-                        }
-                        Uncountable::TooMany => "a chunk of it holds too many labels".to_owned(),
-                    }),
+            let last = (first + BATCH).min(rows * columns);
+            let batch = self.frames[at].open[first..last].par_iter_mut().enumerate();
+            let count = |(n, content): (usize, &mut Content)| {
+                let n = first + n;
+                voxels.count(&planes, [n / columns, n % columns], row, content)
+            };
+            let found: Vec<_> = batch.map(count).collect();
+            for outcome in found {
+                match outcome {
+                    Ok(entries) => self.entries += entries,
+                    Err(Failure::Beyond(label)) => self.refuse(format!(
+                        "label {label} is beyond int64, the type that labels are sampled as"
+                    )),
                     Err(Failure::NoWeight { at, weight }) => {
                         if no_weight.is_none_or(|(first, _)| at < first) {
                             no_weight = Some((at, weight));
@@ -112,64 +148,49 @@ impl Tally {
                     }
                 }
             }
+            if self.entries > MAX_ENTRIES {
+                self.refuse(format!(
+                    "its blocks of {} voxels hold more than {MAX_ENTRIES} labels or weights together",
+                    show(&BLOCK)
+                ));
+            }
         }
         no_weight.map_or(Ok(()), |(at, weight)| Err(self.no_weight(frame, at, weight)))
     }
 
-    /// What the chunk at this place of the grid holds.
-    fn count(&self, at: [usize; 3], strip: Strip<'_>) -> Result<Content, Failure> {
-        let box_shape = inside(self.shape.shape, self.chunk, at);
-        let rows = strip.rows(box_shape, at[2] * self.chunk[2], self.shape.dtype.size());
-        match self.counted {
-            Counted::Labels => with_element!(self.shape.dtype, T => count::labels::<T>(rows))
-                .map(Content::Classes)
-                .map_err(Failure::Uncountable),
-            Counted::Weights(scaling) => {
-                with_element!(self.shape.dtype, T => count::weights::<T>(rows, scaling))
-                    .map(Content::Weight)
-                    .map_err(|NoWeight { row, column, weight }| {
-                        let start: [usize; 3] = std::array::from_fn(|a| at[a] * self.chunk[a]);
-                        let (z, y) = (row / box_shape[1], row % box_shape[1]);
-                        let at = [start[0] + z, start[1] + y, start[2] + column];
-                        Failure::NoWeight { at, weight }
-                    })
-            }
-        }
-    }
-
-    fn add(&mut self, frame: Frame, chunk: u64, content: Content) -> Result<()> {
-        match (&mut self.frames[frame.time * self.shape.channels + frame.channel], content) {
-            (Chunks::Classes(classes), Content::Classes(counts)) if self.refused.is_none() => {
-                self.entries += counts.len();
-                for (label, voxels) in counts {
-                    classes.entry(label).or_default().push(ChunkCount { chunk, voxels });
+    /// Notes what the blocks of a layer hold, of which every plane was counted.
+    fn close_layer(&mut self, frame: Frame, layer: usize) -> Result<()> {
+        let frame = &mut self.frames[frame.time * self.shape.channels + frame.channel];
+        let open = std::mem::take(&mut frame.open);
+        let first = (layer * open.len()) as u64;
+        for (block, content) in (first..).zip(open) {
+            match (&mut frame.done, content) {
+                (Done::Classes(classes), Content::Classes(counts)) => {
+                    for (label, voxels) in counts {
+                        classes.entry(label).or_default().push(BlockCount { block, voxels });
+                    }
                 }
-            }
-            (Chunks::Weights { chunks, total }, Content::Weight(weight)) if weight > 0.0 => {
-                self.entries += 1;
-                chunks.push(ChunkSum { chunk, weight });
-                *total += weight;
-                if !total.is_finite() {
-                    let reason = "is beyond float64; divide the weights by a constant";
-                    return Err(Error::invalid("sum of weights", *total, reason));
+                (Done::Weights { blocks, total }, Content::Weight(weight)) if weight > 0.0 => {
+                    blocks.push(BlockSum { block, weight });
+                    *total += weight;
+                    if !total.is_finite() {
+                        let reason = "is beyond float64; divide the weights by a constant";
+                        return Err(Error::invalid("sum of weights", *total, reason));
+                    }
                 }
+                _ => {}
             }
-            _ => {}
-        }
-        if self.entries > MAX_ENTRIES {
-            self.refuse(format!(
-                "its chunks hold more than {MAX_ENTRIES} labels or weights together; use larger \
-                 chunks"
-            ));
         }
         Ok(())
     }
 
+    /// Gives up the index, and the memory that it took.
     fn refuse(&mut self, reason: String) {
-        if self.refused.is_none() {
-            self.refused = Some(reason);
-            self.frames.clear();
-            self.frames.resize(frames(&self.shape), Chunks::Classes(BTreeMap::new()));
+        self.refused.get_or_insert(reason);
+        self.entries = 0;
+        for frame in &mut self.frames {
+            frame.open.fill(self.voxels.nothing());
+            frame.done = self.voxels.none_done();
         }
     }
 
@@ -192,23 +213,78 @@ impl Tally {
         if let Some(reason) = self.refused {
             return Err(reason);
         }
-        let contents = |chunks| match chunks {
-            Chunks::Classes(classes) => {
-                let class = |(label, chunks)| ClassChunks { label, chunks };
+        let contents = |frame: FrameTally| match frame.done {
+            Done::Classes(classes) => {
+                let class = |(label, blocks)| ClassBlocks { label, blocks };
                 Contents::Classes(classes.into_iter().map(class).collect())
             }
-            Chunks::Weights { chunks, .. } => Contents::Weights(chunks),
+            Done::Weights { blocks, .. } => Contents::Weights(blocks),
         };
         Ok(SamplingIndex {
             version: VERSION,
             voxels,
-            scaling: match self.counted {
-                Counted::Labels => None,
-                Counted::Weights(scaling) => scaling,
-            },
+            scaling: self.voxels.counted.scaling(),
             shape: self.shape.shape,
-            chunk: self.chunk,
+            block: BLOCK,
             frames: self.frames.into_iter().map(contents).collect(),
         })
+    }
+}
+
+impl Voxels {
+    /// Of a block that no plane was counted of.
+    fn nothing(&self) -> Content {
+        match self.counted {
+            Counted::Labels => Content::Classes(BTreeMap::new()),
+            Counted::Weights(_) => Content::Weight(0.0),
+        }
+    }
+
+    /// Of a frame without whole layers.
+    fn none_done(&self) -> Done {
+        match self.counted {
+            Counted::Labels => Done::Classes(BTreeMap::new()),
+            Counted::Weights(_) => Done::Weights { blocks: Vec::new(), total: 0.0 },
+        }
+    }
+
+    /// Adds to `content` what these planes of a block hold; `place` is that of the block in the
+    /// grid of its layer, `y, x`. The number of entries by which the index grows.
+    fn count<'a>(
+        &self,
+        planes: &Range<usize>,
+        place: [usize; 2],
+        row: &(impl Fn(usize, usize) -> &'a [u8] + Sync),
+        content: &mut Content,
+    ) -> Result<usize, Failure> {
+        let axis = |a: usize| {
+            let start = place[a - 1] * BLOCK[a];
+            start..self.shape[a].min(start + BLOCK[a])
+        };
+        let (ys, xs, item) = (axis(1), axis(2), self.dtype.size());
+        let height = ys.len();
+        let bytes = xs.start * item..xs.end * item;
+        let rows = planes
+            .clone()
+            .flat_map(|z| ys.clone().map(move |y| (z, y)))
+            .map(|(z, y)| &row(z, y)[bytes.clone()]);
+        match content {
+            Content::Classes(counts) => {
+                let before = counts.len();
+                with_element!(self.dtype, T => count::labels::<T>(rows, counts))
+                    .map_err(|Beyond(label)| Failure::Beyond(label))?;
+                Ok(counts.len() - before)
+            }
+            Content::Weight(sum) => {
+                let (before, scaling) = (*sum, self.counted.scaling());
+                with_element!(self.dtype, T => count::weights::<T>(rows, scaling, sum)).map_err(
+                    |NoWeight { row, column, weight }| {
+                        let (z, y) = (planes.start + row / height, ys.start + row % height);
+                        Failure::NoWeight { at: [z, y, xs.start + column], weight }
+                    },
+                )?;
+                Ok(usize::from(before == 0.0 && *sum > 0.0))
+            }
+        }
     }
 }

@@ -10,8 +10,9 @@ use voxpatch::layout::{Access, PatchShape, WeightedPatch, Workload};
 /// For each volume, and each patch shape, threads and access asked for: patches and bytes per
 /// second, how long single reads take, and what they cost. The same patches are read in turn from
 /// an uncompressed copy of the volume, mapped into memory, and every patch is compared with it
-/// first. The copy is written once, to a temporary folder, and removed at the end. Of several
-/// frames the first is read.
+/// first. The copy is written once, to a temporary folder, and removed at the end. Beside it, the
+/// time is told that it takes to inflate the scan as a .nii.gz, as is done for each patch of one. Of
+/// several frames the first is read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     voxpatch bench scans.zarr\n  \
@@ -58,10 +59,11 @@ pub struct Bench {
     /// folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_baseline")]
     pub scratch: Option<PathBuf>,
-    /// Make no uncompressed copy: nothing is compared, and no ratio is told.
+    /// Make no uncompressed copy and no .nii.gz: nothing is compared, and no ratio is told.
     #[arg(long)]
     pub no_baseline: bool,
-    /// Draw throughput by patch shape and the distribution of latencies.
+    /// Draw how fast patches of each shape are read, beside the memory map and the scan as .nii.gz. A
+    /// file that is there is replaced.
     #[arg(long, value_name = "FILE.svg", value_parser = svg)]
     pub plot: Option<PathBuf>,
     /// Print a JSON document.

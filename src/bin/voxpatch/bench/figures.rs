@@ -52,9 +52,6 @@ pub struct Figures {
     pub peak_memory: Option<u64>,
     /// Of cold rows.
     pub from_disk: Option<FromDisk>,
-    /// Microseconds below which 0, 1, .. 100 % of the reads are.
-    #[serde(skip)]
-    pub curve: Vec<f64>,
 }
 
 /// Microseconds that so many of a hundred reads took at most.
@@ -102,7 +99,6 @@ impl Tally {
         let quantile = |percent| quantile(&self.latencies, percent).as_secs_f64() * 1e6;
         let latency =
             Latency { p50: quantile(50), p90: quantile(90), p99: quantile(99), max: quantile(100) };
-        let curve = (0..=100).map(quantile).collect();
         let rate = patches as f64 / median(self.seconds.iter().copied());
         let counters = self.counters.unwrap_or_default();
         let each = |count: u64| count as f64 / self.latencies.len().max(1) as f64;
@@ -117,7 +113,6 @@ impl Tally {
             bytes_from_disk_per_patch: counters.io.map(|io| each(io.disk)),
             peak_memory: self.peak,
             from_disk: self.from_disk,
-            curve,
         }
     }
 }
@@ -191,6 +186,5 @@ mod tests {
         assert_eq!((figures.latency.p50, figures.latency.max), (1e6, 2e6));
         assert_eq!(figures.read_write_calls_per_patch, Some(3.0));
         assert_eq!((figures.bytes_from_disk, figures.minor_faults_per_patch), (Some(12288), None));
-        assert_eq!(figures.curve.len(), 101);
     }
 }

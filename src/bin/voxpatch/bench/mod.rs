@@ -1,9 +1,11 @@
 //! `bench`: patches of stored volumes, timed beside an uncompressed memory map of the same voxels.
 
+mod bars;
 mod cache;
 mod cases;
 mod counters;
 mod figures;
+mod inflated;
 mod labels;
 mod machine;
 mod pass;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 use voxpatch::layout::ChunkLayout;
 use voxpatch::store::Place;
 use voxpatch::{
@@ -26,6 +29,7 @@ use crate::args::Bench;
 use crate::interrupt::Interrupt;
 use crate::measure::{Scratch, free_space, plain_header, write_copy};
 use crate::output;
+use inflated::Inflated;
 use machine::Machine;
 use row::Row;
 use subject::Subject;
@@ -38,6 +42,8 @@ const SLAB_BYTES: usize = 128 << 20;
 struct Report {
     voxpatch: &'static str,
     machine: Machine,
+    /// Of the start, in UTC.
+    date: String,
     /// Seconds that a row was to take, more or less.
     seconds: f64,
     seed: u64,
@@ -63,6 +69,8 @@ struct Measured {
     stored_bytes: u64,
     /// Of the first frame, uncompressed; `None` without such a copy.
     copy_bytes: Option<u64>,
+    /// The same scan as a `.nii.gz`, if it was written.
+    inflated: Option<Inflated>,
     rows: Vec<Row>,
 }
 
@@ -89,6 +97,7 @@ pub fn run(args: &Bench) -> anyhow::Result<ExitCode> {
     let mut report = Report {
         voxpatch: env!("CARGO_PKG_VERSION"),
         machine: Machine::here(),
+        date: OffsetDateTime::now_utc().date().to_string(),
         seconds: args.seconds,
         seed: args.seed,
         cold_method: args.cold.then_some(cache::METHOD),
@@ -156,7 +165,10 @@ fn one(
             subject.copy = Some(copy::<T>(&volume, scratch.path(), args.json, interrupt)?);
         }
         // No handle may be open when files are dropped from memory.
-        let measured = facts(&volume, subject.copy.is_some());
+        let mut measured = facts(&volume, subject.copy.is_some());
+        if let Some(scratch) = &scratch {
+            measured.inflated = inflated::measure(&volume, scratch.path(), interrupt)?;
+        }
         drop(volume);
         let bar = output::steps(cases.len(), &name.to_string(), args.json);
         let mut rows = Vec::with_capacity(cases.len());
@@ -182,6 +194,7 @@ fn facts(volume: &Volume, copied: bool) -> Measured {
         raw_bytes: volume.raw_bytes(),
         stored_bytes: volume.stored_bytes(),
         copy_bytes: copied.then_some(frame),
+        inflated: None,
         rows: Vec::new(),
     }
 }
@@ -189,11 +202,13 @@ fn facts(volume: &Volume, copied: bool) -> Measured {
 /// A folder with room for the copy.
 fn scratch(args: &Bench, volume: &Volume) -> anyhow::Result<Scratch> {
     let parent = args.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let (free, need) = (free_space(&parent)?, facts(volume, true).copy_bytes.unwrap_or(0));
+    // The copy, and the same as a .nii.gz, which noise does not shrink.
+    let copy = facts(volume, true).copy_bytes.unwrap_or(0);
+    let (free, need) = (free_space(&parent)?, copy.saturating_mul(2));
     // The header, and the folder itself.
     if need.saturating_add(1 << 16) > free {
         anyhow::bail!(
-            "{}: its uncompressed copy, {}, does not fit the {} that are free in {}; name another \
+            "{}: its uncompressed copy and a .nii.gz of it, {}, do not fit the {} that are free in {}; name another \
              folder with --scratch, or do without the copy with --no-baseline",
             volume.name(),
             output::bytes(need),

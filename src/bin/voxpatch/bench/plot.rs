@@ -1,5 +1,5 @@
-//! A drawing of the rows: for each volume, throughput by patch shape, and how the times of single
-//! reads are spread.
+//! A drawing of the rows: for each volume a panel for each patch shape, in it a bar for each way to
+//! read a patch, with its name and its number beside it.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,36 +7,37 @@ use std::path::Path;
 use anyhow::Context;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::figures::Figures;
+use super::bars::{Bar, Panel, Source, panels};
 use super::labels::Labels;
-use super::row::Row;
 use super::{Measured, Report};
 use crate::output;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Widths in pixels: bars, their legend, curves; the legend of these has the rest.
-const WIDTHS: [u32; 3] = [440, 230, 440];
-const WIDTH: u32 = 1420;
-const TITLE: u32 = 40;
-const LINE: u32 = 18;
-/// Height of the charts of a volume, where the legends need no more.
-const CHARTS: u32 = 360;
-/// The colours of Okabe and Ito (2008), which the colour-blind tell apart, without the yellow.
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 0, 0),
-];
-/// The memory map has the colour of the store beside it, as faint as this.
-const FAINT: f64 = 0.4;
+/// Pixels.
+const WIDTH: i32 = 1120;
+const MARGIN: i32 = 24;
+const LINE: i32 = 20;
+/// A bar and the gap below it.
+const BAR: i32 = 16;
+const STEP: i32 = 24;
+const PANEL_TITLE: i32 = 28;
+const PANEL_GAP: i32 = 20;
+/// Room for the number behind the longest bar.
+const NUMBER: i32 = 200;
+/// Of a letter at the size of labels: no font is asked, so it is rather too wide.
+const LETTER: i32 = 7;
+/// Up to this width of names, two panels stand side by side.
+const NARROW: i32 = 220;
+
+const TITLE: f64 = 19.0;
+const TEXT: f64 = 13.0;
+const INK: RGBColor = RGBColor(34, 34, 34);
+const QUIET: RGBColor = RGBColor(110, 110, 110);
 
 /// Writes the drawing to `file`, which `path` names in messages.
 pub fn write(report: &Report, file: &mut impl Write, path: &Path) -> anyhow::Result<()> {
@@ -46,154 +47,158 @@ pub fn write(report: &Report, file: &mut impl Write, path: &Path) -> anyhow::Res
 }
 
 fn draw(report: &Report, svg: &mut String) -> Drawn {
-    let heights: Vec<u32> = report.volumes.iter().map(height).collect();
-    let whole = SVGBackend::with_string(svg, (WIDTH, heights.iter().sum())).into_drawing_area();
+    let drawings: Vec<_> =
+        report.volumes.iter().map(|volume| Drawing::of(report, volume)).collect();
+    let height: i32 = drawings.iter().map(Drawing::height).sum();
+    let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
+    let whole = SVGBackend::with_string(svg, size).into_drawing_area();
     whole.fill(&WHITE)?;
-    let mut rest = whole.clone();
-    for (measured, height) in report.volumes.iter().zip(heights) {
-        let (own, below) = rest.split_vertically(height);
-        volume(measured, &own)?;
-        rest = below;
+    let mut top = 0;
+    for drawing in &drawings {
+        drawing.draw(&whole, top)?;
+        top += drawing.height();
     }
     whole.present()
 }
 
-/// Of the part of a volume: two legend lines for each row at most.
-fn height(measured: &Measured) -> u32 {
-    let lines = u32::try_from(2 * measured.rows.len() + 2).unwrap_or(u32::MAX);
-    TITLE + CHARTS.max(lines.saturating_mul(LINE))
+/// What is drawn of a volume.
+struct Drawing {
+    title: String,
+    about: Vec<String>,
+    panels: Vec<Panel>,
+    /// The rate at which a bar is full: one scale for all panels.
+    most: f64,
+    /// Width of the names of bars.
+    names: i32,
 }
 
-fn volume(measured: &Measured, area: &Area) -> Drawn {
-    let labels = Labels::of(&measured.rows);
-    let (title, charts) = area.split_vertically(TITLE);
-    let about = format!(
-        "{}: {}, {}, {}",
-        measured.name,
+impl Drawing {
+    fn of(report: &Report, measured: &Measured) -> Self {
+        let labels = Labels::of(&measured.rows);
+        let panels = panels(measured, &labels);
+        let bars = || panels.iter().flat_map(|panel| &panel.bars);
+        let letters = bars().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
+        let most = bars().map(|bar| bar.bytes_per_second).fold(1.0, f64::max);
+        let names = pixels(letters) * LETTER + 12;
+        let title = format!("{}: voxels read per second", measured.name);
+        Self { title, about: about(report, measured, &labels), panels, most, names }
+    }
+
+    fn columns(&self) -> i32 {
+        if self.names <= NARROW && self.panels.len() > 1 { 2 } else { 1 }
+    }
+
+    /// Height of a row of panels, which begins at the panel `first`.
+    fn row_height(&self, first: usize) -> i32 {
+        let columns = self.columns().unsigned_abs() as usize;
+        let row = self.panels.iter().skip(first).take(columns);
+        let bars = row.map(|panel| panel.bars.len()).max().unwrap_or(0);
+        PANEL_TITLE + pixels(bars) * STEP + PANEL_GAP
+    }
+
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        (0..self.panels.len()).step_by(self.columns().unsigned_abs() as usize)
+    }
+
+    fn height(&self) -> i32 {
+        let head = 2 * MARGIN + pixels(self.about.len()) * LINE + LINE;
+        head + self.rows().map(|first| self.row_height(first)).sum::<i32>()
+    }
+
+    fn draw(&self, area: &Area, top: i32) -> Drawn {
+        let mut y = top + MARGIN;
+        text(area, &self.title, (MARGIN, y), (TITLE, INK, HPos::Left), FontStyle::Bold)?;
+        y += LINE + 8;
+        for line in &self.about {
+            text(area, line, (MARGIN, y), (TEXT, QUIET, HPos::Left), FontStyle::Normal)?;
+            y += LINE;
+        }
+        y += MARGIN - 8;
+        let width = (WIDTH - MARGIN) / self.columns();
+        for first in self.rows() {
+            let columns = self.columns().unsigned_abs() as usize;
+            for (n, panel) in self.panels.iter().skip(first).take(columns).enumerate() {
+                self.panel(area, panel, (MARGIN + pixels(n) * width, y), width - MARGIN)?;
+            }
+            y += self.row_height(first);
+        }
+        Ok(())
+    }
+
+    fn panel(&self, area: &Area, panel: &Panel, (x, y): (i32, i32), width: i32) -> Drawn {
+        text(area, &panel.title, (x, y), (TEXT + 2.0, INK, HPos::Left), FontStyle::Bold)?;
+        let (left, full) = (x + self.names, (width - self.names - NUMBER).max(BAR));
+        for (n, bar) in panel.bars.iter().enumerate() {
+            let top = y + PANEL_TITLE + pixels(n) * STEP;
+            let length = self.length(bar, full);
+            let corners = [(left, top), (left + length, top + BAR)];
+            area.draw(&Rectangle::new(corners, colour(bar).filled()))?;
+            text(
+                area,
+                &bar.name,
+                (left - 8, top + 1),
+                (TEXT, INK, HPos::Right),
+                FontStyle::Normal,
+            )?;
+            let at = (left + length + 8, top + 1);
+            text(area, &bar.number, at, (TEXT, INK, HPos::Left), FontStyle::Normal)?;
+        }
+        Ok(())
+    }
+
+    /// A pixel at least, so that what is slow is seen to be there.
+    #[allow(clippy::cast_possible_truncation)]
+    fn length(&self, bar: &Bar, full: i32) -> i32 {
+        ((f64::from(full) * bar.bytes_per_second / self.most).round() as i32).clamp(1, full)
+    }
+}
+
+/// What was measured where, and when.
+fn about(report: &Report, measured: &Measured, labels: &Labels) -> Vec<String> {
+    let volume = format!(
+        "{}, {}, {}, {} from {}",
         output::volume(measured.shape, measured.times, measured.channels),
         output::dtype(measured.dtype, measured.stored_dtype),
-        output::layout(&measured.layout)
+        output::layout(&measured.layout),
+        output::bytes(measured.stored_bytes),
+        output::bytes(measured.raw_bytes)
     );
-    title.draw(&Text::new(about, (12, 12), ("sans-serif", 18)))?;
-    let (bars, rest) = charts.split_horizontally(WIDTHS[0]);
-    let (bars_legend, rest) = rest.split_horizontally(WIDTHS[1]);
-    let (curves, curves_legend) = rest.split_horizontally(WIDTHS[2]);
-    throughput(&measured.rows, &labels, &bars, &bars_legend)?;
-    latencies(&measured.rows, &labels, &curves, &curves_legend)
+    let machine = &report.machine;
+    let common = measured.rows.first().map(|row| labels.common(&row.case)).unwrap_or_default();
+    let here = format!(
+        "{}, {}, {}; {}; voxpatch {}, {}",
+        machine.cpu,
+        output::count(machine.processors, "processor"),
+        machine.system,
+        if common.is_empty() { "reads as named" } else { &common },
+        report.voxpatch,
+        report.date
+    );
+    vec![volume, here]
 }
 
-/// Bars: a group for each patch shape, in it one for each way to read.
-fn throughput(rows: &[Row], labels: &Labels, area: &Area, beside: &Area) -> Drawn {
-    let mut shapes: Vec<[usize; 3]> = rows.iter().map(|row| row.case.patch).collect();
-    shapes.dedup();
-    let mut ways: Vec<String> = Vec::new();
-    for row in rows {
-        let way = labels.series(&row.case);
-        if !ways.contains(&way) {
-            ways.push(way);
-        }
-    }
-    let most = rows.iter().flat_map(sides).map(|(_, f, _)| f.bytes_per_second);
-    let most = most.fold(0.0, f64::max).max(1.0) * 1.05;
-    let groups = count(shapes.len());
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .x_label_area_size(36)
-        .y_label_area_size(80)
-        .caption("voxels read per second", ("sans-serif", 15))
-        .build_cartesian_2d(0.0..groups, 0.0..most)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .y_labels(6)
-        .x_labels(0)
-        .y_label_formatter(&|bytes| format!("{}/s", output::bytes_of(*bytes)))
-        .x_desc("patch")
-        .draw()?;
-    let below = ("sans-serif", 12).into_font().into_text_style(area);
-    let below = below.pos(Pos::new(HPos::Center, VPos::Top));
-    for (n, shape) in shapes.iter().enumerate() {
-        let text = Text::new(output::shape(*shape), (0, 6), below.clone());
-        let middle = EmptyElement::at((count(n) + 0.5, 0.0));
-        chart.plotting_area().draw(&(middle + text))?;
-    }
-    let width = 0.8 / count(2 * ways.len());
-    let mut legend = Vec::new();
-    for row in rows {
-        let group = shapes.iter().position(|shape| *shape == row.case.patch).unwrap_or(0);
-        let way = labels.series(&row.case);
-        let place = ways.iter().position(|known| *known == way).unwrap_or(0);
-        for (n, (name, figures, opacity)) in sides(row).into_iter().enumerate() {
-            let left = count(group) + 0.1 + count(2 * place + n) * width;
-            let corners = [(left, 0.0), (left + width * 0.94, figures.bytes_per_second)];
-            let colour = colour(place).mix(opacity);
-            chart.draw_series([Rectangle::new(corners, colour.filled())])?;
-            let told = if way.is_empty() { name.to_owned() } else { format!("{name}, {way}") };
-            if !legend.iter().any(|(known, _)| *known == told) {
-                legend.push((told, colour));
-            }
-        }
-    }
-    draw_legend(&legend, beside)
+fn text(
+    area: &Area,
+    text: &str,
+    at: (i32, i32),
+    (size, colour, side): (f64, RGBColor, HPos),
+    weight: FontStyle,
+) -> Drawn {
+    let font = FontDesc::new(FontFamily::SansSerif, size, weight).color(&colour);
+    area.draw(&Text::new(text.to_owned(), at, font.pos(Pos::new(side, VPos::Top))))
 }
 
-/// Curves: how many of a hundred reads take no longer than a time.
-fn latencies(rows: &[Row], labels: &Labels, area: &Area, beside: &Area) -> Drawn {
-    let times = || rows.iter().flat_map(sides).flat_map(|(_, figures, _)| &figures.curve);
-    // A logarithm is taken of them.
-    let least = times().copied().fold(f64::MAX, f64::min).max(0.01);
-    let most = times().copied().fold(least, f64::max);
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .x_label_area_size(36)
-        .y_label_area_size(52)
-        .caption("time of single reads", ("sans-serif", 15))
-        .build_cartesian_2d((least * 0.9..most * 1.1).log_scale(), 0.0..100.0)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .x_labels(6)
-        .y_labels(6)
-        .x_label_formatter(&|time| output::number(*time))
-        .y_label_formatter(&|percent| format!("{percent:.0} %"))
-        .x_desc("µs, at most")
-        .y_desc("of the reads")
-        .draw()?;
-    let mut legend = Vec::new();
-    for (n, row) in rows.iter().enumerate() {
-        for (name, figures, opacity) in sides(row) {
-            let colour = colour(n).mix(opacity);
-            let points = figures.curve.iter().enumerate();
-            let points = points.map(|(percent, time)| (time.max(least), count(percent)));
-            chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
-            legend.push((format!("{name}, {}", labels.cells(&row.case).join(", ")), colour));
-        }
-    }
-    draw_legend(&legend, beside)
-}
-
-fn draw_legend(entries: &[(String, RGBAColor)], area: &Area) -> Drawn {
-    let lines = (0..).map(|n| 40 + n * i32::try_from(LINE).unwrap_or(0));
-    for ((text, colour), top) in entries.iter().zip(lines) {
-        area.draw(&Rectangle::new([(0, top), (12, top + 11)], colour.filled()))?;
-        area.draw(&Text::new(text.clone(), (18, top), ("sans-serif", 13)))?;
-    }
-    Ok(())
-}
-
-/// The store and, if it was read too, the map: name, figures and opacity.
-fn sides(row: &Row) -> Vec<(&'static str, &Figures, f64)> {
-    let map = row.map.as_ref().map(|figures| ("memory map", figures, FAINT));
-    [Some(("voxpatch", &row.store, 1.0)), map].into_iter().flatten().collect()
-}
-
-fn colour(n: usize) -> RGBColor {
-    COLOURS[n % COLOURS.len()]
+/// Of Okabe and Ito (2008), which the colour-blind tell apart; what was read cold is paler.
+fn colour(bar: &Bar) -> RGBAColor {
+    let colour = match bar.source {
+        Source::Store => RGBColor(0, 114, 178),
+        Source::Map => RGBColor(150, 150, 150),
+        Source::Gzip => RGBColor(213, 94, 0),
+    };
+    colour.mix(if bar.is_cold { 0.55 } else { 1.0 })
 }
 
 /// A small number of things.
-#[allow(clippy::cast_precision_loss)]
-fn count(n: usize) -> f64 {
-    n as f64
+fn pixels(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX / 1024)
 }

@@ -11,8 +11,9 @@ use crate::output;
 pub fn header(report: &Report) -> String {
     let machine = &report.machine;
     format!(
-        "voxpatch {}, {}, {}, {}\n",
+        "voxpatch {}, {}, {}, {}, {}\n",
         report.voxpatch,
+        report.date,
         machine.cpu,
         output::count(machine.processors, "processor"),
         machine.system
@@ -30,6 +31,11 @@ pub fn volume(measured: &Measured) -> String {
         ("layout", output::layout(&measured.layout)),
         ("size", size(measured)),
     ];
+    facts.extend(measured.inflated.as_ref().map(|gzip| {
+        let time = output::number((gzip.seconds * 1e6).round() / 1e6);
+        let file = output::bytes(gzip.file_bytes);
+        (".nii.gz", format!("{file}; {time} s to inflate all of it, for each patch"))
+    }));
     let common = measured.rows.first().map(|row| labels.common(&row.case));
     facts.extend(common.filter(|text| !text.is_empty()).map(|text| ("reads", text)));
     let facts = output::facts(&facts);
