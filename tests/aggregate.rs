@@ -388,3 +388,78 @@ fn several_threads_that_add_at_once_give_the_same_bytes() {
         }
     }
 }
+
+/// Aggregates answers that are the same for every patch: `channels`, each of one number.
+fn constant(
+    dataset: &Dataset,
+    volume: &Volume,
+    (patch, overlap): ([usize; 3], [usize; 3]),
+    blend: Blend,
+    (channels, values): (&[f32], Values),
+) -> voxpatch::Result<Array4<f32>> {
+    let sampler = GridSampler::new(patch, Overlap::Voxels(overlap)).unwrap();
+    let output = output("constant", channels.len(), values, [1; 3]);
+    let plan = Plan::new(volume, &sampler, blend, vec![output]).unwrap();
+    let options = AggregateOptions {
+        overwrite: Overwrite::Predictions,
+        unfinished: Unfinished::Restart,
+        ..options()
+    };
+    let aggregator = Aggregator::begin(dataset, plan, &options)?;
+    let [z, y, x] = patch;
+    let answer = Array4::from_shape_fn((channels.len(), z, y, x), |(c, ..)| channels[c]);
+    for number in aggregator.remaining().collect::<Vec<_>>() {
+        aggregator.add(number, &[answer.view()])?;
+    }
+    aggregator.finish(&Pool::new(1).unwrap(), &|_| true)?;
+    Ok(read(&dataset.volume("a/constant")?))
+}
+
+const BLENDS: [Blend; 4] = [Blend::Crop, Blend::Average, Blend::Hann, GAUSSIAN];
+/// Patches and their overlaps, in the volume below.
+const GRIDS: [([usize; 3], [usize; 3]); 3] =
+    [([6, 8, 8], [2, 4, 4]), ([7, 5, 9], [6, 4, 8]), ([13, 11, 12], [6, 0, 10])];
+
+#[test]
+fn a_model_that_always_answers_the_same_number_gives_that_number_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [13, 11, 12]);
+    let numbers = [1.0, 0.1, -3.333_333_3, f32::MIN, f32::MAX, f32::MIN_POSITIVE / 64.0];
+    for (grid, blend) in GRIDS.into_iter().flat_map(|g| BLENDS.map(|b| (g, b))) {
+        let found = constant(&dataset, &volume, grid, blend, (&numbers, Values::Float32)).unwrap();
+        for (channel, number) in found.axis_iter(Axis(0)).zip(numbers) {
+            let same = |found: &f32| found.to_bits() == number.to_bits();
+            assert!(channel.iter().all(same), "{number} in {grid:?} by {blend}");
+        }
+        let ones = (&[1.0][..], Values::Threshold(1.0));
+        let found = constant(&dataset, &volume, grid, blend, ones).unwrap();
+        assert!(found.iter().all(|label| *label == 1.0), "{grid:?} by {blend}");
+    }
+}
+
+#[test]
+fn classes_that_are_masked_by_the_least_number_are_never_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [13, 11, 12]);
+    for (grid, blend) in GRIDS.into_iter().flat_map(|g| BLENDS.map(|b| (g, b))) {
+        for (scores, best) in [([f32::MIN, -3e38, f32::MIN], 1.0), ([-3e38, f32::MIN, 3e38], 2.0)] {
+            let answers = (&scores[..], Values::Argmax);
+            let found = constant(&dataset, &volume, grid, blend, answers).unwrap();
+            assert!(found.iter().all(|class| *class == best), "{scores:?} in {grid:?} by {blend}");
+        }
+    }
+}
+
+#[test]
+fn scores_that_half_precision_cannot_hold_follow_what_is_said_of_numbers_that_are_not_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [13, 11, 12]);
+    let half = |score: f32| {
+        constant(&dataset, &volume, GRIDS[0], Blend::Hann, (&[score], Values::Float16))
+    };
+    assert!(half(65519.0).unwrap().iter().all(|score| *score == 65504.0));
+    for score in [65520.0, -1e9, f32::MIN] {
+        let error = half(score).unwrap_err().to_string();
+        assert!(error.contains("float16") && error.contains("65504"), "{error}");
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct Axis {
     /// What each place contributes to, inside the output. Both ends ascend.
     spans: Vec<Range<usize>>,
     /// Of a prediction; `None` if it is 1.
-    pub(super) window: Option<Vec<f32>>,
+    pub(super) window: Option<Vec<f64>>,
     /// For every voxel, the sum of the windows of the places that contribute to it.
     pub(super) weights: Vec<f64>,
     chunk: usize,
@@ -71,8 +71,6 @@ impl Axis {
                 members[chunk].push(place);
             }
         }
-        #[allow(clippy::cast_possible_truncation)]
-        let window = window.map(|window| window.into_iter().map(|w| w as f32).collect());
         let like = Vec::new();
         let mut axis =
             Self { length, patch, starts: begins, spans, window, weights, chunk, members, like };

@@ -6,27 +6,27 @@ use crate::exec::locked;
 
 /// Buffers that nobody uses.
 #[derive(Debug, Default)]
-pub(super) struct Buffers(Mutex<Kept>);
+pub(super) struct Buffers<T>(Mutex<Kept<T>>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    buffers: Vec<Vec<f32>>,
+struct Kept<T> {
+    buffers: Vec<Vec<T>>,
     bytes: u64,
 }
 
-impl Buffers {
+impl<T: bytemuck::Zeroable + Clone> Buffers<T> {
     /// So many zeros.
-    pub(super) fn zeros(&self, length: usize) -> Vec<f32> {
+    pub(super) fn zeros(&self, length: usize) -> Vec<T> {
         let mut kept = locked(&self.0);
         // Those of one output are of one length.
         let Some(n) = kept.buffers.iter().rposition(|buffer| buffer.len() == length) else {
             drop(kept);
-            return vec![0.0; length];
+            return vec![T::zeroed(); length];
         };
         let mut buffer = kept.buffers.swap_remove(n);
         kept.bytes -= size_of_val(&*buffer) as u64;
         drop(kept);
-        buffer.fill(0.0);
+        buffer.fill(T::zeroed());
         buffer
     }
 
@@ -37,11 +37,11 @@ impl Buffers {
 
     /// Keeps none any longer.
     pub(super) fn clear(&self) {
-        *locked(&self.0) = Kept::default();
+        *locked(&self.0) = Kept { buffers: Vec::new(), bytes: 0 };
     }
 
     /// Keeps a buffer, unless the kept ones would be more than `most` bytes.
-    pub(super) fn keep(&self, buffer: Vec<f32>, most: u64) {
+    pub(super) fn keep(&self, buffer: Vec<T>, most: u64) {
         let bytes = size_of_val(&*buffer) as u64;
         let mut kept = locked(&self.0);
         if kept.bytes + bytes <= most {

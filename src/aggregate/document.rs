@@ -7,7 +7,7 @@ use super::{AggregateOptions, Plan};
 use crate::layout::{ChunkLayout, Workload};
 
 /// Version of the document, raised when the same plan would make other bytes.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -3,8 +3,10 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
+use super::memory::Memory;
 use super::piece::{Piece, Predicted, Weighing};
 use super::plan::PlannedOutput;
+use super::sums::Sums;
 use super::weights::KeptWeights;
 use super::{Blend, Values};
 
@@ -19,17 +21,27 @@ impl<'a> Finisher<'a> {
         Self { planned, weighing: Weighing::of(planned, blend) }
     }
 
-    /// Divides the sums of the chunk at `at` (chunk grid) by the weights of all its members.
-    #[allow(clippy::cast_possible_truncation)]
-    pub(super) fn divide(&self, at: [usize; 3], sums: &mut [f32], kept: &KeptWeights) {
+    /// The means of the chunk at `at` (chunk grid), all of whose members have arrived: its sums,
+    /// divided by the sums of the weights.
+    pub(super) fn means(
+        &self,
+        at: [usize; 3],
+        sums: Sums,
+        kept: &KeptWeights,
+        memory: &Memory,
+    ) -> Vec<f32> {
+        let sums = match sums {
+            Sums::Owned(values) => return values,
+            Sums::Weighted(sums) => sums,
+        };
+        let mut means = memory.zeros(sums.len());
         match self.weighing {
-            Weighing::Owned => {}
             // With a floor, weights are no product of their axes.
             Weighing::Windows { floor, .. } if floor > 0.0 => {
                 let like = std::array::from_fn(|a| self.planned.axes[a].like(at[a]));
                 let weights =
                     kept.of(like, || self.weights(at, &self.members(at).collect::<Vec<_>>()));
-                self.divide_by(at, sums, &weights);
+                self.divide_by(at, &sums, &weights, &mut means);
             }
             _ => {
                 // On a complete grid the sum of the products is the product of the sums.
@@ -37,42 +49,51 @@ impl<'a> Finisher<'a> {
                     let from = at[a] * self.planned.layout.chunk[a];
                     &self.planned.axes[a].weights[from..][..self.planned.axes[a].inside(at[a])]
                 });
-                self.for_each_row(at, sums, |[z, y], row| {
+                self.for_each_row(at, &mut means, |[z, y], begin, row| {
                     let weight = weights[0][z] * weights[1][y];
-                    for (value, x) in row.iter_mut().zip(weights[2]) {
-                        *value /= (weight * x) as f32;
+                    for ((mean, sum), x) in row.iter_mut().zip(&sums[begin..]).zip(weights[2]) {
+                        *mean = rounded(sum / (weight * x));
                     }
                 });
             }
         }
+        memory.reuse_sums(sums);
+        means
     }
 
     /// The same where only some members have arrived: voxels that none of them covers become
     /// `fill`.
-    pub(super) fn divide_some(
+    pub(super) fn some_means(
         &self,
         at: [usize; 3],
-        sums: &mut [f32],
+        sums: Sums,
         members: &[[usize; 3]],
         fill: f32,
-    ) {
+    ) -> Vec<f32> {
         let weights = self.weights(at, members);
-        if !matches!(self.weighing, Weighing::Owned) {
-            self.divide_by(at, sums, &weights);
-        }
+        let mut means = match sums {
+            Sums::Owned(values) => values,
+            Sums::Weighted(sums) => {
+                let mut means = vec![0.0; sums.len()];
+                self.divide_by(at, &sums, &weights, &mut means);
+                means
+            }
+        };
         let voxels = weights.len();
-        for (n, value) in sums.iter_mut().enumerate() {
+        for (n, mean) in means.iter_mut().enumerate() {
             if weights[n % voxels] <= 0.0 {
-                *value = fill;
+                *mean = fill;
             }
         }
-        self.clear_outside(at, sums);
+        self.clear_outside(at, &mut means);
+        means
     }
 
-    /// The sum of the weights of these members, for each voxel of the chunk.
-    fn weights(&self, at: [usize; 3], members: &[[usize; 3]]) -> Vec<f32> {
+    /// The sum of the weights of these members, for each voxel of the chunk; where each voxel has
+    /// one owner, whether that is among them.
+    fn weights(&self, at: [usize; 3], members: &[[usize; 3]]) -> Vec<f64> {
         let chunk = self.planned.layout.chunk;
-        let mut weights = vec![0.0; self.planned.chunk_voxels()];
+        let mut weights = Sums::Weighted(vec![0.0; self.planned.chunk_voxels()]);
         // What a prediction of ones would add up to.
         let [_, planes, rows, columns] = self.planned.prediction();
         let ones = vec![1.0; planes * rows * columns];
@@ -81,41 +102,47 @@ impl<'a> Finisher<'a> {
             let piece = self.planned.piece(*member, at);
             self.weighing.add(&mut weights, chunk, &piece, &ones);
         }
-        weights
+        match weights {
+            Sums::Weighted(weights) => weights,
+            Sums::Owned(_) => Vec::new(),
+        }
     }
 
-    fn divide_by(&self, at: [usize; 3], sums: &mut [f32], weights: &[f32]) {
+    /// Divides sums by weights, which are the same for each channel.
+    fn divide_by(&self, at: [usize; 3], sums: &[f64], weights: &[f64], means: &mut [f32]) {
         let [_, height, width] = self.planned.layout.chunk;
-        self.for_each_row(at, sums, |[z, y], row| {
+        self.for_each_row(at, means, |[z, y], begin, row| {
             let weights = &weights[(z * height + y) * width..];
-            for (value, weight) in row.iter_mut().zip(weights) {
-                *value /= weight;
+            for ((mean, sum), weight) in row.iter_mut().zip(&sums[begin..]).zip(weights) {
+                *mean = rounded(sum / weight);
             }
         });
     }
 
-    /// Each row of each channel that lies inside the output, by `z, y` in the chunk.
+    /// Each row of each channel that lies inside the output, by `z, y` in the chunk and where it
+    /// begins among all voxels.
     fn for_each_row(
         &self,
         at: [usize; 3],
-        sums: &mut [f32],
-        mut work: impl FnMut([usize; 2], &mut [f32]),
+        means: &mut [f32],
+        mut work: impl FnMut([usize; 2], usize, &mut [f32]),
     ) {
         let [depth, height, width] = self.planned.layout.chunk;
         let [planes, rows, columns] = self.inside(at);
-        for channel in sums.chunks_exact_mut(depth * height * width) {
-            for (z, plane) in channel.chunks_exact_mut(height * width).take(planes).enumerate() {
-                for (y, row) in plane.chunks_exact_mut(width).take(rows).enumerate() {
-                    work([z, y], &mut row[..columns]);
+        for channel in 0..means.len() / (depth * height * width) {
+            for z in 0..planes {
+                for y in 0..rows {
+                    let begin = ((channel * depth + z) * height + y) * width;
+                    work([z, y], begin, &mut means[begin..][..columns]);
                 }
             }
         }
     }
 
     /// Zeros beyond the output, where the fill may have got.
-    fn clear_outside(&self, at: [usize; 3], sums: &mut [f32]) {
+    fn clear_outside(&self, at: [usize; 3], means: &mut [f32]) {
         let ([depth, height, width], inside) = (self.planned.layout.chunk, self.inside(at));
-        for (n, value) in sums.iter_mut().enumerate() {
+        for (n, value) in means.iter_mut().enumerate() {
             let voxel = [n / width / height % depth, n / width % height, n % width];
             if (0..3).any(|a| voxel[a] >= inside[a]) {
                 *value = 0.0;
@@ -189,6 +216,12 @@ impl PlannedOutput {
     pub(super) fn piece(&self, place: [usize; 3], at: [usize; 3]) -> Piece {
         std::array::from_fn(|a| self.axes[a].part(place[a], at[a]))
     }
+}
+
+/// A mean in single precision, rounded once.
+#[allow(clippy::cast_possible_truncation)]
+fn rounded(mean: f64) -> f32 {
+    mean as f32
 }
 
 fn each<T: Copy, const N: usize>(from: &[T], out: &mut Vec<u8>, to: impl Fn(T) -> [u8; N]) {

@@ -39,7 +39,8 @@ pub(super) struct Memory {
     peak: AtomicU64,
     scratch: Mutex<Scratch>,
     /// What was held at the peak and is not held now.
-    unused: Buffers,
+    unused: Buffers<f32>,
+    unused_sums: Buffers<f64>,
 }
 
 /// Numbers kept between patches.
@@ -62,7 +63,8 @@ impl Memory {
         let scratch =
             Scratch { folder, file: None, end: 0, free: HashMap::new(), used: 0, peak: 0 };
         let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { budget, held, peak, scratch: Mutex::new(scratch), unused: Buffers::default() }
+        let (unused, unused_sums) = (Buffers::default(), Buffers::default());
+        Self { budget, held, peak, scratch: Mutex::new(scratch), unused, unused_sums }
     }
 
     pub(super) fn used(&self) -> MemoryUse {
@@ -80,8 +82,9 @@ impl Memory {
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         if let Ok(before) = taken {
             self.peak.fetch_max(before + bytes, Ordering::Relaxed);
-            if before + bytes + self.unused.bytes() > self.budget {
+            if before + bytes + self.unused.bytes() + self.unused_sums.bytes() > self.budget {
                 self.unused.clear();
+                self.unused_sums.clear();
             }
         }
         taken.is_ok()
@@ -97,10 +100,25 @@ impl Memory {
         self.unused.zeros(length)
     }
 
+    /// So many zeros to add to.
+    pub(super) fn zero_sums(&self, length: usize) -> Vec<f64> {
+        self.unused_sums.zeros(length)
+    }
+
     /// Takes a buffer that is needed no longer.
     pub(super) fn reuse(&self, buffer: Vec<f32>) {
+        self.unused.keep(buffer, self.room(self.unused_sums.bytes()));
+    }
+
+    /// Takes sums that are needed no longer.
+    pub(super) fn reuse_sums(&self, buffer: Vec<f64>) {
+        self.unused_sums.keep(buffer, self.room(self.unused.bytes()));
+    }
+
+    /// Bytes of buffers that may be kept, beside `others` that are: what was held at the peak.
+    fn room(&self, others: u64) -> u64 {
         let (peak, held) = (self.peak.load(Ordering::Relaxed), self.held.load(Ordering::Relaxed));
-        self.unused.keep(buffer, peak.saturating_sub(held));
+        peak.saturating_sub(held).saturating_sub(others)
     }
 
     /// Keeps numbers: as they are if they fit the budget, else in the scratch file.

@@ -39,6 +39,7 @@ mod plan;
 mod prediction;
 mod report;
 mod state;
+mod sums;
 mod weights;
 
 pub use crate::store::Overwrite;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::memory::{Held, Memory};
 use super::piece::{Piece, Predicted, Weighing};
 use super::plan::PlannedOutput;
+use super::sums::{HeldSums, Sums};
 use crate::{Error, Result};
 
 /// A chunk between its first patch and its last.
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug, Default)]
 pub(super) struct OpenChunk {
     /// Of the pieces below `next`; of all that arrived where each voxel has one owner.
-    sums: Option<Held<f32>>,
+    sums: Option<HeldSums>,
     next: usize,
     early: BTreeMap<usize, Held<f32>>,
     /// Pieces that arrived, where their order is nothing to them.
@@ -42,7 +43,7 @@ impl OpenChunk {
         arrivals: &[Arrival<'_>],
         piece: impl Fn(usize) -> Piece,
         memory: &Memory,
-    ) -> Result<Option<Vec<f32>>> {
+    ) -> Result<Option<Sums>> {
         self.check()?;
         // Until all of it is where it should be.
         self.is_broken = true;
@@ -50,7 +51,14 @@ impl OpenChunk {
         let in_order = !matches!(weighing, Weighing::Owned);
         // Where nothing is to be added now, the sums stay where they are.
         let touched = !in_order || arrivals.iter().any(|arrival| arrival.rank == self.next);
-        let mut sums = if touched { self.take_sums(planned, memory)? } else { Vec::new() };
+        if !touched {
+            for Arrival { rank, piece: part, predicted } in arrivals {
+                self.early.insert(*rank, memory.keep(predicted.cut(part))?);
+            }
+            self.is_broken = false;
+            return Ok(None);
+        }
+        let mut sums = self.take_sums(planned, weighing, memory)?;
         for Arrival { rank, piece: part, predicted } in arrivals {
             if !in_order {
                 weighing.add(&mut sums, chunk, part, predicted);
@@ -70,9 +78,7 @@ impl OpenChunk {
         if self.next.max(self.owned.len()) == members {
             return Ok(Some(sums));
         }
-        if touched {
-            self.sums = Some(memory.keep(sums)?);
-        }
+        self.sums = Some(sums.keep(memory)?);
         self.is_broken = false;
         Ok(None)
     }
@@ -93,9 +99,9 @@ impl OpenChunk {
         weighing: &Weighing<'_>,
         piece: impl Fn(usize) -> Piece,
         memory: &Memory,
-    ) -> Result<(Vec<f32>, Vec<usize>)> {
+    ) -> Result<(Sums, Vec<usize>)> {
         self.check()?;
-        let mut sums = self.take_sums(planned, memory)?;
+        let mut sums = self.take_sums(planned, weighing, memory)?;
         let mut ranks: Vec<usize> = (0..self.next).chain(self.owned).collect();
         for (rank, held) in self.early {
             add_held(weighing, &mut sums, planned, &piece(rank), &memory.release(held)?);
@@ -104,10 +110,16 @@ impl OpenChunk {
         Ok((sums, ranks))
     }
 
-    fn take_sums(&mut self, planned: &PlannedOutput, memory: &Memory) -> Result<Vec<f32>> {
+    fn take_sums(
+        &mut self,
+        planned: &PlannedOutput,
+        weighing: &Weighing<'_>,
+        memory: &Memory,
+    ) -> Result<Sums> {
+        let length = planned.chunk_voxels() * planned.output.channels;
         match self.sums.take() {
-            Some(held) => memory.release(held),
-            None => Ok(memory.zeros(planned.chunk_voxels() * planned.output.channels)),
+            Some(held) => held.release(memory),
+            None => Ok(Sums::zeros(weighing, length, memory)),
         }
     }
 }
@@ -115,7 +127,7 @@ impl OpenChunk {
 /// Adds a piece that was kept.
 fn add_held(
     weighing: &Weighing<'_>,
-    sums: &mut [f32],
+    sums: &mut Sums,
     planned: &PlannedOutput,
     piece: &Piece,
     voxels: &[f32],

@@ -12,7 +12,8 @@ use crate::{Dtype, Error, Kind, Result, Scaling, VolumeName};
 pub enum Values {
     /// As they are.
     Float32,
-    /// Rounded to half precision, in which what is beyond 65504 is infinite.
+    /// Rounded to half precision. What would be infinite in it, from 65520 on, follows
+    /// [`super::NonFinite`].
     Float16,
     /// As 8-bit numbers `q`, the nearest to `value / scale`, cut off at 0 and 255. The volume
     /// declares the scale, rounded to single precision, so that read as real values it gives
@@ -64,6 +65,15 @@ impl Values {
             Kind::Label
         } else {
             Kind::Intensity
+        }
+    }
+
+    /// The least number that is infinite in the type that is stored: of half precision the one
+    /// half way between its greatest and the next that it would have.
+    pub(super) const fn limit(self) -> f32 {
+        match self {
+            Self::Float16 => 65520.0,
+            _ => f32::INFINITY,
         }
     }
 

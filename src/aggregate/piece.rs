@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Blend;
 use super::axis::AxisPart;
 use super::plan::PlannedOutput;
+use super::sums::Sums;
 
 /// The box of a chunk that a patch contributes to, along `z, y, x`.
 pub(super) type Piece = [AxisPart; 3];
@@ -25,19 +26,24 @@ impl<'a> Predicted<'a> {
 }
 
 impl Predicted<'_> {
-    /// The first voxel of a box, `z, y, x`, that is no finite number: where in all, and what it is.
-    pub(super) fn non_finite(&self, within: &[Range<usize>; 3]) -> Option<([usize; 4], f32)> {
+    /// The first voxel of a box, `z, y, x`, that is no number below `limit`, the sign aside: where in
+    /// all, and what it is. With a limit of infinity: the first that is not finite.
+    pub(super) fn beyond(
+        &self,
+        within: &[Range<usize>; 3],
+        limit: f32,
+    ) -> Option<([usize; 4], f32)> {
         let [channels, planes, rows, columns] = self.shape;
         let [z, y, x] = within.clone();
         for (channel, plane) in (0..channels).flat_map(|c| z.clone().map(move |z| (c, z))) {
             for row in y.clone() {
                 let at = ((channel * planes + plane) * rows + row) * columns;
                 let voxels = &self.voxels[at..][x.clone()];
-                // Infinity has the least bits of all that is not finite, the sign aside: a maximum
-                // that needs no branch.
+                // As bits, the sign aside, numbers ascend, then comes infinity, then what is no
+                // number: a maximum that needs no branch.
                 let size = |voxel: &f32| voxel.to_bits() & !(1 << 31);
-                if voxels.iter().map(size).fold(0, u32::max) >= f32::INFINITY.to_bits()
-                    && let Some(n) = voxels.iter().position(|voxel| !voxel.is_finite())
+                if voxels.iter().map(size).fold(0, u32::max) >= limit.to_bits()
+                    && let Some(n) = voxels.iter().position(|voxel| size(voxel) >= limit.to_bits())
                 {
                     return Some(([channel, plane, row, x.start + n], voxels[n]));
                 }
@@ -85,8 +91,8 @@ pub(super) enum Weighing<'a> {
     Equal,
     /// By the product of windows, but no less than the floor.
     Windows {
-        windows: [&'a [f32]; 3],
-        floor: f32,
+        windows: [&'a [f64]; 3],
+        floor: f64,
     },
 }
 
@@ -105,39 +111,45 @@ impl<'a> Weighing<'a> {
     /// Adds a piece to the sums of a chunk of this shape, `z, y, x`; channel after channel.
     pub(super) fn add(
         &self,
-        sums: &mut [f32],
+        sums: &mut Sums,
         chunk: [usize; 3],
         piece: &Piece,
         predicted: &Predicted<'_>,
     ) {
-        for Row { channel, z, y, voxels } in predicted.rows(piece) {
+        for row in predicted.rows(piece) {
+            let Row { channel, z, y, voxels } = row;
             let plane = channel * chunk[0] + piece[0].in_chunk + z;
-            let row = plane * chunk[1] + piece[1].in_chunk + y;
-            let sums = &mut sums[row * chunk[2] + piece[2].in_chunk..][..voxels.len()];
-            match self {
-                Self::Owned => sums.copy_from_slice(voxels),
-                Self::Equal => sums.iter_mut().zip(voxels).for_each(|(sum, voxel)| *sum += voxel),
-                Self::Windows { windows: [wz, wy, wx], floor } => {
-                    let weight = wz[piece[0].in_patch + z] * wy[piece[1].in_patch + y];
-                    let wx = &wx[piece[2].in_patch..][..voxels.len()];
-                    if *floor > 0.0 {
-                        for ((sum, voxel), wx) in sums.iter_mut().zip(voxels).zip(wx) {
-                            *sum += voxel * (weight * wx).max(*floor);
-                        }
-                    } else {
-                        for ((sum, voxel), wx) in sums.iter_mut().zip(voxels).zip(wx) {
-                            *sum += voxel * (weight * wx);
-                        }
-                    }
+            let begin = (plane * chunk[1] + piece[1].in_chunk + y) * chunk[2] + piece[2].in_chunk;
+            match sums {
+                Sums::Owned(values) => values[begin..][..voxels.len()].copy_from_slice(voxels),
+                Sums::Weighted(sums) => {
+                    self.add_row(&mut sums[begin..][..voxels.len()], piece, &row);
                 }
+            }
+        }
+    }
+
+    fn add_row(&self, sums: &mut [f64], piece: &Piece, row: &Row<'_>) {
+        let sums = sums.iter_mut().zip(row.voxels);
+        let Self::Windows { windows: [wz, wy, wx], floor } = self else {
+            sums.for_each(|(sum, voxel)| *sum += f64::from(*voxel));
+            return;
+        };
+        let weight = wz[piece[0].in_patch + row.z] * wy[piece[1].in_patch + row.y];
+        let sums = sums.zip(&wx[piece[2].in_patch..][..row.voxels.len()]);
+        if *floor > 0.0 {
+            for ((sum, voxel), wx) in sums {
+                *sum += f64::from(*voxel) * (weight * wx).max(*floor);
+            }
+        } else {
+            for ((sum, voxel), wx) in sums {
+                *sum += f64::from(*voxel) * (weight * wx);
             }
         }
     }
 }
 
 /// The least weight of a voxel.
-#[allow(clippy::cast_possible_truncation)]
-fn floor(blend: Blend, windows: [&[f32]; 3]) -> f32 {
-    let least = |window: &[f32]| f64::from(window.iter().copied().fold(f32::INFINITY, f32::min));
-    blend.floor(windows.map(least)) as f32
+fn floor(blend: Blend, windows: [&[f64]; 3]) -> f64 {
+    blend.floor(windows.map(|window| window.iter().copied().fold(f64::INFINITY, f64::min)))
 }

@@ -145,7 +145,7 @@ impl Plan {
                 (if a == outer { axis.open_layers() } else { axis.chunks() }) as u64
             };
             let chunks: u64 = planned.axes.iter().enumerate().map(layers).product();
-            chunks.saturating_mul(planned.sum_bytes() as u64)
+            chunks.saturating_mul(planned.sum_bytes(self.blend) as u64)
         };
         self.outputs.iter().map(bytes).fold(0, u64::saturating_add)
     }
@@ -256,8 +256,9 @@ impl PlannedOutput {
     }
 
     /// Bytes of the sums of a chunk, of all channels.
-    pub(super) fn sum_bytes(&self) -> usize {
-        self.chunk_voxels() * self.output.channels * size_of::<f32>()
+    pub(super) fn sum_bytes(&self, blend: Blend) -> usize {
+        let item = if blend == Blend::Crop { size_of::<f32>() } else { size_of::<f64>() };
+        self.chunk_voxels() * self.output.channels * item
     }
 
     /// Chunks along each axis.

@@ -12,7 +12,9 @@ use crate::{Error, Region, Result};
 /// What becomes of NaN and infinite predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum NonFinite {
-    /// They are an error that names the patch, of which nothing is taken then.
+    /// They are an error that names the patch, of which nothing is taken then. So are numbers that
+    /// are infinite in the type that is stored. What does not count in any voxel, beyond the volume
+    /// or in the rim that [`super::Blend::Crop`] cuts off, may be anything.
     #[default]
     Error,
     /// They count like any other number, and spread to all means that they are part of.
@@ -114,19 +116,25 @@ impl Plan {
                 None => Cow::Owned(view.iter().copied().collect()),
             };
             let used = std::array::from_fn(|a| planned.axes[a].used(place[a]));
+            let limit = planned.output.values.limit();
             if policy != NonFinite::Keep
-                && let Some((at, value)) = Predicted::whole(&voxels, shape).non_finite(&used)
+                && let Some((at, value)) = Predicted::whole(&voxels, shape).beyond(&used, limit)
             {
                 let NonFinite::Replace(with) = policy else {
+                    let what = if value.is_finite() {
+                        "float16, in which it is to be stored, ends at 65504: store float32"
+                    } else {
+                        "predictions are finite, unless it is said what is to become of others"
+                    };
                     let reason = format!(
-                        "at {at:?} (c, z, y, x) of the prediction of {}, for {}: predictions are \
-                         finite, unless it is said what is to become of others",
+                        "at {at:?} (c, z, y, x) of the prediction of {}, for {}: {what}",
                         self.patch_name(number),
                         planned.output.name
                     );
                     return Err(Error::invalid("prediction", value, reason));
                 };
-                voxels.to_mut().iter_mut().filter(|v| !v.is_finite()).for_each(|v| *v = with);
+                let is_beyond = |v: &&mut f32| v.is_nan() || v.abs() >= limit;
+                voxels.to_mut().iter_mut().filter(is_beyond).for_each(|v| *v = with);
             }
             Ok(voxels)
         });

@@ -67,11 +67,12 @@ impl OutputState {
         let (weighing, members) = (Weighing::of(planned, blend), planned.members(at));
         let done = chunk.receive(planned, &weighing, members, arrivals, piece, target.memory)?;
         drop(chunk);
-        let Some(mut sums) = done else { return Ok(()) };
+        let Some(sums) = done else { return Ok(()) };
         locked(&self.chunks).remove(&number);
-        Finisher::new(planned, blend).divide(at, &mut sums, &self.weights);
-        let stored = self.store(target, at, &sums, scratch);
-        target.memory.reuse(sums);
+        let finisher = Finisher::new(planned, blend);
+        let means = finisher.means(at, sums, &self.weights, target.memory);
+        let stored = self.store(target, at, &means, scratch);
+        target.memory.reuse(means);
         stored
     }
 
@@ -92,10 +93,10 @@ impl OutputState {
         let member = |rank| planned.member(walk, at, rank);
         let weighing = Weighing::of(planned, blend);
         let piece = |rank| planned.piece(member(rank), at);
-        let (mut sums, ranks) = chunk.give_up(planned, &weighing, piece, target.memory)?;
+        let (sums, ranks) = chunk.give_up(planned, &weighing, piece, target.memory)?;
         let members: Vec<_> = ranks.into_iter().map(member).collect();
-        Finisher::new(planned, blend).divide_some(at, &mut sums, &members, fill);
-        self.store(target, at, &sums, scratch)
+        let means = Finisher::new(planned, blend).some_means(at, sums, &members, fill);
+        self.store(target, at, &means, scratch)
     }
 
     /// Encodes a finished chunk, and writes its shard if it was the last of it.

@@ -1,0 +1,50 @@
+//! What patches add up to in a chunk.
+
+use super::memory::{Held, Memory};
+use super::piece::Weighing;
+use crate::Result;
+
+/// The voxels of a chunk that some patches have reached, channel after channel.
+///
+/// Sums are in double precision. Their rounding is then so far below that of single precision that
+/// the mean of equal numbers is that number, bit for bit, and no sum of finite numbers is infinite.
+#[derive(Debug)]
+pub(super) enum Sums {
+    /// Where each voxel has one owner: its value.
+    Owned(Vec<f32>),
+    /// Elsewhere: the sum of the weighted values.
+    Weighted(Vec<f64>),
+}
+
+/// The same between patches.
+#[derive(Debug)]
+pub(super) enum HeldSums {
+    Owned(Held<f32>),
+    Weighted(Held<f64>),
+}
+
+impl Sums {
+    /// So many zeros.
+    pub(super) fn zeros(weighing: &Weighing<'_>, length: usize, memory: &Memory) -> Self {
+        match weighing {
+            Weighing::Owned => Self::Owned(memory.zeros(length)),
+            _ => Self::Weighted(memory.zero_sums(length)),
+        }
+    }
+
+    pub(super) fn keep(self, memory: &Memory) -> Result<HeldSums> {
+        Ok(match self {
+            Self::Owned(values) => HeldSums::Owned(memory.keep(values)?),
+            Self::Weighted(sums) => HeldSums::Weighted(memory.keep(sums)?),
+        })
+    }
+}
+
+impl HeldSums {
+    pub(super) fn release(self, memory: &Memory) -> Result<Sums> {
+        Ok(match self {
+            Self::Owned(held) => Sums::Owned(memory.release(held)?),
+            Self::Weighted(held) => Sums::Weighted(memory.release(held)?),
+        })
+    }
+}
