@@ -1,6 +1,10 @@
 //! Aggregated volumes are what a dense computation gives, and the same bytes however they come
 //! about.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test may fail, and its numbers are exact"
+)]
 
 mod common;
 

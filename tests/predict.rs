@@ -348,7 +348,7 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
 fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, waited) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(work()));
-    waited.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait for ever")
+    waited.recv_timeout(std::time::Duration::from_mins(1)).expect("it does not wait for ever")
 }
 
 #[test]

@@ -183,6 +183,14 @@ fn a_sixth_axis_is_refused() {
 }
 
 #[test]
+fn a_cifti_matrix_is_refused_by_name_and_is_no_volume_of_many_channels() {
+    for intent in [3000, 3002, 3006, 3099] {
+        assert_refused(small(|nifti| nifti.intent = intent), "unsupported", "CIFTI");
+    }
+    small(|nifti| nifti.intent = 2999).unwrap();
+}
+
+#[test]
 fn the_long_axis_of_freesurfer_is_refused_by_name() {
     assert_refused(small(|n| n.dim[1] = -1), "unsupported", "FreeSurfer");
 }

@@ -53,7 +53,8 @@ impl Print {
         let differs = |(was, is): &(f32, f32)| {
             let same = was.to_bits() == is.to_bits() || was.is_nan() && is.is_nan();
             // False for a number that is not finite beside another.
-            !same && !((was - is).abs() <= allowed)
+            let near = (was - is).abs() <= allowed;
+            !same && !near
         };
         let (was, is) = was.into_iter().zip(is).find(differs)?;
         Some(format!("it has {is} where it had {was}"))

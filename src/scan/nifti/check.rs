@@ -10,6 +10,8 @@ use crate::{Dtype, Error, Finding, Scaling};
 const EXTENDER: usize = 4;
 /// `NIFTI_INTENT_LABEL`.
 const INTENT_LABEL: i64 = 1002;
+/// `NIFTI_INTENT_CONN_...`: the matrices of CIFTI-2, which stand in the header of a NIfTI-2 file.
+const INTENT_CIFTI: std::ops::Range<i64> = 3000..3100;
 
 /// Why a header is refused; [`Reject::at`] adds the file.
 #[derive(Debug)]
@@ -62,6 +64,14 @@ impl Voxels {
 pub(super) fn voxels(fields: &Fields, findings: &mut Vec<Finding>) -> Result<Voxels, Reject> {
     // The extents come first: `dim[0]` confirms the byte order that all else was read in.
     let [x, y, z, times, channels] = extents(fields)?;
+    if INTENT_CIFTI.contains(&fields.intent_code) {
+        return Err(Reject::Unsupported(format!(
+            "a CIFTI file (intent code {}): a matrix over vertices of surfaces and voxels, no \
+             volume; take the volume out of it first: wb_command -cifti-separate FILE COLUMN \
+             -volume-all OUT.nii.gz",
+            fields.intent_code
+        )));
+    }
     let dtype = dtype(fields, findings)?;
     let offset = offset(fields, findings)?;
     Ok(Voxels { dtype, shape: [z, y, x], times, channels, offset })
