@@ -1,5 +1,6 @@
 //! Threads are made here and nowhere else.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, Result};
@@ -59,7 +60,7 @@ impl Workers {
         Self { threads: Vec::new(), process: std::process::id() }
     }
 
-    /// Starts one more thread, which must not panic.
+    /// Starts one more thread. If others wait for the work, it must not panic: see [`caught`].
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses.
@@ -88,6 +89,18 @@ impl Drop for Workers {
             }
         }
     }
+}
+
+/// Runs work that may be anybody's, a disk or a sampler of the caller's. Its panic becomes an error:
+/// a thread that ended in one would leave those waiting who wait for its answer. What the work
+/// leaves half done the caller must not use after an error.
+pub(crate) fn caught<T>(what: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let message = text.unwrap_or_else(|| "something other than text".to_owned());
+        Err(Error::Panicked { what, message })
+    })
 }
 
 /// Locks a mutex. A panic of who held it is told by whoever waits for that thread; what it guards is

@@ -76,8 +76,8 @@
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
-//! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, and memory
-//! is mapped in another.
+//! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, memory is
+//! mapped in another, and files are made to last in a third.
 //!
 //! # Conventions
 //!
@@ -89,6 +89,7 @@
 //! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
 pub mod dtype;
+mod durable;
 pub mod error;
 mod exec;
 mod finding;

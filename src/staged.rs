@@ -1,63 +1,110 @@
 //! Files that appear whole or not at all.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Error, Result};
+use rustix::fs::{AtFlags, CWD};
+use tempfile::{Builder, NamedTempFile, TempPath};
 
-/// A file in the making: written beside its target under a hidden name, synced and renamed by
-/// [`StagedFile::finish`]. What was at the target stays until then. Dropped before, it leaves
-/// nothing behind; a process that is killed leaves the hidden file.
+use crate::{Error, Result, durable};
+
+/// A file in the making: [`StagedFile::finish`] makes it durable and gives it its name in one step.
+/// What was at the target stays until then. Dropped before, it leaves nothing behind.
+///
+/// Until it is finished the file has no name, so that a process that is killed leaves nothing
+/// behind either. Linux has such files on most local file systems; elsewhere it has a hidden name
+/// in the target's folder, which ends in `.partial` and stays after a kill.
 #[derive(Debug)]
 pub struct StagedFile {
     target: PathBuf,
-    hidden: PathBuf,
     file: BufWriter<File>,
+    /// The hidden name, where it has one.
+    hidden: Option<TempPath>,
 }
 
 impl StagedFile {
-    /// Creates the hidden file, without touching any existing one.
+    /// Creates the file, without touching any existing one.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a path without a file name, [`Error::Io`].
     pub fn create(target: &Path) -> Result<Self> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let Some(name) = target.file_name() else {
+        if target.file_name().is_none() {
             return Err(Error::invalid("output path", target.display(), "must end in a file name"));
-        };
-        loop {
-            let mut hidden = OsString::from(".");
-            hidden.push(name);
-            let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-            hidden.push(format!(".{}-{n}.partial", std::process::id()));
-            let hidden = target.with_file_name(hidden);
-            match OpenOptions::new().write(true).create_new(true).open(&hidden) {
-                Ok(file) => {
-                    return Ok(Self { target: target.into(), hidden, file: BufWriter::new(file) });
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(Error::io("create", target)(e)),
-            }
         }
+        let folder = folder_of(target);
+        let (file, hidden) = if let Some(file) = unnamed(folder) {
+            (file, None)
+        } else {
+            let named = hidden_name().tempfile_in(folder).map_err(Error::io("create", target));
+            let (file, hidden) = named?.into_parts();
+            (file, Some(hidden))
+        };
+        Ok(Self { target: target.into(), file: BufWriter::new(file), hidden })
     }
 
     /// Makes the file durable and gives it its name.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn finish(mut self) -> Result<()> {
-        let parent = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = parent.unwrap_or(Path::new("."));
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_all())
-            .and_then(|()| fs::rename(&self.hidden, &self.target))
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(Error::io("write", &self.target))
+    pub fn finish(self) -> Result<()> {
+        let Self { target, mut file, hidden } = self;
+        let folder = folder_of(&target);
+        file.flush()
+            .and_then(|()| durable::contents(file.get_ref()))
+            .and_then(|()| match hidden {
+                Some(hidden) => Ok(hidden),
+                // A name that is free, as only a rename replaces what is at the target.
+                None => hidden_name()
+                    .make_in(folder, |path| link(file.get_ref(), path))
+                    .map(NamedTempFile::into_temp_path),
+            })
+            .and_then(|hidden| hidden.persist(&target).map_err(io::Error::from))
+            .and_then(|()| durable::names(folder))
+            .map_err(Error::io("write", &target))
     }
+}
+
+fn folder_of(target: &Path) -> &Path {
+    let parent = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// A short name, whatever the target's: that may have all the bytes that the system allows.
+fn hidden_name() -> Builder<'static, 'static> {
+    let mut builder = Builder::new();
+    // Less what the user's mask takes away, as of every new file.
+    builder.prefix(".voxpatch-").suffix(".partial").permissions(Permissions::from_mode(0o666));
+    builder
+}
+
+/// A file without a name that can be given one; `None` where the system has no such files, or
+/// refuses: a file with a name then shows whether there can be any.
+#[cfg(target_os = "linux")]
+fn unnamed(folder: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666)).ok()?;
+    let file = File::from(file);
+    open_path(&file).exists().then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_: &Path) -> Option<File> {
+    None
+}
+
+/// Gives an unnamed file a name.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    rustix::fs::linkat(CWD, open_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+/// Where the system shows an open file.
+fn open_path(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 impl Write for StagedFile {
@@ -74,16 +121,12 @@ impl Write for StagedFile {
     }
 }
 
-impl Drop for StagedFile {
-    fn drop(&mut self) {
-        // After a rename there is nothing of this name; otherwise this is best effort.
-        let _ = fs::remove_file(&self.hidden);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::durable::tests::were_synced;
 
     #[test]
     fn a_file_is_seen_whole_or_not_at_all() {
@@ -97,11 +140,42 @@ mod tests {
         let mut second = StagedFile::create(&path).unwrap();
         first.write_all(b"first").unwrap();
         second.write_all(b"second").unwrap();
-        assert_eq!((fs::read(&path).unwrap(), inside()), (b"before".to_vec(), 3));
+        assert_eq!(fs::read(&path).unwrap(), b"before");
         first.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"first");
         drop(second);
         assert_eq!((fs::read(&path).unwrap(), inside()), (b"first".to_vec(), 1));
+    }
+
+    #[test]
+    fn a_killed_export_leaves_nothing_where_files_need_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.nii.gz");
+        let mut staged = StagedFile::create(&path).unwrap();
+        staged.write_all(b"half").unwrap();
+        let has_no_name = staged.hidden.is_none();
+        // As a kill does: nothing is tidied.
+        std::mem::forget(staged);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), usize::from(!has_no_name));
+    }
+
+    #[test]
+    fn a_file_has_any_name_that_the_system_allows_and_lasts_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("n".repeat(255));
+        for content in [b"first", b"again"] {
+            let mut staged = StagedFile::create(&path).unwrap();
+            staged.write_all(content).unwrap();
+            were_synced([]);
+            staged.finish().unwrap();
+            assert_eq!(were_synced([&path, folder.path()]), [true, true]);
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+        let made_as_usual = folder.path().join("usual");
+        fs::write(&made_as_usual, b"").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&made_as_usual));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

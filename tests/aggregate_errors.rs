@@ -504,6 +504,56 @@ fn a_part_is_refused_to_others_while_it_is_made_and_patches_elsewhere_are_refuse
 }
 
 #[test]
+fn a_second_finalise_is_told_that_the_first_is_publishing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [12, 8, 8]);
+    let plan = plan_of(&volume, Values::Float32);
+    let (options, pool) = (AggregateOptions::default(), Pool::new(1).unwrap());
+    let parts = plan.split(2).unwrap();
+    let begin = |part: usize| {
+        Aggregator::begin_part(&dataset, Arc::clone(&plan), parts[part].clone(), &options)
+    };
+    (0..2).for_each(|part| add_all(&begin(part).unwrap()).unwrap());
+    let told = std::sync::Mutex::new(Vec::new());
+    let meanwhile = |_| {
+        let again = Pool::new(1).unwrap();
+        let second = finalise(&dataset, &name(), Overwrite::Nothing, &again, &|_| true).map(drop);
+        let joining = begin(1).map(drop);
+        told.lock().unwrap().extend([second, joining]);
+        true
+    };
+    finalise(&dataset, &name(), Overwrite::Nothing, &pool, &meanwhile).unwrap();
+    let told = told.into_inner().unwrap();
+    assert!(!told.is_empty());
+    for refused in told {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("another process is publishing it"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_unfinished_is_listed_until_it_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [12, 8, 8]);
+    let plan = plan_of(&volume, Values::Float32);
+    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..AggregateOptions::default() };
+    assert_eq!(dataset.unfinished_aggregations().unwrap(), []);
+    let begun = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
+    add_some(&begun);
+    drop(begun);
+    let [listed] = &dataset.unfinished_aggregations().unwrap()[..] else { panic!("one") };
+    assert_eq!((&listed.outputs[..], listed.parts), (&["a/scores".to_owned()][..], 1));
+    assert!((1..listed.shards).contains(&listed.written), "{listed:?}");
+    let resumed = Aggregator::begin(&dataset, plan, &resume).unwrap();
+    add_all(&resumed).unwrap();
+    resumed.check_complete().unwrap();
+    let [listed] = &dataset.unfinished_aggregations().unwrap()[..] else { panic!("one") };
+    assert_eq!(listed.written, listed.shards);
+    resumed.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    assert_eq!(dataset.unfinished_aggregations().unwrap(), []);
+}
+
+#[test]
 fn predictions_take_the_place_of_a_ground_truth_only_where_that_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [8, 8, 8]);

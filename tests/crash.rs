@@ -13,9 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::dense::{DenseScan, dataset_on, store, voxels};
-use common::faulty::{Fault, FaultyDisk, litter};
+use common::faulty::{Fault, FaultyDisk, HookedDisk, litter};
+use common::predict::{predict, source, views};
 use ndarray::{Array3, Array5, s};
+use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
 use voxpatch::layout::PlanOptions;
+use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::store::LocalDisk;
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region, convert};
 
@@ -129,28 +132,106 @@ fn a_handle_notices_that_its_volume_was_replaced() {
 }
 
 #[test]
-fn writers_of_one_volume_at_once_leave_the_whole_of_one() {
+fn writers_that_begin_at_once_are_turned_away_or_leave_the_whole_of_one() {
     let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+    // Not there: whoever fails may be who made it.
+    let root = folder.path().join("new/s.zarr");
+    let stores = |n: i16, round: u8| {
+        let dataset = Dataset::create(&root)?;
+        let voxels = Array5::<i16>::from_elem([1, 1, 7, 9, 15], n + 1);
+        let (name, pool) = (format!("a/b{}", round % 2).parse()?, Pool::new(1)?);
+        let scan = Box::new(DenseScan::new(&voxels));
+        // Some give up.
+        convert(scan, &dataset, &name, &options(true), &pool, &|_| {
+            !round.is_multiple_of(3) || n == 0
+        })
+    };
     std::thread::scope(|scope| {
-        for n in 0..3_i16 {
+        for n in 0..6_i16 {
             scope.spawn(move || {
-                for _ in 0..15 {
-                    let dataset = Dataset::create(root).unwrap();
-                    let voxels = Array5::<i16>::from_elem([1, 1, 7, 9, 15], n + 1);
-                    // Turned away, or done.
-                    let _ = store(DenseScan::new(&voxels), &dataset, "a/b", &options(true));
+                for round in 0..20 {
+                    match stores(n, round) {
+                        Ok(_) | Err(Error::Cancelled) => {}
+                        Err(error) => {
+                            let message = error.to_string();
+                            assert!(message.contains("another process is writing"), "{message}");
+                        }
+                    }
                 }
             });
         }
     });
-    let volume = Dataset::open(root).unwrap().volume("a/b").unwrap();
-    let found = volume.read::<i16>(Region::whole(volume.shape())).unwrap();
-    assert!(found.iter().all(|v| *v == found[[0, 0, 0]]));
-    let report = Dataset::open(root).unwrap();
-    let report = report.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    let dataset = Dataset::open(&root).unwrap();
+    for name in ["a/b0", "a/b1"] {
+        let volume = dataset.volume(name).unwrap();
+        let found = volume.read::<i16>(Region::whole(volume.shape())).unwrap();
+        assert!(found.iter().all(|v| *v == found[[0, 0, 0]]));
+    }
+    let report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
     assert!(report.is_sound(), "{report:?}");
-    assert!(litter(root).is_empty());
+    assert!(litter(&root).is_empty());
+}
+
+#[test]
+fn a_failed_conversion_removes_the_folder_that_it_made_and_none_of_the_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let voxels = voxels::<i16>([1, 1, 4, 4, 4], 1);
+    let fails = |root: &std::path::Path| {
+        let dataset = Dataset::create(root).unwrap();
+        let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
+        let scan = Box::new(DenseScan::new(&voxels));
+        let failed = convert(scan, &dataset, &name, &options(false), &pool, &|_| false);
+        assert!(matches!(failed, Err(Error::Cancelled)), "{failed:?}");
+    };
+    let (made, given) = (folder.path().join("made"), folder.path().join("given"));
+    fails(&made);
+    assert!(!made.exists());
+    std::fs::create_dir(&given).unwrap();
+    fails(&given);
+    assert_eq!(std::fs::read_dir(&given).unwrap().count(), 0);
+}
+
+/// A prediction of one shard after the other, on a disk that does something before each file.
+fn predicted(before_write: impl Fn(&str) + Send + Sync + 'static) -> voxpatch::Result<usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, volume) = source(folder.path(), [12, 4, 4]);
+    let output = Output {
+        chunk: Some([2, 4, 4]),
+        shard: Some([2, 4, 4]),
+        ..Output::new("a/scores".parse().unwrap(), 1, Values::Float32)
+    };
+    let sampler = GridSampler::new([2, 4, 4], Overlap::Voxels([0; 3])).unwrap();
+    let plan = Plan::new(&volume, &sampler, Blend::Average, vec![output]).unwrap();
+    let disk = LocalDisk::new(folder.path().join("s.zarr"));
+    let dataset = Dataset::open_on(Arc::new(HookedDisk { disk, before_write }))?;
+    let aggregator = Aggregator::begin(&dataset, plan, &AggregateOptions::default())?;
+    for number in 0..6 {
+        aggregator.add(number, &views(&predict(aggregator.plan(), number)))?;
+    }
+    aggregator.check_complete()?;
+    let shards = folder.path().join("s.zarr/.aggregate-a+scores/0/0/c");
+    Ok(std::fs::read_dir(shards).unwrap().count())
+}
+
+#[test]
+fn a_part_is_complete_only_when_its_last_shard_is_written() {
+    let slow = |key: &str| {
+        if key.contains("/c/") {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    assert_eq!(predicted(slow).unwrap(), 6);
+}
+
+#[test]
+fn a_disk_that_panics_is_an_error_that_nobody_waits_for_in_vain() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let result = predicted(|key| assert!(!key.contains("/c/"), "no such shard"));
+        done.send(result.unwrap_err().to_string()).unwrap();
+    });
+    let error = ended.recv_timeout(std::time::Duration::from_mins(2)).expect("it has ended");
+    assert!(error.contains("writing a shard panicked: no such shard"), "{error}");
 }
 
 #[test]

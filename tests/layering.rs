@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 13] = [
+const GROUND: [&str; 14] = [
     "error",
     "dtype",
+    "durable",
     "geometry",
     "finding",
     "kind",
@@ -38,8 +39,9 @@ const STATIONS: [(&str, &[&str]); 12] = [
 ];
 
 /// Words with one home, and the files (or folders) that are it.
-const MONOPOLIES: [(&str, &[&str]); 12] = [
+const MONOPOLIES: [(&str, &[&str]); 13] = [
     ("zarrs::", &["store/"]),
+    ("sync_all", &["durable.rs"]),
     ("memmap2::", &["mapped.rs"]),
     ("quick_cache::", &["store/cache.rs"]),
     ("unsafe ", &["mapped.rs", "packed/simd.rs", "packed/tests/guarded.rs"]),

@@ -14,7 +14,7 @@ use super::prediction::{Location, Prediction};
 use super::report::AggregateReport;
 use super::state::{OutputState, StoreScratch, Target};
 use super::{AggregateOptions, Part, Plan, begin, finalise};
-use crate::exec::locked;
+use crate::exec::{caught, locked};
 use crate::store::{Job, Note};
 use crate::{Dataset, Error, Pool, Result};
 
@@ -161,11 +161,13 @@ impl Aggregator {
         let tasks = self.tasks(predictions);
         let runs: Vec<&[Task]> = tasks.chunk_by(|a, b| a.chunk == b.chunk).collect();
         let work = |run: &&[Task]| self.receive(predictions, run);
-        let done = if parallel {
-            runs.par_iter().try_for_each(work)
-        } else {
-            runs.iter().try_for_each(work)
-        };
+        let done = caught("adding a prediction", || {
+            if parallel {
+                runs.par_iter().try_for_each(work)
+            } else {
+                runs.iter().try_for_each(work)
+            }
+        });
         if done.is_err() {
             self.failed.store(true, Ordering::Relaxed);
         }
@@ -322,11 +324,11 @@ impl Aggregator {
                 chunks.extend(wanted.map(|chunk| (n, chunk)));
             }
         }
-        let filled = pool.run(|| {
-            chunks.par_iter().try_for_each(|(n, at)| {
-                self.with_scratch(|s| self.outputs[*n].fill(&self.target(), *at, fill, s))
-            })
-        });
+        let fill = |(n, at): &(usize, [usize; 3])| {
+            self.with_scratch(|s| self.outputs[*n].fill(&self.target(), *at, fill, s))
+        };
+        let filled =
+            pool.run(|| caught("filling a chunk", || chunks.par_iter().try_for_each(fill)));
         self.failed.fetch_or(filled.is_err(), Ordering::Relaxed);
         filled?;
         for number in &missing {

@@ -5,7 +5,7 @@
 //! signal, and what is there is no memory of this process.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
@@ -186,21 +186,10 @@ impl Scratch {
         self.folder.join("scratch")
     }
 
-    /// The file, made and unlinked at once, so that nothing is left of it whatever happens.
+    /// The file, which has no name, so that nothing is left of it whatever happens.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
-            static COUNTER: AtomicU64 = AtomicU64::new(0);
-            // No other of this process may have it open too.
-            let n = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let path = self.folder.join(format!(".scratch-{}-{n}", std::process::id()));
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&path)?;
-            std::fs::remove_file(&path)?;
-            self.file = Some(file);
+            self.file = Some(tempfile::tempfile_in(&self.folder)?);
         }
         Ok(self.file.as_ref().expect("it was made above"))
     }

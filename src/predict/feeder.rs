@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 use super::model::is_ready;
 use super::session::Patches;
-use crate::exec::{Workers, locked};
+use crate::exec::{Workers, caught, locked};
 use crate::sample::Grid;
 use crate::{Error, Frame, Region, Result, Volume, npy, with_element};
 
@@ -98,7 +98,7 @@ impl Feeder {
                     if told.stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    let read = feed.block(&batch, &mut block);
+                    let read = caught("reading a patch", || feed.block(&batch, &mut block));
                     told.begun.fetch_add(1, Ordering::SeqCst);
                     match read {
                         Ok(()) if write(&mut stdin, &block, &told.stopped) => {}

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, LocalDisk, is_absent};
+use super::disk::{Disk, is_absent};
 use super::documents::{self, ArrayShape};
+use super::local::LocalDisk;
 use super::name::{self, VolumeName};
 use super::staging::{self, group_key};
 use super::volume::Volume;
@@ -12,6 +13,9 @@ use super::writer::VolumeWriter;
 use super::{DOCUMENT, VERSION};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};
+
+/// How often a document is looked for that is listed and cannot be found.
+const TRIES: usize = 100;
 
 /// The root of stored volumes. Cheap to clone; holds no open files.
 #[derive(Debug, Clone)]
@@ -42,20 +46,27 @@ impl Dataset {
     /// As [`Self::open`].
     pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self> {
         let path = disk.path("");
-        match disk.read(DOCUMENT) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                if is_unused(&*disk)? {
-                    return Err(Error::NotFound { what: "store", path });
+        for _ in 0..TRIES {
+            match disk.read(DOCUMENT) {
+                Err(e) if is_absent(&e) => {}
+                document => {
+                    let document = document.map_err(Error::io("read", disk.path(DOCUMENT)))?;
+                    check_role(&document, "dataset", disk.path(DOCUMENT))?;
+                    return Ok(Self { disk });
                 }
-                let reason = format!("there is no {DOCUMENT}");
-                return Err(Error::NotVoxpatch { what: "store", path, reason });
             }
-            document => {
-                let document = document.map_err(Error::io("read", disk.path(DOCUMENT)))?;
-                check_role(&document, "dataset", disk.path(DOCUMENT))?;
+            let there = inside(&*disk)?;
+            // The hidden folders are what a killed writer leaves behind.
+            if there.iter().all(|name| name.starts_with('.')) {
+                return Err(Error::NotFound { what: "store", path });
+            }
+            // Else somebody has just made it.
+            if !there.iter().any(|name| name == DOCUMENT) {
+                break;
             }
         }
-        Ok(Self { disk })
+        let reason = format!("there is no {DOCUMENT}");
+        Err(Error::NotVoxpatch { what: "store", path, reason })
     }
 
     /// As [`Self::create`], on any [`Disk`].
@@ -63,7 +74,10 @@ impl Dataset {
     /// # Errors
     /// As [`Self::create`].
     pub fn create_on(disk: Arc<dyn Disk>) -> Result<Self> {
-        if is_unused(&*disk)? { Ok(Self { disk }) } else { Self::open_on(disk) }
+        match Self::open_on(Arc::clone(&disk)) {
+            Err(Error::NotFound { .. }) => Ok(Self { disk }),
+            opened => opened,
+        }
     }
 
     /// Where the dataset is.
@@ -182,16 +196,15 @@ impl Dataset {
     }
 }
 
-/// Whether nothing is there, or only the hidden folders that a killed writer leaves behind.
-fn is_unused(disk: &dyn Disk) -> Result<bool> {
-    let there = disk.list("").map_err(|e| match e.kind() {
+/// Names directly inside a dataset's folder; none if there is no such folder.
+fn inside(disk: &dyn Disk) -> Result<Vec<String>> {
+    disk.list("").map_err(|e| match e.kind() {
         std::io::ErrorKind::NotADirectory => {
             let reason = "it is a file, or lies below one, and a store is a folder; name another";
             Error::NotVoxpatch { what: "store", path: disk.path(""), reason: reason.into() }
         }
         _ => Error::io("list", disk.path(""))(e),
-    })?;
-    Ok(there.iter().all(|name| name.starts_with('.')))
+    })
 }
 
 fn check_role(document: &[u8], role: &str, path: PathBuf) -> Result<()> {

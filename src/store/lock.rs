@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub(super) struct WriteLock {
     disk: Arc<dyn Disk>,
     key: String,
+    /// The dataset's own folder was made for this lock, and is not the user's.
+    made_root: bool,
     _held: Box<dyn Send + Sync>,
 }
 
@@ -19,6 +21,7 @@ impl WriteLock {
     /// Takes it, or fails at once if another writer holds it.
     pub(super) fn take(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
         let key = format!(".lock-{}+{}", name.subject(), name.image());
+        let made_root = disk.make("").map_err(Error::io("make", disk.path("")))?;
         match disk.lock(&key, false) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                 let reason = "another process is writing this volume right now";
@@ -26,7 +29,7 @@ impl WriteLock {
             }
             held => {
                 let held = held.map_err(Error::io("lock", disk.path(&key)))?;
-                Ok(Self { disk: Arc::clone(disk), key, _held: held })
+                Ok(Self { disk: Arc::clone(disk), key, made_root, _held: held })
             }
         }
     }
@@ -37,7 +40,11 @@ impl Drop for WriteLock {
     fn drop(&mut self) {
         // While it is held: whoever waits for it will find that it is no longer there.
         let _ = self.disk.remove_empty(&self.key);
-        // The dataset's own, if it was made for this lock and nothing came of the volume.
-        let _ = self.disk.remove_empty("");
+        // If nothing came of the volume. Whoever holds the dataset itself is about to use it.
+        if self.made_root
+            && let Ok(_root) = self.disk.lock("", false)
+        {
+            let _ = self.disk.remove_empty("");
+        }
     }
 }

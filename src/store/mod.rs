@@ -53,6 +53,8 @@
 //! - A volume that comes about shard by shard, over several runs and processes, does so in a hidden
 //!   folder too (`.aggregate-SUBJECT+IMAGE`, see [`crate::aggregate`]), which lasts until the volume
 //!   is published. A shard is synced before it gets its name, so that one that is there is whole.
+//! - After a power cut too: what was said to be done is done, and of anything else there is the old
+//!   or the new. Names are synced before anything relies on them, removals among them.
 //! - Opening a volume checks its manifest and both documents; reading checks each shard's length
 //!   and index once, and each chunk's checksum when a handle first decodes it. What fails a check
 //!   is an error, never voxels. Swapped but intact shards are found by `verify` alone.
@@ -74,6 +76,7 @@ mod hostile;
 mod info;
 mod job;
 mod layer;
+mod local;
 mod lock;
 mod manifest;
 mod name;
@@ -97,9 +100,11 @@ mod writer;
 
 pub use cache::{CacheCounts, ChunkCache};
 pub use dataset::Dataset;
-pub use disk::{Blob, Disk, LocalDisk};
+pub use disk::{Blob, Disk};
 pub use documents::Attributes;
 pub use info::{Distribution, Percentile, VolumeInfo};
+pub use job::UnfinishedAggregation;
+pub use local::LocalDisk;
 pub use name::VolumeName;
 pub use place::Place;
 pub use sampling::IndexInfo;

@@ -108,14 +108,25 @@ impl Staging {
         if placed.is_err()
             && disk.list(&self.name.to_string()).is_ok_and(|inside| inside.is_empty())
         {
-            // Groups made for this volume alone go with it. Best effort, as an empty group harms
-            // nobody.
-            for folder in made.iter().rev() {
-                let _ = disk.remove(&group_key(folder));
-                let _ = disk.remove_empty(folder);
-            }
+            // Best effort, as an empty group harms nobody.
+            let _ = self.remove_groups(&made);
         }
         placed
+    }
+
+    /// Removes groups that were made for this volume alone. What is below a group is gone for good
+    /// before its document goes: a subject in a dataset without one is in nobody's store.
+    fn remove_groups(&self, made: &[String]) -> io::Result<()> {
+        for folder in made.iter().rev() {
+            self.disk.remove(&group_key(folder))?;
+            if !folder.is_empty() {
+                match self.disk.remove_empty(folder) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                    _ => self.disk.sync_names("")?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes the groups on the way, noting them in `made`, and moves the volume into its place.
@@ -129,6 +140,8 @@ impl Staging {
                 disk.write(&key, &[&documents::plain_group(role)])
                     .map_err(Error::io("write", disk.path(&key)))?;
             }
+            // Whoever made it: nothing is in a group that may not be there after a power cut.
+            self.sync_names(folder)?;
         }
         let target = self.name.to_string();
         let path = disk.path(&target);
@@ -154,13 +167,16 @@ impl Staging {
         Ok(())
     }
 
-    /// Makes durable that the volume is in its place.
+    /// Makes durable that the volume is in its place, and not where it was staged.
     pub(super) fn sync_parents(&self) -> Result<()> {
-        for folder in [self.name.subject(), ""] {
-            let path = self.disk.path(folder);
-            self.disk.sync_names(folder).map_err(Error::io("sync", path))?;
-        }
-        Ok(())
+        let above = self.folder.rsplit_once('/').map_or("", |(above, _)| above);
+        let folders = [self.name.subject(), "", above];
+        let folders = if above.is_empty() { &folders[..2] } else { &folders };
+        folders.iter().try_for_each(|folder| self.sync_names(folder))
+    }
+
+    fn sync_names(&self, folder: &str) -> Result<()> {
+        self.disk.sync_names(folder).map_err(Error::io("sync", self.disk.path(folder)))
     }
 
     /// Whether the volume whose manifest has this digest is in its place.

@@ -97,8 +97,63 @@ impl Disk for FaultyDisk {
     fn remove_empty(&self, key: &str) -> io::Result<()> {
         self.step(|| self.disk.remove_empty(key))
     }
+    fn make(&self, key: &str) -> io::Result<bool> {
+        self.step(|| self.disk.make(key))
+    }
     fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
         self.step(|| self.disk.lock(key, wait))
+    }
+    fn path(&self, key: &str) -> PathBuf {
+        self.disk.path(key)
+    }
+}
+
+/// Calls something with the key of each file before it is written.
+pub struct HookedDisk<F> {
+    pub disk: LocalDisk,
+    pub before_write: F,
+}
+
+impl<F> std::fmt::Debug for HookedDisk<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.disk.fmt(f)
+    }
+}
+
+impl<F: Fn(&str) + Send + Sync> Disk for HookedDisk<F> {
+    fn read(&self, key: &str) -> io::Result<Blob> {
+        self.disk.read(key)
+    }
+    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
+        (self.before_write)(key);
+        self.disk.write(key, parts)
+    }
+    fn list(&self, key: &str) -> io::Result<Vec<String>> {
+        self.disk.list(key)
+    }
+    fn sync(&self, key: &str) -> io::Result<()> {
+        self.disk.sync(key)
+    }
+    fn sync_names(&self, key: &str) -> io::Result<()> {
+        self.disk.sync_names(key)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
+        self.disk.exchange(a, b)
+    }
+    fn remove(&self, key: &str) -> io::Result<()> {
+        self.disk.remove(key)
+    }
+    fn remove_empty(&self, key: &str) -> io::Result<()> {
+        self.disk.remove_empty(key)
+    }
+    fn make(&self, key: &str) -> io::Result<bool> {
+        self.disk.make(key)
+    }
+    fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
+        self.disk.lock(key, wait)
     }
     fn path(&self, key: &str) -> PathBuf {
         self.disk.path(key)

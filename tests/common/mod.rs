@@ -5,5 +5,6 @@ pub mod cohort;
 pub mod dense;
 pub mod faulty;
 pub mod nifti;
+pub mod power;
 pub mod predict;
 pub mod watched;

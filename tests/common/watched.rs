@@ -75,6 +75,9 @@ impl Disk for WatchedDisk {
     fn remove_empty(&self, key: &str) -> io::Result<()> {
         self.disk.remove_empty(key)
     }
+    fn make(&self, key: &str) -> io::Result<bool> {
+        self.disk.make(key)
+    }
     fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
         self.disk.lock(key, wait)
     }

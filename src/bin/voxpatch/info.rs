@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use voxpatch::Kind;
-use voxpatch::store::{Distribution, IndexInfo, Place, VolumeInfo};
+use voxpatch::store::{Distribution, IndexInfo, Place, VolumeInfo, VolumeName};
 
 use crate::args::Info;
 use crate::convert::finding;
@@ -39,7 +39,27 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
         [] => {}
         _ => output::print(&list(&volumes))?,
     }
+    if !args.json {
+        unfinished(&place, &names)?;
+    }
     Ok(ExitCode::from(u8::from(unreadable)))
+}
+
+/// Tells of aggregations that were begun and not finished: of all, or of one that makes the volume
+/// that was asked for.
+fn unfinished(place: &Place, names: &[VolumeName]) -> anyhow::Result<()> {
+    for begun in place.dataset().unfinished_aggregations()? {
+        let is_named = begun.outputs.iter().any(|o| names.iter().any(|n| n.to_string() == *o));
+        if !place.is_volume() || is_named {
+            let (outputs, written, shards) =
+                (begun.outputs.join(", "), begun.written, begun.shards);
+            output::print(&format!(
+                "unfinished: the prediction of {outputs}, {written} of {shards} shards are written; \
+                 resume or finalise it"
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 fn list(volumes: &[VolumeInfo]) -> String {

@@ -1,6 +1,5 @@
 //! From a place in the order of an epoch to a patch.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::options::StreamOptions;
@@ -8,6 +7,7 @@ use super::order::{Order, Place};
 use super::patch::{Origin, Patch, padding};
 use super::request::ImageRequest;
 use super::subjects::{OpenSubject, OpenSubjects};
+use crate::exec::caught;
 use crate::query::Voxels;
 use crate::sample::{Draw, Sampler};
 use crate::store::{Dataset, Volume, VolumeName};
@@ -80,17 +80,10 @@ impl Reader {
     /// Names the subject in whatever goes wrong, a panic of a sampler or a view included. A panic
     /// leaves nothing half done: what locks guard is replaced as a whole.
     fn guarded<T>(&self, subject: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        catch_unwind(AssertUnwindSafe(work))
-            .unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                let message = text.unwrap_or_else(|| "something other than text".to_owned());
-                Err(Error::Panicked { what: "reading a patch", message })
-            })
-            .map_err(|error| {
-                let subject = self.subjects[subject].clone();
-                Error::Subject { subject, source: Box::new(error) }
-            })
+        caught("reading a patch", work).map_err(|error| {
+            let subject = self.subjects[subject].clone();
+            Error::Subject { subject, source: Box::new(error) }
+        })
     }
 
     fn read(&self, epoch: u64, place: Place, position: u64) -> Result<Patch> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::exec::{Workers, locked};
+use crate::exec::{Workers, caught, locked};
 use crate::layout::ChunkLayout;
 use crate::store::disk::Disk;
 use crate::store::shard;
@@ -28,6 +28,12 @@ pub(super) struct ShardToWrite {
 impl ShardToWrite {
     fn bytes(&self) -> usize {
         self.chunks.iter().flatten().map(Vec::len).sum()
+    }
+
+    /// Where it goes, as messages name it, whatever the disk does.
+    fn path(&self, disk: &dyn Disk) -> PathBuf {
+        let path = caught("naming a shard", || Ok(disk.path(&self.key)));
+        path.unwrap_or_else(|_| PathBuf::from(&self.key))
     }
 
     fn write(&self, disk: &dyn Disk) -> Result<()> {
@@ -141,12 +147,13 @@ impl Queue {
             };
             state.is_writing = true;
             drop(state);
-            let written = shard.write(disk);
+            let written = caught("writing a shard", || shard.write(disk));
+            let failed = written.is_err().then(|| shard.path(disk));
             state = self.lock();
             state.is_writing = false;
             state.bytes -= shard.bytes();
             if let Err(error) = written {
-                state.failed = Some(disk.path(&shard.key));
+                state.failed = failed;
                 state.error = Some(error);
                 state.waiting.clear();
             }

@@ -73,19 +73,6 @@ impl JobOutput {
     }
 }
 
-/// Keys of all shards, in C order of channel, z, y, x.
-pub(super) fn shard_keys(
-    array: &ArrayShape,
-    layout: &ChunkLayout,
-) -> impl Iterator<Item = String> + use<> {
-    let (array, [depth, rows, columns]) = (array.clone(), layout.shards(array.shape));
-    (0..array.channels * depth * rows * columns).map(move |n| {
-        let (n, x) = (n / columns, n % columns);
-        let (n, y) = (n / rows, n % rows);
-        array.shard_key(0, n / depth, [n % depth, y, x])
-    })
-}
-
 /// The document in the folder of a job; `None` if there is none.
 pub(super) fn read(disk: &dyn Disk, folder: &str) -> Result<Option<JobDocument>> {
     let key = format!("{folder}/job.json");

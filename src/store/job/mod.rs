@@ -8,29 +8,41 @@
 //!   part-0 ...       folders, each locked by whoever makes the part
 //!   fingerprint.json how the model answered the first patch
 //!   doubt-0.json ... why what a part has written may be wrong, if so
+//!   publishing       a folder, locked by whoever publishes the outputs
 //!   0/  1/ ...       a folder for each output, as it will be published
 //!   seals.json       digests of the outputs' manifests, once all of them are complete
+//!   sealed-0/ ...    the outputs on their way to their places; or the volumes that they replaced
 //! ```
 //!
 //! The shards themselves are the journal: each is written beside its place, synced and renamed, so
 //! that one that is there is finished. One of zeros alone is a file with an index and no chunk
 //! until the volume is published, and then none. With `seals.json` in place the outputs are
 //! published one after the other; who comes back after that was interrupted goes on with those that
-//! are not there.
+//! are not there. In `0/` lies nothing but shards of this job, ever: a volume that was replaced
+//! cannot be taken for what replaces it, whatever else is lost.
+//!
+//! Names become durable in the order in which they are relied on: `job.json` before the first shard,
+//! shards that are removed before others are written in their place, all outputs before
+//! `seals.json`, that before the first output leaves its folder, and every output in its place
+//! before `job.json` is removed, the first of all to go.
 
 mod behind;
 mod document;
 mod notes;
 mod overwrite;
 mod publish;
+mod shards;
+mod unfinished;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) use document::{JobDocument, JobOutput};
 pub(crate) use notes::Note;
 pub use overwrite::Overwrite;
+pub use unfinished::UnfinishedAggregation;
 
 use behind::{Behind, ShardToWrite};
 
@@ -60,6 +72,8 @@ pub(crate) struct Job {
     is_new: bool,
     /// Keys of the shards that were given to be written.
     written: Mutex<Vec<String>>,
+    /// How many of them were when their names were synced.
+    synced: AtomicUsize,
     /// Goes last.
     _part: Lock,
 }
@@ -92,12 +106,24 @@ impl Dataset {
         let codecs = codecs.collect::<Result<_>>()?;
         let root = self.lock_root()?;
         let (is_new, is_sealed) = self.begin_job(&document, &folder, overwrite)?;
+        let publishing = self.lock_publishing(&name)?;
         let lock = self.lock_part(&name, part)?;
-        drop(root);
+        drop((publishing, root));
         let disk = Arc::clone(&self.disk);
         let behind = Behind::start(Arc::clone(&disk))?;
-        let written = Mutex::default();
-        Ok(Job { disk, folder, document, codecs, behind, is_sealed, is_new, written, _part: lock })
+        let (written, synced) = <(Mutex<_>, AtomicUsize)>::default();
+        Ok(Job {
+            disk,
+            folder,
+            document,
+            codecs,
+            behind,
+            is_sealed,
+            is_new,
+            written,
+            synced,
+            _part: lock,
+        })
     }
 
     /// Makes the folder of a job, if it is not there. Whether it was made, and whether the job is
@@ -130,6 +156,8 @@ impl Dataset {
             // What is left of one that was being removed.
             disk.remove(folder).map_err(Error::io("remove", disk.path(folder)))?;
             document::write(disk, folder, document)?;
+            sync_names(disk, folder)?;
+            sync_names(disk, "")?;
         }
         Ok((there.is_none(), false))
     }
@@ -139,6 +167,7 @@ impl Dataset {
         let _root = self.lock_root()?;
         let folder = folder_of(name);
         let inside = self.disk.list(&folder).map_err(Error::io("list", self.disk.path(&folder)))?;
+        let _publishing = self.lock_publishing(name)?;
         let parts = inside.iter().filter_map(|name| name.strip_prefix("part-")?.parse().ok());
         let _parts = parts.map(|part| self.lock_part(name, part)).collect::<Result<Vec<_>>>()?;
         remove_job(&*self.disk, &folder)
@@ -149,18 +178,28 @@ impl Dataset {
         self.disk.lock("", true).map_err(Error::io("lock", self.disk.path("")))
     }
 
-    fn lock_parts(&self, name: &VolumeName, parts: usize) -> Result<Vec<Lock>> {
-        (0..parts).map(|part| self.lock_part(name, part)).collect()
+    /// Keeps everybody else away from a job.
+    fn lock_all(&self, name: &VolumeName, parts: usize) -> Result<Vec<Lock>> {
+        let publishing = self.lock_publishing(name)?;
+        let mut locks = (0..parts).map(|part| self.lock_part(name, part)).collect::<Result<_>>()?;
+        Vec::push(&mut locks, publishing);
+        Ok(locks)
     }
 
     fn lock_part(&self, name: &VolumeName, part: usize) -> Result<Lock> {
-        let key = format!("{}/part-{part}", folder_of(name));
-        self.disk.lock(&key, false).map_err(|source| {
-            if source.kind() == std::io::ErrorKind::WouldBlock {
-                let reason = format!("another process is making part {} of it right now", part + 1);
-                return Error::invalid("aggregation", name, reason);
-            }
-            Error::Io { action: "lock", path: self.disk.path(&key), source }
+        let making = format!("another process is making part {} of it right now", part + 1);
+        self.lock_of_job(name, &format!("part-{part}"), &making)
+    }
+
+    fn lock_publishing(&self, name: &VolumeName) -> Result<Lock> {
+        self.lock_of_job(name, "publishing", "another process is publishing it right now")
+    }
+
+    fn lock_of_job(&self, name: &VolumeName, lock: &str, is_held: &str) -> Result<Lock> {
+        let key = format!("{}/{lock}", folder_of(name));
+        self.disk.lock(&key, false).map_err(|source| match source.kind() {
+            std::io::ErrorKind::WouldBlock => Error::invalid("aggregation", name, is_held),
+            _ => Error::Io { action: "lock", path: self.disk.path(&key), source },
         })
     }
 }
@@ -173,32 +212,10 @@ impl Job {
 
     /// Which shards of an output are there, in C order of channel, z, y, x.
     pub(crate) fn done(&self, output: usize) -> Result<Vec<bool>> {
-        let JobOutput { array, attributes, .. } = &self.document.outputs[output];
-        let keys = document::shard_keys(array, &attributes.layout);
         if self.is_sealed {
-            return Ok(keys.map(|_| true).collect());
+            return Ok(shards::keys(&self.document.outputs[output]).map(|_| true).collect());
         }
-        let root = format!("{}/{output}/0", self.folder);
-        let mut folders = vec!["c".to_owned()];
-        // A shard's key has an index for each axis.
-        for _ in 0..array.leading() + 2 {
-            let mut below = Vec::new();
-            for folder in folders {
-                below.extend(self.list(&root, &folder)?);
-            }
-            folders = below;
-        }
-        let mut there = HashSet::new();
-        for folder in folders {
-            there.extend(self.list(&root, &folder)?);
-        }
-        Ok(keys.map(|key| there.contains(&key)).collect())
-    }
-
-    fn list(&self, root: &str, folder: &str) -> Result<Vec<String>> {
-        let key = format!("{root}/{folder}");
-        let names = self.disk.list(&key).map_err(Error::io("list", self.disk.path(&key)))?;
-        Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
+        shards::written(&*self.disk, &self.folder, output, &self.document.outputs[output])
     }
 
     /// The encoded chunk of voxels in native byte order; `None` if each is 0.
@@ -237,22 +254,45 @@ impl Job {
         self.behind.write(ShardToWrite { key, inside, chunks, layout: attributes.layout })
     }
 
-    /// Waits until all shards are written.
+    /// Waits until all shards that were given are written, and makes their names durable.
     ///
     /// # Errors
     /// That of a shard.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.behind.flush()
+        let written = locked(&self.written).len();
+        self.behind.flush()?;
+        if written > self.synced.load(Ordering::Relaxed) {
+            // With the folders that were made for them.
+            self.disk.sync(&self.folder).map_err(Error::io("sync", self.folder()))?;
+            self.synced.fetch_max(written, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Removes the shards that were written since this was opened.
     pub(crate) fn take_back(&self) -> Result<()> {
         // What could not be written is not there.
         let _ = self.behind.flush();
-        for key in locked(&self.written).drain(..) {
+        let written = std::mem::take(&mut *locked(&self.written));
+        self.synced.store(0, Ordering::Relaxed);
+        self.remove(written)
+    }
+
+    /// Removes shards so that none comes back: others may be written in their place from here on,
+    /// which are not of the same predictions.
+    fn remove(&self, keys: impl IntoIterator<Item = String>) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        for key in keys {
             self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
+            folders.extend(key.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
         }
-        Ok(())
+        folders.iter().try_for_each(|folder| match sync_names(&*self.disk, folder) {
+            // Nothing was ever written there.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(())
+            }
+            synced => synced,
+        })
     }
 
     /// Removes shards, each given by channel and place.
@@ -262,23 +302,22 @@ impl Job {
     pub(crate) fn remove_shards(
         &self,
         output: usize,
-        mut shards: impl Iterator<Item = (usize, [usize; 3])>,
+        shards: impl Iterator<Item = (usize, [usize; 3])>,
     ) -> Result<()> {
         if self.is_sealed {
             let reason = "all of it is complete; finalise it before it is made again";
             return Err(Error::invalid("aggregation", &self.document.outputs[0].name, reason));
         }
         let array = &self.document.outputs[output].array;
-        shards.try_for_each(|(channel, at)| {
-            let key = format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at));
-            self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))
-        })
+        self.remove(shards.map(|(channel, at)| {
+            format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at))
+        }))
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let flushed = self.behind.flush();
+        let flushed = self.flush();
         let has_shards = !locked(&self.written).is_empty();
         if self.is_new && self.document.parts == 1 && flushed.is_ok() && !has_shards {
             // Best effort: it is hidden, and can be gone on with.
@@ -299,7 +338,14 @@ fn remove_job(disk: &dyn Disk, folder: &str) -> Result<()> {
     removed.map_err(Error::io("remove", disk.path(folder)))
 }
 
+fn sync_names(disk: &dyn Disk, folder: &str) -> Result<()> {
+    disk.sync_names(folder).map_err(Error::io("sync", disk.path(folder)))
+}
+
+/// What the folders of all jobs begin with.
+const PREFIX: &str = ".aggregate-";
+
 /// Key of a job's folder.
 fn folder_of(name: &VolumeName) -> String {
-    format!(".aggregate-{}+{}", name.subject(), name.image())
+    format!("{PREFIX}{}+{}", name.subject(), name.image())
 }

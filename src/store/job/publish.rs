@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::document::{self, JobDocument, JobOutput};
 use super::overwrite::{self, Overwrite};
-use super::{folder_of, remove_job};
+use super::{folder_of, remove_job, shards, sync_names};
 use crate::statistics::StatisticsAccumulator;
 use crate::store::disk::Disk;
 use crate::store::lock::WriteLock;
@@ -42,7 +42,7 @@ impl Dataset {
         let Some(document) = document::read(&*self.disk, &folder_of(name))? else {
             return Ok(None);
         };
-        let parts = self.lock_parts(name, document.parts)?;
+        let parts = self.lock_all(name, document.parts)?;
         drop(root);
         self.check_doubt(name, document.parts)?;
         let outputs = self.staged_outputs(name, &document, overwrite != Overwrite::Nothing)?;
@@ -67,7 +67,7 @@ impl Dataset {
         let _root = self.lock_root()?;
         drop(parts);
         remove_job(&*self.disk, &folder_of(name))?;
-        self.disk.sync_names("").map_err(Error::io("sync", self.disk.path("")))?;
+        sync_names(&*self.disk, "")?;
         let volumes = outputs.iter().map(|output| {
             Volume::open(&self.disk, &output.staging.name).map(|volume| volume.info())
         });
@@ -103,8 +103,9 @@ impl Dataset {
     ) -> Result<Vec<StagedOutput<'a>>> {
         let staged = |(n, output): (usize, &'a JobOutput)| {
             let (disk, name) = (Arc::clone(&self.disk), output.name()?);
-            let folder = format!("{}/{n}", folder_of(job));
-            Ok(StagedOutput { output, staging: Staging { disk, name, folder, replace } })
+            let made = format!("{}/{n}", folder_of(job));
+            let staging = Staging { disk, name, folder: made, replace };
+            Ok(StagedOutput { output, staging, sealed: format!("{}/sealed-{n}", folder_of(job)) })
         };
         document.outputs.iter().enumerate().map(staged).collect()
     }
@@ -118,10 +119,17 @@ impl Dataset {
     ) -> Result<Vec<String>> {
         // Of all, before the first is looked through.
         let records = outputs.iter().map(StagedOutput::records).collect::<Result<Vec<_>>>()?;
+        for output in outputs {
+            // Without the word that all was complete, nothing tells what is there.
+            let path = self.disk.path(&output.sealed);
+            self.disk.remove(&output.sealed).map_err(Error::io("remove", path))?;
+        }
         let seal = |(output, records): (&StagedOutput<'_>, _)| output.seal(records, progress);
         let seals = outputs.iter().zip(records).map(seal).collect::<Result<Vec<_>>>()?;
-        let key = format!("{}/{NAME}.json", folder_of(name));
-        document::write_sealed(&*self.disk, &key, NAME, &seals)?;
+        let (disk, folder) = (&*self.disk, folder_of(name));
+        disk.sync(&folder).map_err(Error::io("sync", disk.path(&folder)))?;
+        document::write_sealed(disk, &format!("{folder}/{NAME}.json"), NAME, &seals)?;
+        sync_names(disk, &folder)?;
         Ok(seals)
     }
 }
@@ -147,14 +155,16 @@ fn read_seals(disk: &dyn Disk, folder: &str) -> Result<Option<Vec<String>>> {
 /// A volume all of whose shards are said to be there.
 struct StagedOutput<'a> {
     output: &'a JobOutput,
+    /// Where its shards are made.
     staging: Staging,
+    /// Key of the folder that it is published from, to which a volume goes that it replaces.
+    sealed: String,
 }
 
 impl StagedOutput<'_> {
     /// The record of every shard, in the order of the manifest.
     fn records(&self) -> Result<Vec<ShardRecord>> {
-        let keys: Vec<_> =
-            document::shard_keys(&self.output.array, &self.output.attributes.layout).collect();
+        let keys: Vec<_> = shards::keys(self.output).collect();
         let records: Vec<_> = keys.par_iter().map(|key| self.record(key)).collect::<Result<_>>()?;
         let missing = || records.iter().zip(&keys).filter(|(record, _)| record.is_none());
         if let Some((_, first)) = missing().next() {
@@ -237,7 +247,8 @@ impl StagedOutput<'_> {
             // It may not have been made durable.
             return self.staging.sync_parents();
         }
-        let (disk, folder) = (&self.staging.disk, &self.staging.folder);
+        let staging = self.set_apart()?;
+        let (disk, folder) = (&staging.disk, &staging.folder);
         let key = format!("{folder}/{}", manifest::KEY);
         let bytes = disk.read(&key).map_err(Error::io("read", disk.path(&key)))?;
         let manifest = Manifest::from_bytes(&bytes)
@@ -251,6 +262,21 @@ impl StagedOutput<'_> {
             let key = format!("{folder}/0/{}", empty.key);
             disk.remove(&key).map_err(Error::io("remove", disk.path(&key)))?;
         }
-        self.staging.publish(seal, &mut false)
+        staging.publish(seal, &mut false)
+    }
+
+    /// Moves the volume out of the folder that it was made in, unless that is done, and gives it as
+    /// it is staged there.
+    fn set_apart(&self) -> Result<Staging> {
+        let Staging { disk, name, folder, replace } = &self.staging;
+        let there = disk.list(&self.sealed).map_err(Error::io("list", disk.path(&self.sealed)))?;
+        if there.is_empty() {
+            let moved = disk.rename(folder, &self.sealed);
+            moved.map_err(Error::io("move", disk.path(folder)))?;
+        }
+        let job = folder.rsplit_once('/').map_or("", |(job, _)| job);
+        sync_names(&**disk, job)?;
+        let (disk, name) = (Arc::clone(disk), name.clone());
+        Ok(Staging { disk, name, folder: self.sealed.clone(), replace: *replace })
     }
 }
