@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 13] = [
+const GROUND: [&str; 14] = [
     "error",
     "dtype",
     "geometry",
@@ -17,6 +17,7 @@ const GROUND: [&str; 13] = [
     "npy",
     "exec",
     "padding",
+    "process",
     "staged",
     "widening",
 ];

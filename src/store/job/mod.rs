@@ -274,9 +274,10 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let flushed = self.behind.flush();
-        let has_shards = !locked(&self.written).is_empty();
-        if self.is_new && self.document.parts == 1 && flushed.is_ok() && !has_shards {
+        // Refused in a process that was forked off, where the lock may be held for ever.
+        let is_flushed = self.behind.flush().is_ok();
+        let has_no_shards = || locked(&self.written).is_empty();
+        if self.is_new && self.document.parts == 1 && is_flushed && has_no_shards() {
             // Best effort: it is hidden, and can be gone on with.
             let _root = self.disk.lock("", true);
             let _ = remove_job(&*self.disk, &self.folder);
