@@ -3,13 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::process::PerProcess;
 use crate::{Error, Result};
 
 /// A fixed number of worker threads. All parallel work of the crate runs inside one of these, so
 /// the limit given here is the limit kept; the results do not depend on it.
+///
+/// Threads do not follow into a process that is forked off: there, the pool starts as many of its
+/// own when it is first used.
 #[derive(Debug)]
 pub struct Pool {
-    workers: rayon::ThreadPool,
+    threads: usize,
+    workers: PerProcess<rayon::ThreadPool>,
 }
 
 impl Pool {
@@ -22,28 +27,35 @@ impl Pool {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             n => n,
         };
-        let workers = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("voxpatch-{i}"))
-            .build()
-            .map_err(|e| Error::Io {
-                action: "start",
-                path: "worker threads".into(),
-                source: std::io::Error::other(e),
-            })?;
-        Ok(Self { workers })
+        Ok(Self { threads, workers: PerProcess::new(workers(threads)?) })
     }
 
     /// Number of workers.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.workers.current_num_threads()
+        self.threads
     }
 
     /// Runs `work` on a worker; rayon's parallel iterators inside it use this pool.
-    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.workers.install(work)
+    ///
+    /// # Errors
+    /// Those of `work`; [`Error::Io`] if this process was forked off and the system refuses to start
+    /// a thread here.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.workers.here(|| workers(self.threads))?.install(work)
     }
+}
+
+fn workers(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|i| format!("voxpatch-{i}"))
+        .build()
+        .map_err(|e| Error::Io {
+            action: "start",
+            path: "worker threads".into(),
+            source: std::io::Error::other(e),
+        })
 }
 
 /// Named threads, joined when this is dropped. What they run must end by then: tell it to first.

@@ -100,6 +100,7 @@ mod morton;
 mod normalise;
 pub mod npy;
 mod padding;
+mod process;
 mod staged;
 pub mod statistics;
 mod widening;

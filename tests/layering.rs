@@ -18,6 +18,7 @@ const GROUND: [&str; 14] = [
     "npy",
     "exec",
     "padding",
+    "process",
     "staged",
     "widening",
 ];

@@ -43,6 +43,8 @@ pub struct Aggregator {
     /// A bit for each place: its prediction was taken.
     arrived: Vec<AtomicU64>,
     failed: AtomicBool,
+    /// The one that has its threads and writes its scratch file.
+    process: u32,
     scratch: Mutex<Vec<StoreScratch>>,
     began: Instant,
 }
@@ -95,6 +97,7 @@ impl Aggregator {
             outputs,
             arrived: (0..words).map(|_| AtomicU64::new(0)).collect(),
             failed: AtomicBool::new(false),
+            process: std::process::id(),
             scratch: Mutex::default(),
             began: Instant::now(),
             plan,
@@ -174,8 +177,17 @@ impl Aggregator {
         done
     }
 
-    /// Refuses to go on after what was held was lost.
+    /// Refuses to go on after what was held was lost, and in a process that was forked off: nothing
+    /// that it takes comes to the other, whose scratch file it would overwrite.
     fn check_sound(&self) -> Result<()> {
+        if self.process != std::process::id() {
+            let reason = format!(
+                "process {} began it, from which this one was forked off since: hand predictions \
+                 to that one, or begin a part of the plan here",
+                self.process
+            );
+            return Err(Error::invalid("aggregation", self.plan.name(), reason));
+        }
         if self.failed.load(Ordering::Relaxed) {
             let path = self.job.folder();
             let reason = "an earlier patch could not be written; resume to go on from what was";

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::cache::CachedChunks;
 use super::parts::chunks_of;
 use super::shard::Shard;
 use super::volume::Volume;
@@ -29,16 +30,22 @@ impl Volume {
     pub fn prefetch(&self, region: Region) -> Result<()> {
         let Some(region) = region.clip(self.shape()) else { return Ok(()) };
         let start = region.start.map(|s| usize::try_from(s).expect("clipped to the volume"));
-        self.announce(start, region.shape)
+        let cache = self.cache_here();
+        self.announce(cache.as_deref(), start, region.shape)
     }
 
     /// Announces the chunks of a box that lies inside the volume: `z, y, x` in voxels.
-    pub(super) fn announce(&self, start: [usize; 3], shape: [usize; 3]) -> Result<()> {
+    pub(super) fn announce(
+        &self,
+        cache: Option<&CachedChunks>,
+        start: [usize; 3],
+        shape: [usize; 3],
+    ) -> Result<()> {
         let stored = &*self.stored;
         let period = stored.opened.elapsed().as_secs() / PERIOD;
         let mut ahead = Ahead { stretch: None, tell: Shard::will_need };
         for at in chunks_of(self.layout().chunk, start, shape) {
-            if self.has_in_memory(at) {
+            if self.has_in_memory(cache, at) {
                 continue;
             }
             let (shard, n) = stored.locate(self.frame, at);

@@ -1,6 +1,7 @@
 //! Decoded chunks in memory: a cache under a budget, and those that one batch holds.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use serde::Serialize;
 
 use super::decode::{self, Part, Scratch, Target};
+use crate::process::{Here, PerProcess};
 use crate::{Frame, Result};
 
 /// Decoded chunks under a budget of bytes, for any number of volumes, handles and threads.
@@ -23,13 +25,17 @@ use crate::{Frame, Result};
 /// chunks of zeros alone, which are not stored either. About the least recently used chunks go
 /// first. A chunk larger than half the budget is read as if there was no cache.
 ///
-/// Cheap to clone; every clone is the same cache.
+/// Cheap to clone; every clone is the same cache. A process that is forked off begins with an empty
+/// one under the same budget: the locks of the inherited one may be held by a thread that is not
+/// there.
 #[derive(Clone)]
 pub struct ChunkCache {
-    shared: Arc<Shared>,
+    bytes: usize,
+    chunks: Arc<PerProcess<CachedChunks>>,
 }
 
-struct Shared {
+/// The chunks of one process, of which every clone of a handle knows.
+pub(super) struct CachedChunks {
     chunks: Cache<Key, Arc<Chunk>, Bytes>,
     /// Bytes of the largest chunk that is kept.
     largest: usize,
@@ -37,7 +43,7 @@ struct Shared {
     misses: AtomicU64,
 }
 
-/// What a [`ChunkCache`] has done so far.
+/// What a [`ChunkCache`] has done so far in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CacheCounts {
     /// Times that a chunk was taken from the cache.
@@ -49,16 +55,40 @@ pub struct CacheCounts {
 }
 
 impl ChunkCache {
+    /// A cache of at most `bytes` bytes of decoded voxels. What is needed beside the voxels is
+    /// not counted: some hundred bytes a chunk.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes, chunks: Arc::new(PerProcess::new(CachedChunks::new(bytes))) }
+    }
+
+    /// Hits and misses since it was made, and the bytes that are held.
+    #[must_use]
+    pub fn counts(&self) -> CacheCounts {
+        let here = self.here();
+        CacheCounts {
+            hits: here.hits.load(Ordering::Relaxed),
+            misses: here.misses.load(Ordering::Relaxed),
+            bytes: here.chunks.weight(),
+        }
+    }
+
+    /// The chunks of this process. To ask for the process is a call to the system: once a box, not
+    /// once a chunk.
+    pub(super) fn here(&self) -> Here<CachedChunks> {
+        let Ok(here) = self.chunks.here(|| Ok::<_, Infallible>(CachedChunks::new(self.bytes)));
+        here
+    }
+}
+
+impl CachedChunks {
     /// The part of the budget that the policy sets aside for chunks that were wanted again; none
     /// larger than that is kept. The rest is the time that a chunk has to be wanted again. With
     /// the library's default of 0.97, a grid of overlapping patches whose slab just fits decodes
     /// up to twice as much as if the least recently used went first; with a half, as much.
     const HOT: f64 = 0.5;
 
-    /// A cache of at most `bytes` bytes of decoded voxels. What is needed beside the voxels is
-    /// not counted: some hundred bytes a chunk.
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
+    fn new(bytes: usize) -> Self {
         let options = OptionsBuilder::new()
             // Each of several would have its own share of the budget, too small for large chunks.
             .shards(1)
@@ -75,27 +105,17 @@ impl ChunkCache {
             DefaultLifecycle::default(),
         );
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { chunks, largest: bytes / 2, hits, misses }) }
-    }
-
-    /// Hits and misses since it was made, and the bytes that are held.
-    #[must_use]
-    pub fn counts(&self) -> CacheCounts {
-        CacheCounts {
-            hits: self.shared.hits.load(Ordering::Relaxed),
-            misses: self.shared.misses.load(Ordering::Relaxed),
-            bytes: self.shared.chunks.weight(),
-        }
+        Self { chunks, largest: bytes / 2, hits, misses }
     }
 
     /// Whether a chunk of this many bytes is kept.
     pub(super) fn keeps(&self, bytes: usize) -> bool {
-        bytes <= self.shared.largest
+        bytes <= self.largest
     }
 
     /// Whether the chunk is there now; not counted as a use.
     pub(super) fn has(&self, key: &Key) -> bool {
-        self.shared.chunks.contains_key(key)
+        self.chunks.contains_key(key)
     }
 
     /// The chunk, from the cache or by `decode`; other threads that want the same wait for it.
@@ -105,9 +125,9 @@ impl ChunkCache {
         key: Key,
         decode: impl FnOnce() -> Result<Option<Chunk>>,
     ) -> Result<Option<Arc<Chunk>>> {
-        let mut counter = &self.shared.hits;
-        let chunk = self.shared.chunks.get_or_insert_with(&key, || {
-            counter = &self.shared.misses;
+        let mut counter = &self.hits;
+        let chunk = self.chunks.get_or_insert_with(&key, || {
+            counter = &self.misses;
             decode().map_err(Some)?.map(Arc::new).ok_or(None)
         });
         counter.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +142,7 @@ impl ChunkCache {
 impl fmt::Debug for ChunkCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChunkCache")
-            .field("budget", &self.shared.chunks.capacity())
+            .field("budget", &self.bytes)
             .field("counts", &self.counts())
             .finish()
     }

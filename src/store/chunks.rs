@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::Volume;
-use super::cache::{Chunk, ChunkCache, HeldChunks, Key};
+use super::cache::{CachedChunks, Chunk, ChunkCache, HeldChunks, Key};
 use super::decode::{Part, Rows, Scratch, Target, signed};
 use super::volume::SCRATCH;
 use crate::Result;
+use crate::process::Here;
 
 impl Volume {
     /// A handle that keeps the chunks which it decodes in `cache`, and takes from there what is
@@ -48,8 +49,9 @@ impl Volume {
     /// The whole chunk at `at`, from the cache of this handle or decoded. `None` if it is to be
     /// read without holding it: every voxel is 0, or memory has no room.
     pub(crate) fn whole_chunk(&self, at: [usize; 3]) -> Result<Option<Arc<Chunk>>> {
+        let cache = self.cache_here();
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut chunk = self.cached_chunk(at, scratch)?;
+            let mut chunk = self.cached_chunk(cache.as_deref(), at, scratch)?;
             if chunk.is_none() && self.stored_chunk_bytes(at)?.is_some() {
                 chunk = self.decode_chunk(at, scratch)?.map(Arc::new);
             }
@@ -58,9 +60,15 @@ impl Volume {
         })
     }
 
+    /// What this process has cached for this handle.
+    pub(super) fn cache_here(&self) -> Option<Here<CachedChunks>> {
+        self.memory.cache.as_ref().map(ChunkCache::here)
+    }
+
     /// A part of the chunk at `at`, from memory if it is there.
     pub(super) fn take_part(
         &self,
+        cache: Option<&CachedChunks>,
         at: [usize; 3],
         part: &Part,
         target: &mut Target<'_>,
@@ -72,7 +80,7 @@ impl Volume {
             chunk.copy(part, target, scratch);
             return Ok(());
         }
-        if let Some(chunk) = self.cached_chunk(at, scratch)? {
+        if let Some(chunk) = self.cached_chunk(cache, at, scratch)? {
             chunk.copy(part, target, scratch);
             return Ok(());
         }
@@ -80,10 +88,9 @@ impl Volume {
     }
 
     /// Whether the chunk at `at` need not be read from its file.
-    pub(super) fn has_in_memory(&self, at: [usize; 3]) -> bool {
+    pub(super) fn has_in_memory(&self, cache: Option<&CachedChunks>, at: [usize; 3]) -> bool {
         let is_held = self.memory.held.as_ref().is_some_and(|held| held.contains_key(&at));
-        let is_cached = |cache: &ChunkCache| cache.has(&self.key(at));
-        is_held || self.memory.cache.as_ref().is_some_and(is_cached)
+        is_held || cache.is_some_and(|cache| cache.has(&self.key(at)))
     }
 
     fn key(&self, at: [usize; 3]) -> Key {
@@ -91,8 +98,13 @@ impl Volume {
     }
 
     /// The chunk by way of the cache; `None` if it is none to keep.
-    fn cached_chunk(&self, at: [usize; 3], scratch: &mut Scratch) -> Result<Option<Arc<Chunk>>> {
-        let Some(cache) = &self.memory.cache else { return Ok(None) };
+    fn cached_chunk(
+        &self,
+        cache: Option<&CachedChunks>,
+        at: [usize; 3],
+        scratch: &mut Scratch,
+    ) -> Result<Option<Arc<Chunk>>> {
+        let Some(cache) = cache else { return Ok(None) };
         if !cache.keeps(self.chunk_bytes(at)) || self.stored_chunk_bytes(at)?.is_none() {
             return Ok(None);
         }

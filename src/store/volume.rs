@@ -229,10 +229,11 @@ impl Volume {
     ) -> Result<()> {
         let ChunkLayout { chunk, .. } = *self.layout();
         let voxels = (self.rows(), self.stored_dtype().size());
-        self.announce(start, shape)?;
+        let cache = self.cache_here();
+        self.announce(cache.as_deref(), start, shape)?;
         SCRATCH.with_borrow_mut(|scratch| {
             for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
-                self.take_part(at, part, target, scratch)
+                self.take_part(cache.as_deref(), at, part, target, scratch)
             })?;
             scratch.trim();
             Ok(())

@@ -48,9 +48,10 @@ mod skipped;
 mod state;
 mod subjects;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ahead::{Ahead, Limits};
+use arc_swap::ArcSwapOption;
 use census::{Census, census, check_names};
 use order::Order;
 use reader::Reader;
@@ -77,8 +78,11 @@ pub use state::{Configuration, StreamState};
 /// grid), each of them once. Patches are then shuffled within windows.
 ///
 /// Workers are started by the first patch that is asked for, go on until the epoch ends, and are
-/// stopped and waited for when the stream is dropped. A process that is forked off in between has
-/// no workers: its copy of the stream gives an error.
+/// stopped and waited for when the stream is dropped.
+///
+/// A process that is forked off in between has a copy of the stream, which goes on from the same
+/// patch with workers of its own. Both then give the same patches: set [`StreamOptions::rank`] and
+/// [`StreamOptions::world`] to share an epoch.
 #[derive(Debug)]
 pub struct PatchStream {
     reader: Arc<Reader>,
@@ -87,7 +91,7 @@ pub struct PatchStream {
     counts: Vec<u64>,
     configuration: Configuration,
     /// Digest of what is drawn from; made when a state is first asked for.
-    draws: OnceLock<String>,
+    draws: ArcSwapOption<String>,
     /// Bytes that a patch is expected to take.
     expected: usize,
     order: Arc<Order>,
@@ -98,7 +102,7 @@ pub struct PatchStream {
     ended: bool,
     ahead: Option<Ahead<Result<Patch>>>,
     /// The process whose threads may hold locks of the reader.
-    home: Option<u32>,
+    process: u32,
     skipped: Vec<Skipped>,
 }
 
@@ -144,14 +148,14 @@ impl PatchStream {
             reader: Arc::new(reader),
             counts,
             configuration,
-            draws: OnceLock::new(),
+            draws: ArcSwapOption::empty(),
             expected,
             order: Arc::new(order),
             share,
             taken: 0,
             ended: false,
             ahead: None,
-            home: None,
+            process: std::process::id(),
             skipped,
             options,
         })
@@ -202,10 +206,15 @@ impl PatchStream {
     }
 
     fn whole_configuration(&self) -> Configuration {
-        let draws = self.draws.get().cloned().unwrap_or_else(|| match state::draws(&self.reader) {
-            (draws, true) => self.draws.get_or_init(|| draws).clone(),
-            // Looked for again next time.
-            (draws, false) => draws,
+        let known = self.draws.load_full();
+        let draws = known.unwrap_or_else(|| {
+            let (draws, are_whole) = state::draws(&self.reader);
+            let draws = Arc::new(draws);
+            // Otherwise they are looked for again next time.
+            if are_whole {
+                self.draws.store(Some(Arc::clone(&draws)));
+            }
+            draws
         });
         self.configuration.with_draws(&draws)
     }
@@ -248,19 +257,24 @@ impl PatchStream {
 
     /// The patch of the next position, read ahead or now.
     fn fetch(&mut self) -> Result<Patch> {
+        self.come_here();
         if self.options.workers == 0 {
             return self.reader.patch(&self.order, self.share.position(self.taken));
-        }
-        let process = std::process::id();
-        if *self.home.get_or_insert(process) != process {
-            let reason = "this process was forked off since its workers were started; make the \
-                          stream in the process that reads it, or use 0 workers";
-            return Err(Error::invalid("patch stream", process, reason));
         }
         if self.ahead.is_none() {
             self.ahead = Some(self.start()?);
         }
         self.ahead.as_ref().expect("it was just started").next()
+    }
+
+    /// In a process that was forked off, leaves the threads and the locks of the other behind.
+    fn come_here(&mut self) {
+        let process = std::process::id();
+        if self.process != process {
+            self.ahead = None;
+            self.reader = Arc::new(self.reader.anew());
+            self.process = process;
+        }
     }
 
     /// Sets workers to what is left of the epoch.

@@ -48,6 +48,20 @@ impl Reader {
         }
     }
 
+    /// The same, with no subject open.
+    pub(super) fn anew(&self) -> Self {
+        Self {
+            dataset: self.dataset.clone(),
+            subjects: self.subjects.clone(),
+            seeds: self.seeds.clone(),
+            images: self.images.clone(),
+            names: self.names.clone(),
+            sampled: self.sampled.clone(),
+            sampler: Arc::clone(&self.sampler),
+            open: self.open.anew(),
+        }
+    }
+
     /// The patch at a position of an epoch.
     ///
     /// # Errors

@@ -72,6 +72,11 @@ impl OpenSubjects {
         Self { most, slots: Mutex::default() }
     }
 
+    /// As many, with none open; no lock of these is taken.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.most)
+    }
+
     /// The subject of this number, opened now if it is not. What failed is tried again next time.
     pub(super) fn get(
         &self,

@@ -259,6 +259,8 @@ impl Job {
     /// # Errors
     /// That of a shard.
     pub(crate) fn flush(&self) -> Result<()> {
+        // Refused in a process that was forked off, where the lock below may be held for ever.
+        self.behind.flush()?;
         let written = locked(&self.written).len();
         self.behind.flush()?;
         if written > self.synced.load(Ordering::Relaxed) {
@@ -317,9 +319,10 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let flushed = self.flush();
-        let has_shards = !locked(&self.written).is_empty();
-        if self.is_new && self.document.parts == 1 && flushed.is_ok() && !has_shards {
+        // Refused in a process that was forked off, where the lock may be held for ever.
+        let is_flushed = self.flush().is_ok();
+        let has_no_shards = || locked(&self.written).is_empty();
+        if self.is_new && self.document.parts == 1 && is_flushed && has_no_shards() {
             // Best effort: it is hidden, and can be gone on with.
             let _root = self.disk.lock("", true);
             let _ = remove_job(&*self.disk, &self.folder);

@@ -1,0 +1,134 @@
+//! Values that belong to one process: threads, and locks that a thread may hold.
+//!
+//! A process that is forked off has a copy of both, and of the threads only the one that forked:
+//! nobody ends what the others had begun, and a lock that one of them held stays locked.
+
+use std::fmt;
+use std::ops::Deref;
+use std::process;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+/// A value of this process. A process that is forked off makes its own when it first wants the
+/// value; the inherited one is neither used nor dropped there.
+///
+/// No lock is taken here, so that none can be held at the fork.
+pub(crate) struct PerProcess<T> {
+    current: ArcSwap<Owned<T>>,
+}
+
+/// The value of this process, in use.
+pub(crate) struct Here<T>(Arc<Owned<T>>);
+
+/// A value, and the process that made it.
+struct Owned<T> {
+    process: u32,
+    /// Always there, until it is dropped.
+    value: Option<T>,
+}
+
+impl<T> PerProcess<T> {
+    /// A value that this process has made.
+    pub(crate) fn new(value: T) -> Self {
+        Self { current: ArcSwap::from_pointee(Owned::new(value)) }
+    }
+
+    /// The value of this process; `make` is called where it has none yet. Of several threads that
+    /// make one at once, all get the same.
+    pub(crate) fn here<E>(&self, make: impl Fn() -> Result<T, E>) -> Result<Here<T>, E> {
+        let process = process::id();
+        let mut current = self.current.load_full();
+        while current.process != process {
+            let own = Arc::new(Owned::new(make()?));
+            let before = self.current.compare_and_swap(&current, Arc::clone(&own));
+            if Arc::ptr_eq(&before, &current) {
+                return Ok(Here(own));
+            }
+            current = Guard::into_inner(before);
+        }
+        Ok(Here(current))
+    }
+}
+
+impl<T> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerProcess").finish_non_exhaustive()
+    }
+}
+
+impl<T> Owned<T> {
+    fn new(value: T) -> Self {
+        Self { process: process::id(), value: Some(value) }
+    }
+}
+
+impl<T> Deref for Here<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.value.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    /// To drop an inherited value might wait for a thread that is not here, or find a map that a
+    /// thread was changing at the fork.
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            std::mem::forget(self.value.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Counts how often it is dropped.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn an_inherited_value_is_replaced_once_and_never_dropped() {
+        let [inherited, own] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let value = Some(Counted(Arc::clone(&inherited)));
+        let value = Owned { process: !process::id(), value };
+        let values = PerProcess { current: ArcSwap::from_pointee(value) };
+        let made = AtomicUsize::new(0);
+        let here = || {
+            let make = || {
+                made.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, Infallible>(Counted(Arc::clone(&own)))
+            };
+            let Ok(value) = values.here(make);
+            Arc::as_ptr(&value.0).addr()
+        };
+        let places: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(here)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(places.iter().all(|place| *place == places[0]));
+        assert_eq!(own.load(Ordering::SeqCst), made.load(Ordering::SeqCst) - 1);
+        drop(values);
+        assert_eq!(own.load(Ordering::SeqCst), made.load(Ordering::SeqCst));
+        assert_eq!(inherited.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_an_error_and_tried_again() {
+        let values =
+            PerProcess { current: ArcSwap::from_pointee(Owned { process: 0, value: Some(1) }) };
+        assert_eq!(values.here(|| Err("refused")).map(|value| *value), Err("refused"));
+        assert_eq!(values.here(|| Ok::<_, ()>(2)).map(|value| *value), Ok(2));
+        assert_eq!(values.here(|| Err("not asked")).map(|value| *value), Ok(2));
+    }
+}
