@@ -144,7 +144,7 @@ impl fmt::Debug for ChunkCache {
         f.debug_struct("ChunkCache")
             .field("budget", &self.bytes)
             .field("counts", &self.counts())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
