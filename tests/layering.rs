@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 14] = [
+const GROUND: [&str; 15] = [
     "error",
     "dtype",
     "durable",

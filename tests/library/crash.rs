@@ -1,0 +1,256 @@
+//! A disk that fails, or stops, at any operation leaves no volume or the whole of one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use crate::common::dense::{DenseScan, dataset_on, store, voxels};
+use crate::common::faulty::{Fault, FaultyDisk, HookedDisk, litter};
+use crate::common::predict::{predict, source, views};
+use ndarray::{Array3, Array5, s};
+use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
+use voxpatch::layout::PlanOptions;
+use voxpatch::sample::{GridSampler, Overlap};
+use voxpatch::store::LocalDisk;
+use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region, convert};
+
+fn options(overwrite: bool) -> ConvertOptions {
+    let plan =
+        PlanOptions { chunk: Some([2, 4, 8]), shard: Some([4, 8, 8]), ..PlanOptions::default() };
+    // Labels, so that there is an index to be lost.
+    ConvertOptions { plan, overwrite, kind: Some(Kind::Label), ..ConvertOptions::default() }
+}
+
+fn first_frame(voxels: &Array5<i16>) -> Array3<i16> {
+    voxels.slice(s![0, 0, .., .., ..]).to_owned()
+}
+
+/// Converts `new` over `old` (if any) with the fault at each operation in turn, until one run
+/// goes through. After each, the volume is as it was, or is the new one; then a rerun succeeds.
+fn every_operation(fault: Fault, old: Option<&Array5<i16>>) -> usize {
+    let new = voxels::<i16>([1, 1, 5, 6, 15], 11);
+    for at in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("s.zarr");
+        if let Some(old) = old {
+            let dataset = Dataset::create(&root).unwrap();
+            store(DenseScan::new(old), &dataset, "a/b", &options(false)).unwrap();
+        }
+        let disk = FaultyDisk::new(root.clone(), at, fault);
+        let result = Dataset::create_on(Arc::new(disk)).and_then(|dataset| {
+            store(DenseScan::new(&new), &dataset, "a/b", &options(old.is_some()))
+        });
+        let read = Dataset::open(&root)
+            .and_then(|d| d.volume("a/b"))
+            .and_then(|v| v.read::<i16>(Region::whole(v.shape())));
+        match (&read, old) {
+            (Ok(found), _) if *found == first_frame(&new) => {}
+            (Ok(found), Some(old)) if *found == first_frame(old) => assert!(result.is_err()),
+            (Err(Error::NotFound { .. }), None) => assert!(result.is_err()),
+            (other, _) => panic!("operation {at}, {fault:?}: {other:?}"),
+        }
+        if read.is_ok() {
+            let volume = Dataset::open(&root).unwrap().volume("a/b").unwrap();
+            assert!(volume.block_index().is_ok(), "operation {at}: published with its volume");
+        }
+        // Until an exchange is known to be durable, the old volume stays, hidden.
+        let replaced = old.is_some() && read.is_ok_and(|r| r == first_frame(&new));
+        if replaced && result.is_err() {
+            let kept = litter(&root).iter().any(|f| f.join("0/manifest.json").exists());
+            assert!(kept, "operation {at}: the old volume is gone");
+        } else if fault != Fault::Stops && result.is_err() {
+            let mut litter = litter(&root);
+            // A lock that was taken, by word of the disk, by somebody else is not removed.
+            litter.retain(|f| fault == Fault::Fails || !f.ends_with(".lock-a+b"));
+            assert!(litter.is_empty(), "operation {at}: {litter:?}");
+        }
+        let dataset = Dataset::create(&root).unwrap();
+        store(DenseScan::new(&new), &dataset, "a/b", &options(true)).unwrap();
+        let volume = Dataset::open(&root).unwrap().volume("a/b").unwrap();
+        assert_eq!(volume.read::<i16>(Region::whole(volume.shape())).unwrap(), first_frame(&new));
+        assert!(litter(&root).is_empty(), "operation {at}: {:?}", litter(&root));
+        if result.is_ok() && at > 3 {
+            return at;
+        }
+    }
+    unreachable!("some run goes through")
+}
+
+#[test]
+fn a_convert_that_fails_anywhere_leaves_nothing_and_can_be_rerun() {
+    assert!(every_operation(Fault::Fails, None) > 10);
+}
+
+#[test]
+fn a_convert_whose_operation_fails_after_it_was_done_leaves_nothing_or_all_of_it() {
+    assert!(every_operation(Fault::DoneButFails, None) > 10);
+}
+
+#[test]
+fn a_convert_that_is_killed_anywhere_leaves_nothing_that_opens() {
+    assert!(every_operation(Fault::Stops, None) > 10);
+}
+
+#[test]
+fn replacing_keeps_the_old_volume_until_the_new_one_is_whole() {
+    let old = voxels::<i16>([1, 1, 3, 4, 5], 13);
+    assert!(every_operation(Fault::Fails, Some(&old)) > 10);
+    assert!(every_operation(Fault::DoneButFails, Some(&old)) > 10);
+    assert!(every_operation(Fault::Stops, Some(&old)) > 10);
+}
+
+#[test]
+fn a_handle_notices_that_its_volume_was_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path()).unwrap();
+    let plan = PlanOptions {
+        codec: "none".parse().unwrap(),
+        chunk: Some([2, 4, 4]),
+        shard: Some([2, 4, 4]),
+    };
+    let options = ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() };
+    let ones = Array5::<i16>::from_elem([1, 1, 4, 4, 4], 1);
+    store(DenseScan::new(&ones), &dataset, "a/b", &options).unwrap();
+    let volume = dataset.volume("a/b").unwrap();
+    let first = Region::new([0; 3], [2, 4, 4]);
+    volume.read::<i16>(first).unwrap();
+    store(DenseScan::new(&(&ones * 2)), &dataset, "a/b", &options).unwrap();
+    // What it has opened it keeps; what it has not, it does not mix in.
+    assert_eq!(volume.read::<i16>(first).unwrap()[[0, 0, 0]], 1);
+    let mixed = volume.read::<i16>(Region::whole([4; 3]));
+    assert!(matches!(mixed, Err(Error::Replaced { .. })), "{mixed:?}");
+    let again = dataset.volume("a/b").unwrap().read::<i16>(Region::whole([4; 3])).unwrap();
+    assert!(again.iter().all(|v| *v == 2));
+}
+
+#[test]
+fn writers_that_begin_at_once_are_turned_away_or_leave_the_whole_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not there: whoever fails may be who made it.
+    let root = folder.path().join("new/s.zarr");
+    let stores = |n: i16, round: u8| {
+        let dataset = Dataset::create(&root)?;
+        let voxels = Array5::<i16>::from_elem([1, 1, 7, 9, 15], n + 1);
+        let (name, pool) = (format!("a/b{}", round % 2).parse()?, Pool::new(1)?);
+        let scan = Box::new(DenseScan::new(&voxels));
+        // Some give up.
+        convert(scan, &dataset, &name, &options(true), &pool, &|_| {
+            !round.is_multiple_of(3) || n == 0
+        })
+    };
+    std::thread::scope(|scope| {
+        for n in 0..6_i16 {
+            scope.spawn(move || {
+                for round in 0..20 {
+                    match stores(n, round) {
+                        Ok(_) | Err(Error::Cancelled) => {}
+                        Err(error) => {
+                            let message = error.to_string();
+                            assert!(message.contains("another process is writing"), "{message}");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let dataset = Dataset::open(&root).unwrap();
+    for name in ["a/b0", "a/b1"] {
+        let volume = dataset.volume(name).unwrap();
+        let found = volume.read::<i16>(Region::whole(volume.shape())).unwrap();
+        assert!(found.iter().all(|v| *v == found[[0, 0, 0]]));
+    }
+    let report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert!(litter(&root).is_empty());
+}
+
+#[test]
+fn a_failed_conversion_removes_the_folder_that_it_made_and_none_of_the_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let voxels = voxels::<i16>([1, 1, 4, 4, 4], 1);
+    let fails = |root: &std::path::Path| {
+        let dataset = Dataset::create(root).unwrap();
+        let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
+        let scan = Box::new(DenseScan::new(&voxels));
+        let failed = convert(scan, &dataset, &name, &options(false), &pool, &|_| false);
+        assert!(matches!(failed, Err(Error::Cancelled)), "{failed:?}");
+    };
+    let (made, given) = (folder.path().join("made"), folder.path().join("given"));
+    fails(&made);
+    assert!(!made.exists());
+    std::fs::create_dir(&given).unwrap();
+    fails(&given);
+    assert_eq!(std::fs::read_dir(&given).unwrap().count(), 0);
+}
+
+/// A prediction of one shard after the other, on a disk that does something before each file.
+fn predicted(before_write: impl Fn(&str) + Send + Sync + 'static) -> voxpatch::Result<usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, volume) = source(folder.path(), [12, 4, 4]);
+    let output = Output {
+        chunk: Some([2, 4, 4]),
+        shard: Some([2, 4, 4]),
+        ..Output::new("a/scores".parse().unwrap(), 1, Values::Float32)
+    };
+    let sampler = GridSampler::new([2, 4, 4], Overlap::Voxels([0; 3])).unwrap();
+    let plan = Plan::new(&volume, &sampler, Blend::Average, vec![output]).unwrap();
+    let disk = LocalDisk::new(folder.path().join("s.zarr"));
+    let dataset = Dataset::open_on(Arc::new(HookedDisk { disk, before_write }))?;
+    let aggregator = Aggregator::begin(&dataset, plan, &AggregateOptions::default())?;
+    for number in 0..6 {
+        aggregator.add(number, &views(&predict(aggregator.plan(), number)))?;
+    }
+    aggregator.check_complete()?;
+    let shards = folder.path().join("s.zarr/.aggregate-a+scores/0/0/c");
+    Ok(std::fs::read_dir(shards).unwrap().count())
+}
+
+#[test]
+fn a_part_is_complete_only_when_its_last_shard_is_written() {
+    let slow = |key: &str| {
+        if key.contains("/c/") {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    assert_eq!(predicted(slow).unwrap(), 6);
+}
+
+#[test]
+fn a_disk_that_panics_is_an_error_that_nobody_waits_for_in_vain() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let result = predicted(|key| assert!(!key.contains("/c/"), "no such shard"));
+        done.send(result.unwrap_err().to_string()).unwrap();
+    });
+    let error = ended.recv_timeout(std::time::Duration::from_mins(2)).expect("it has ended");
+    assert!(error.contains("writing a shard panicked: no such shard"), "{error}");
+}
+
+#[test]
+fn an_existing_volume_is_refused_untouched_and_a_second_writer_is_turned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(LocalDisk::new(folder.path()));
+    let dataset = dataset_on(disk.clone());
+    let voxels = voxels::<i16>([1, 1, 4, 4, 4], 1);
+    store(DenseScan::new(&voxels), &dataset, "a/b", &options(false)).unwrap();
+    let again = store(DenseScan::new(&voxels), &dataset, "a/b", &options(false));
+    assert!(matches!(again, Err(Error::AlreadyExists { .. })));
+    let refused = AtomicUsize::new(0);
+    let meanwhile = |_| {
+        let second = store(DenseScan::new(&voxels), &dataset, "a/b", &options(true));
+        assert!(matches!(second, Err(Error::InvalidArgument { .. })), "{second:?}");
+        refused.fetch_add(1, SeqCst);
+        true
+    };
+    let scan = Box::new(DenseScan::new(&voxels));
+    let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
+    convert(scan, &dataset, &name, &options(true), &pool, &meanwhile).unwrap();
+    assert!(refused.into_inner() > 0);
+    store(DenseScan::new(&voxels), &dataset, "a/b", &options(true)).unwrap();
+}

@@ -1,0 +1,199 @@
+//! Stores that an earlier version wrote are read as they were: `tests/frozen/v1.zarr` holds one
+//! volume for each codec and kind of content, and beside it lies an `.npy` of what each must be.
+//!
+//! The stores are never written again for the same format version. A new version, or a new codec,
+//! gets volumes of its own: `cargo test --test library -- --ignored freeze`, into a folder that is not there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
+
+use std::path::{Path, PathBuf};
+
+use crate::common::dense::{DenseScan, store, voxels};
+use ndarray::{Array5, Axis};
+use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
+use voxpatch::layout::PlanOptions;
+use voxpatch::sample::{Contents, GridSampler, Overlap};
+use voxpatch::store::VolumeName;
+use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Frame, Kind, Pool, Region, Volume, npy};
+
+/// Chunks and shards that the shapes below do not divide by.
+const CHUNK: [usize; 3] = [3, 4, 5];
+const SHARD: [usize; 3] = [6, 8, 10];
+const SHAPE: [usize; 5] = [1, 1, 7, 9, 11];
+
+const CODECS: [&str; 9] = [
+    "none",
+    "gzip:5",
+    "zstd:3",
+    "blosc",
+    "blosc-lz4:5",
+    "blosc-zstd:5",
+    "packed:0",
+    "packed:1",
+    "packed:8",
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen")
+}
+
+fn expectation(name: &VolumeName) -> PathBuf {
+    folder().join("v1").join(format!("{}-{}.npy", name.subject(), name.image()))
+}
+
+/// The voxels as the source had them, all frames in C order of t, c, z, y, x.
+fn read_all<T: Element>(volume: &Volume) -> Vec<T> {
+    let frames = (0..volume.times())
+        .flat_map(|time| (0..volume.channels()).map(move |channel| Frame { time, channel }));
+    let read = |frame| volume.frame(frame).unwrap().read::<T>(Region::whole(volume.shape()));
+    frames.flat_map(|frame| read(frame).unwrap()).collect()
+}
+
+/// What a volume must be, and is: header and numbers of an `.npy`.
+fn as_npy<T: Element>(volume: &Volume, voxels: &[T]) -> Vec<u8> {
+    let [z, y, x] = volume.shape();
+    let shape = [volume.times(), volume.channels(), z, y, x];
+    [npy::header(T::DTYPE, &shape), npy::numbers(voxels).into_owned()].concat()
+}
+
+fn found(volume: &Volume) -> Vec<u8> {
+    match volume.dtype() {
+        Dtype::UInt8 => as_npy(volume, &read_all::<u8>(volume)),
+        Dtype::Int16 => as_npy(volume, &read_all::<i16>(volume)),
+        Dtype::UInt32 => as_npy(volume, &read_all::<u32>(volume)),
+        Dtype::Float32 => as_npy(volume, &read_all::<f32>(volume)),
+        Dtype::Float64 => as_npy(volume, &read_all::<f64>(volume)),
+        other => unreachable!("no frozen volume is {other}"),
+    }
+}
+
+#[test]
+fn every_frozen_volume_reads_as_its_npy() {
+    let dataset = Dataset::open(folder().join("v1.zarr")).unwrap();
+    let volumes = dataset.volumes().unwrap();
+    assert_eq!(volumes.len(), CODECS.len() + 6, "{volumes:?}");
+    for name in &volumes {
+        let volume = dataset.open_volume(name).unwrap();
+        assert!(found(&volume) == std::fs::read(expectation(name)).unwrap(), "{name}");
+    }
+    let report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+}
+
+/// BLAKE3 of a head and of the digest of each frame: the definition of version 1, written out.
+fn digest(dtype: Dtype, shape: [usize; 5], numbers: &[u8]) -> String {
+    let mut head = blake3::Hasher::new();
+    head.update(b"voxpatch voxels 1").update(dtype.name().as_bytes());
+    for n in shape {
+        head.update(&(n as u64).to_le_bytes());
+    }
+    for frame in numbers.chunks(numbers.len() / shape[0] / shape[1]) {
+        head.update(blake3::hash(frame).as_bytes());
+    }
+    head.finalize().to_hex().to_string()
+}
+
+#[test]
+fn the_voxel_digest_of_frozen_volumes_is_still_computed_alike() {
+    let dataset = Dataset::open(folder().join("v1.zarr")).unwrap();
+    for name in &dataset.volumes().unwrap() {
+        let volume = dataset.open_volume(name).unwrap();
+        if volume.stored_dtype() != volume.dtype() {
+            // Narrowed: the digest is that of the stored type, of which there is no .npy.
+            continue;
+        }
+        let npy = std::fs::read(expectation(name)).unwrap();
+        let numbers = &npy[npy.len() - volume.raw_bytes() as usize..];
+        let [z, y, x] = volume.shape();
+        let shape = [volume.times(), volume.channels(), z, y, x];
+        assert_eq!(digest(volume.dtype(), shape, numbers), volume.voxel_digest(), "{name}");
+    }
+}
+
+#[test]
+fn a_frozen_label_map_says_how_to_get_an_index_that_is_drawn_by_and_gets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&self::folder().join("v1.zarr"), folder.path());
+    let dataset = Dataset::open(folder.path()).unwrap();
+    let labels = dataset.volume("kinds/labels").unwrap();
+    let error = labels.block_index().unwrap_err().to_string();
+    assert!(error.contains("earlier version") && error.contains("voxpatch index"), "{error}");
+    assert_eq!(labels.info().index, None);
+
+    dataset.build_index(labels.name(), &Pool::new(1).unwrap(), &|_| true).unwrap();
+    let all = read_all::<u8>(&labels);
+    let counted = |label| all.iter().filter(|voxel| i64::from(**voxel) == label).count() as u64;
+    let index = labels.block_index().unwrap();
+    let Contents::Classes(classes) = &index.contents else { panic!("{index:?}") };
+    assert_eq!(classes.len(), 5);
+    for class in classes {
+        let indexed: u64 = class.blocks.iter().map(|count| count.voxels).sum();
+        assert_eq!(indexed, counted(class.label), "label {}", class.label);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&entry, &target);
+        } else {
+            std::fs::copy(&entry, &target).unwrap();
+        }
+    }
+}
+
+fn options(codec: &str) -> ConvertOptions {
+    let plan =
+        PlanOptions { codec: codec.parse().unwrap(), chunk: Some(CHUNK), shard: Some(SHARD) };
+    ConvertOptions { plan, ..ConvertOptions::default() }
+}
+
+fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, options: &ConvertOptions) {
+    store(DenseScan::new(voxels), dataset, name, options).unwrap();
+    let volume = dataset.volume(name).unwrap();
+    let all: Vec<T> = voxels.iter().copied().collect();
+    std::fs::write(expectation(volume.name()), as_npy(&volume, &all)).unwrap();
+}
+
+#[test]
+#[ignore = "writes the frozen stores, once for each format version"]
+fn freeze_stores() {
+    std::fs::create_dir(folder().join("v1")).expect("nothing frozen is written again");
+    let dataset = Dataset::create(folder().join("v1.zarr")).unwrap();
+    for codec in CODECS {
+        let name = format!("{}/ct", codec.replace(':', "-"));
+        freeze(&dataset, &name, &voxels::<i16>(SHAPE, 3), &options(codec));
+    }
+    freeze(&dataset, "kinds/frames", &voxels::<f32>([2, 3, 4, 5, 6], 5), &options("blosc"));
+    freeze(&dataset, "kinds/wide", &voxels::<f64>(SHAPE, 7), &options("zstd:3"));
+    freeze(&dataset, "kinds/ids", &voxels::<u32>(SHAPE, 9), &options("packed:8"));
+    let labels = ConvertOptions { kind: Some(Kind::Label), ..options("zstd:3") };
+    freeze(&dataset, "kinds/labels", &voxels::<u8>(SHAPE, 11).mapv(|v| v % 5), &labels);
+    let narrow = ConvertOptions { narrow: true, ..options("packed:1") };
+    freeze(&dataset, "kinds/narrowed", &voxels::<f32>(SHAPE, 13), &narrow);
+
+    // One patch is the whole volume, so that the prediction is what is stored.
+    let source = dataset.volume("blosc/ct").unwrap();
+    let sampler = GridSampler::new([7, 9, 11], Overlap::Voxels([0; 3])).unwrap();
+    let name: VolumeName = "kinds/scores".parse().unwrap();
+    let (chunk, shard) = (Some(CHUNK), Some(SHARD));
+    let output = Output { chunk, shard, ..Output::new(name.clone(), 2, Values::Float32) };
+    let plan = Plan::new(&source, &sampler, Blend::Average, vec![output]).unwrap();
+    let made = AggregateOptions { made_by: "frozen".into(), ..AggregateOptions::default() };
+    let aggregator = Aggregator::begin(&dataset, plan, &made).unwrap();
+    let scores = voxels::<f32>([1, 2, 7, 9, 11], 15);
+    aggregator.add(0_u64, &[scores.index_axis(Axis(0), 0)]).unwrap();
+    aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    let volume = dataset.open_volume(&name).unwrap();
+    let all: Vec<f32> = scores.iter().copied().collect();
+    std::fs::write(expectation(&name), as_npy(&volume, &all)).unwrap();
+}

@@ -1,0 +1,41 @@
+//! Everything that the library promises, in one program: linking one for each file takes minutes.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../sample_common/mod.rs"]
+mod sample_common;
+
+mod aggregate;
+mod aggregate_errors;
+mod batch;
+mod batch_cache;
+mod codec_trial;
+mod convert_errors;
+mod corrupt;
+mod crash;
+mod export;
+mod export_errors;
+mod frozen;
+mod labels;
+mod layout_plan;
+mod narrow;
+mod noticed;
+mod patch_query;
+mod power_cut;
+mod predict;
+mod round_trip;
+mod sample_distribution;
+mod sample_grid;
+mod sample_index;
+mod sampled_stream;
+mod sampling_index;
+mod sampling_index_crash;
+mod scan_hostile;
+mod scan_malformed;
+mod scan_nifti;
+mod scan_nifti_write;
+mod statistics;
+mod stream;
+mod stream_errors;
+mod views;
+mod zarrs_reads;

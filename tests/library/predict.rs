@@ -1,0 +1,470 @@
+//! A program that predicts: what it is given, what it may answer, and what happens if it does not.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::predict::source;
+use ndarray::{Array3, Array5, Axis};
+use voxpatch::aggregate::{
+    AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
+};
+use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
+use voxpatch::sample::{GridSampler, Overlap};
+use voxpatch::{ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Result, Volume};
+
+const SHAPE: [usize; 3] = [21, 18, 17];
+const PATCH: [usize; 3] = [6, 8, 8];
+
+fn options(blend: Blend) -> PredictOptions {
+    let sampler = GridSampler::new(PATCH, Overlap::Voxels([2, 4, 4])).unwrap();
+    let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
+    let output = Output { chunk, shard, ..Output::new("a/p".parse().unwrap(), 0, Values::Float32) };
+    PredictOptions::new(sampler, blend, vec![HeadOutput::new(output)])
+}
+
+fn run(
+    dataset: &Dataset,
+    volume: &Volume,
+    command: &str,
+    options: &PredictOptions,
+) -> Result<PredictReport> {
+    let model = Model::start(command)?;
+    predict(volume, dataset, model, options, &Pool::new(2).unwrap(), &|_| true)
+}
+
+fn read(volume: &Volume, channel: usize) -> Array3<f32> {
+    let volume = volume.frame(Frame { time: 0, channel }).unwrap().scaled();
+    volume.read(Region::whole(volume.shape())).unwrap()
+}
+
+fn close(found: &Array3<f32>, expected: &Array3<f32>) {
+    assert_eq!(found.dim(), expected.dim());
+    for (found, expected) in found.iter().zip(expected) {
+        // Voxels of 16 bits, and as many in the sums.
+        assert!((found - expected).abs() <= 0.02, "{found} {expected}");
+    }
+}
+
+#[test]
+fn the_identity_gives_the_volume_back_in_every_mode_and_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let expected = read(&volume, 0);
+    let gaussian = Blend::Gaussian { sigma_scale: 0.125 };
+    for (blend, batch) in
+        [(Blend::Crop, 1), (Blend::Average, 3), (Blend::Hann, 4), (gaussian, 1000)]
+    {
+        let mut options = PredictOptions { batch, ..options(blend) };
+        options.aggregate.overwrite = Overwrite::Predictions;
+        let report = run(&dataset, &volume.scaled(), "cat", &options).unwrap();
+        close(&read(&dataset.volume("a/p").unwrap(), 0), &expected);
+        assert_eq!((report.patches, report.heads[0].channels), (report.of, 1));
+        assert_eq!(report.heads[0].dtype, "float32");
+        assert!(report.published.unwrap().outputs[0].source_format == "predictions");
+    }
+}
+
+#[test]
+fn all_channels_of_a_time_point_are_given_padded_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let image: Array5<f32> = voxels::<i16>([2, 3, 7, 9, 5], 1).mapv(f32::from);
+    let convert = ConvertOptions::default();
+    store(DenseScan::new(&image), &dataset, "a/image", &convert).unwrap();
+    let volume = dataset.volume("a/image").unwrap().padded(Padding::Edge);
+    let sampler = GridSampler::new([8, 6, 8], Overlap::Voxels([4, 3, 4])).unwrap();
+    let sampler = sampler.pad_small_volumes(true).pad_borders(true);
+    let options = PredictOptions { sampler, time: 1, ..options(Blend::Average) };
+    let report = run(&dataset, &volume, "cat", &options).unwrap();
+    assert_eq!(report.heads[0].channels, 3);
+    let made = dataset.volume("a/p").unwrap();
+    for channel in 0..3 {
+        let expected = image.index_axis(Axis(0), 1).index_axis(Axis(0), channel).to_owned();
+        close(&read(&made, channel), &expected);
+    }
+}
+
+#[test]
+fn several_outputs_take_the_same_head_or_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let mut options = options(Blend::Crop);
+    let output = |name: &str, head, values| {
+        let output = Output::new(format!("a/{name}").parse().unwrap(), 0, values);
+        HeadOutput { head, output }
+    };
+    options.outputs = vec![
+        output("p", 0, Values::Float32),
+        output("mask", 0, Values::Threshold(50.0)),
+        output("q", 1, Values::Float32),
+    ];
+    // Each patch twice: what is read is answered by two blocks.
+    let size = 128 + 6 * 8 * 8 * 4;
+    let twice = format!("while head -c {size} > block && [ -s block ]; do cat block block; done");
+    let command = format!("cd {}; {twice}", folder.path().display());
+    let report = run(&dataset, &volume.scaled(), &command, &options).unwrap();
+    assert_eq!(report.heads.len(), 2);
+    let expected = read(&volume, 0);
+    close(&read(&dataset.volume("a/q").unwrap(), 0), &expected);
+    let mask = read(&dataset.volume("a/mask").unwrap(), 0);
+    assert_eq!(mask, expected.mapv(|v| f32::from(u8::from(v >= 50.0))));
+}
+
+#[test]
+fn a_model_may_hold_back_its_answers_until_its_input_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let command = format!("cd {}; cat > all; cat all", folder.path().display());
+    run(&dataset, &volume.scaled(), &command, &options(Blend::Hann)).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+/// A part asks for one patch first; this model answers when it has the second.
+#[test]
+fn a_model_that_holds_back_the_end_of_an_answer_is_given_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let size = 128 + 6 * 8 * 8 * 4;
+    let command =
+        format!("(head -c {}; cat) | (dd bs={} iflag=fullblock 2>/dev/null)", size, size + 1);
+    let options = PredictOptions { part: Some((0, 1)), ..options(Blend::Hann) };
+    run(&dataset, &volume.scaled(), &command, &options).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let block = |header: &str| {
+        let header = header.replace('\'', "\\047");
+        format!(
+            "printf '\\223NUMPY\\001\\000\\{:03o}\\000{header}'; cat > /dev/null",
+            header.replace("\\047", "'").len()
+        )
+    };
+    let dictionary = |descr: &str, fortran: &str, shape: &str| {
+        block(&format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}"))
+    };
+    for (command, told) in [
+        ("false".to_owned(), &["exit status: 1", "patch 0, 6x8x8 at 0,0,0"][..]),
+        ("echo hello".to_owned(), &["\"hello\\n\"", "file=sys.stderr"]),
+        ("printf hi".to_owned(), &["\"hi\""]),
+        ("yes".to_owned(), &["\"y\\ny\\n"]),
+        ("head -c 1000".to_owned(), &["exit status: 0", "patch 0", "1000 bytes"]),
+        ("head -c 20000; exit 3".to_owned(), &["exit status: 3", "had answered patch"]),
+        ("cat > /dev/null".to_owned(), &["exit status: 0", "before it had answered patch 0"]),
+        ("cat; echo more".to_owned(), &["answered every patch, and goes on with \"more\\n\""]),
+        ("cat; exit 4".to_owned(), &["exit status: 4", "end without an error"]),
+        ("kill -9 $$".to_owned(), &["SIGKILL"]),
+        ("no-such-program".to_owned(), &["exit status: 127"]),
+        (dictionary("<f4", "True", "(1, 1, 6, 8, 8)"), &["ascontiguousarray"]),
+        (dictionary(">f4", "False", "(1, 1, 6, 8, 8)"), &["astype"]),
+        (dictionary("<f4", "False", "(1, 6, 8, 8)"), &["five axes", "(1, 6, 8, 8)"]),
+        (dictionary("<f4", "False", "(1, 1, 5, 8, 8)"), &["divide those of the patch, 6x8x8"]),
+        (dictionary("<f8", "False", "(1, 65536, 6, 8, 8)"), &["exit status: 0", "before"]),
+        (dictionary("<f4", "False", "(1, 99999999999, 6, 8, 8)"), &["channels"]),
+        (block("{}"), &["dictionary"]),
+    ] {
+        let mut options = options(Blend::Crop);
+        options.aggregate.unfinished = Unfinished::Restart;
+        let error = run(&dataset, &volume.scaled(), &command, &options).unwrap_err();
+        assert!(matches!(error, Error::Model { .. }), "{command}: {error}");
+        let error = error.to_string();
+        for told in told.iter().chain(&[&command[..]]) {
+            assert!(error.contains(told), "{command}: {error}");
+        }
+        assert!(dataset.volume("a/p").is_err());
+    }
+    // Stored voxels are no predictions: int16.
+    let mut options = options(Blend::Crop);
+    options.aggregate.unfinished = Unfinished::Restart;
+    let error = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
+    assert!(error.contains("<i2") && error.contains("astype"), "{error}");
+}
+
+#[test]
+fn what_was_written_before_an_error_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    // The same command both times: it fails if there is no file.
+    let command = format!(
+        "cd {}; if [ -e second ]; then cat; else touch second; head -c 120000; exit 1; fi",
+        folder.path().display()
+    );
+    let mut options = options(Blend::Average);
+    let error = run(&dataset, &volume, &command, &options).unwrap_err();
+    assert!(matches!(error, Error::Model { .. }), "{error}");
+    let refused = run(&dataset, &volume, &command, &options).unwrap_err();
+    assert!(matches!(refused, Error::Unfinished { .. }), "{refused}");
+    options.aggregate.unfinished = Unfinished::Resume;
+    let other = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
+    assert!(other.contains("made_by") && other.contains("cat"), "{other}");
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    assert!(report.patches < report.of && report.patches > 0, "{report:?}");
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+/// A model that gives more blocks, or fewer, than one for each head of each batch: its answers were
+/// taken for those to other patches, and none of them may stay.
+#[test]
+fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = 128 + 4 * PATCH.iter().product::<usize>();
+    let file = folder.path().join("block").display().to_string();
+    let twice = format!(
+        "while head -c {block} > {file} && [ -s {file} ]; do cat {file} {file} || exit 1; done"
+    );
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let mut one = options(Blend::Average);
+    let mut two = options(Blend::Average);
+    let second = Output { name: "a/q".parse().unwrap(), ..two.outputs[0].output.clone() };
+    two.outputs.push(HeadOutput { head: 1, output: second });
+    let error = run(&dataset, &volume, &twice, &one).unwrap_err().to_string();
+    assert!(error.contains("out of step"), "{error}");
+    let left = crate::common::faulty::litter(&dataset.path());
+    assert!(left.is_empty(), "{left:?}");
+    // One block where two are wanted: each is taken for the other head's, until the model ends.
+    let error = run(&dataset, &volume, "cat", &two).unwrap_err().to_string();
+    assert!(error.contains("may be wrong"), "{error}");
+    two.aggregate.unfinished = Unfinished::Resume;
+    let refused = run(&dataset, &volume, "cat", &two).unwrap_err();
+    assert!(matches!(refused, Error::InDoubt { .. }), "{refused}");
+    one.aggregate.unfinished = Unfinished::Restart;
+    let report = run(&dataset, &volume, "cat", &one).unwrap();
+    assert_eq!(report.patches, report.of);
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+/// A command that does one thing at first and another when it is started again: it is the same to
+/// whoever resumes.
+fn first_then(folder: &std::path::Path, first: &str, second: &str) -> String {
+    format!(
+        "cd {}; if [ -e again ]; then {second}; else touch again; {first}; fi",
+        folder.display()
+    )
+}
+
+#[test]
+fn a_prediction_that_is_stopped_together_with_its_model_keeps_its_finished_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    // The model hears the signal first, and ends without an error; a moment later it is heard here.
+    let first = "head -c 120000; (sleep 0.1; touch stopped) & true";
+    let command = first_then(folder.path(), first, "cat");
+    let mut options = options(Blend::Average);
+    let stopped = folder.path().join("stopped");
+    let progress = |_| !stopped.exists();
+    let model = Model::start(&command).unwrap();
+    let pool = Pool::new(1).unwrap();
+    let error = predict(&volume, &dataset, model, &options, &pool, &progress).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    options.aggregate.unfinished = Unfinished::Resume;
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    assert!(report.patches < report.of && report.patches > 0, "{report:?}");
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn a_model_that_ends_early_or_answers_badly_costs_no_finished_shard_and_resuming_asks_for_a_decision()
+ {
+    let wrong = "printf '\\223NUMPY\\001\\000\\004\\000{}  '";
+    for (first, doubt) in [
+        ("head -c 120000", true),
+        ("(head -c 120000 | head -c 119808); echo loaded; cat >/dev/null", true),
+        (&*format!("(head -c 120000 | head -c 119808); {wrong}; cat >/dev/null"), true),
+        ("head -c 120000; exit 143", false),
+        ("head -c 120000; kill -TERM $$", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), SHAPE);
+        let volume = volume.scaled();
+        let command = first_then(folder.path(), first, "cat");
+        let mut options = options(Blend::Average);
+        let error = run(&dataset, &volume, &command, &options).unwrap_err().to_string();
+        assert_eq!(error.contains("may be wrong"), doubt, "{first}: {error}");
+        options.aggregate.unfinished = Unfinished::Resume;
+        if doubt {
+            let refused = run(&dataset, &volume, &command, &options).unwrap_err();
+            assert!(matches!(refused, Error::InDoubt { .. }), "{first}: {refused}");
+            let name = "a/p".parse().unwrap();
+            let pool = Pool::new(1).unwrap();
+            let refused = finalise(&dataset, &name, Overwrite::Nothing, &pool, &|_| true);
+            assert!(matches!(refused, Err(Error::InDoubt { .. })), "{first}: {refused:?}");
+            options.aggregate.unfinished = Unfinished::ResumeInDoubt;
+        }
+        let report = run(&dataset, &volume, &command, &options).unwrap();
+        assert!(report.patches < report.of && report.patches > 0, "{first}: {report:?}");
+        close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    }
+}
+
+/// A model whose answers are zeros: another checkpoint, say.
+fn zeros(folder: &std::path::Path) -> String {
+    let (size, file) = (4 * PATCH.iter().product::<usize>(), folder.join("block"));
+    format!(
+        "while head -c {} > {file} && [ -s {file} ]; do head -c 128 {file}; \
+         head -c {size} /dev/zero; done",
+        size + 128,
+        file = file.display()
+    )
+}
+
+#[test]
+fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let other = zeros(folder.path());
+    let command = first_then(folder.path(), "head -c 120000; exit 1", &other);
+    let mut options = options(Blend::Average);
+    run(&dataset, &volume, &command, &options).unwrap_err();
+    options.aggregate.unfinished = Unfinished::Resume;
+    let error = run(&dataset, &volume, &command, &options).unwrap_err();
+    assert!(matches!(error, Error::Model { .. }), "{error}");
+    assert!(error.to_string().contains("not the one of the run that began this"), "{error}");
+    options.aggregate.unfinished = Unfinished::Restart;
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    assert_eq!(report.patches, report.of);
+    assert!(read(&dataset.volume("a/p").unwrap(), 0).iter().all(|voxel| *voxel == 0.0));
+
+    std::fs::remove_dir_all(dataset.path().join("a/p")).unwrap();
+    std::fs::remove_file(folder.path().join("again")).unwrap();
+    let command = first_then(folder.path(), "cat", &other);
+    options.aggregate.unfinished = Unfinished::Refuse;
+    let part = |n| PredictOptions { part: Some((n, 2)), ..options.clone() };
+    run(&dataset, &volume, &command, &part(1)).unwrap();
+    let error = run(&dataset, &volume, &command, &part(0)).unwrap_err().to_string();
+    assert!(error.contains("not the one of the run that began this"), "{error}");
+}
+
+/// Ends the test, and says where, if something takes a minute.
+fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waited) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    waited.recv_timeout(std::time::Duration::from_mins(1)).expect("it does not wait for ever")
+}
+
+#[test]
+fn a_program_that_the_model_has_left_running_keeps_nobody_waiting_and_is_ended() {
+    for (model, is_good) in [("cat", true), ("exit 3", false), ("head -c 120000", false)] {
+        let (outcome, pid) = within_a_minute(move || {
+            let folder = tempfile::tempdir().unwrap();
+            let (dataset, volume) = source(folder.path(), SHAPE);
+            let pid = folder.path().join("pid");
+            let command = format!("sleep 600 & echo $! > {}; {model}", pid.display());
+            let outcome = run(&dataset, &volume.scaled(), &command, &options(Blend::Hann));
+            (outcome, std::fs::read_to_string(pid).unwrap().trim().to_owned())
+        });
+        assert_eq!(outcome.is_ok(), is_good, "{model}: {outcome:?}");
+        within_a_minute(move || {
+            // It was killed; whoever waits for orphans may take a moment.
+            let status = format!("/proc/{pid}/stat");
+            while std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z")) {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        });
+    }
+}
+
+/// The model adds to each voxel what depends on the number of the patch, so that a patch that is
+/// put elsewhere, or blended otherwise, shows: under the identity any blending gives the volume.
+#[test]
+fn what_depends_on_the_place_of_a_patch_is_blended_as_by_the_aggregator_itself() {
+    const MODEL: &str = "
+import sys, array
+size, number = 4 * 6 * 8 * 8, 0
+while header := sys.stdin.buffer.read(128):
+    voxels = array.array('f', sys.stdin.buffer.read(size))
+    for n in range(len(voxels)):
+        voxels[n] += 16 * number + n % 7
+    sys.stdout.buffer.write(header + voxels.tobytes())
+    number += 1
+";
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let file = folder.path().join("model.py");
+    std::fs::write(&file, MODEL).unwrap();
+    for blend in [Blend::Crop, Blend::Average, Blend::Hann] {
+        let mut options = options(blend);
+        options.aggregate.overwrite = Overwrite::Predictions;
+        run(&dataset, &volume, &format!("python3 {}", file.display()), &options).unwrap();
+        let found = read(&dataset.volume("a/p").unwrap(), 0);
+
+        let output = Output { channels: 1, ..options.outputs[0].output.clone() };
+        let output = Output { name: "a/q".parse().unwrap(), ..output };
+        let grid = Plan::new(&volume, &options.sampler, blend, vec![output]).unwrap();
+        let made = AggregateOptions { overwrite: Overwrite::Predictions, ..Default::default() };
+        let aggregator = Aggregator::begin(&dataset, grid, &made).unwrap();
+        let order: Vec<u64> = aggregator.plan().order().collect();
+        for (n, number) in (0_u16..).zip(order) {
+            let region = aggregator.plan().grid().region(number).unwrap();
+            let mut patch = volume.read::<f32>(region).unwrap().insert_axis(Axis(0));
+            for (at, voxel) in (0_u16..).zip(&mut patch) {
+                *voxel += f32::from(16 * n + at % 7);
+            }
+            aggregator.add(number, &[patch.view()]).unwrap();
+        }
+        aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+        assert_eq!(found, read(&dataset.volume("a/q").unwrap(), 0), "{blend}");
+    }
+}
+
+#[test]
+fn parts_are_made_one_by_one_and_published_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let whole = options(Blend::Hann);
+    let planned = plan(&volume, Model::start("cat").unwrap(), &whole, &|_| true).unwrap();
+    let parts = planned.split(3).unwrap();
+    assert!(!dataset.path().join(".aggregate-a+p").exists());
+    for part in parts.iter().rev() {
+        let options = PredictOptions { part: Some((part.index, 3)), ..whole.clone() };
+        let report = run(&dataset, &volume, "cat", &options).unwrap();
+        assert_eq!(report.patches, part.patches);
+        assert!(report.published.is_none() && dataset.volume("a/p").is_err());
+    }
+    let name = "a/p".parse().unwrap();
+    finalise(&dataset, &name, Overwrite::Nothing, &Pool::new(1).unwrap(), &|_| true).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+#[test]
+fn a_model_that_is_waited_for_can_be_given_up_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let pool = Pool::new(1).unwrap();
+    for command in ["sleep 600", "sleep 600 | cat", "cat; sleep 600"] {
+        let steps = AtomicU64::new(0);
+        let progress = |step| {
+            let is_waiting = matches!(step, Step::Predicted(0));
+            !is_waiting || steps.fetch_add(1, Ordering::Relaxed) < 3
+        };
+        let mut options = options(Blend::Crop);
+        options.aggregate.unfinished = Unfinished::Restart;
+        let model = Model::start(command).unwrap();
+        let error = predict(&volume.scaled(), &dataset, model, &options, &pool, &progress);
+        assert!(matches!(error, Err(Error::Cancelled)), "{command}: {error:?}");
+    }
+}
+
+#[test]
+fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let sampler = GridSampler::new(PATCH, Overlap::Voxels([2; 3])).unwrap().pad_borders(true);
+    for command in ["cat", "sleep 600"] {
+        let options = PredictOptions { sampler: sampler.clone(), ..options(Blend::Crop) };
+        let error = run(&dataset, &volume.scaled(), command, &options).unwrap_err();
+        assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
+    }
+    let options = PredictOptions { time: 1, ..options(Blend::Crop) };
+    assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());
+    assert!(Model::start(" ").is_err());
+}
