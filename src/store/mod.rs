@@ -24,7 +24,9 @@
 //!   longer than 1, and never chunked. Fill value 0. Border chunks are stored whole, zeros beyond
 //!   the volume. A chunk of zeros alone is not stored. In a shard, chunks stand layer by layer,
 //!   each layer by lines along y if chunks are shorter there than along x, else along x. Readers
-//!   must not rely on that order, but on the index.
+//!   must not rely on that order, but on the index. Between the last chunk and the index stand 16
+//!   bytes that belong to neither, the shard's tag: the first bytes of the BLAKE3 of the shard's
+//!   key, the checksums of its chunks in their order, and the entries of its index.
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
 //!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
 //!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the
@@ -32,7 +34,9 @@
 //!   `predicted_from` if the voxels are predictions, made from that volume.
 //! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
 //!   voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by intent
-//!   only if the manifest says that it is empty.
+//!   only if the manifest says that it is empty. It also names the volume, whether an index for
+//!   sampling was published with it, and the tag of every shard; the first stores of version 1 have
+//!   none of the three, and are read without these checks.
 //! - **Index for sampling.** `{"blake3": H, "sampling": S}`, sealed as the manifest. S is
 //!   `{version: 2, voxels, scaling, shape, block, frames}`: the digest of the voxels as in the
 //!   manifest, the scaling that made weights of them, the shapes of a frame and of a block
@@ -57,7 +61,8 @@
 //!   or the new. Names are synced before anything relies on them, removals among them.
 //! - Opening a volume checks its manifest and both documents; reading checks each shard's length
 //!   and index once, and each chunk's checksum when a handle first decodes it. What fails a check
-//!   is an error, never voxels. Swapped but intact shards are found by `verify` alone.
+//!   is an error, never voxels. So are a volume in the place of another, and a shard whose tag is not
+//!   the one that the manifest names.
 //! - Not promised: disks that lie about flushing, file systems without POSIX rename, and files
 //!   changed in place by other programs while a handle has them mapped.
 
