@@ -384,7 +384,12 @@ fn intensities_that_call_themselves_labels_can_be_converted() {
 fn label_maps_and_weights_are_indexed_and_those_stored_before_can_be() {
     let folder = folder();
     let at = folder.path();
-    let report = succeed(at, "convert ct.nii --out s --name ct/organs --label");
+    // Scaled by 0.5 x - 3, half of its values are no labels; unscaled, all are.
+    assert!(fail(at, 1, "convert ct.nii --out s --name ct/organs --label").contains("(z, y, x)"));
+    let mut nifti = fs::read(at.join("ct.nii")).unwrap();
+    nifti[112..120].fill(0);
+    fs::write(at.join("organs.nii"), nifti).unwrap();
+    let report = succeed(at, "convert organs.nii --out s --name ct/organs --label");
     assert!(report.contains("index") && report.contains("for sampling"), "{report}");
     // Scaled by 0.5 x - 3, air is below 0.
     let complaint = fail(at, 1, "convert ct.nii --out s --name ct/map --kind weights");
