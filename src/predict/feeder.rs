@@ -12,14 +12,15 @@ use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
 use super::model::is_ready;
+use super::options::Frames;
 use super::session::Patches;
 use crate::exec::{Workers, caught, locked};
 use crate::sample::Grid;
-use crate::{Error, Frame, Region, Result, Volume, npy, with_element};
+use crate::{Error, Region, Result, Volume, npy, with_element};
 
 /// What is written to the model.
 pub(super) struct Feed {
-    /// A handle on each channel.
+    /// A handle on each frame that is a channel of the model's input.
     channels: Vec<Volume>,
     grid: Grid,
     batch: usize,
@@ -45,10 +46,10 @@ struct Shared {
 }
 
 impl Feed {
-    /// All channels of a time point, in the way that the handle returns them.
-    pub(super) fn new(volume: &Volume, time: usize, grid: Grid, batch: usize) -> Result<Self> {
-        let channel = |channel| volume.frame(Frame { time, channel });
-        let channels = (0..volume.channels()).map(channel).collect::<Result<_>>()?;
+    /// Frames of a volume, in the way that the handle returns them.
+    pub(super) fn new(volume: &Volume, frames: Frames, grid: Grid, batch: usize) -> Result<Self> {
+        let frames = frames.of(volume)?.into_iter();
+        let channels = frames.map(|frame| volume.frame(frame)).collect::<Result<_>>()?;
         Ok(Self { channels, grid, batch })
     }
 

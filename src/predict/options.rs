@@ -1,8 +1,10 @@
 //! What to predict, and what to make of it.
 
+use std::fmt;
+
 use crate::aggregate::{AggregateOptions, Blend, Output};
 use crate::sample::GridSampler;
-use crate::{Error, Padding, Result, Volume};
+use crate::{Error, Frame, Padding, Result, Volume};
 
 /// One volume to be made of one of the model's heads. Several may take the same head.
 #[derive(Debug, Clone)]
@@ -33,8 +35,8 @@ pub struct PredictOptions {
     pub outputs: Vec<HeadOutput>,
     /// Patches that the model is given at a time.
     pub batch: usize,
-    /// Time point of the volume.
-    pub time: usize,
+    /// What of the volume the model is given as the channels of a patch.
+    pub frames: Frames,
     /// One part of so many, from 0; without, all.
     pub part: Option<(usize, usize)>,
     /// What else is to be said of the aggregation. To what it says about who made the predictions
@@ -46,11 +48,12 @@ pub struct PredictOptions {
 const HEADS: usize = 64;
 
 impl PredictOptions {
-    /// One patch at a time, of the first time point.
+    /// One patch at a time, of the only time point.
     #[must_use]
     pub fn new(sampler: GridSampler, blend: Blend, outputs: Vec<HeadOutput>) -> Self {
         let aggregate = AggregateOptions::default();
-        Self { sampler, blend, outputs, batch: 1, time: 0, part: None, aggregate }
+        let frames = Frames::default();
+        Self { sampler, blend, outputs, batch: 1, frames, part: None, aggregate }
     }
 
     /// Heads that an answer consists of.
@@ -80,15 +83,58 @@ impl PredictOptions {
         let padding = volume.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
         let heads: Vec<_> = self.outputs.iter().map(|output| output.head.to_string()).collect();
         let made = format!(
-            "{command} (given {} voxels{} of time point {}, padding {padding}, heads {})",
+            "{command} (given {} voxels{} of {}, padding {padding}, heads {})",
             volume.returned_dtype(),
             volume.view_name(),
-            self.time,
+            self.frames,
             heads.join(",")
         );
         match &self.aggregate.made_by[..] {
             "" => made,
             more => format!("{more}: {made}"),
+        }
+    }
+}
+
+/// Which frames of a volume a model is given, as the channels of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Frames {
+    /// All channels of the only time point. A volume of several is an error, since a model that sees
+    /// one of them alone predicts something all the same.
+    #[default]
+    OnlyTime,
+    /// All channels of this time point, from 0.
+    Time(usize),
+    /// All channels of the first time point, then those of the next: for scans whose fourth axis
+    /// holds what a model takes as channels, as the several weightings of an MR.
+    All,
+}
+
+impl Frames {
+    /// The frames of a volume, in the order of the model's channels.
+    pub(super) fn of(self, volume: &Volume) -> Result<Vec<Frame>> {
+        let times = match self {
+            Self::OnlyTime if volume.times() > 1 => {
+                let reason = "the volume has several time points; choose one of them, or give the \
+                              model all of them as channels";
+                return Err(Error::invalid("time points", volume.times(), reason));
+            }
+            Self::OnlyTime => 0..1,
+            Self::Time(time) => time..time.saturating_add(1),
+            Self::All => 0..volume.times(),
+        };
+        let channels = volume.channels();
+        let of = |time| (0..channels).map(move |channel| Frame { time, channel });
+        Ok(times.flat_map(of).collect())
+    }
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OnlyTime => f.write_str("time point 0"),
+            Self::Time(time) => write!(f, "time point {time}"),
+            Self::All => f.write_str("all time points"),
         }
     }
 }

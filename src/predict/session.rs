@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
         progress: Progress<'a>,
     ) -> Result<Self> {
         let grid = options.sampler.grid(volume.shape())?;
-        let feed = Feed::new(volume, options.time, grid, options.batch)?;
+        let feed = Feed::new(volume, options.frames, grid, options.batch)?;
         let (stdin, stdout) = model.pipes()?;
         Ok(Self {
             feeder: Feeder::start(feed, stdin)?,

@@ -198,6 +198,11 @@ impl Volume {
         Err(Error::invalid("frame", value, reason))
     }
 
+    /// Whether this handle looks at the frame that is the first at opening.
+    pub(crate) fn is_first_frame(&self) -> bool {
+        self.frame == Frame::default()
+    }
+
     /// A handle that fills what lies outside of the volume; without, such reads are errors.
     #[must_use]
     pub fn padded(&self, padding: Padding) -> Self {

@@ -9,7 +9,9 @@ use ndarray::{Array3, Array5, Axis};
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
 };
-use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
+use voxpatch::predict::{
+    Frames, HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict,
+};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Result, Volume};
 
@@ -75,7 +77,7 @@ fn all_channels_of_a_time_point_are_given_padded_as_asked() {
     let volume = dataset.volume("a/image").unwrap().padded(Padding::Edge);
     let sampler = GridSampler::new([8, 6, 8], Overlap::Voxels([4, 3, 4])).unwrap();
     let sampler = sampler.pad_small_volumes(true).pad_borders(true);
-    let options = PredictOptions { sampler, time: 1, ..options(Blend::Average) };
+    let options = PredictOptions { sampler, frames: Frames::Time(1), ..options(Blend::Average) };
     let report = run(&dataset, &volume, "cat", &options).unwrap();
     assert_eq!(report.heads[0].channels, 3);
     let made = dataset.volume("a/p").unwrap();
@@ -83,6 +85,29 @@ fn all_channels_of_a_time_point_are_given_padded_as_asked() {
         let expected = image.index_axis(Axis(0), 1).index_axis(Axis(0), channel).to_owned();
         close(&read(&made, channel), &expected);
     }
+}
+
+#[test]
+fn a_scan_with_modalities_in_its_fourth_axis_is_never_predicted_from_the_first_alone_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let image: Array5<f32> = voxels::<i16>([4, 1, 7, 9, 8], 1).mapv(f32::from);
+    store(DenseScan::new(&image), &dataset, "a/image", &ConvertOptions::default()).unwrap();
+    let volume = dataset.volume("a/image").unwrap();
+    let sampler = GridSampler::new([6, 8, 8], Overlap::Voxels([2, 4, 4])).unwrap();
+    let unasked = PredictOptions { sampler, ..options(Blend::Average) };
+    let error = run(&dataset, &volume, "cat", &unasked).unwrap_err().to_string();
+    assert!(error.contains("time points") && error.contains('4'), "{error}");
+    let all = PredictOptions { frames: Frames::All, ..unasked.clone() };
+    let report = run(&dataset, &volume, "cat", &all).unwrap();
+    assert_eq!(report.heads[0].channels, 4);
+    let made = dataset.volume("a/p").unwrap();
+    for time in 0..4 {
+        let expected = image.index_axis(Axis(0), time).index_axis(Axis(0), 0).to_owned();
+        close(&read(&made, time), &expected);
+    }
+    let beyond = PredictOptions { frames: Frames::Time(4), ..unasked };
+    assert!(run(&dataset, &volume, "cat", &beyond).is_err());
 }
 
 #[test]
@@ -464,7 +489,7 @@ fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
         let error = run(&dataset, &volume.scaled(), command, &options).unwrap_err();
         assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
     }
-    let options = PredictOptions { time: 1, ..options(Blend::Crop) };
+    let options = PredictOptions { frames: Frames::Time(1), ..options(Blend::Crop) };
     assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());
     assert!(Model::start(" ").is_err());
 }

@@ -134,4 +134,7 @@ def test_frames_are_times_and_channels(tmp_path):
             expected = cut(stored(scan)[time, channel], (1, 2, 3), (5, 4, 6))
             np.testing.assert_array_equal(np.load(tmp_path / "patch.npy"), expected)
     read(volume, (0, 0, 0), (1, 1, 1), tmp_path / "none.npy", "--frame", "3,0", code=1)
+    # Of several frames none is meant unless it is named.
+    told = read(volume, (0, 0, 0), (1, 1, 1), tmp_path / "none.npy", code=1)
+    assert "3 time points" in told.stderr and "--frame" in told.stderr
     assert not (tmp_path / "none.npy").exists()

@@ -269,9 +269,9 @@ pub struct Read {
     /// Real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
     pub scaled: bool,
-    /// Time point and channel, from 0.
-    #[arg(long, value_name = "T,C", value_parser = frame, default_value = "0,0")]
-    pub frame: Frame,
+    /// Time point and channel, from 0. Needed for volumes of several.
+    #[arg(long, value_name = "T,C", value_parser = frame)]
+    pub frame: Option<Frame>,
     /// Replace a file that is there.
     #[arg(long)]
     pub overwrite: bool,

@@ -14,8 +14,22 @@ use crate::output;
 /// Of patches written as `.nii.gz`: the level that tools commonly use.
 const GZIP_LEVEL: u32 = 6;
 
+/// The frame that is to be read: of several, none is meant unless it is named.
+fn chosen(volume: Volume, args: &Read) -> anyhow::Result<Volume> {
+    match args.frame {
+        Some(frame) => Ok(volume.frame(frame)?),
+        None if volume.times() * volume.channels() > 1 => anyhow::bail!(
+            "{} has {} and {}: name the one to read, such as --frame 0,0",
+            volume.name(),
+            output::count(volume.times(), "time point"),
+            output::count(volume.channels(), "channel")
+        ),
+        None => Ok(volume),
+    }
+}
+
 pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
-    let mut volume = Place::find(&args.volume)?.volume()?.frame(args.frame)?;
+    let mut volume = chosen(Place::find(&args.volume)?.volume()?, args)?;
     if let Some(padding) = args.pad {
         volume = volume.padded(padding);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::store::Volume;
-use crate::{Padding, Result};
+use crate::{Error, Frame, Padding, Result};
 
 type View = Arc<dyn Fn(Volume) -> Result<Volume> + Send + Sync>;
 
@@ -12,6 +12,7 @@ type View = Arc<dyn Fn(Volume) -> Result<Volume> + Send + Sync>;
 #[derive(Clone)]
 pub struct ImageRequest {
     name: String,
+    frame: Option<Frame>,
     /// Each with the words that tell it from others.
     views: Vec<(String, View)>,
 }
@@ -20,7 +21,16 @@ impl ImageRequest {
     /// The image of this name, voxels as the source has them.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), views: Vec::new() }
+        Self { name: name.into(), frame: None, views: Vec::new() }
+    }
+
+    /// This time point and channel: [`Volume::frame`]. A volume of several frames of which none is
+    /// chosen is an error, as its first may not be the one that is meant.
+    #[must_use]
+    pub fn frame(mut self, frame: Frame) -> Self {
+        self.frame = Some(frame);
+        let words = format!("frame {},{}", frame.time, frame.channel);
+        self.view(words, move |volume| volume.frame(frame))
     }
 
     /// Real values as `f32`: [`Volume::scaled`].
@@ -57,7 +67,18 @@ impl ImageRequest {
 
     /// The handle to read from.
     pub(super) fn apply(&self, volume: Volume) -> Result<Volume> {
-        self.views.iter().try_fold(volume, |volume, (_, view)| view(volume))
+        let frames = volume.times() * volume.channels();
+        let volume = self.views.iter().try_fold(volume, |volume, (_, view)| view(volume))?;
+        if frames > 1 && self.frame.is_none() && volume.is_first_frame() {
+            let reason = format!(
+                "it has {} time points and {} channels, and patches are of one of them: choose it \
+                 by ImageRequest::frame",
+                volume.times(),
+                volume.channels()
+            );
+            return Err(Error::invalid("image", &self.name, reason));
+        }
+        Ok(volume)
     }
 }
 

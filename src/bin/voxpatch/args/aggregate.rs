@@ -9,7 +9,7 @@ use voxpatch::aggregate::{
     AggregateOptions, Blend, NonFinite, Output, Overwrite, Unfinished, Values as OutputValues,
 };
 use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
-use voxpatch::predict::{HeadOutput, PredictOptions};
+use voxpatch::predict::{Frames, HeadOutput, PredictOptions};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{VolumeName, layout::Codec};
 
@@ -88,9 +88,11 @@ pub struct Aggregate {
     /// Let patches begin half an overlap before the volume, and end half an overlap behind it.
     #[arg(long, requires = "pad")]
     pub pad_borders: bool,
-    /// Time point of the volume, from 0.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub time: usize,
+    /// Time point of the volume that the program is given, from 0, or all: every time point as
+    /// channels of a patch, for scans whose fourth axis holds several images of one place. Needed for
+    /// volumes of several time points.
+    #[arg(long, value_name = "N|all", value_parser = frames)]
+    pub time: Option<Frames>,
     #[command(flatten)]
     pub layout: OutputLayout,
     /// Bytes that may be held between patches, such as 512MB or 2GiB; what is beyond that waits in
@@ -267,7 +269,7 @@ impl Aggregate {
         };
         Ok(PredictOptions {
             batch: self.batch,
-            time: self.time,
+            frames: self.time.unwrap_or_default(),
             part: self.part,
             aggregate,
             ..PredictOptions::new(self.sampler()?, self.mode, outputs)
@@ -319,6 +321,16 @@ fn part(text: &str) -> Result<(usize, usize), String> {
     match part {
         Some((i, n)) if (1..=n).contains(&i) => Ok((i - 1, n)),
         _ => Err("expected a part and how many there are, such as 1/4 to 4/4".to_owned()),
+    }
+}
+
+fn frames(text: &str) -> Result<Frames, String> {
+    match text {
+        "all" => Ok(Frames::All),
+        _ => {
+            let time = text.parse().map(Frames::Time);
+            time.map_err(|_| "expected a time point from 0, or all".to_owned())
+        }
     }
 }
 
