@@ -286,6 +286,15 @@ impl Volume {
         Err(Error::Replaced { path: self.place() })
     }
 
+    /// Refuses to go on if another volume has taken the place of this one, or none has: shards that
+    /// are open stay those of the old one. Reads the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`]; [`Error::Io`].
+    pub(crate) fn check_in_place(&self) -> Result<()> {
+        self.stored.check_in_place()
+    }
+
     /// Closes all shards, which are opened again when they are wanted: a mapped file counts as
     /// memory.
     pub(crate) fn close_shards(&self) {

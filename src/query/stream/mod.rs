@@ -80,6 +80,13 @@ pub use state::{Configuration, StreamState};
 /// Workers are started by the first patch that is asked for, go on until the epoch ends, and are
 /// stopped and waited for when the stream is dropped.
 ///
+/// A volume may be replaced meanwhile ([`crate::ConvertOptions::overwrite`]). Each patch begins with
+/// a look at its subject: if one of the volumes was replaced, all are opened again, and the sampler
+/// is prepared for the new ones. Patches that were read ahead by then hold the old voxels, those
+/// begun later the new ones, none holds both, and none is left out. A subject that cannot be read any
+/// more is an error like any other: an image has gone or is on another grid than the others, or a
+/// grid of patches has another number of places.
+///
 /// A process that is forked off in between has a copy of the stream, which goes on from the same
 /// patch with workers of its own. Both then give the same patches: set [`StreamOptions::rank`] and
 /// [`StreamOptions::world`] to share an epoch.
@@ -90,8 +97,9 @@ pub struct PatchStream {
     /// Draws of each subject in an epoch.
     counts: Vec<u64>,
     configuration: Configuration,
-    /// Digest of what is drawn from; made when a state is first asked for.
-    draws: ArcSwapOption<String>,
+    /// Digest of what is drawn from, and how many replaced subjects were known then; made when a
+    /// state is first asked for.
+    draws: ArcSwapOption<(u64, String)>,
     /// Bytes that a patch is expected to take.
     expected: usize,
     order: Arc<Order>,
@@ -193,8 +201,9 @@ impl PatchStream {
     /// How far the stream has come; what was read ahead is not counted. After an error, the patch
     /// that it stands for is the next one.
     ///
-    /// The first one opens the sampled volume of every subject, for the digest of its voxels; one
-    /// that cannot be opened counts as one without voxels.
+    /// The first one, and the first after a subject was found to be replaced, opens the sampled volume
+    /// of every subject, for the digest of its voxels; one that cannot be opened counts as one without
+    /// voxels.
     #[must_use]
     pub fn state(&self) -> StreamState {
         StreamState {
@@ -206,17 +215,18 @@ impl PatchStream {
     }
 
     fn whole_configuration(&self) -> Configuration {
-        let known = self.draws.load_full();
+        let replaced = self.reader.replaced();
+        let known = self.draws.load_full().filter(|known| known.0 == replaced);
         let draws = known.unwrap_or_else(|| {
             let (draws, are_whole) = state::draws(&self.reader);
-            let draws = Arc::new(draws);
+            let draws = Arc::new((replaced, draws));
             // Otherwise they are looked for again next time.
             if are_whole {
                 self.draws.store(Some(Arc::clone(&draws)));
             }
             draws
         });
-        self.configuration.with_draws(&draws)
+        self.configuration.with_draws(&draws.1)
     }
 
     /// Goes to where a stream of the same configuration was when its state was taken.

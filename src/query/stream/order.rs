@@ -17,6 +17,8 @@ pub(super) struct Order {
     visits: Vec<usize>,
     /// For each visit, the number of draws up to its end.
     ends: Vec<u64>,
+    /// For each subject, the number of its draws.
+    counts: Vec<u64>,
 }
 
 /// What stands at one position.
@@ -39,7 +41,8 @@ impl Order {
             *end += counts[subject];
             Some(*end)
         });
-        Self { seed, epoch, window: window.max(1) as u64, ends: ends.collect(), visits }
+        let (window, ends) = (window.max(1) as u64, ends.collect());
+        Self { seed, epoch, window, ends, visits, counts: counts.to_vec() }
     }
 
     /// The epoch that this is the order of.
@@ -50,6 +53,11 @@ impl Order {
     /// The number of positions.
     pub(super) fn total(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// The number of draws of a subject.
+    pub(super) fn draws(&self, subject: usize) -> u64 {
+        self.counts[subject]
     }
 
     /// What stands at a position below [`Self::total`].

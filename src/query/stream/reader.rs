@@ -6,7 +6,7 @@ use super::options::StreamOptions;
 use super::order::{Order, Place};
 use super::patch::{Origin, Patch, padding};
 use super::request::ImageRequest;
-use super::subjects::{OpenSubject, OpenSubjects};
+use super::subjects::{OpenSubject, OpenSubjects, until_in_place};
 use crate::exec::caught;
 use crate::query::Voxels;
 use crate::sample::{Draw, Sampler};
@@ -68,7 +68,10 @@ impl Reader {
     /// [`Error::Subject`].
     pub(super) fn patch(&self, order: &Order, position: u64) -> Result<Patch> {
         let place = order.at(position);
-        self.guarded(place.subject, || self.read(order.epoch(), place, position))
+        self.guarded(place.subject, || {
+            let count = order.draws(place.subject);
+            until_in_place(|| self.read(order.epoch(), place, count, position))
+        })
     }
 
     /// The subject of this number, kept open.
@@ -77,6 +80,11 @@ impl Reader {
     /// [`Error::Subject`].
     pub(super) fn subject(&self, n: usize) -> Result<Arc<OpenSubject>> {
         self.guarded(n, || self.open(n))
+    }
+
+    /// How often a subject was found to be replaced.
+    pub(super) fn replaced(&self) -> u64 {
+        self.open.replaced()
     }
 
     /// The volume of a subject that the sampler is told about, opened anew.
@@ -100,12 +108,18 @@ impl Reader {
         })
     }
 
-    fn read(&self, epoch: u64, place: Place, position: u64) -> Result<Patch> {
+    /// The patch of one place, of images that are in their places when it is begun; or of those that
+    /// were, where all that is needed of them is open. `count` is the number of draws that the order
+    /// has of the subject.
+    fn read(&self, epoch: u64, place: Place, count: u64, position: u64) -> Result<Patch> {
         let Place { subject, draw: index } = place;
         let open = self.open(subject)?;
-        if let Some(count) = open.regions.count().filter(|count| *count <= index) {
-            let reason = format!("there are only {count} now; make the stream anew");
-            return Err(Error::invalid("number of a draw", index, reason));
+        if let Some(now) = open.regions.count().filter(|now| *now != count) {
+            let reason = format!(
+                "the sampler had {count} when the stream was made: a volume was replaced by one of \
+                 another shape; make the stream anew"
+            );
+            return Err(Error::invalid("number of draws", now, reason));
         }
         let draw = Draw { seed: self.seeds[subject], epoch, index };
         let sample = open.regions.draw(draw)?;

@@ -1,26 +1,45 @@
 //! Subjects that are open: the handles of their images, and their prepared sampler.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::request::ImageRequest;
-use crate::Result;
 use crate::exec::locked;
 use crate::query::aligned::check_grid;
 use crate::sample::{Regions, Sampler};
 use crate::store::{Dataset, Volume, VolumeName};
+use crate::{Error, Result};
 
-/// A subject whose images were opened and found to be of one grid.
+/// A subject whose images were opened and found to be of one grid. All of them were in their places
+/// at one moment, so that what is read of them belongs together.
 #[derive(Debug)]
 pub(super) struct OpenSubject {
     /// In the order of the requests.
     pub(super) images: Vec<Volume>,
+    /// The image that is sampled, which may be another.
+    field: Volume,
     pub(super) regions: Arc<dyn Regions>,
 }
 
 impl OpenSubject {
-    /// Opens `images` of a subject and prepares `sampler` for the one called `sampled`.
+    /// Opens `images` of a subject and prepares `sampler` for the one called `sampled`: all of them
+    /// again if one is replaced meanwhile.
     pub(super) fn open(
+        dataset: &Dataset,
+        subject: &str,
+        images: &[ImageRequest],
+        sampled: &str,
+        sampler: &dyn Sampler,
+    ) -> Result<Self> {
+        until_in_place(|| {
+            let open = Self::open_once(dataset, subject, images, sampled, sampler)?;
+            open.check_in_place()?;
+            Ok(open)
+        })
+    }
+
+    fn open_once(
         dataset: &Dataset,
         subject: &str,
         images: &[ImageRequest],
@@ -37,7 +56,16 @@ impl OpenSubject {
         for other in views[1..].iter().chain([&field]) {
             check_grid(&views[0], other)?;
         }
-        Ok(Self { images: views, regions: sampler.prepare(Arc::new(field))? })
+        let regions = sampler.prepare(Arc::new(field.clone()))?;
+        Ok(Self { images: views, field, regions })
+    }
+
+    /// Refuses to go on if one of the volumes was replaced or has gone since.
+    fn check_in_place(&self) -> Result<()> {
+        self.images.iter().try_for_each(Volume::check_in_place)?;
+        // Otherwise it was looked at above.
+        let is_apart = self.images.iter().all(|image| image.name() != self.field.name());
+        if is_apart { self.field.check_in_place() } else { Ok(()) }
     }
 
     /// Bytes of the voxels of a patch.
@@ -53,6 +81,8 @@ impl OpenSubject {
 pub(super) struct OpenSubjects {
     most: usize,
     slots: Mutex<Slots>,
+    /// How often one was found to be replaced.
+    replaced: AtomicU64,
 }
 
 /// Locked while the subject in it is being opened.
@@ -69,15 +99,21 @@ struct Slots {
 impl OpenSubjects {
     /// Keeps up to `most` subjects open, at least 1; those in use by a thread besides.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, slots: Mutex::default() }
+        Self { most, slots: Mutex::default(), replaced: AtomicU64::new(0) }
     }
 
     /// As many, with none open; no lock of these is taken.
     pub(super) fn anew(&self) -> Self {
-        Self::new(self.most)
+        Self { replaced: AtomicU64::new(self.replaced()), ..Self::new(self.most) }
     }
 
-    /// The subject of this number, opened now if it is not. What failed is tried again next time.
+    /// How often a subject was found to be replaced.
+    pub(super) fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// The subject of this number, opened now if it is not, or not as it is in place. What failed is
+    /// tried again next time.
     pub(super) fn get(
         &self,
         subject: usize,
@@ -86,10 +122,31 @@ impl OpenSubjects {
         let slot = locked(&self.slots).slot(subject, self.most);
         let mut slot = locked(&slot);
         if let Some(subject) = &*slot {
-            return Ok(Arc::clone(subject));
+            match subject.check_in_place() {
+                Ok(()) => return Ok(Arc::clone(subject)),
+                Err(Error::Replaced { .. }) => {
+                    self.replaced.fetch_add(1, Ordering::Relaxed);
+                    *slot = None;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(Arc::clone(slot.insert(Arc::new(open()?))))
     }
+}
+
+/// So often in a row is a volume that was just replaced opened again.
+const TRIES: usize = 8;
+
+/// Does `work` again, on volumes that it opens, as long as one of them is replaced meanwhile.
+pub(super) fn until_in_place<T>(mut work: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match work() {
+            Err(Error::Replaced { .. }) => {}
+            done => return done,
+        }
+    }
+    work()
 }
 
 impl Slots {
