@@ -37,5 +37,6 @@ mod scan_nifti_write;
 mod statistics;
 mod stream;
 mod stream_errors;
+mod stream_replaced;
 mod views;
 mod zarrs_reads;

@@ -85,6 +85,10 @@ impl ImageRequest {
 impl fmt::Debug for ImageRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let views: Vec<_> = self.views.iter().map(|(words, _)| words).collect();
-        f.debug_struct("ImageRequest").field("name", &self.name).field("views", &views).finish()
+        f.debug_struct("ImageRequest")
+            .field("name", &self.name)
+            .field("frame", &self.frame)
+            .field("views", &views)
+            .finish()
     }
 }

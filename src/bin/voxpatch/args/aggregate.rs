@@ -325,13 +325,11 @@ fn part(text: &str) -> Result<(usize, usize), String> {
 }
 
 fn frames(text: &str) -> Result<Frames, String> {
-    match text {
-        "all" => Ok(Frames::All),
-        _ => {
-            let time = text.parse().map(Frames::Time);
-            time.map_err(|_| "expected a time point from 0, or all".to_owned())
-        }
+    if text == "all" {
+        return Ok(Frames::All);
     }
+    let time = text.parse().map(Frames::Time);
+    time.map_err(|_| "expected a time point from 0, or all".to_owned())
 }
 
 fn non_finite(text: &str) -> Result<NonFinite, String> {

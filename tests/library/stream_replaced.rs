@@ -1,12 +1,10 @@
 //! A stream follows volumes that are replaced while it runs.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
-use common::cohort::{Cohort, PATCH, Planes, Scattered, both, planes};
-use common::dense::{DenseScan, oracle, store, voxels};
+use crate::common::cohort::{Cohort, PATCH, Planes, Scattered, both, planes};
+use crate::common::dense::{DenseScan, oracle, store, voxels};
 use ndarray::Array3;
 use voxpatch::sample::{Draw, Field, Regions, Sample, Sampler};
 use voxpatch::stream::{ImageRequest, OnError, Patch, StreamOptions};
@@ -38,7 +36,9 @@ fn patches_after_a_replacement_hold_the_new_voxels_and_none_is_left_out() {
         let options = StreamOptions { workers, on_error, ..options() };
         let mut stream = cohort.stream(Scattered::default(), &options);
         let before: Vec<Patch> = stream.by_ref().take(16).map(Result::unwrap).collect();
-        before.iter().for_each(|patch| cohort.check(patch));
+        for patch in &before {
+            cohort.check(patch);
+        }
         assert!(before.iter().any(|patch| patch.origin.subject == "s1"));
         let old = cohort.dense["s1"].clone();
         cohort.add("s1", [planes(1), 9, 11], 77);
@@ -90,8 +90,10 @@ fn images_that_are_replaced_while_a_subject_is_opened_are_not_mixed() {
     assert_eq!(stream.unwrap().map(|patch| cohort.check(&patch.unwrap())).count(), 12);
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
 /// As [`Scattered`]; the first draw is made while something else is done.
-struct Meanwhile(Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+struct Meanwhile(Arc<Mutex<Option<Work>>>);
 
 impl std::fmt::Debug for Meanwhile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -139,7 +141,9 @@ fn a_patch_whose_volume_is_replaced_while_it_is_read_is_read_again() {
         voxpatch::PatchStream::new(&dataset, vec!["s0".into()], Arc::new(sampler), &options());
     let patches: Vec<Patch> = stream.unwrap().map(Result::unwrap).collect();
     let cohort = cohort.lock().unwrap();
-    patches.iter().for_each(|patch| cohort.check(patch));
+    for patch in &patches {
+        cohort.check(patch);
+    }
     assert_eq!(patches.len(), 12);
 }
 
@@ -170,7 +174,7 @@ fn a_subject_that_no_longer_fits_is_named_and_can_be_left_out() {
                 assert!(errors.is_empty());
                 let [skipped] = stream.skipped() else { panic!("{:?}", stream.skipped()) };
                 assert!(skipped.subject == "s1" && skipped.error.contains(words), "{skipped:?}");
-                assert_eq!(skipped.patches as usize + patches.len(), 18);
+                assert_eq!(skipped.patches + patches.len() as u64, 18);
             } else {
                 let error = errors[0].as_ref().unwrap_err().to_string();
                 assert!(error.contains("subject s1") && error.contains(words), "{error}");
