@@ -87,6 +87,7 @@ impl<'a> Session<'a> {
         options: &PredictOptions,
         progress: Progress<'a>,
     ) -> Result<Self> {
+        volume.check_padding()?;
         let grid = options.sampler.grid(volume.shape())?;
         let feed = Feed::new(volume, options.frames, grid, options.batch)?;
         let (stdin, stdout) = model.pipes()?;

@@ -76,7 +76,8 @@ impl Axis {
         let mut sources = Vec::new();
         sources.try_reserve_exact(length).ok()?;
         for i in 0..length {
-            let index = start.saturating_add_unsigned(i as u64);
+            // Beyond the last index that a region can begin at, too.
+            let index = i128::from(start) + i as i128;
             sources.push(padding.source(index, n).expect("only a constant has no source"));
         }
         let mut needed = sources.clone();

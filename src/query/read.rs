@@ -47,6 +47,7 @@ impl Volume {
         if stored != T::DTYPE {
             return Err(Error::DtypeMismatch { stored, asked: T::DTYPE });
         }
+        self.check_padding()?;
         if region.shape.contains(&0) {
             let reason = "every axis (z, y, x) must be at least 1";
             return Err(Error::invalid("patch shape", show(&region.shape), reason));
@@ -59,6 +60,11 @@ impl Volume {
             (Some(bytes), Some(n)) if isize::try_from(bytes).is_ok() => Ok(n),
             _ => Err(too_large(region)),
         }
+    }
+
+    /// Refuses a padding that cannot be of the type which this handle returns.
+    pub(crate) fn check_padding(&self) -> Result<()> {
+        self.padding().map_or(Ok(()), |padding| padding.check(self.returned_dtype()))
     }
 
     pub(super) fn fetch<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {

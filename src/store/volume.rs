@@ -203,7 +203,8 @@ impl Volume {
         self.frame == Frame::default()
     }
 
-    /// A handle that fills what lies outside of the volume; without, such reads are errors.
+    /// A handle that fills what lies outside of the volume; without, such reads are errors. A
+    /// constant must be one that the returned type holds: [`Volume::converted`] gives another.
     #[must_use]
     pub fn padded(&self, padding: Padding) -> Self {
         Self { padding: Some(padding), ..self.clone() }

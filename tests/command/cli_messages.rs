@@ -63,6 +63,23 @@ fn chunks_of_a_read_are_counted_as_they_are_read() {
 }
 
 #[test]
+fn a_padding_that_the_voxels_cannot_hold_is_told_with_the_flag_that_widens_them() {
+    let folder = folder();
+    let at = folder.path();
+    let read = "read s.zarr/a/image --start -1,0,0 --shape 1x1x1 --out p.npy --pad constant:70000";
+    let aggregate = "aggregate s.zarr/a/image --patch 16x16x16 --overlap 0.5 --mode crop \
+                     --exec cat --pad constant:70000";
+    for line in [read, aggregate] {
+        let text = run(at, 1, line);
+        let words = ["constant:70000", "int16", "-32768 to 32767", "--dtype"];
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    run(at, 0, &format!("{read} --dtype int32"));
+    assert!(fs::read(at.join("p.npy")).unwrap().ends_with(&70_000_i32.to_le_bytes()));
+    assert!(run(at, 2, &format!("{read} --dtype int32 --scaled")).contains("cannot be used with"));
+}
+
+#[test]
 fn the_usage_told_is_that_of_the_command_that_was_typed() {
     let folder = folder();
     for (line, usage) in [

@@ -148,7 +148,6 @@ fn regions() -> impl Strategy<Value = (Region, Padding)> {
     let shape = prop::array::uniform3(1..12_usize);
     let padding = prop::sample::select(vec![
         Padding::Constant(7.0),
-        Padding::Constant(-0.25),
         Padding::Edge,
         Padding::Reflect,
         Padding::Symmetric,

@@ -140,6 +140,26 @@ fn one_handle_serves_many_threads() {
 }
 
 #[test]
+fn a_constant_that_the_voxels_cannot_hold_is_an_error_and_a_wider_type_holds_it() {
+    let volume = stored::<u8>("blosc", [4, 5, 16], [8, 10, 32]).volume;
+    let padded = volume.padded(Padding::Constant(-1.0));
+    let (outside, pool) = (Region::new([-2, 0, 0], [2, 3, 4]), voxpatch::Pool::new(1).unwrap());
+    // One that does not leave the volume too: the next one may.
+    for region in [outside, Region::new([0; 3], [2, 3, 4])] {
+        let text = padded.read::<u8>(region).unwrap_err().to_string();
+        let words = ["constant:-1", "uint8", "0 to 255"];
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        assert!(padded.read_into(region, &mut [0_u8; 24]).is_err());
+        assert!(padded.read_many::<u8>(&[region], &pool).is_err());
+    }
+    let wide = padded.converted(voxpatch::Dtype::Int16).read::<i16>(outside).unwrap();
+    assert!(wide.iter().all(|voxel| *voxel == -1));
+    assert!(padded.scaled().read::<f32>(outside).unwrap().iter().all(|voxel| *voxel == -1.0));
+    let volume = stored::<i16>("blosc", [4, 5, 16], [8, 10, 32]).volume;
+    assert!(volume.padded(Padding::Constant(70_000.0)).read::<i16>(outside).is_err());
+}
+
+#[test]
 fn impossible_reads_are_errors_that_say_what_to_do() {
     let volume = stored::<i16>("blosc", [4, 5, 16], [8, 10, 32]).volume;
     let read = |start, shape| volume.read::<i16>(Region::new(start, shape));

@@ -216,6 +216,33 @@ fn a_qform_that_is_no_rotation_is_refused() {
 }
 
 #[test]
+fn a_quaternion_that_rounding_has_made_too_long_is_the_same_turn() {
+    let turned = |b: f64| small(|n| (n.sform_code, n.qform_code, n.quatern[0]) = (0, 1, b));
+    let exact = turned(1.0).unwrap();
+    assert_eq!(exact.findings, []);
+    // Of single precision, the next but seven.
+    let long = assert_told(turned(1.0 + 8.0 * f64::from(f32::EPSILON)), Repaired, "longer than 1");
+    let (long, exact) = (long.header.affine, exact.header.affine);
+    for (long, exact) in long.0.iter().flatten().zip(exact.0.iter().flatten()) {
+        assert!((long - exact).abs() < 1e-9, "{long} {exact}");
+    }
+    assert_refused(turned(1.00001), "corrupt", "qform");
+}
+
+#[test]
+fn a_form_code_that_means_nothing_is_told_with_what_was_done() {
+    let whole = assert_told(small(|n| n.sform_code = 7), Guessed, "sform_code is 7");
+    assert_eq!(whole.header.affine.0[1], [0.0, 3.0, 0.0, -20.0]);
+    let whole = small(|n| (n.sform_code, n.qform_code) = (-1, 99));
+    assert_told(whole, Guessed, "the sform counts as absent");
+    let whole = small(|n| (n.sform_code, n.qform_code) = (0, 99));
+    assert_told(whole, Guessed, "qform_code is 99, which NIfTI does not define");
+    for code in 1..=5 {
+        assert_eq!(small(|n| n.sform_code = code).unwrap().findings, []);
+    }
+}
+
+#[test]
 fn a_voxel_size_of_zero_is_taken_from_the_sform() {
     let whole = assert_told(small(|n| n.pixdim[3] = 0.0), Repaired, "taken from the sform");
     assert_eq!(whole.header.spacing.mm(), [4.0, 3.0, 2.0]);

@@ -23,6 +23,9 @@ pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
     if args.scaled {
         volume = volume.scaled();
     }
+    if let Some(dtype) = args.dtype {
+        volume = volume.converted(dtype);
+    }
     let options = args.options(volume.name().subject())?;
     if let Some(parts) = args.parts {
         return show_parts(&volume, &options, parts, args, &interrupt);

@@ -269,6 +269,10 @@ pub struct Read {
     /// Real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
     pub scaled: bool,
+    /// Voxels as this type, such as int16, as astype of NumPy makes them; what does not fit becomes
+    /// the least or the greatest that does.
+    #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
+    pub dtype: Option<Dtype>,
     /// Time point and channel, from 0. Needed for volumes of several.
     #[arg(long, value_name = "T,C", value_parser = frame)]
     pub frame: Option<Frame>,

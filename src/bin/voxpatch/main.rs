@@ -122,6 +122,9 @@ fn message(error: &anyhow::Error) -> String {
         Some(Error::OutOfBounds { .. }) => {
             message + "\nhint: read and aggregate --pad edge fill what is outside"
         }
+        Some(Error::InvalidArgument { what: "padding", .. }) => {
+            message + "\nhint: read and aggregate --dtype int16 (or another) return another type"
+        }
         Some(Error::Unfinished { .. }) => {
             message + "\nhint: aggregate --resume goes on with it, --restart begins anew"
         }

@@ -36,6 +36,9 @@ pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
     if args.scaled {
         volume = volume.scaled();
     }
+    if let Some(dtype) = args.dtype {
+        volume = volume.converted(dtype);
+    }
     if volume.returned_dtype() == Dtype::Float16 && !is_npy(args) {
         output::note("NIfTI has no float16; written as float32, which holds every voxel exactly");
         volume = volume.converted(Dtype::Float32);

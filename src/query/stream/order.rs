@@ -117,6 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn windows_are_shuffled_each_in_a_way_of_its_own() {
+        let (window, windows) = (24, 40);
+        let order = Order::new(11, 2, 24, &[window * windows]);
+        // Where each window's places stand in it.
+        let mut ways: Vec<Vec<u64>> = (0..windows)
+            .map(|n| (0..window).map(|p| order.at(n * window + p).draw - n * window).collect())
+            .collect();
+        // Of two windows shuffled without regard to each other, few places stand alike: one in
+        // the mean.
+        for pair in ways.windows(2) {
+            let alike = pair[0].iter().zip(&pair[1]).filter(|(a, b)| a == b).count();
+            assert!(alike < 12, "{alike} of 24 alike: {pair:?}");
+        }
+        ways.sort();
+        ways.dedup();
+        assert_eq!(ways.len() as u64, windows);
+    }
+
+    #[test]
     fn without_a_window_visits_are_whole_and_in_order() {
         for window in [0, 1] {
             let order = Order::new(5, 0, window, &[3, 3, 3, 3]);

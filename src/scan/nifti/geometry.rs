@@ -35,6 +35,8 @@ pub(super) fn affine(
     shape: [usize; 3],
     findings: &mut Vec<Finding>,
 ) -> Result<Affine, Reject> {
+    note_undefined("sform", fields.sform_code, findings);
+    note_undefined("qform", fields.qform_code, findings);
     let mut repairs = Vec::new();
     let sform = Xform::new(fields.sform_code, Some(sform(fields)));
     let qform = Xform::new(fields.qform_code, qform(fields, shape, &mut repairs));
@@ -68,6 +70,22 @@ pub(super) fn affine(
     }
 }
 
+/// The greatest code that NIfTI defines: `NIFTI_XFORM_TEMPLATE_OTHER`.
+const GREATEST_CODE: i64 = 5;
+
+/// What is done about a transform whose code means nothing: as nifti_clib, which asks only whether
+/// the code is greater than 0.
+fn note_undefined(which: &str, code: i64, findings: &mut Vec<Finding>) {
+    let done = match code {
+        0..=GREATEST_CODE => return,
+        ..0 => "counts as absent",
+        _ => "counts as present, of an unknown space",
+    };
+    findings.push(Finding::guessed(format!(
+        "{which}_code is {code}, which NIfTI does not define; the {which} {done}"
+    )));
+}
+
 fn unusable(which: &str, code: i64) -> Reject {
     Reject::Corrupt(format!(
         "{which}_code is {code} but the {which} is not a finite, invertible transform, and no \
@@ -88,6 +106,12 @@ pub(super) fn qform(
     findings: &mut Vec<Finding>,
 ) -> Option<Affine> {
     let rotation = quaternion::rotation(fields.quatern)?;
+    if quaternion::is_too_long(fields.quatern) {
+        findings.push(Finding::repaired(
+            "the quaternion of the qform is longer than 1 by a part in a million or less; it was \
+             divided by its length",
+        ));
+    }
     let mut sizes = sizes(fields, shape, findings).ok()?;
     #[allow(clippy::float_cmp)]
     if fields.pixdim[0] == -1.0 {

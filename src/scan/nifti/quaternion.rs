@@ -6,21 +6,32 @@
 /// precision, half a turn must stay half a turn; the price is an angle of up to 1.2e-3.
 const TOLERANCE: f64 = 3.0 * f32::EPSILON as f64;
 
+/// How much longer than 1 `(b, c, d)` may be: what comes of rounding twice or three times. Beyond
+/// [`TOLERANCE`], nibabel refuses (`fillpositive` of `nibabel/quaternions.py`), and nifti_clib
+/// divides by the length, however great (`nifti_quatern_to_mat44` of `nifti1_io.c`).
+const EXCESS: f64 = 1e-6;
+
 /// The rotation matrix of a quaternion given by `b, c, d`; the first component follows, as the
-/// length is 1. `None` if they cannot be part of a unit quaternion.
+/// length is 1. Where they are too long for that, it is 0, and they are divided by their length.
+/// `None` if they cannot be part of a unit quaternion.
 pub(super) fn rotation([b, c, d]: [f64; 3]) -> Option<[[f64; 3]; 3]> {
     let rest = 1.0 - (b * b + c * c + d * d);
-    if rest.is_nan() || rest < -TOLERANCE {
+    if rest.is_nan() || rest < 1.0 - (1.0 + EXCESS).powi(2) {
         return None;
     }
     let a = if rest < TOLERANCE { 0.0 } else { rest.sqrt() };
-    // 1, but for the tolerance above.
+    // Their squares sum up to 1 but for what is tolerated above, by which this divides.
     let s = 2.0 / (a * a + b * b + c * c + d * d);
     Some([
         [1.0 - s * (c * c + d * d), s * (b * c - a * d), s * (b * d + a * c)],
         [s * (b * c + a * d), 1.0 - s * (b * b + d * d), s * (c * d - a * b)],
         [s * (b * d - a * c), s * (c * d + a * b), 1.0 - s * (b * b + c * c)],
     ])
+}
+
+/// Whether `b, c, d` are longer than what nibabel takes for 1.
+pub(super) fn is_too_long([b, c, d]: [f64; 3]) -> bool {
+    b * b + c * c + d * d - 1.0 >= TOLERANCE
 }
 
 /// `b, c, d` of a proper rotation matrix, with a first component that is not negative.
@@ -83,6 +94,22 @@ mod tests {
             }
         }
         assert_eq!(rotation([0.0; 3]), Some(about(0, 0.0)));
+    }
+
+    #[test]
+    fn components_that_rounding_has_made_too_long_are_those_of_the_same_turn() {
+        for part in [[1.0, 0.0, 0.0], [0.6, 0.0, -0.8], [2.0 / 3.0, -2.0 / 3.0, 1.0 / 3.0]] {
+            let turn = rotation(part).expect("half a turn");
+            for excess in [1e-8, 1e-7, 5e-7, 9.9e-7] {
+                let long = part.map(|value| value * (1.0 + excess));
+                let found = rotation(long).expect("half a turn");
+                for (found, turn) in found.iter().flatten().zip(turn.iter().flatten()) {
+                    assert!((found - turn).abs() < 1e-12, "{found} {turn}");
+                }
+                assert_eq!(is_too_long(long), excess > 2e-7);
+            }
+            assert!(rotation(part.map(|value| value * (1.0 + 1.1e-6))).is_none());
+        }
     }
 
     #[test]

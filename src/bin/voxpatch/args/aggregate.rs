@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args};
-use voxpatch::Padding;
 use voxpatch::aggregate::{
     AggregateOptions, Blend, NonFinite, Output, Overwrite, Unfinished, Values as OutputValues,
 };
 use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
 use voxpatch::predict::{Frames, HeadOutput, PredictOptions};
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{VolumeName, layout::Codec};
+use voxpatch::{Dtype, Padding, VolumeName, layout::Codec};
 
 use super::CodecChoice;
 
@@ -23,7 +22,7 @@ use super::CodecChoice;
 ///
 /// The program (--exec) runs once and is given patches on its standard input, as blocks in NumPy's
 /// .npy format, one after the other: one block for each batch, shape (n, c, z, y, x), little endian,
-/// C order, in the volume's own type, or float32 with --scaled. For each it writes a block to its
+/// C order, in the volume's own type, that of --dtype, or float32 with --scaled. For each it writes a block to its
 /// standard output (or one for each head): shape (n, c, z, y, x), float32, float16, float64 or uint8,
 /// C order. Channels and the stride (patch / prediction) are learned from the first answer. When
 /// its input ends, it ends. It prints nothing else to standard output. In Python:
@@ -80,6 +79,10 @@ pub struct Aggregate {
     /// Give it real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
     pub scaled: bool,
+    /// Give it voxels as this type, such as int16, as astype of NumPy makes them; what does not fit
+    /// becomes the least or the greatest that does.
+    #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
+    pub dtype: Option<Dtype>,
     /// What lies outside the volume, where patches leave it, as in numpy.pad: constant (0, or the
     /// value given), edge, reflect, symmetric or wrap. Needed for volumes that are smaller than the
     /// patch, and for --pad-borders.
