@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn buffers_come_back_as_zeros_of_their_length_and_no_more_are_kept_than_allowed() {
-        let buffers = Buffers::default();
+        let buffers = Buffers::<f32>::default();
         for length in [3, 5, 3] {
             buffers.keep(vec![1.0; length], 32);
         }

@@ -1,5 +1,6 @@
 //! Any cuboid, inside the volume or not, is what `numpy.pad` and a slice of the dense array give.
 #![allow(
+    clippy::float_cmp,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

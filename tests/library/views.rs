@@ -1,5 +1,6 @@
 //! Whatever view of a volume is read, it is the slice of the dense array, computed on.
 #![allow(
+    clippy::float_cmp,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

@@ -7,7 +7,7 @@
 const TOLERANCE: f64 = 3.0 * f32::EPSILON as f64;
 
 /// How much longer than 1 `(b, c, d)` may be: what comes of rounding twice or three times. Beyond
-/// [`TOLERANCE`], nibabel refuses (`fillpositive` of `nibabel/quaternions.py`), and nifti_clib
+/// [`TOLERANCE`], nibabel refuses (`fillpositive` of `nibabel/quaternions.py`), and `nifti_clib`
 /// divides by the length, however great (`nifti_quatern_to_mat44` of `nifti1_io.c`).
 const EXCESS: f64 = 1e-6;
 
