@@ -141,8 +141,8 @@ fn what_is_not_understood_exits_2_and_what_fails_says_what_helps() {
 fn labels_drawn_by_hand_outlive_predictions_of_the_same_name() {
     let folder = folder();
     let at = folder.path();
-    fs::rename(at.join("s.zarr/a/image"), at.join("s.zarr/a/organs")).unwrap();
-    drop(source(at, [40, 30, 36]));
+    run(at, 0, "export s.zarr/a/image --out organs.nii", "");
+    run(at, 0, "convert organs.nii --out s.zarr --name a/organs", "");
     let line = format!("{GRID} --mode crop --output organs=threshold:50");
     for flag in ["", " --overwrite"] {
         let text = run(at, 1, &format!("{line}{flag}"), "cat");
@@ -221,7 +221,8 @@ fn the_model_and_what_it_started_end_with_a_command_that_is_killed_or_interrupte
         let at = folder.path();
         // It ignores the end of its input.
         let model = "sleep 600 & echo $! > left; echo $$ > own; touch begun; exec sleep 600";
-        let mut running = heard(&command(at, GRID, model)).spawn().unwrap();
+        let line = format!("{GRID} --mode crop");
+        let mut running = heard(&command(at, &line, model)).spawn().unwrap();
         wait_for(&at.join("begun"));
         for signal in signals {
             // The second may find it gone already.

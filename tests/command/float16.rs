@@ -31,7 +31,17 @@ fn stored(folder: &Path) -> Array3<f16> {
 /// Reads all of it to a file; returns what is told.
 fn read(folder: &Path, out: &str, more: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voxpatch"));
-    command.args(["read", "s/a/b", "--start", "0,0,0", "--shape", "9x14x22", "--out", out]);
+    command.args([
+        "read",
+        "s/a/b",
+        "--start",
+        "0,0,0",
+        "--shape",
+        "9x14x22",
+        "--overwrite",
+        "--out",
+        out,
+    ]);
     let done = command.args(more).current_dir(folder).output().unwrap();
     let told = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.success(), "{told}");
