@@ -152,7 +152,8 @@ def test_stored_values_are_the_blended_ones_in_every_form(scan):
         assert found.dtype == dtype
         expected = np.clip(dense / scale, 0, top)
         assert np.abs(found[:] - expected).max() < 0.5 + 0.03
-        read(folder / "s/case01" / name, (0, 0, 0), SHAPE, folder / "r.npy", "--scaled")
+        patch = [folder / "s/case01" / name, (0, 0, 0), SHAPE, folder / "r.npy"]
+        read(*patch, "--scaled", "--frame", "0,0")
         np.testing.assert_allclose(np.load(folder / "r.npy"), found[0] * scale, rtol=1e-6)
     best, second = np.sort(dense, 0)[[-1, -2]]
     clear = best - second > 1e-4
