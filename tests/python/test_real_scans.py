@@ -64,7 +64,8 @@ def test_a_real_scan_is_stored_as_nibabel_reads_it(tmp_path, path):
     affine = zarr.open_group(volume, mode="r").attrs["voxpatch"]["affine"]
     np.testing.assert_allclose(affine, millimetres(scan), rtol=1e-6, atol=1e-6)
     frame = data.reshape(-1, *data.shape[-3:])[0]
-    read(volume, (-1, -2, -3), [n + 5 for n in frame.shape], tmp_path / "p.npy", "--pad", "edge")
+    patch = [volume, (-1, -2, -3), [n + 5 for n in frame.shape], tmp_path / "p.npy"]
+    read(*patch, "--frame", "0,0", "--pad", "edge")
     widths = [(1, 4), (2, 3), (3, 2)]
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), np.pad(frame, widths, mode="edge"))
 
@@ -84,7 +85,7 @@ def test_a_real_label_map_is_the_same_narrowed(tmp_path, path):
     assert array.dtype.itemsize < data.dtype.itemsize or data.dtype.itemsize == 1 or not whole
     np.testing.assert_array_equal(array[...], data)
     frame = data.reshape(-1, *data.shape[-3:])[0]
-    read(volume, (0, 0, 0), frame.shape, tmp_path / "p.npy")
+    read(volume, (0, 0, 0), frame.shape, tmp_path / "p.npy", "--frame", "0,0")
     patch = np.load(tmp_path / "p.npy")
     assert patch.dtype == data.dtype.newbyteorder("=")
     assert patch.tobytes() == frame.astype(patch.dtype).tobytes()
