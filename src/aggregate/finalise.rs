@@ -6,7 +6,7 @@ use super::plan::PlannedOutput;
 use super::report::AggregateReport;
 use super::{AggregateOptions, Overwrite, Plan, document};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{Attributes, JobDocument, JobOutput, VERSION};
+use crate::store::{Attributes, JobDocument, JobOutput, version_of};
 use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
 
 /// Publishes the outputs of an aggregation, all of whose parts are complete: looks through every
@@ -73,7 +73,7 @@ impl Plan {
         );
         let kind = output.values.kind();
         Attributes {
-            version: VERSION,
+            version: version_of(&planned.layout),
             kind,
             affine: planned.affine(&source.affine),
             spacing: planned.spacing,

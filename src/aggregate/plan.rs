@@ -231,7 +231,9 @@ impl PlannedOutput {
         let dtype = output.values.dtype(output.channels);
         let channels = output.values.channels(output.channels);
         let spec = VolumeSpec { shape, times: 1, channels, spacing, dtype };
-        let mut layout = layout::plan(&spec, &workload, &output.plan_options())?.layout;
+        let planned = layout::plan(&spec, &workload, &output.plan_options())?.layout;
+        // A shard is written as soon as its last patch has come: channels are files of their own.
+        let mut layout = planned.with_frames([1; 2])?;
         if output.shard.is_none() {
             layout = flat_shards(layout, shape, dtype.size(), outer)?;
         }

@@ -9,7 +9,7 @@ use super::trial::{self, CodecTrial, try_codecs};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
-use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VERSION, VolumeName};
+use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VolumeName, version_of};
 use crate::{Dtype, Error, Finding, Kind, Pool, Result, Spacing};
 
 /// How to convert.
@@ -182,7 +182,7 @@ pub fn convert(
         .chain(unindexed)
         .collect();
     let attributes = Attributes {
-        version: VERSION,
+        version: version_of(&layout),
         kind,
         affine: header.affine,
         spacing: header.spacing,

@@ -63,12 +63,16 @@ fn rival_reason(plan: &LayoutPlan) -> Option<String> {
 fn shard_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -> String {
     let layout = &plan.layout;
     let shape = show(&layout.shard);
-    let size =
-        bytes(product([layout.shard[0], layout.shard[1], layout.shard[2], volume.dtype.size()]));
+    let frames = product(layout.frames);
+    let [z, y, x] = layout.shard;
+    let size = bytes(product([z, y, x, volume.dtype.size()]).saturating_mul(frames));
     let files = if plan.shards == 1 { "one file".into() } else { format!("{} files", plan.shards) };
-    let chunks = product(layout.chunks_per_shard());
+    let chunks = product(layout.chunks_per_shard()).saturating_mul(frames);
+    let of = if frames == 1 { String::new() } else { format!(" of {frames} frames") };
     let why = if options.shard.is_some() {
         "as given"
+    } else if frames > 1 {
+        "whole frames, as many as make a file of useful size"
     } else if layout.shards(volume.shape) == [1; 3] {
         "the whole volume fits one"
     } else if layout.shards(volume.shape)[1..] == [1; 2] {
@@ -76,7 +80,7 @@ fn shard_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -
     } else {
         "part of each plane, as whole planes would make files too large"
     };
-    format!("shards of {shape} ({size}, {chunks} chunks each), {files}: {why}")
+    format!("shards of {shape}{of} ({size}, {chunks} chunks each), {files}: {why}")
 }
 
 fn memory_reason(plan: &LayoutPlan) -> String {

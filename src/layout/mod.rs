@@ -38,12 +38,24 @@ pub struct ChunkLayout {
     pub chunk: [usize; 3],
     /// Shape of a shard: a whole number of chunks along each axis.
     pub shard: [usize; 3],
+    /// Time points and channels whose chunks one shard holds: more than 1 and 1 only where a whole
+    /// frame fits one shard. A chunk is always of one frame.
+    #[serde(default = "one_frame", skip_serializing_if = "is_one_frame")]
+    pub frames: [usize; 2],
     /// How each chunk is compressed.
     pub codec: Codec,
 }
 
+const fn one_frame() -> [usize; 2] {
+    [1; 2]
+}
+
+fn is_one_frame(frames: &[usize; 2]) -> bool {
+    *frames == one_frame()
+}
+
 impl ChunkLayout {
-    /// Checks that the shapes are possible.
+    /// Checks that the shapes are possible. A shard holds chunks of one frame.
     ///
     /// # Errors
     /// [`Error::InvalidLayout`] if an axis is zero, the chunk does not divide the shard, or one of
@@ -69,25 +81,36 @@ impl ChunkLayout {
                 show(&chunk)
             ));
         }
-        let layout = Self { chunk, shard, codec };
-        if crate::geometry::voxels(layout.chunks_per_shard())
-            .is_none_or(|n| n > MAX_CHUNKS_PER_SHARD)
-        {
-            return refuse(format!(
-                "shard {} holds more than {MAX_CHUNKS_PER_SHARD} chunks of {}",
-                show(&shard),
-                show(&chunk)
-            ));
+        Self { chunk, shard, frames: one_frame(), codec }.with_frames(one_frame())
+    }
+
+    /// The same with shards that span so many time points and channels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLayout`] if one of them is zero, or a shard would hold too many chunks.
+    pub fn with_frames(self, frames: [usize; 2]) -> Result<Self> {
+        let layout = Self { frames, ..self };
+        let chunks = layout.chunks_per_shard().into_iter().chain(frames);
+        let chunks = chunks.fold(1, usize::saturating_mul);
+        if chunks == 0 || chunks > MAX_CHUNKS_PER_SHARD {
+            let (shard, chunk) = (show(&self.shard), show(&self.chunk));
+            let [times, channels] = frames;
+            let reason = format!(
+                "shard {shard} of {times} time points and {channels} channels holds {chunks} chunks \
+                 of {chunk}; a shard holds 1 to {MAX_CHUNKS_PER_SHARD}"
+            );
+            return Err(Error::InvalidLayout { reason });
         }
         Ok(layout)
     }
 
-    /// Checks that the layout is not out of all proportion to a volume of this shape.
+    /// Checks that the layout is not out of all proportion to a volume of this shape, of so many
+    /// time points and channels.
     ///
     /// # Errors
-    /// [`Error::InvalidLayout`] if a chunk is much larger than the volume, or a shard reaches
-    /// beyond it by whole chunks.
-    pub(crate) fn check_for(&self, volume: [usize; 3]) -> Result<()> {
+    /// [`Error::InvalidLayout`] if a chunk is much larger than the volume, a shard reaches
+    /// beyond it by whole chunks, or shards span frames that are not there, or parts of frames.
+    pub(crate) fn check_for(&self, volume: [usize; 3], frames: [usize; 2]) -> Result<()> {
         let voxels = |shape: [usize; 3]| shape.iter().fold(1_usize, |n, m| n.saturating_mul(*m));
         let refuse = |what: &str, shape: [usize; 3]| {
             let (shape, volume) = (show(&shape), show(&volume));
@@ -100,16 +123,26 @@ impl ChunkLayout {
         if (0..3).any(|a| self.shard[a] >= volume[a].saturating_add(self.chunk[a])) {
             return refuse("shard", self.shard);
         }
+        let whole = self.frames == one_frame() || self.shards(volume) == [1; 3];
+        if !whole || self.frames[0] > frames[0] || self.frames[1] > frames[1] {
+            let [times, channels] = self.frames;
+            let reason = format!(
+                "shards of {times} time points and {channels} channels: a volume of {} and {} has \
+                 not so many, or its frames do not fit one shard",
+                frames[0], frames[1]
+            );
+            return Err(Error::InvalidLayout { reason });
+        }
         Ok(())
     }
 
-    /// Chunks along each axis of a shard, `z, y, x`.
+    /// Chunks of one frame along each axis of a shard, `z, y, x`.
     #[must_use]
     pub fn chunks_per_shard(&self) -> [usize; 3] {
         std::array::from_fn(|a| self.shard[a] / self.chunk[a])
     }
 
-    /// Shards along each axis of a volume of this shape, `z, y, x`.
+    /// Shards along each axis of a frame of this shape, `z, y, x`.
     #[must_use]
     pub fn shards(&self, volume: [usize; 3]) -> [usize; 3] {
         std::array::from_fn(|a| volume[a].div_ceil(self.shard[a]))

@@ -124,7 +124,8 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
         |a: usize| volume.shape[a].div_ceil(layout.chunk[a]).saturating_mul(layout.chunk[a]);
     let shard = std::array::from_fn(|a| layout.shard[a].min(whole(a)));
     let layout = ChunkLayout::new(layout.chunk, shard, layout.codec)?;
-    layout.check_for(volume.shape)?;
+    let layout = shard::span_frames(layout, volume)?;
+    layout.check_for(volume.shape, [volume.times, volume.channels])?;
     Ok(describe(volume, options, layout, &mut pricing, &ranking))
 }
 
@@ -280,13 +281,14 @@ fn describe(
             }
         })
         .collect();
-    let frames = product([volume.times, volume.channels]);
+    let frames = [volume.times, volume.channels];
+    let blocks = [0, 1].map(|a| frames[a].div_ceil(layout.frames[a]));
     let mut plan = LayoutPlan {
         layout,
         patches,
         rivals: ranking.rivals(layout.chunk),
-        chunks: chosen.total_chunks.saturating_mul(frames),
-        shards: product(layout.shards(volume.shape)).saturating_mul(frames),
+        chunks: chosen.total_chunks.saturating_mul(product(frames)),
+        shards: product(layout.shards(volume.shape)).saturating_mul(product(blocks)),
         memory_to_write: memory_to_write(volume.shape, &layout, volume.dtype.size()),
         chosen,
         reasons: Vec::new(),

@@ -1,6 +1,6 @@
 //! How many chunks go into one file, and what that costs in memory while writing.
 
-use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD};
+use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD, VolumeSpec};
 use crate::Result;
 
 /// Layers of chunks that a conversion holds: one being encoded, the others read ahead, so that
@@ -15,23 +15,23 @@ const CHUNKS_AIM: u64 = 1 << 16;
 
 /// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: three layers
 /// of voxels (one being encoded, two read ahead), each `chunk_z * Y * X * item_bytes`, and the
-/// encoded chunks of one row of shards along z. A shard deeper than the volume holds no more than
-/// the volume. Saturates.
+/// encoded chunks of one row of shards along z, of all frames that a shard spans. A shard deeper
+/// than the volume holds no more than the volume. Saturates.
 #[must_use]
 pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usize) -> u64 {
     let model = CostModel::new(volume, item_bytes, layout.codec, super::Access::Random);
-    write_memory(&model, layout.chunk, layout.shard[0])
+    write_memory(&model, layout.chunk, layout.shard[0], layout.frames)
 }
 
 /// [`memory_to_write`] with the flattest shard that a chunk shape allows.
 pub(super) fn least_memory(model: &CostModel, chunk: [usize; 3]) -> u64 {
-    write_memory(model, chunk, chunk[0])
+    write_memory(model, chunk, chunk[0], [1; 2])
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
-fn write_memory(model: &CostModel, chunk: [usize; 3], depth: usize) -> u64 {
+fn write_memory(model: &CostModel, chunk: [usize; 3], depth: usize, frames: [usize; 2]) -> u64 {
     // Float to integer casts saturate; the ratio is an estimate anyway.
-    let row = plane_bytes(model, depth) as f64;
+    let row = plane_bytes(model, depth).saturating_mul(product(frames)) as f64;
     let encoded = (row * model.constants.ratio * model.growth(chunk)) as u64;
     plane_bytes(model, chunk[0]).saturating_mul(LAYERS_IN_MEMORY as u64).saturating_add(encoded)
 }
@@ -55,7 +55,7 @@ pub(super) fn choose(model: &CostModel, chunk: [usize; 3], codec: Codec) -> Resu
 
     // Depth first: it decides the memory, whatever the extent in the plane.
     let fits = |depth: usize| {
-        write_memory(model, chunk, depth.saturating_mul(chunk[0])) <= MEMORY_AIM
+        write_memory(model, chunk, depth.saturating_mul(chunk[0]), [1; 2]) <= MEMORY_AIM
             && product([depth, grid[1], grid[2], 1]) <= most
     };
     let depth = largest(grid[0], fits);
@@ -65,6 +65,29 @@ pub(super) fn choose(model: &CostModel, chunk: [usize; 3], codec: Codec) -> Resu
     debug_assert!(product([counts[0], counts[1], counts[2], 1]) <= MAX_CHUNKS_PER_SHARD as u64);
     let shard = std::array::from_fn(|a| counts[a].saturating_mul(chunk[a]));
     ChunkLayout::new(chunk, shard, codec)
+}
+
+/// The same with shards of several frames, if a frame fits one and is small beside the aims: a file
+/// for each frame would cost more than its voxels. Time points of one channel come first, as scans
+/// hold them one after the other and series are read along them.
+///
+/// # Errors
+/// [`crate::Error::InvalidLayout`] for a given shard that is at its limit already.
+pub(super) fn span_frames(layout: ChunkLayout, volume: &VolumeSpec) -> Result<ChunkLayout> {
+    if layout.shards(volume.shape) != [1; 3] {
+        return Ok(layout);
+    }
+    let [z, y, x] = layout.shard;
+    let frame_bytes = product([z, y, x, volume.dtype.size()]).max(1);
+    let most = (SHARD_AIM / frame_bytes).min(CHUNKS_AIM / product(layout.chunks_per_shard()));
+    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+    let frames = if most < volume.times {
+        [even(volume.times, most), 1]
+    } else {
+        let channels = (most / volume.times).min(volume.channels);
+        [volume.times, even(volume.channels, channels)]
+    };
+    layout.with_frames(frames)
 }
 
 /// The largest number from 1 to `most` that `fits`, which must hold for all smaller ones too;

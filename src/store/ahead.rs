@@ -48,7 +48,7 @@ impl Volume {
             if self.has_in_memory(cache, at) {
                 continue;
             }
-            let (shard, n) = stored.locate(self.frame, at);
+            let (shard, n) = stored.grid.locate(self.frame, at);
             if let Some(shard) = stored.shard(shard)?
                 && let Some(chunk) = shard.to_announce(n, period)
             {

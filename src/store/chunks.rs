@@ -31,7 +31,7 @@ impl Volume {
     /// place in its file. Sorted by this, chunks of a frame are read from each file forwards; what
     /// is not stored comes last.
     pub(crate) fn chunk_place(&self, at: [usize; 3]) -> Result<(usize, u64)> {
-        let (shard, n) = self.stored.locate(self.frame, at);
+        let (shard, n) = self.stored.grid.locate(self.frame, at);
         Ok((shard, self.stored.shard(shard)?.map_or(u64::MAX, |opened| opened.offset(n))))
     }
 

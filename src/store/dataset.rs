@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::DOCUMENT;
 use super::disk::{Disk, is_absent};
-use super::documents::{self, ArrayShape};
+use super::documents::{self, ArrayShape, VERSION};
 use super::local::LocalDisk;
 use super::name::{self, VolumeName};
 use super::staging::{self, group_key};
 use super::volume::Volume;
 use super::writer::VolumeWriter;
-use super::{DOCUMENT, VERSION};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};
 

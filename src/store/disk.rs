@@ -20,6 +20,16 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// As the system says.
     fn read(&self, key: &str) -> io::Result<Blob>;
 
+    /// What changes whenever a file is written, or another file comes to stand in its place; `None`
+    /// if nothing is there, or if this disk cannot tell. Takes no reading of the file.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn stamp(&self, key: &str) -> io::Result<Option<Stamp>> {
+        let _ = key;
+        Ok(None)
+    }
+
     /// Writes a whole file, `parts` one after the other, and makes its content durable, but not
     /// its name. A file already there is replaced in one step; after a failure the key holds what it
     /// held before. Folders on the way are made; their names are not durable either.
@@ -92,6 +102,10 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// How a key is named in messages.
     fn path(&self, key: &str) -> PathBuf;
 }
+
+/// Numbers that no two contents of a key have in common: see [`Disk::stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(pub [u64; 5]);
 
 /// Whether an error says that nothing is there: no such file or folder, or a file where a folder
 /// on the way would be. Any other error says nothing of what is there.

@@ -9,8 +9,16 @@ use crate::layout::{ChunkLayout, Workload};
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
 
-/// The format version written here, and the newest that is read.
-pub(crate) const VERSION: u64 = 1;
+/// The newest format version that is read, and that of volumes whose shards span frames.
+pub(crate) const VERSION: u64 = 2;
+
+/// The format version that is written for all else: an older reader understands it.
+pub(crate) const BASE_VERSION: u64 = 1;
+
+/// The format version of a volume of this layout.
+pub(crate) fn version_of(layout: &ChunkLayout) -> u64 {
+    if layout.frames == [1; 2] { BASE_VERSION } else { VERSION }
+}
 
 /// The `voxpatch` attribute of a volume's group: the truth about its voxels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,7 +99,7 @@ impl ArrayShape {
         leading.into_iter().filter_map(|(there, n)| there.then_some(n)).chain(rest).collect()
     }
 
-    /// Key of a shard inside the array: `c/`, then its grid indices.
+    /// Key of a shard inside the array: `c/`, then its indices in the grid of shards.
     pub(crate) fn shard_key(&self, time: usize, channel: usize, shard: [usize; 3]) -> String {
         let indices = self.with_leading(time, channel, shard);
         indices.iter().fold("c".to_owned(), |key, i| format!("{key}/{i}"))
@@ -103,7 +111,7 @@ pub(super) fn plain_group(role: &str) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {"voxpatch": {"version": VERSION, "role": role}},
+        "attributes": {"voxpatch": {"version": BASE_VERSION, "role": role}},
     }))
 }
 
@@ -133,7 +141,7 @@ pub(super) fn array(shape: &ArrayShape, layout: &ChunkLayout, names: &[&str]) ->
         "shape": shape.with_leading(shape.times, shape.channels, shape.shape),
         "data_type": shape.dtype.name(),
         "chunk_grid": {"name": "regular", "configuration": {
-            "chunk_shape": shape.with_leading(1, 1, layout.shard),
+            "chunk_shape": shape.with_leading(layout.frames[0], layout.frames[1], layout.shard),
         }},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": if shape.dtype.is_integer() { json!(0) } else { json!(0.0) },
@@ -184,6 +192,8 @@ struct Sharding {
 /// An array's document, understood.
 pub(super) struct ParsedArray {
     pub(super) shape: ArrayShape,
+    /// Time points and channels of a shard.
+    pub(super) frames: [usize; 2],
     pub(super) shard: [usize; 3],
     pub(super) chunk: [usize; 3],
     pub(super) chain: Vec<Value>,
@@ -213,19 +223,21 @@ impl ArrayDocument {
         let (axes, rest) = split(&self.shape, names.len())?;
         let (shard_axes, shard) = split(&grid.configuration.chunk_shape, names.len())?;
         let (chunk_axes, chunk) = split(&inner.chunk_shape, names.len())?;
-        if shard_axes.iter().chain(chunk_axes).any(|n| *n != 1) || rest.contains(&0) {
-            return Err("a leading axis is chunked, or an axis is empty".into());
+        if chunk_axes.iter().any(|n| *n != 1) || rest.contains(&0) {
+            return Err("a chunk is of several frames, or an axis is empty".into());
         }
-        let mut axes = axes.iter().copied();
-        let times = if has_time { axes.next().unwrap_or(1) } else { 1 };
-        let channels = if has_channel { axes.next().unwrap_or(1) } else { 1 };
+        let leading = |axes: &[usize]| {
+            let mut axes = axes.iter().copied();
+            [has_time, has_channel].map(|there| if there { axes.next().unwrap_or(1) } else { 1 })
+        };
+        let ([times, channels], frames) = (leading(axes), leading(shard_axes));
         let shape = ArrayShape { dtype: self.data_type, times, channels, shape: rest };
         // Also refuses products that do not fit, so that later arithmetic cannot overflow.
         if shape.bytes_as(shape.dtype).is_none() {
             return Err(format!("impossible shape {:?}", self.shape));
         }
         let chain = sharding.configuration.codecs;
-        Ok(ParsedArray { shape, shard, chunk, chain })
+        Ok(ParsedArray { shape, frames, shard, chunk, chain })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::disk::{Blob, Disk};
+use super::disk::{Blob, Disk, Stamp, is_absent};
 use crate::durable;
 use crate::mapped::Mapped;
 
@@ -49,6 +49,21 @@ impl LocalDisk {
 impl Disk for LocalDisk {
     fn read(&self, key: &str) -> io::Result<Blob> {
         Mapped::open(&self.path(key)).map(Blob::from)
+    }
+
+    /// Device, inode, length, and time of change: an inode is used again only after its file is
+    /// gone, and the file that uses the inode then was changed later.
+    #[allow(clippy::cast_sign_loss)]
+    fn stamp(&self, key: &str) -> io::Result<Option<Stamp>> {
+        use std::os::unix::fs::MetadataExt as _;
+        match fs::metadata(self.path(key)) {
+            Ok(m) => {
+                let changed = [m.ctime() as u64, m.ctime_nsec() as u64];
+                Ok(Some(Stamp([m.dev(), m.ino(), m.len(), changed[0], changed[1]])))
+            }
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {

@@ -76,6 +76,7 @@ mod digest;
 mod disk;
 mod documents;
 mod encode;
+mod grid;
 #[cfg(test)]
 mod hostile;
 mod info;
@@ -91,6 +92,7 @@ mod parts;
 mod place;
 mod plugin;
 mod sampling;
+mod seal;
 mod sealed;
 mod shard;
 mod staging;
@@ -105,7 +107,7 @@ mod writer;
 
 pub use cache::{CacheCounts, ChunkCache};
 pub use dataset::Dataset;
-pub use disk::{Blob, Disk};
+pub use disk::{Blob, Disk, Stamp};
 pub use documents::Attributes;
 pub use info::{Distribution, Percentile, VolumeInfo};
 pub use job::UnfinishedAggregation;
@@ -118,7 +120,7 @@ pub use volume::Volume;
 
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
-pub(crate) use documents::{ArrayShape, VERSION};
+pub(crate) use documents::{ArrayShape, version_of};
 pub use job::Overwrite;
 pub(crate) use job::{EncodeScratch, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;

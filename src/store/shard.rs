@@ -1,6 +1,6 @@
 //! One shard: chunks one after the other, then a tag and an index.
 //!
-//! The chunks stand layer by layer of the shard, and in a layer line by line along the axis, y or
+//! The chunks stand frame by frame, layer by layer of the shard, and in a layer line by line along the axis, y or
 //! x, on which chunks are shorter: a patch crosses more of them there, so that what it touches of
 //! a layer is a few long stretches, and a layer itself is one. Readers go by the index alone.
 //!
@@ -43,9 +43,9 @@ pub(super) fn file_order(
     })
 }
 
-/// A shard's file in parts, and its end, which comes after them: of encoded chunks, given in C order
-/// of the `grid` of the shard, `None` where every voxel is 0. `chunk` is their shape, `key` the
-/// shard's key inside the array.
+/// A shard's file in parts, and its end, which comes after them: of encoded chunks, frame by frame,
+/// each in C order of the `grid` of the shard, `None` where every voxel is 0. `chunk` is their shape,
+/// `key` the shard's key inside the array.
 pub(crate) fn parts<'a>(
     key: &str,
     chunks: &'a [Option<Vec<u8>>],
@@ -57,8 +57,12 @@ pub(crate) fn parts<'a>(
     let mut end = 0_u64;
     let mut tag = blake3::Hasher::new();
     tag.update(key.as_bytes());
-    for [z, y, x] in file_order(chunk, [0; 3], grid.map(|n| n - 1)) {
-        let n = (z * grid[1] + y) * grid[2] + x;
+    let of_frame = grid.iter().product::<usize>().max(1);
+    let places = (0..chunks.len() / of_frame).flat_map(|frame| {
+        let places = file_order(chunk, [0; 3], grid.map(|n| n - 1));
+        places.map(move |[z, y, x]| frame * of_frame + (z * grid[1] + y) * grid[2] + x)
+    });
+    for n in places {
         let Some(encoded) = &chunks[n] else { continue };
         let (offset, length) = index[n * 16..][..16].split_at_mut(8);
         offset.copy_from_slice(&end.to_le_bytes());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::disk::Disk;
 use super::documents::{self, ArrayShape, Attributes};
+use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
@@ -220,8 +221,7 @@ pub(super) fn is_taken(disk: &dyn Disk, name: &VolumeName, replace: bool) -> Res
 
 /// Shards of all frames of a volume, if it can have so many.
 pub(super) fn count_shards(shape: &ArrayShape, layout: &ChunkLayout) -> Result<usize> {
-    let shards = layout.shards(shape.shape).into_iter().chain([shape.times, shape.channels]);
-    let shards = shards.fold(1, usize::saturating_mul);
+    let shards = ShardGrid::new(shape, layout).len();
     if shards > MAX_SHARDS {
         let reason = format!(
             "{shards} shards, each a file, are more than {MAX_SHARDS}; use larger shards, or fewer \

@@ -62,15 +62,13 @@ pub(super) fn look_through(
 ) -> Result<String> {
     let ArrayShape { dtype, times, channels, shape } = volume.stored.shape;
     let mut digest = VoxelDigest::new(dtype, times, channels, shape);
-    let deep = volume.layout().chunks_per_shard()[0];
-    let last = shape[0].div_ceil(volume.layout().chunk[0]) - 1;
     let mut strips = Strips::default();
     for (frame, layer) in layers(volume) {
         strips.fill(volume, dtype, frame, layer)?;
         let digested = || strips.add_to(&mut digest, frame, dtype);
         let ((), looked) = rayon::join(digested, || each(frame, layer, &strips));
         looked?;
-        if (layer + 1).is_multiple_of(deep) || layer == last {
+        if volume.stored.grid.is_done_with(frame, layer) {
             done(&volume.stored.open_shards());
             volume.close_shards();
         }

@@ -9,13 +9,13 @@ use zarrs::array::{Array, ArraySubset};
 use super::{Dataset, LocalDisk, Volume, VolumeName};
 use crate::layout::{ChunkLayout, Codec};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{ArrayShape, Attributes, VERSION, VoxelDigest};
+use crate::store::{ArrayShape, Attributes, VoxelDigest, version_of};
 use crate::{Affine, Dtype, Frame, Kind, Region, Spacing};
 
 fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
     let spacing = Spacing::new([1.0; 3]).unwrap();
     Attributes {
-        version: VERSION,
+        version: version_of(&layout),
         kind,
         affine: Affine::from_spacing(spacing),
         spacing,

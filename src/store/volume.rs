@@ -11,12 +11,14 @@ use arc_swap::ArcSwapOption;
 use super::cache::Memory;
 use super::codec::ChunkCodec;
 use super::decode::{Part, Scratch, Target};
-use super::disk::{Blob, Disk, is_absent};
+use super::disk::{Blob, Disk};
 use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
+use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::open_shards::{OpenShards, OpenedShard};
 use super::parts::{Destination, for_each_part};
+use super::seal::{self, Seal};
 use super::shard::Shard;
 use super::view::Values;
 use super::{DOCUMENT, digest};
@@ -56,10 +58,11 @@ pub(super) struct Stored {
     pub(super) shape: ArrayShape,
     /// From the stored type to the source's, where they differ.
     pub(super) widening: Option<&'static Widening>,
+    pub(super) grid: ShardGrid,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
-    /// The manifest's digest when it was read; `None` if it is not published yet.
-    seal: Option<String>,
+    /// `None` if it is not published yet.
+    seal: Option<Seal>,
     /// When that was.
     pub(super) opened: Instant,
     /// Opened at first use.
@@ -249,7 +252,7 @@ impl Volume {
     /// Bytes of the chunk at `at` (chunk grid, `z, y, x`) as stored; `None` if it is not stored
     /// because every voxel of it is 0.
     pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
-        let (shard, n) = self.stored.locate(self.frame, at);
+        let (shard, n) = self.stored.grid.locate(self.frame, at);
         let shard = self.stored.shard(shard)?;
         Ok(shard.and_then(|shard| shard.raw_chunk(n).map(<[u8]>::len)))
     }
@@ -288,7 +291,8 @@ impl Volume {
     }
 
     /// Refuses to go on if another volume has taken the place of this one, or none has: shards that
-    /// are open stay those of the old one. Reads the manifest.
+    /// are open stay those of the old one. Looks at the manifest's file, and reads it where its stamp
+    /// has changed.
     ///
     /// # Errors
     /// [`Error::Replaced`]; [`Error::Io`].
@@ -315,10 +319,10 @@ impl Stored {
     fn open(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
         let mut tries = 0;
         loop {
-            let before = seal(&**disk, name)?;
+            let before = Seal::read(&**disk, name)?;
             let opened = Self::open_once(Arc::clone(disk), name);
             // Replaced in between, so that documents of two volumes were read.
-            if opened.is_ok() || tries == 3 || seal(&**disk, name)? == before {
+            if opened.is_ok() || tries == 3 || Seal::read(&**disk, name)? == before {
                 return opened;
             }
             tries += 1;
@@ -337,8 +341,9 @@ impl Stored {
         let (path, group) = read_document(&*disk, name, DOCUMENT)?;
         let attribute = documents::attribute_of(&group).map_err(not_ours(&path))?;
         check_version(&attribute, &path)?;
+        let stamp = seal::stamp(&*disk, name)?;
         let (manifest_path, manifest) = read_document(&*disk, name, manifest::KEY)?;
-        let seal = digest::of_bytes(&manifest);
+        let seal = Seal::new(&manifest, stamp);
         let manifest =
             Manifest::from_bytes(&manifest).map_err(|r| Error::corrupt_store(&manifest_path, r))?;
         let (array_path, array) = read_document(&*disk, name, &format!("0/{DOCUMENT}"))?;
@@ -362,14 +367,17 @@ impl Stored {
         // another writer, not damaged.
         let attributes: Attributes =
             serde_json::from_value(attribute).map_err(|e| not_ours(&path)(e.to_string()))?;
-        let ParsedArray { shape, shard, chunk, chain } =
+        let ParsedArray { shape, frames, shard, chunk, chain } =
             serde_json::from_slice::<ArrayDocument>(&array)
                 .map_err(|e| e.to_string())
                 .and_then(ArrayDocument::understand)
                 .map_err(not_ours(&array_path))?;
         let widening = attributes.widening(&shape).map_err(|reason| not_ours(&path)(reason))?;
         let layout = ChunkLayout::new(chunk, shard, attributes.layout.codec)
-            .and_then(|layout| layout.check_for(shape.shape).map(|()| layout))
+            .and_then(|layout| layout.with_frames(frames))
+            .and_then(|layout| {
+                layout.check_for(shape.shape, [shape.times, shape.channels]).map(|()| layout)
+            })
             .map_err(|e| not_ours(&array_path)(e.to_string()))?;
         let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
             .map_err(not_ours(&array_path))?;
@@ -387,9 +395,10 @@ impl Stored {
         folder: String,
         (attributes, shape, widening, codec): Parts,
         manifest: Manifest,
-        seal: Option<String>,
+        seal: Option<Seal>,
     ) -> Self {
         let shards = OpenShards::new(manifest.shards.len());
+        let grid = ShardGrid::new(&shape, &attributes.layout);
         Self {
             serial: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
@@ -398,6 +407,7 @@ impl Stored {
             attributes,
             shape,
             widening,
+            grid,
             codec,
             manifest,
             seal,
@@ -416,7 +426,7 @@ impl Stored {
         target: &mut Target<'_>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let (shard_n, n) = self.locate(frame, at);
+        let (shard_n, n) = self.grid.locate(frame, at);
         let damaged = |reason| {
             let [z, y, x] = at;
             let reason = format!("chunk {z},{y},{x} (z, y, x): {reason}");
@@ -431,21 +441,6 @@ impl Stored {
             return Ok(());
         };
         self.codec.decode(encoded, part, target, scratch).map_err(damaged)
-    }
-
-    /// The shard of a chunk given by its place in the chunk grid, and its number in that shard.
-    pub(super) fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
-        let per_shard = self.attributes.layout.chunks_per_shard();
-        let shard = std::array::from_fn(|a| at[a] / per_shard[a]);
-        let within: [usize; 3] = std::array::from_fn(|a| at[a] % per_shard[a]);
-        let n = (within[0] * per_shard[1] + within[1]) * per_shard[2] + within[2];
-        (self.shard_number(frame, shard), n)
-    }
-
-    fn shard_number(&self, frame: Frame, at: [usize; 3]) -> usize {
-        let grid = self.attributes.layout.shards(self.shape.shape);
-        let frame = frame.time * self.shape.channels + frame.channel;
-        ((frame * grid[0] + at[0]) * grid[1] + at[1]) * grid[2] + at[2]
     }
 
     /// A shard by its number, opened at first use; `None` if the manifest calls it empty.
@@ -472,8 +467,7 @@ impl Stored {
             std::io::ErrorKind::NotFound => damaged("the shard is missing".to_owned()),
             _ => Error::Io { action: "read", path: path(), source },
         })?;
-        let chunks = self.attributes.layout.chunks_per_shard().iter().product();
-        let shard = Shard::open(blob, chunks, file.bytes).map_err(damaged)?;
+        let shard = Shard::open(blob, self.grid.chunks(), file.bytes).map_err(damaged)?;
         match &file.tag {
             Some(tag) if shard.tag() != *tag => {
                 Err(damaged("it is not the shard that the manifest names".to_owned()))
@@ -489,10 +483,12 @@ impl Stored {
 
     /// Refuses to go on if another volume has taken the place of this one, or none has.
     pub(super) fn check_in_place(&self) -> Result<()> {
-        if self.seal.is_none() || seal(&*self.disk, &self.name)? == self.seal {
-            return Ok(());
+        match &self.seal {
+            Some(seal) if !seal.is_in_place(&*self.disk, &self.name)? => {
+                Err(Error::Replaced { path: self.path() })
+            }
+            _ => Ok(()),
         }
-        Err(Error::Replaced { path: self.path() })
     }
 
     pub(super) fn record(&self, n: usize) -> &ShardRecord {
@@ -525,29 +521,11 @@ fn read_document(disk: &dyn Disk, name: &VolumeName, key: &str) -> Result<(PathB
     }
 }
 
-/// What tells two volumes apart that stood at one place: the digest of the manifest. `None` if
-/// there is no volume.
-fn seal(disk: &dyn Disk, name: &VolumeName) -> Result<Option<String>> {
-    let key = format!("{name}/{}", manifest::KEY);
-    match disk.read(&key) {
-        Ok(manifest) => Ok(Some(digest::of_bytes(&manifest))),
-        Err(e) if is_absent(&e) => Ok(None),
-        Err(source) => Err(Error::Io { action: "read", path: disk.path(&key), source }),
-    }
-}
-
 /// Whether the manifest's shards are those of the grid, each under its own key.
 fn names_every_shard(manifest: &Manifest, shape: &ArrayShape, layout: &ChunkLayout) -> bool {
-    let grid = layout.shards(shape.shape);
-    let frames = shape.times * shape.channels;
-    let count = grid.iter().product::<usize>() * frames;
-    let key = |n: usize| {
-        let (frame, n) = (n / (count / frames), n % (count / frames));
-        let at = [n / grid[2] / grid[1], n / grid[2] % grid[1], n % grid[2]];
-        shape.shard_key(frame / shape.channels, frame % shape.channels, at)
-    };
-    manifest.shards.len() == count
-        && manifest.shards.iter().enumerate().all(|(n, record)| record.key == key(n))
+    let grid = ShardGrid::new(shape, layout);
+    manifest.shards.len() == grid.len()
+        && manifest.shards.iter().enumerate().all(|(n, record)| record.key == grid.key(n))
 }
 
 fn check_version(attribute: &serde_json::Value, path: &Path) -> Result<()> {

@@ -1,11 +1,13 @@
 //! Writing a volume: staged beside its place, published in one step.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::disk::Disk;
 use super::documents::{ArrayShape, Attributes};
+use super::grid::ShardGrid;
 use super::layer::{LayerEncoder, LayerScratch};
 use super::lock::WriteLock;
 use super::manifest::{ShardFile, ShardRecord};
@@ -25,15 +27,27 @@ pub(crate) struct VolumeWriter {
     staging: Staging,
     shape: ArrayShape,
     layout: ChunkLayout,
+    grid: ShardGrid,
     encoder: LayerEncoder,
     /// By shard number; `None` until the shard is written.
     records: Vec<Option<ShardRecord>>,
-    /// The encoded chunks of each shard of the current row along z; empty between rows.
-    row: Vec<Vec<Option<Vec<u8>>>>,
+    /// The rows of shards along z that are begun, by the number of their first shard: one, or one
+    /// for each channel where shards span time and channels come in turn.
+    rows: BTreeMap<usize, Row>,
     /// The staged folder is not to be removed: it may be the volume that was replaced.
     keep_staged: bool,
     /// Keeps other writers of this volume away; goes last.
     _lock: WriteLock,
+}
+
+/// The encoded chunks of a shard, in C order of frame, z, y, x; `None` where every voxel is 0.
+type Chunks = Vec<Option<Vec<u8>>>;
+
+/// A row of shards along z.
+struct Row {
+    shards: Vec<Chunks>,
+    /// Layers that are still to come.
+    left: usize,
 }
 
 impl VolumeWriter {
@@ -52,11 +66,12 @@ impl VolumeWriter {
         let lock = WriteLock::take(&disk, name)?;
         let writer = Self {
             staging: Staging { disk, name: name.clone(), folder, replace },
+            grid: ShardGrid::new(&shape, &layout),
             shape,
             layout,
             encoder,
             records: vec![None; shards],
-            row: Vec::new(),
+            rows: BTreeMap::new(),
             keep_staged: false,
             _lock: lock,
         };
@@ -68,31 +83,35 @@ impl VolumeWriter {
         Ok(writer)
     }
 
-    /// Encodes the next layer of chunks of a frame, `layer` counted in chunks along z; `planes`
-    /// holds all the planes of the volume that it covers, in native byte order. Layers of a frame
-    /// come from 0 up, one frame after the other. Shards are written with their last layer.
+    /// Encodes a layer of chunks of a frame, `layer` counted in chunks along z; `planes` holds all
+    /// the planes of the volume that it covers, in native byte order. Each layer comes once. Shards
+    /// are written with their last layer, and take least memory if layers of a shard follow each
+    /// other.
     ///
     /// Runs in parallel in the pool that it is called in; the bytes do not depend on that.
     pub(crate) fn write_layer(&mut self, frame: Frame, layer: usize, planes: &[u8]) -> Result<()> {
-        let per_shard = self.layout.chunks_per_shard();
         let chunks: [usize; 3] =
             std::array::from_fn(|a| self.shape.shape[a].div_ceil(self.layout.chunk[a]));
         let encoded = self.encode_layer(chunks, planes)?;
-        let shards = self.layout.shards(self.shape.shape);
-        if self.row.is_empty() {
-            let empty = vec![None; per_shard.iter().product()];
-            self.row.resize(shards[1] * shards[2], empty);
-        }
+        let (first, _) = self.grid.locate(frame, [layer, 0, 0]);
+        let grid = &self.grid;
+        let row = self.rows.entry(first).or_insert_with(|| Row {
+            shards: vec![vec![None; grid.chunks()]; grid.row()],
+            left: grid.layers_of_row(frame, layer),
+        });
         for (n, chunk) in encoded.into_iter().enumerate() {
-            let (y, x) = (n / chunks[2], n % chunks[2]);
-            let shard = (y / per_shard[1]) * shards[2] + x / per_shard[2];
-            let (z, y, x) = (layer % per_shard[0], y % per_shard[1], x % per_shard[2]);
-            self.row[shard][(z * per_shard[1] + y) * per_shard[2] + x] = chunk;
+            let at = [layer, n / chunks[2], n % chunks[2]];
+            let (shard, n) = grid.locate(frame, at);
+            row.shards[shard - first][n] = chunk;
         }
-        if (layer + 1).is_multiple_of(per_shard[0]) || layer + 1 == chunks[0] {
-            self.write_row(frame, layer / per_shard[0])?;
+        row.left -= 1;
+        if row.left > 0 {
+            return Ok(());
         }
-        Ok(())
+        match self.rows.remove(&first) {
+            Some(row) => self.write_row(first, row.shards),
+            None => Ok(()),
+        }
     }
 
     /// The chunks of a layer in C order, `None` where every voxel is 0.
@@ -108,14 +127,12 @@ impl VolumeWriter {
         })
     }
 
-    /// Writes the shards of one row along z, all of whose chunks are encoded.
-    fn write_row(&mut self, frame: Frame, z: usize) -> Result<()> {
-        let grid = self.layout.shards(self.shape.shape);
+    /// Writes the shards of one row along z, from the shard `first` on, all of whose chunks are
+    /// encoded.
+    fn write_row(&mut self, first: usize, row: Vec<Chunks>) -> Result<()> {
         let (per_shard, chunk) = (self.layout.chunks_per_shard(), self.layout.chunk);
-        let row = std::mem::take(&mut self.row);
-        let write = |(n, chunks): (usize, Vec<Option<Vec<u8>>>)| {
-            let at = [z, n / grid[2], n % grid[2]];
-            let key = self.shape.shard_key(frame.time, frame.channel, at);
+        let write = |(n, chunks): (usize, Chunks)| {
+            let key = self.grid.key(first + n);
             if chunks.iter().all(Option::is_none) {
                 return Ok(ShardRecord { key, file: None });
             }
@@ -127,8 +144,6 @@ impl VolumeWriter {
             Ok(ShardRecord { key, file: Some(file) })
         };
         let written: Vec<_> = row.into_par_iter().enumerate().map(write).collect::<Result<_>>()?;
-        let frame = frame.time * self.shape.channels + frame.channel;
-        let first = (frame * grid[0] + z) * grid[1] * grid[2];
         for (n, record) in written.into_iter().enumerate() {
             self.records[first + n] = Some(record);
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use voxpatch::store::{Blob, Disk, LocalDisk};
+use voxpatch::store::{Blob, Disk, LocalDisk, Stamp};
 
 /// What is refused: operation, key, and how.
 type Refused = (&'static str, String, io::ErrorKind);
@@ -49,6 +49,10 @@ impl Disk for WatchedDisk {
         self.check("read", key)?;
         self.read.lock().unwrap().push(key.to_owned());
         self.disk.read(key)
+    }
+    fn stamp(&self, key: &str) -> io::Result<Option<Stamp>> {
+        self.check("read", key)?;
+        self.disk.stamp(key)
     }
     fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
         self.disk.write(key, parts)

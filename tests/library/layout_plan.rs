@@ -217,13 +217,17 @@ fn shards_keep_writing_within_the_memory_aim_and_files_few() {
 }
 
 #[test]
-fn times_and_channels_multiply_the_files() {
-    let mut volume = spec([64; 3], [1.0; 3], Dtype::UInt8);
-    let one = planned(&volume, &["32x32x32"]);
-    (volume.times, volume.channels) = (5, 2);
-    let ten = planned(&volume, &["32x32x32"]);
-    assert_eq!((one.shards, ten.shards), (1, 10));
-    assert_eq!(ten.chunks, 10 * one.chunks);
+fn times_and_channels_multiply_the_files_of_large_frames_and_small_ones_share_files() {
+    for (shape, files) in [([64; 3], [1, 1]), ([160, 512, 512], [2, 20]), ([128; 3], [1, 2])] {
+        let mut volume = spec(shape, [1.0; 3], Dtype::UInt8);
+        let one = planned(&volume, &["32x32x32"]);
+        (volume.times, volume.channels) = (5, 2);
+        let ten = planned(&volume, &["32x32x32"]);
+        assert_eq!([one.shards, ten.shards], files, "{:?}", ten.reasons);
+        assert_eq!(ten.chunks, 10 * one.chunks);
+        let written = usize::pow(64, 3) as u64 * ten.layout.frames.iter().product::<usize>() as u64;
+        assert!(ten.memory_to_write > written / 4 && ten.memory_to_write <= 128 << 20);
+    }
 }
 
 #[test]

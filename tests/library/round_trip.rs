@@ -10,7 +10,9 @@
 use crate::common::dense::{DenseScan, store, voxels};
 use ndarray::s;
 use voxpatch::layout::{Codec, PlanOptions};
-use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Error, Frame, Region, f16, with_element};
+use voxpatch::{
+    ConvertOptions, Dataset, Dtype, Element, Error, Frame, Pool, Region, f16, with_element,
+};
 
 const CODECS: [&str; 7] =
     ["blosc", "blosc-lz4:9", "blosc-lz4hc:5", "blosc-zstd:3", "zstd:3", "gzip:1", "none"];
@@ -107,6 +109,39 @@ fn the_planned_layout_works_without_any_choice() {
     comes_back::<u64>([1, 1, 1, 1, 9], &ConvertOptions::default());
 }
 
+/// Shards of a volume whose frames are small, after it came back.
+fn shards_of_small_frames(shape: [usize; 5], chunk: [usize; 3]) -> Vec<[usize; 2]> {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let expected = voxels::<i16>(shape, 7);
+    let plan = PlanOptions { codec: Codec::None, chunk: Some(chunk), shard: None };
+    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    store(DenseScan::new(&expected), &dataset, "a/b", &options).unwrap();
+    let volume = dataset.volume("a/b").unwrap();
+    for time in (0..shape[0]).step_by(7) {
+        for channel in 0..shape[1] {
+            let frame = volume.frame(Frame { time, channel }).unwrap();
+            let region = Region::new([1, 0, 2], [3, 4, 2]);
+            let expected = expected.slice(s![time, channel, 1..4, 0..4, 2..4]);
+            assert_eq!(frame.read::<i16>(region).unwrap(), expected);
+        }
+    }
+    let report = dataset.verify(&Pool::new(2).unwrap(), &|_| true).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    vec![volume.layout().frames, [report.volumes[0].shards, 0]]
+}
+
+#[test]
+fn many_small_frames_share_a_file() {
+    let small = |times, channels| [times, channels, 5, 6, 7];
+    assert_eq!(shards_of_small_frames(small(40, 3), [5, 6, 7]), [[40, 3], [1, 0]]);
+    assert_eq!(shards_of_small_frames(small(40, 1), [2, 3, 4]), [[40, 1], [1, 0]]);
+    assert_eq!(shards_of_small_frames(small(1, 9), [2, 3, 4]), [[1, 9], [1, 0]]);
+    // As many chunks as an index is to hold: 312 frames of 210.
+    assert_eq!(shards_of_small_frames(small(313, 2), [1; 3]), [[157, 1], [4, 0]]);
+    assert_eq!(shards_of_small_frames(small(2, 313), [1; 3]), [[2, 105], [3, 0]]);
+}
+
 fn files(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -133,7 +168,7 @@ fn one_thread_or_many_give_the_same_bytes() {
             let scan = Box::new(DenseScan::new(&voxels));
             let name = "a/b".parse().unwrap();
             let options = options(codec, [8, 32, 64], [16, 96, 128]);
-            let pool = voxpatch::Pool::new(threads).unwrap();
+            let pool = Pool::new(threads).unwrap();
             voxpatch::convert(scan, &dataset, &name, &options, &pool, &|_| true).unwrap();
             let files = files(&place);
             std::fs::remove_dir_all(place).unwrap();

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::cohort::{Cohort, PATCH, Planes, Scattered, both, planes};
 use crate::common::dense::{DenseScan, oracle, store, voxels};
+use crate::common::watched::WatchedDisk;
 use ndarray::Array3;
 use voxpatch::sample::{Draw, Field, Regions, Sample, Sampler};
-use voxpatch::stream::{ImageRequest, OnError, Patch, StreamOptions};
+use voxpatch::stream::{ImageRequest, OnError, Patch, PatchStream, StreamOptions};
 use voxpatch::{ConvertOptions, Dataset, Padding, Result};
 
 fn options() -> StreamOptions {
@@ -27,6 +28,22 @@ fn is_of(patch: &Patch, (image, label): &(Array3<i16>, Array3<u8>)) -> bool {
     let [found, labels] = ["image", "label"].map(|name| patch.image(name).unwrap());
     found.as_array::<i16>().unwrap() == oracle(image, region, Padding::Edge)
         && labels.as_array::<u8>().unwrap() == oracle(label, region, Padding::Edge)
+}
+
+#[test]
+fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_manifests() {
+    let cohort = Cohort::new(2);
+    let disk = Arc::new(WatchedDisk::new(cohort.dataset.path()));
+    let dataset = Dataset::open_on(disk.clone()).unwrap();
+    let sampler = Arc::new(Scattered::default());
+    let stream = PatchStream::new(&dataset, cohort.subjects(), sampler, &options()).unwrap();
+    let mut reads = Vec::new();
+    for patch in stream {
+        cohort.check(&patch.unwrap());
+        reads.push(disk.reads_of("manifest.json"));
+    }
+    let (opened, all) = (reads[reads.len() / 2], *reads.last().unwrap());
+    assert_eq!(opened, all, "once all subjects are open, nothing of a manifest is read");
 }
 
 #[test]
@@ -80,12 +97,8 @@ fn images_that_are_replaced_while_a_subject_is_opened_are_not_mixed() {
         Ok(label)
     });
     let options = StreamOptions { images: vec![both().remove(0), label], ..options() };
-    let stream = voxpatch::PatchStream::new(
-        &dataset,
-        vec!["s0".into()],
-        Arc::new(Scattered::default()),
-        &options,
-    );
+    let stream =
+        PatchStream::new(&dataset, vec!["s0".into()], Arc::new(Scattered::default()), &options);
     let cohort = cohort.lock().unwrap();
     assert_eq!(stream.unwrap().map(|patch| cohort.check(&patch.unwrap())).count(), 12);
 }
@@ -137,8 +150,7 @@ fn a_patch_whose_volume_is_replaced_while_it_is_read_is_read_again() {
     let later = Arc::clone(&cohort);
     let replace = move || later.lock().unwrap().add("s0", [planes(0), 9, 11], 5);
     let sampler = Meanwhile(Arc::new(Mutex::new(Some(Box::new(replace)))));
-    let stream =
-        voxpatch::PatchStream::new(&dataset, vec!["s0".into()], Arc::new(sampler), &options());
+    let stream = PatchStream::new(&dataset, vec!["s0".into()], Arc::new(sampler), &options());
     let patches: Vec<Patch> = stream.unwrap().map(Result::unwrap).collect();
     let cohort = cohort.lock().unwrap();
     for patch in &patches {

@@ -193,7 +193,7 @@ fn volumes(report: &AggregateReport) -> String {
             format!("{}, {}", v.dtype, v.kind),
             v.layout.codec.to_string(),
             output::shape(v.layout.chunk),
-            output::shape(v.layout.shard),
+            output::shard(&v.layout),
             output::bytes(v.stored_bytes),
             output::ratio(v.raw_bytes, v.stored_bytes),
         ]

@@ -115,8 +115,15 @@ pub fn millimetres(spacing: Spacing) -> String {
 
 /// Chunk, shard and codec in one line.
 pub fn layout(layout: &ChunkLayout) -> String {
-    let (chunk, shard) = (shape(layout.chunk), shape(layout.shard));
-    format!("chunks of {chunk} in shards of {shard}, {}", layout.codec)
+    let chunk = shape(layout.chunk);
+    format!("chunks of {chunk} in shards of {}, {}", shard(layout), layout.codec)
+}
+
+/// The shape of a shard, `z, y, x`, and how many frames it spans, if more than one.
+pub fn shard(layout: &ChunkLayout) -> String {
+    let frames: usize = layout.frames.iter().product();
+    let of = if frames > 1 { format!("{frames} frames of ") } else { String::new() };
+    format!("{of}{}", shape(layout.shard))
 }
 
 /// Who reads volumes of this codec.

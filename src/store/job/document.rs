@@ -62,9 +62,13 @@ impl JobOutput {
     }
 
     fn check(&self) -> Result<(), String> {
-        let ChunkLayout { chunk, shard, codec } = self.attributes.layout;
+        let ChunkLayout { chunk, shard, frames, codec } = self.attributes.layout;
+        if frames != [1; 2] {
+            return Err(format!("{} has shards of several frames", self.name));
+        }
         let layout = ChunkLayout::new(chunk, shard, codec);
-        let fits = layout.and_then(|layout| layout.check_for(self.array.shape));
+        let of = [self.array.times, self.array.channels];
+        let fits = layout.and_then(|layout| layout.check_for(self.array.shape, of));
         fits.and_then(|()| self.name()).map_err(|error| error.to_string())?;
         if self.array.bytes_as(self.array.dtype).is_none() || self.array.times != 1 {
             return Err(format!("{} has an impossible shape", self.name));
