@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::process::PerProcess;
+use crate::process::{Maker, PerProcess};
 use crate::{Error, Result};
 
 /// A fixed number of worker threads. All parallel work of the crate runs inside one of these, so
@@ -63,13 +63,13 @@ fn workers(threads: usize) -> Result<rayon::ThreadPool> {
 pub(crate) struct Workers {
     threads: Vec<std::thread::JoinHandle<()>>,
     /// Threads do not follow into a forked process.
-    process: u32,
+    maker: Maker,
 }
 
 impl Workers {
     /// None yet.
     pub(crate) fn new() -> Self {
-        Self { threads: Vec::new(), process: std::process::id() }
+        Self { threads: Vec::new(), maker: Maker::new() }
     }
 
     /// Starts one more thread. If others wait for the work, it must not panic: see [`caught`].
@@ -86,14 +86,14 @@ impl Workers {
     /// False in a process that was forked off since: no thread runs there, and a lock that one of
     /// them held stays locked.
     pub(crate) fn are_here(&self) -> bool {
-        self.process == std::process::id()
+        self.maker.is_here()
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
         for thread in self.threads.drain(..) {
-            if self.process == std::process::id() {
+            if self.maker.is_here() {
                 // What a panic would say, the work has said.
                 drop(thread.join());
             } else {
@@ -134,7 +134,7 @@ mod tests {
         workers.start(move || drop((ended.recv(), held))).unwrap();
         assert!(workers.are_here());
         // As in a process that was forked off, where waiting would never end.
-        workers.process = !workers.process;
+        workers.maker = Maker::other();
         assert!(!workers.are_here());
         drop(workers);
         drop(end);

@@ -10,6 +10,29 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
+/// The process that made something which others see too: a file, a lock, a child. A process that
+/// was forked off has a copy of whatever stands for such a thing, and must leave the thing alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Maker(u32);
+
+impl Maker {
+    /// This process.
+    pub(crate) fn new() -> Self {
+        Self(process::id())
+    }
+
+    /// As if another process had made it.
+    #[cfg(test)]
+    pub(crate) fn other() -> Self {
+        Self(!process::id())
+    }
+
+    /// False in a process that was forked off since.
+    pub(crate) fn is_here(self) -> bool {
+        self.0 == process::id()
+    }
+}
+
 /// A value of this process. A process that is forked off makes its own when it first wants the
 /// value; the inherited one is neither used nor dropped there.
 ///
@@ -21,9 +44,10 @@ pub(crate) struct PerProcess<T> {
 /// The value of this process, in use.
 pub(crate) struct Here<T>(Arc<Owned<T>>);
 
-/// A value, and the process that made it.
-struct Owned<T> {
-    process: u32,
+/// A value that only the process which made it drops.
+#[derive(Debug)]
+pub(crate) struct Owned<T> {
+    maker: Maker,
     /// Always there, until it is dropped.
     value: Option<T>,
 }
@@ -37,9 +61,8 @@ impl<T> PerProcess<T> {
     /// The value of this process; `make` is called where it has none yet. Of several threads that
     /// make one at once, all get the same.
     pub(crate) fn here<E>(&self, make: impl Fn() -> Result<T, E>) -> Result<Here<T>, E> {
-        let process = process::id();
         let mut current = self.current.load_full();
-        while current.process != process {
+        while !current.maker.is_here() {
             let own = Arc::new(Owned::new(make()?));
             let before = self.current.compare_and_swap(&current, Arc::clone(&own));
             if Arc::ptr_eq(&before, &current) {
@@ -58,8 +81,13 @@ impl<T> fmt::Debug for PerProcess<T> {
 }
 
 impl<T> Owned<T> {
-    fn new(value: T) -> Self {
-        Self { process: process::id(), value: Some(value) }
+    pub(crate) fn new(value: T) -> Self {
+        Self { maker: Maker::new(), value: Some(value) }
+    }
+
+    /// The value, which is then dropped as any other.
+    pub(crate) fn into_inner(mut self) -> T {
+        self.value.take().expect("it is there until it is dropped")
     }
 }
 
@@ -75,7 +103,7 @@ impl<T> Drop for Owned<T> {
     /// To drop an inherited value might wait for a thread that is not here, or find a map that a
     /// thread was changing at the fork.
     fn drop(&mut self) {
-        if self.process != process::id() {
+        if !self.maker.is_here() {
             std::mem::forget(self.value.take());
         }
     }
@@ -101,7 +129,7 @@ mod tests {
     fn an_inherited_value_is_replaced_once_and_never_dropped() {
         let [inherited, own] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
         let value = Some(Counted(Arc::clone(&inherited)));
-        let value = Owned { process: !process::id(), value };
+        let value = Owned { maker: Maker::other(), value };
         let values = PerProcess { current: ArcSwap::from_pointee(value) };
         let made = AtomicUsize::new(0);
         let here = || {
@@ -125,8 +153,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_made_is_an_error_and_tried_again() {
-        let values =
-            PerProcess { current: ArcSwap::from_pointee(Owned { process: 0, value: Some(1) }) };
+        let values = PerProcess {
+            current: ArcSwap::from_pointee(Owned { maker: Maker::other(), value: Some(1) }),
+        };
         assert_eq!(values.here(|| Err("refused")).map(|value| *value), Err("refused"));
         assert_eq!(values.here(|| Ok::<_, ()>(2)).map(|value| *value), Ok(2));
         assert_eq!(values.here(|| Err("not asked")).map(|value| *value), Ok(2));

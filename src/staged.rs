@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
+use crate::process::Owned;
 use crate::{Error, Result, durable};
 
 /// A file in the making: [`StagedFile::finish`] makes it durable and gives it its name in one step.
@@ -22,7 +23,7 @@ pub struct StagedFile {
     target: PathBuf,
     file: BufWriter<File>,
     /// The hidden name, where it has one.
-    hidden: Option<TempPath>,
+    hidden: Option<Owned<TempPath>>,
 }
 
 impl StagedFile {
@@ -40,7 +41,7 @@ impl StagedFile {
         } else {
             let named = hidden_name().tempfile_in(folder).map_err(Error::io("create", target));
             let (file, hidden) = named?.into_parts();
-            (file, Some(hidden))
+            (file, Some(Owned::new(hidden)))
         };
         Ok(Self { target: target.into(), file: BufWriter::new(file), hidden })
     }
@@ -55,7 +56,7 @@ impl StagedFile {
         file.flush()
             .and_then(|()| durable::contents(file.get_ref()))
             .and_then(|()| match hidden {
-                Some(hidden) => Ok(hidden),
+                Some(hidden) => Ok(hidden.into_inner()),
                 // A name that is free, as only a rename replaces what is at the target.
                 None => hidden_name()
                     .make_in(folder, |path| link(file.get_ref(), path))

@@ -17,6 +17,7 @@ use ndarray::{Array3, Array4, Axis, s, stack};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
 use voxpatch::layout::PlanOptions;
+use voxpatch::predict::{HeadOutput, Model, PredictOptions};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::stream::{Patch, PatchStream, StreamOptions};
 use voxpatch::{
@@ -187,6 +188,26 @@ fn a_child_goes_on_with_a_stream_where_its_parent_stood() {
         }
         assert_eq!(rest(&mut stream), all[20..]);
     }
+}
+
+#[test]
+fn a_model_is_left_to_the_process_that_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [9, 8, 8]);
+    let mut model = Some(Model::start("cat >/dev/null; exit 3").unwrap());
+    assert!(in_a_child(|| {
+        drop(model.take());
+        true
+    }));
+    let sampler = GridSampler::new([4, 4, 4], Overlap::Voxels([0; 3])).unwrap();
+    let output = Output::new("a/p".parse().unwrap(), 1, Values::Float32);
+    let options = PredictOptions::new(sampler, Blend::Crop, vec![HeadOutput::new(output)]);
+    let pool = Pool::new(1).unwrap();
+    let model = model.unwrap();
+    let error = voxpatch::predict::predict(&volume, &dataset, model, &options, &pool, &|_| true)
+        .unwrap_err();
+    // It read to the end, and failed in its own way: nobody killed it.
+    assert!(error.to_string().contains("exit status: 3"), "{error}");
 }
 
 #[test]

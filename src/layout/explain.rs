@@ -86,8 +86,13 @@ fn shard_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -
 fn memory_reason(plan: &LayoutPlan) -> String {
     let need = bytes(plan.memory_to_write);
     let (layer, row) = (plan.layout.chunk[0], plan.layout.shard[0]);
+    let frames = match product(plan.layout.frames) {
+        1 => String::new(),
+        n => format!(" of each of {n} frames"),
+    };
     let text = format!(
-        "writing takes about {need} of memory: {LAYERS_IN_MEMORY} layers of {layer} z-planes, and {row} encoded"
+        "writing takes about {need} of memory: {LAYERS_IN_MEMORY} layers of {layer} z-planes, and \
+         {row} encoded{frames}"
     );
     if plan.memory_to_write <= MEMORY_AIM {
         return text;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use crate::process::Maker;
 use crate::{Error, Result};
 
 /// How long anything is waited for before it is asked whether to go on.
@@ -24,13 +25,13 @@ pub struct Model {
     /// is nobody else's.
     child: Child,
     /// Dropped after the model's group was killed.
-    _watch: Watch,
+    watch: Watch,
 }
 
 /// A process that kills the model's group when this process has ended, by whatever signal: a pipe
 /// that only this process holds open comes to its end then.
 #[derive(Debug)]
-struct Watch(Child);
+struct Watch(Child, Maker);
 
 impl Watch {
     fn over(group: Pid) -> std::io::Result<Self> {
@@ -39,15 +40,17 @@ impl Watch {
         shell.arg("-c").arg(script).arg(group.as_raw_nonzero().to_string());
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Ctrl-C is not for it.
-        shell.process_group(0).spawn().map(Self)
+        shell.process_group(0).spawn().map(|shell| Self(shell, Maker::new()))
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // It can only have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if self.1.is_here() {
+            // It can only have ended by itself.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 }
 
@@ -68,7 +71,7 @@ impl Model {
             kill(&mut child);
             Error::Io { action: "watch", path: command.into(), source }
         })?;
-        Ok(Self { command: command.to_owned(), child, _watch: watch })
+        Ok(Self { command: command.to_owned(), child, watch })
     }
 
     /// The command, as it was given.
@@ -140,7 +143,9 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
-        kill(&mut self.child);
+        if self.watch.1.is_here() {
+            kill(&mut self.child);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{Blob, Disk, Stamp, is_absent};
 use crate::durable;
 use crate::mapped::Mapped;
+use crate::process::Maker;
 
 /// How often a folder that is missing again is made again. Others may remove it as often as they
 /// fail or end; some file systems say of folders that they will never make that one above is
@@ -16,7 +17,7 @@ const TRIES: usize = 1000;
 /// A locked folder.
 struct Held {
     folder: File,
-    process: u32,
+    maker: Maker,
 }
 
 impl Drop for Held {
@@ -24,7 +25,7 @@ impl Drop for Held {
     /// it open too, for as long as it takes to start, and would keep the lock. One that was forked
     /// off on purpose must leave the lock to whoever took it.
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.maker.is_here() {
             // What cannot be unlocked is when it is closed.
             let _ = self.folder.unlock();
         }
@@ -163,7 +164,7 @@ impl Disk for LocalDisk {
                 folder.try_lock()?;
             }
             if is_still(&folder, &path)? {
-                return Ok(Box::new(Held { folder, process: std::process::id() }));
+                return Ok(Box::new(Held { folder, maker: Maker::new() }));
             }
         }
         Err(ErrorKind::NotFound.into())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::disk::Disk;
 use super::name::VolumeName;
+use crate::process::Maker;
 use crate::{Error, Result};
 
 /// The right to write one volume, held until dropped or until the process ends. It is a hidden
@@ -14,6 +15,7 @@ pub(super) struct WriteLock {
     key: String,
     /// The dataset's own folder was made for this lock, and is not the user's.
     made_root: bool,
+    maker: Maker,
     _held: Box<dyn Send + Sync>,
 }
 
@@ -29,7 +31,13 @@ impl WriteLock {
             }
             held => {
                 let held = held.map_err(Error::io("lock", disk.path(&key)))?;
-                Ok(Self { disk: Arc::clone(disk), key, made_root, _held: held })
+                Ok(Self {
+                    disk: Arc::clone(disk),
+                    key,
+                    made_root,
+                    maker: Maker::new(),
+                    _held: held,
+                })
             }
         }
     }
@@ -38,6 +46,9 @@ impl WriteLock {
 impl Drop for WriteLock {
     /// Best effort: an empty hidden folder harms nobody.
     fn drop(&mut self) {
+        if !self.maker.is_here() {
+            return;
+        }
         // While it is held: whoever waits for it will find that it is no longer there.
         let _ = self.disk.remove_empty(&self.key);
         // If nothing came of the volume. Whoever holds the dataset itself is about to use it.

@@ -16,6 +16,7 @@ use super::sampling::SamplingIndex;
 use super::staging::{self, Staging};
 use super::{digest, shard};
 use crate::layout::ChunkLayout;
+use crate::process::Maker;
 use crate::{Error, Frame, Result};
 
 /// Writes each shard of one volume once, whole, layer of chunks by layer of chunks.
@@ -36,6 +37,7 @@ pub(crate) struct VolumeWriter {
     rows: BTreeMap<usize, Row>,
     /// The staged folder is not to be removed: it may be the volume that was replaced.
     keep_staged: bool,
+    maker: Maker,
     /// Keeps other writers of this volume away; goes last.
     _lock: WriteLock,
 }
@@ -73,6 +75,7 @@ impl VolumeWriter {
             records: vec![None; shards],
             rows: BTreeMap::new(),
             keep_staged: false,
+            maker: Maker::new(),
             _lock: lock,
         };
         // What a killed writer left behind.
@@ -175,7 +178,7 @@ impl VolumeWriter {
 impl Drop for VolumeWriter {
     /// Best effort: what stays is hidden, and cleared by the next writer of this volume.
     fn drop(&mut self) {
-        if !self.keep_staged {
+        if self.maker.is_here() && !self.keep_staged {
             let _ = self.staging.remove();
         }
     }

@@ -148,8 +148,8 @@ fn a_scan_is_converted_described_read_and_verified() {
     assert!(report.contains("20x40x36") && report.contains("the default"), "{report}");
     let list = succeed(at, "info s");
     assert!(list.contains("ct/image") && list.contains("int16"), "{list}");
-    assert_eq!(json(&succeed(at, "info s --json"))[0]["name"], "ct/image");
-    assert_eq!(json(&succeed(at, "info s/ct --json"))[0]["shape"][2], 36);
+    assert_eq!(json(&succeed(at, "info s --json"))["volumes"][0]["name"], "ct/image");
+    assert_eq!(json(&succeed(at, "info s/ct --json"))["volumes"][0]["shape"][2], 36);
     let info = json(&succeed(at, "info s/ct/image --json"));
     assert_eq!(info["orientation"], "RAS");
     assert_eq!(info["scaling"]["slope"], 0.5);
@@ -457,7 +457,7 @@ fn a_subject_and_a_volume_are_found_from_inside_the_store() {
     }
     for (inside, typed) in [("s", "."), ("s/a", "."), ("s/a", ".."), ("s/a/b", "..")] {
         let info = succeed(&at.join(inside), &format!("info {typed} --json"));
-        assert_eq!(json(&info)[0]["name"], "a/b", "{typed} in {inside}");
+        assert_eq!(json(&info)["volumes"][0]["name"], "a/b", "{typed} in {inside}");
     }
     assert!(fail(&at.join("s/a"), 1, "info none").contains("volume not found"));
     assert!(fail(at, 1, "info none").contains("store not found: none\n"));

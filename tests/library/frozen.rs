@@ -1,5 +1,6 @@
 //! Stores that an earlier version wrote are read as they were: `tests/frozen/v1.zarr` holds one
-//! volume for each codec and kind of content, and beside it lies an `.npy` of what each must be.
+//! volume for each codec and kind of content, `v2.zarr` those whose shards span frames, and beside
+//! them lies an `.npy` of what each must be.
 //!
 //! The stores are never written again for the same format version. A new version, or a new codec,
 //! gets volumes of its own: `cargo test --test library -- --ignored freeze`, into a folder that is not there.
@@ -15,36 +16,25 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::dense::{DenseScan, store, voxels};
-use ndarray::{Array5, Axis};
-use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
+use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
-use voxpatch::sample::{Contents, GridSampler, Overlap};
+use voxpatch::sample::Contents;
 use voxpatch::store::VolumeName;
 use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Frame, Kind, Pool, Region, Volume, npy};
 
-/// Chunks and shards that the shapes below do not divide by.
-const CHUNK: [usize; 3] = [3, 4, 5];
-const SHARD: [usize; 3] = [6, 8, 10];
-const SHAPE: [usize; 5] = [1, 1, 7, 9, 11];
-
-const CODECS: [&str; 9] = [
-    "none",
-    "gzip:5",
-    "zstd:3",
-    "blosc",
-    "blosc-lz4:5",
-    "blosc-zstd:5",
-    "packed:0",
-    "packed:1",
-    "packed:8",
-];
+/// Stores of each format version, and how many volumes they hold.
+const STORES: [(&str, usize); 2] = [("v1", 15), ("v2", 3)];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen")
 }
 
-fn expectation(name: &VolumeName) -> PathBuf {
-    folder().join("v1").join(format!("{}-{}.npy", name.subject(), name.image()))
+fn dataset(version: &str) -> Dataset {
+    Dataset::open(folder().join(format!("{version}.zarr"))).unwrap()
+}
+
+fn expectation(version: &str, name: &VolumeName) -> PathBuf {
+    folder().join(version).join(format!("{}-{}.npy", name.subject(), name.image()))
 }
 
 /// The voxels as the source had them, all frames in C order of t, c, z, y, x.
@@ -75,15 +65,18 @@ fn found(volume: &Volume) -> Vec<u8> {
 
 #[test]
 fn every_frozen_volume_reads_as_its_npy() {
-    let dataset = Dataset::open(folder().join("v1.zarr")).unwrap();
-    let volumes = dataset.volumes().unwrap();
-    assert_eq!(volumes.len(), CODECS.len() + 6, "{volumes:?}");
-    for name in &volumes {
-        let volume = dataset.open_volume(name).unwrap();
-        assert!(found(&volume) == std::fs::read(expectation(name)).unwrap(), "{name}");
+    for (version, count) in STORES {
+        let dataset = dataset(version);
+        let volumes = dataset.volumes().unwrap();
+        assert_eq!(volumes.len(), count, "{volumes:?}");
+        for name in &volumes {
+            let volume = dataset.open_volume(name).unwrap();
+            assert_eq!(format!("v{}", volume.attributes().version), version, "{name}");
+            assert!(found(&volume) == std::fs::read(expectation(version, name)).unwrap(), "{name}");
+        }
+        let report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+        assert!(report.is_sound(), "{report:?}");
     }
-    let report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
-    assert!(report.is_sound(), "{report:?}");
 }
 
 /// BLAKE3 of a head and of the digest of each frame: the definition of version 1, written out.
@@ -101,14 +94,18 @@ fn digest(dtype: Dtype, shape: [usize; 5], numbers: &[u8]) -> String {
 
 #[test]
 fn the_voxel_digest_of_frozen_volumes_is_still_computed_alike() {
-    let dataset = Dataset::open(folder().join("v1.zarr")).unwrap();
-    for name in &dataset.volumes().unwrap() {
-        let volume = dataset.open_volume(name).unwrap();
+    let volumes = |version| {
+        let dataset = dataset(version);
+        let names = dataset.volumes().unwrap().into_iter();
+        names.map(move |name| (version, dataset.open_volume(&name).unwrap()))
+    };
+    for (version, volume) in STORES.into_iter().flat_map(|(version, _)| volumes(version)) {
+        let name = volume.name();
         if volume.stored_dtype() != volume.dtype() {
             // Narrowed: the digest is that of the stored type, of which there is no .npy.
             continue;
         }
-        let npy = std::fs::read(expectation(name)).unwrap();
+        let npy = std::fs::read(expectation(version, name)).unwrap();
         let numbers = &npy[npy.len() - volume.raw_bytes() as usize..];
         let [z, y, x] = volume.shape();
         let shape = [volume.times(), volume.channels(), z, y, x];
@@ -151,49 +148,24 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn options(codec: &str) -> ConvertOptions {
-    let plan =
-        PlanOptions { codec: codec.parse().unwrap(), chunk: Some(CHUNK), shard: Some(SHARD) };
-    ConvertOptions { plan, ..ConvertOptions::default() }
-}
-
-fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, options: &ConvertOptions) {
-    store(DenseScan::new(voxels), dataset, name, options).unwrap();
+fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, codec: &str) {
+    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk: Some([3, 4, 5]), shard: None };
+    let kind = (T::DTYPE == Dtype::UInt8).then_some(Kind::Label);
+    let options = ConvertOptions { plan, kind, ..ConvertOptions::default() };
+    store(DenseScan::new(voxels), dataset, name, &options).unwrap();
     let volume = dataset.volume(name).unwrap();
     let all: Vec<T> = voxels.iter().copied().collect();
-    std::fs::write(expectation(volume.name()), as_npy(&volume, &all)).unwrap();
+    std::fs::write(expectation("v2", volume.name()), as_npy(&volume, &all)).unwrap();
 }
 
+/// Version 2 is that of shards which span time points and channels.
 #[test]
-#[ignore = "writes the frozen stores, once for each format version"]
+#[ignore = "writes the frozen stores of the newest format version, once"]
 fn freeze_stores() {
-    std::fs::create_dir(folder().join("v1")).expect("nothing frozen is written again");
-    let dataset = Dataset::create(folder().join("v1.zarr")).unwrap();
-    for codec in CODECS {
-        let name = format!("{}/ct", codec.replace(':', "-"));
-        freeze(&dataset, &name, &voxels::<i16>(SHAPE, 3), &options(codec));
-    }
-    freeze(&dataset, "kinds/frames", &voxels::<f32>([2, 3, 4, 5, 6], 5), &options("blosc"));
-    freeze(&dataset, "kinds/wide", &voxels::<f64>(SHAPE, 7), &options("zstd:3"));
-    freeze(&dataset, "kinds/ids", &voxels::<u32>(SHAPE, 9), &options("packed:8"));
-    let labels = ConvertOptions { kind: Some(Kind::Label), ..options("zstd:3") };
-    freeze(&dataset, "kinds/labels", &voxels::<u8>(SHAPE, 11).mapv(|v| v % 5), &labels);
-    let narrow = ConvertOptions { narrow: true, ..options("packed:1") };
-    freeze(&dataset, "kinds/narrowed", &voxels::<f32>(SHAPE, 13), &narrow);
-
-    // One patch is the whole volume, so that the prediction is what is stored.
-    let source = dataset.volume("blosc/ct").unwrap();
-    let sampler = GridSampler::new([7, 9, 11], Overlap::Voxels([0; 3])).unwrap();
-    let name: VolumeName = "kinds/scores".parse().unwrap();
-    let (chunk, shard) = (Some(CHUNK), Some(SHARD));
-    let output = Output { chunk, shard, ..Output::new(name.clone(), 2, Values::Float32) };
-    let plan = Plan::new(&source, &sampler, Blend::Average, vec![output]).unwrap();
-    let made = AggregateOptions { made_by: "frozen".into(), ..AggregateOptions::default() };
-    let aggregator = Aggregator::begin(&dataset, plan, &made).unwrap();
-    let scores = voxels::<f32>([1, 2, 7, 9, 11], 15);
-    aggregator.add(0_u64, &[scores.index_axis(Axis(0), 0)]).unwrap();
-    aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
-    let volume = dataset.open_volume(&name).unwrap();
-    let all: Vec<f32> = scores.iter().copied().collect();
-    std::fs::write(expectation(&name), as_npy(&volume, &all)).unwrap();
+    std::fs::create_dir(folder().join("v2")).expect("nothing frozen is written again");
+    let dataset = Dataset::create(folder().join("v2.zarr")).unwrap();
+    freeze(&dataset, "frames/times", &voxels::<i16>([4, 1, 7, 9, 11], 3), "packed:8");
+    freeze(&dataset, "frames/channels", &voxels::<f32>([1, 3, 4, 5, 6], 5), "blosc");
+    let labels = voxels::<u8>([3, 2, 4, 5, 6], 7).mapv(|v| v % 5);
+    freeze(&dataset, "frames/both", &labels, "zstd:3");
 }

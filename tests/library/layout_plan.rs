@@ -218,7 +218,8 @@ fn shards_keep_writing_within_the_memory_aim_and_files_few() {
 
 #[test]
 fn times_and_channels_multiply_the_files_of_large_frames_and_small_ones_share_files() {
-    for (shape, files) in [([64; 3], [1, 1]), ([160, 512, 512], [2, 20]), ([128; 3], [1, 2])] {
+    for (shape, files) in [([64; 3], [1, 1]), ([160, 512, 512], [2, 20]), ([128, 128, 256], [1, 2])]
+    {
         let mut volume = spec(shape, [1.0; 3], Dtype::UInt8);
         let one = planned(&volume, &["32x32x32"]);
         (volume.times, volume.channels) = (5, 2);

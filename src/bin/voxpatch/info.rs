@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
-use voxpatch::Kind;
-use voxpatch::store::{Distribution, IndexInfo, Place, VolumeInfo, VolumeName};
+use serde::Serialize;
+use serde_json::json;
+use voxpatch::store::{
+    Distribution, IndexInfo, Place, UnfinishedAggregation, VolumeInfo, VolumeName,
+};
+use voxpatch::{Kind, Result};
 
 use crate::args::Info;
 use crate::convert::finding;
@@ -26,40 +30,47 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    let unfinished = unfinished(&place, &names)?;
     match &volumes[..] {
-        [volume] if place.is_volume() => {
-            if args.json {
-                output::print_json(volume)?;
-            } else {
-                output::print(&one(volume))?;
-            }
+        [volume] if place.is_volume() && args.json => {
+            output::print_json(&One { volume, unfinished: &unfinished })?;
         }
-        _ if args.json => output::print_json(&volumes)?,
+        _ if args.json => {
+            output::print_json(&json!({ "volumes": volumes, "unfinished": unfinished }))?;
+        }
+        [volume] if place.is_volume() => output::print(&one(volume))?,
         [] if names.is_empty() => output::print("no volumes")?,
         [] => {}
         _ => output::print(&list(&volumes))?,
     }
     if !args.json {
-        unfinished(&place, &names)?;
-    }
-    Ok(ExitCode::from(u8::from(unreadable)))
-}
-
-/// Tells of aggregations that were begun and not finished: of all, or of one that makes the volume
-/// that was asked for.
-fn unfinished(place: &Place, names: &[VolumeName]) -> anyhow::Result<()> {
-    for begun in place.dataset().unfinished_aggregations()? {
-        let is_named = begun.outputs.iter().any(|o| names.iter().any(|n| n.to_string() == *o));
-        if !place.is_volume() || is_named {
-            let (outputs, written, shards) =
-                (begun.outputs.join(", "), begun.written, begun.shards);
+        for UnfinishedAggregation { outputs, written, shards, .. } in &unfinished {
+            let outputs = outputs.join(", ");
             output::print(&format!(
                 "unfinished: the prediction of {outputs}, {written} of {shards} shards are written; \
                  resume or finalise it"
             ))?;
         }
     }
-    Ok(())
+    Ok(ExitCode::from(u8::from(unreadable)))
+}
+
+/// A volume as JSON, with the predictions that would replace it.
+#[derive(Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    volume: &'a VolumeInfo,
+    unfinished: &'a [UnfinishedAggregation],
+}
+
+/// Aggregations that were begun and not finished: all, or those that make the volume that was asked
+/// for.
+fn unfinished(place: &Place, names: &[VolumeName]) -> Result<Vec<UnfinishedAggregation>> {
+    let mut all = place.dataset().unfinished_aggregations()?;
+    if place.is_volume() {
+        all.retain(|begun| begun.outputs.iter().any(|o| names.iter().any(|n| n.to_string() == *o)));
+    }
+    Ok(all)
 }
 
 fn list(volumes: &[VolumeInfo]) -> String {
