@@ -79,7 +79,8 @@ pub struct ExportReport {
 /// Writes a volume, all frames of it, to a `.nii.gz` or `.nii`, told by the name.
 ///
 /// Converting the file gives the volume again: the same voxels bit for bit, in the source's type
-/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they mean, without one), and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
+/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they mean, without one;
+/// channels that were the source's fourth axis are that again, and have to be called channels again), and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
 /// which NIfTI cannot tell from intensities). The header is NIfTI-1 if that holds all of it, else
 /// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A handle's frame, and as what it returns voxels, make no
 /// difference.
@@ -160,7 +161,7 @@ fn check_free(path: &Path, overwrite: bool) -> Result<()> {
 
 fn header(volume: &Volume) -> WriteHeader {
     let attributes = volume.attributes();
-    WriteHeader {
+    let header = WriteHeader {
         dtype: carried_as(volume.dtype()),
         shape: volume.shape(),
         times: volume.times(),
@@ -170,6 +171,12 @@ fn header(volume: &Volume) -> WriteHeader {
         scaling: attributes.scaling,
         time_step: attributes.time_step,
         is_label: attributes.kind == Kind::Label,
+    };
+    // Predictions have the fields of what they were made from, and axes of their own.
+    if attributes.source_format.starts_with("nifti") {
+        header.with_axes_of(&attributes.source_fields)
+    } else {
+        header
     }
 }
 
@@ -241,5 +248,13 @@ fn findings(
     });
     let step = (header.time_step.is_some() && header.times == 1)
         .then(|| "the time step is left out: there is one time point alone".to_owned());
-    [other, wide, rounded, weights, step].into_iter().flatten().map(Finding::decided).collect()
+    let channels = (header.channels != volume.channels()).then(|| {
+        format!(
+            "the {} channels are the fourth axis of the file, as of the source: to convert it, say \
+             so (--fourth-axis channels)",
+            volume.channels()
+        )
+    });
+    let told = [other, wide, rounded, weights, step, channels];
+    told.into_iter().flatten().map(Finding::decided).collect()
 }
