@@ -119,10 +119,8 @@ impl Volume {
 
 pub(super) fn no_room(frames: usize, regions: &[Region]) -> Error {
     let shape = regions.first().map_or([0; 3], |region| region.shape);
-    let mut value = format!("{} patches of {}", regions.len(), show(&shape));
-    if frames > 1 {
-        value += &format!(", {frames} frames each");
-    }
+    let each = if frames > 1 { format!(", {frames} frames each") } else { String::new() };
+    let value = format!("{} patches of {}{each}", regions.len(), show(&shape));
     Error::invalid("batch", value, "more voxels than memory can hold; read fewer at a time")
 }
 

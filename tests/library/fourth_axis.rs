@@ -116,8 +116,8 @@ fn channels_of_a_fourth_axis_are_exported_as_the_fourth_axis() {
     {
         let mut nifti = Nifti::new(version, n % 2 == 1, true, Dtype::Int16, &SIZES);
         (nifti.pixdim[4], nifti.units) = (step, units);
-        // Both transforms, which have to come back too.
-        (nifti.qform_code, nifti.quatern) = (1, [0.1, -0.2, 0.3]);
+        // Both transforms, which have to come back too; of numbers that single precision holds.
+        (nifti.qform_code, nifti.quatern) = (1, [0.125, -0.25, 0.5]);
         let source = nifti.write(at, false);
         let (volume, _) = converted(at, &source, &format!("s{n}/mr"), &channels()).unwrap();
         let out = at.join(format!("out{n}.nii.gz"));

@@ -8,7 +8,7 @@
 )]
 
 use crate::common::dense::{DenseScan, oracle, store, voxels};
-use ndarray::{Array3, Array4, Array5, ArrayView5, Axis, s, stack};
+use ndarray::{Array3, Array4, Array5, Axis, s, stack};
 use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{
@@ -40,7 +40,7 @@ fn stored(times: usize, channels: usize, codec: &str, chunk: [usize; 3]) -> Stor
 }
 
 /// The dense frames that are meant, in the order of a patch's channels.
-fn dense_frames(dense: ArrayView5<i16>, frames: Frames) -> Vec<Array3<i16>> {
+fn dense_frames(dense: &Array5<i16>, frames: Frames) -> Vec<Array3<i16>> {
     let times = match frames {
         Frames::OnlyTime => 0..1,
         Frames::Time(time) => time..time + 1,
@@ -171,7 +171,7 @@ proptest! {
             choices.extend((times == 1).then_some(Frames::OnlyTime));
             let view = change.view(&volume).padded(padding).flipped(flips);
             for frames in choices {
-                let dense = dense_frames(dense.view(), frames);
+                let dense = dense_frames(&dense, frames);
                 for view in [&view, &view.cached(&cache)] {
                     match change {
                         Change::None => check::<i16>(view, frames, &regions, |region| {
