@@ -71,7 +71,7 @@
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
-//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
+//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!

@@ -32,7 +32,7 @@ use crate::{Affine, Dtype, Error, Frame, Frames, Kind, Result, Spacing};
 /// A handle looks at one frame (time point and channel, the first at opening), and decides how
 /// voxels are returned: [`Volume::frame`], [`Volume::padded`], [`Volume::flipped`],
 /// [`Volume::scaled`], [`Volume::normalised`] and [`Volume::converted`] give a handle that does so
-/// differently.
+/// differently. [`Volume::read_frames`] reads several frames at once, as channels.
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,

@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use crate::common::nifti::{Nifti, expected, read};
+use voxpatch::aggregate::{Blend, Output, Values};
 use voxpatch::layout::Codec;
+use voxpatch::predict::{HeadOutput, Model, PredictOptions, predict};
+use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
     Certainty, ConvertOptions, ConvertReport, Dataset, Dtype, Error, ExportOptions, FourthAxis,
     Frame, Frames, Pool, Region, Result, Volume, convert, export, scan,
@@ -137,4 +140,29 @@ fn channels_of_a_fourth_axis_are_exported_as_the_fourth_axis() {
         assert_eq!((again.times(), again.channels()), (1, 3));
         assert_eq!(again.affine(), volume.affine());
     }
+}
+
+#[test]
+fn channels_of_a_prediction_are_no_fourth_axis_however_many_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let path = Nifti::new(1, false, true, Dtype::Int16, &SIZES).write(at, false);
+    let (volume, _) = converted(at, &path, "a/mr", &ConvertOptions::default()).unwrap();
+    let dataset = Dataset::open(at.join("s.zarr")).unwrap();
+    let sampler = GridSampler::new([4, 4, 4], Overlap::Voxels([0; 3])).unwrap();
+    let output = Output::new("a/p".parse().unwrap(), 0, Values::Float32);
+    let outputs = vec![HeadOutput::new(output)];
+    let options = PredictOptions {
+        frames: Frames::All,
+        ..PredictOptions::new(sampler, Blend::Crop, outputs)
+    };
+    let (volume, model) = (volume.scaled(), Model::start("cat").unwrap());
+    let pool = Pool::new(1).unwrap();
+    predict(&volume, &dataset, model, &options, &pool, &|_| true).unwrap();
+    let made = dataset.volume("a/p").unwrap();
+    assert_eq!((made.times(), made.channels()), (1, 3));
+    let out = at.join("p.nii");
+    export(&made, &out, &ExportOptions::default(), &pool, &|_| true).unwrap();
+    let header = scan::open(&out).unwrap().header().clone();
+    assert_eq!((header.times, header.channels), (1, 3));
 }

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::common::cohort::Scattered;
 use crate::common::dense::{DenseScan, oracle, store, voxels};
 use ndarray::{Array5, Axis, s};
-use voxpatch::sample::{LabelSampler, Sampler, UniformSampler};
+use voxpatch::sample::{Draw, Field, LabelSampler, Regions, Sample, Sampler, UniformSampler};
 use voxpatch::stream::{ImageRequest, Patch, PatchStream, StreamOptions};
 use voxpatch::{ConvertOptions, Dataset, Error, Frame, Frames, Kind, Padding, Result};
 
@@ -199,4 +201,52 @@ fn patches_are_drawn_by_the_frame_that_is_chosen_and_never_by_the_first_unasked(
         let uniform = UniformSampler::new([2, 3, 4]).unwrap();
         assert!(subjects.stream(uniform, &by_labels(images)).is_ok());
     }
+}
+
+/// Draws as [`Scattered`] does, and counts how often.
+#[derive(Debug, Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+#[derive(Debug)]
+struct CountedRegions(Arc<dyn Regions>, Arc<AtomicUsize>);
+
+impl Sampler for Counted {
+    fn patch(&self) -> [usize; 3] {
+        Scattered::default().patch()
+    }
+
+    fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
+        let regions = Scattered::default().prepare(field)?;
+        Ok(Arc::new(CountedRegions(regions, Arc::clone(&self.0))))
+    }
+}
+
+impl Regions for CountedRegions {
+    fn count(&self) -> Option<u64> {
+        None
+    }
+
+    fn draw(&self, draw: Draw) -> Result<Sample> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.draw(draw)
+    }
+}
+
+#[test]
+fn every_frame_counts_as_read_ahead() {
+    let subjects = Subjects::new();
+    // Three patches of six frames of float32, and less than four.
+    let ahead_bytes = 7 * (4 * 5 * 6 * 4 * 6) / 2;
+    let asked = options(vec![mr().frames(Frames::All)]);
+    let options = StreamOptions { workers: 1, ahead_bytes, patches_per_visit: 50, ..asked };
+    let sampler = Counted::default();
+    let drawn = Arc::clone(&sampler.0);
+    let mut stream = subjects.stream(sampler, &options).unwrap();
+    stream.next().unwrap().unwrap();
+    let mut known = 0;
+    while known != drawn.load(Ordering::SeqCst) {
+        known = drawn.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(known, 4, "one that was taken, and three ahead");
 }
