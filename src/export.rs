@@ -173,12 +173,7 @@ fn header(volume: &Volume) -> WriteHeader {
         time_step: attributes.time_step,
         is_label: attributes.kind == Kind::Label,
     };
-    // Predictions have the fields of what they were made from, and axes of their own.
-    if attributes.source_format.starts_with("nifti") {
-        header.with_axes_of(&attributes.source_fields)
-    } else {
-        header
-    }
+    header.with_axes_of(&attributes.source_fields)
 }
 
 /// The type to write voxels as.

@@ -24,7 +24,7 @@ use crate::layout::ChunkLayout;
 use crate::padding::Padding;
 use crate::sample::BlockIndex;
 use crate::widening::Widening;
-use crate::{Affine, Dtype, Error, Frame, Frames, Kind, Result, Spacing};
+use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 
 /// A handle to a stored volume, for any number of threads: cheap to clone, and every clone shares
 /// the opened shards. It holds metadata and shard indices, never voxels.
@@ -196,21 +196,6 @@ impl Volume {
         let (times, channels) = (self.times(), self.channels());
         let reason = format!("the volume has {times} time points and {channels} channels");
         Err(Error::invalid("frame", value, reason))
-    }
-
-    /// A handle on each of these frames, in the order of a patch's channels. They return voxels as
-    /// this one does; the frame that this one looks at makes no difference.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] if the time point is not there, or of several none is chosen.
-    pub fn frames(&self, frames: Frames) -> Result<impl ExactSizeIterator<Item = Self>> {
-        let frames = frames.of(self.times(), self.channels())?;
-        Ok(frames.map(|frame| Self { frame, ..self.clone() }))
-    }
-
-    /// The frame that this handle looks at.
-    pub(crate) fn looks_at(&self) -> Frame {
-        self.frame
     }
 
     /// A handle that fills what lies outside of the volume; without, such reads are errors. A

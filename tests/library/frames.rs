@@ -153,7 +153,7 @@ fn views() -> impl Strategy<Value = View> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn all_frames_at_once_are_the_dense_frames_in_any_view_and_for_any_number_of_threads(
@@ -161,7 +161,7 @@ proptest! {
         codec in prop::sample::select(vec!["blosc", "zstd:1", "packed", "none"]),
         chunk in (1..7_usize, 2..9_usize, 3..12_usize),
         time in 0..3_usize,
-        reads in prop::collection::vec((views(), regions()), 4),
+        reads in prop::collection::vec((views(), regions()), 3),
     ) {
         let Stored { volume, dense, _folder } =
             stored(times, channels, codec, [chunk.0, chunk.1, chunk.2]);
