@@ -79,10 +79,12 @@ pub struct ExportReport {
 /// Writes a volume, all frames of it, to a `.nii.gz` or `.nii`, told by the name.
 ///
 /// Converting the file gives the volume again: the same voxels bit for bit, in the source's type
-/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they mean, without one), and exactly the same affine, spacing, scaling, time step, times, channels and kind (but weights,
-/// which NIfTI cannot tell from intensities). The header is NIfTI-1 if that holds all of it, else
-/// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A handle's frame, and as what it returns voxels, make no
-/// difference.
+/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they mean,
+/// without one), and exactly the same affine, spacing, scaling, time step, times, channels and kind
+/// (but weights, which NIfTI cannot tell from intensities). Channels that were the source's fourth
+/// axis are that again: convert the file with [`crate::ConvertOptions::fourth_axis`]. The header is
+/// NIfTI-1 if that holds all of it, else NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A
+/// handle's frame, and as what it returns voxels, make no difference.
 ///
 /// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
 /// decodes the next. Memory holds two of them, and 4 MiB for each thread. The bytes of the file do
@@ -160,7 +162,7 @@ fn check_free(path: &Path, overwrite: bool) -> Result<()> {
 
 fn header(volume: &Volume) -> WriteHeader {
     let attributes = volume.attributes();
-    WriteHeader {
+    let header = WriteHeader {
         dtype: carried_as(volume.dtype()),
         shape: volume.shape(),
         times: volume.times(),
@@ -170,7 +172,8 @@ fn header(volume: &Volume) -> WriteHeader {
         scaling: attributes.scaling,
         time_step: attributes.time_step,
         is_label: attributes.kind == Kind::Label,
-    }
+    };
+    header.with_axes_of(&attributes.source_fields)
 }
 
 /// The type to write voxels as.
@@ -241,5 +244,13 @@ fn findings(
     });
     let step = (header.time_step.is_some() && header.times == 1)
         .then(|| "the time step is left out: there is one time point alone".to_owned());
-    [other, wide, rounded, weights, step].into_iter().flatten().map(Finding::decided).collect()
+    let channels = (header.channels != volume.channels()).then(|| {
+        format!(
+            "the {} channels are the fourth axis of the file, as of the source: to convert it, say \
+             so (--fourth-axis channels)",
+            volume.channels()
+        )
+    });
+    let told = [other, wide, rounded, weights, step, channels];
+    told.into_iter().flatten().map(Finding::decided).collect()
 }

@@ -82,14 +82,6 @@ pub fn voxels(shape: [usize; 3]) -> Option<usize> {
     shape[0].checked_mul(shape[1])?.checked_mul(shape[2])
 }
 
-/// One 3-D volume of a scan or a stored volume: a time point and a channel, both from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-#[allow(missing_docs)]
-pub struct Frame {
-    pub time: usize,
-    pub channel: usize,
-}
-
 /// Millimetres between voxel centres, `z, y, x`; positive and finite.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "[f64; 3]", into = "[f64; 3]")]

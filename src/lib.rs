@@ -71,12 +71,12 @@
 //! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
 //! | [`ingest`] | scan + layout + store: [`convert`] | |
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
-//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::cost`], [`Aligned`], [`stream`] | |
+//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
-//! Below them lies what all share: [`Dtype`], [`Region`], [`Affine`], [`Padding`], [`Normalise`],
-//! [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, memory is
+//! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Padding`],
+//! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, memory is
 //! mapped in another, and files are made to last in a third.
 //!
 //! # Conventions
@@ -93,6 +93,7 @@ mod durable;
 pub mod error;
 mod exec;
 mod finding;
+mod frame;
 mod geometry;
 mod kind;
 mod mapped;
@@ -133,7 +134,8 @@ pub use error::{Error, Result};
 pub use exec::Pool;
 pub use export::{ExportOptions, ExportReport, export};
 pub use finding::{Certainty, Finding};
-pub use geometry::{Affine, Frame, Region, Spacing, voxels};
+pub use frame::{FourthAxis, Frame, Frames};
+pub use geometry::{Affine, Region, Spacing, voxels};
 pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use normalise::Normalise;

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use common::dense::{DenseScan, store, voxels};
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::Field;
-use voxpatch::{ChunkCache, ConvertOptions, Dataset, Dtype, Kind, Region};
+use voxpatch::{ChunkCache, ConvertOptions, Dataset, Dtype, Frames, Kind, Region};
 
 /// Counts the allocations of each thread and leaves the work to the system's allocator.
 struct Counting;
@@ -121,4 +121,26 @@ fn a_warm_read_into_allocates_nothing() {
         read_all();
         assert_eq!(COUNT.get() - before, 0, "{codec}");
     }
+}
+
+#[test]
+fn a_warm_read_of_several_frames_into_a_buffer_allocates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path()).unwrap();
+    let plan = PlanOptions { chunk: Some([8, 16, 16]), ..PlanOptions::default() };
+    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let dense = voxels::<i16>([2, 3, 20, 25, 30], 1);
+    store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
+    let volume = dataset.volume("a/b").unwrap();
+    let mut patches = vec![0_i16; 6 * 9 * 17 * 18];
+    let mut read_all = || {
+        for start in [[0, 0, 0], [11, 8, 12]] {
+            let region = Region::new(start, [9, 17, 18]);
+            volume.read_frames_into(region, Frames::All, &mut patches).unwrap();
+        }
+    };
+    read_all();
+    let before = COUNT.get();
+    read_all();
+    assert_eq!(COUNT.get() - before, 0);
 }

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 15] = [
+const GROUND: [&str; 16] = [
     "error",
     "dtype",
     "durable",
+    "frame",
     "geometry",
     "finding",
     "kind",

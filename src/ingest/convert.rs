@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::labels;
 use super::narrow::narrow;
 use super::pass::{Gathered, Pass, array_shape};
 use super::trial::{self, CodecTrial, try_codecs};
+use super::{fourth_axis, labels};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
 use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VolumeName, version_of};
-use crate::{Dtype, Error, Finding, Kind, Pool, Result, Spacing};
+use crate::{Dtype, Error, Finding, FourthAxis, Kind, Pool, Result, Spacing};
 
 /// How to convert.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,9 @@ pub struct ConvertOptions {
     pub codecs: Vec<Codec>,
     /// What the voxels mean; without, as the file says, and intensities if it does not.
     pub kind: Option<Kind>,
+    /// What a scan's fourth axis holds, if it has one; without, as the file says: time for NIfTI. A
+    /// finding tells what was done, and asks where the file says nothing of time along the axis.
+    pub fourth_axis: Option<FourthAxis>,
     /// Store voxels as the narrowest integers that hold each of them exactly, if these take fewer
     /// bytes; they are read in the source's type all the same. The source is then read twice, and
     /// a finding tells what became of it.
@@ -123,8 +126,8 @@ const FEW_VALUES: usize = 128;
 ///
 /// # Errors
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
-/// [`Error::InvalidArgument`] for labels and weights that are none and for a codec that cannot
-/// store the voxels' type, [`Error::Cancelled`], [`Error::Io`].
+/// [`Error::InvalidArgument`] for labels and weights that are none, for a codec that cannot store the
+/// voxels' type and for a fourth axis as channels where a fifth holds them, [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
     scan: Box<dyn Scan>,
     dataset: &Dataset,
@@ -134,6 +137,7 @@ pub fn convert(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<ConvertReport> {
     let began = std::time::Instant::now();
+    let (scan, fourth_axis) = fourth_axis::read_as(scan, options.fourth_axis)?;
     let item = scan.header().dtype.size() as u64;
     if options.surveys(scan.header()) || !options.codecs.is_empty() {
         // Told before the first of several passes, not after it.
@@ -176,7 +180,8 @@ pub fn convert(
     let Gathered { statistics, voxel_digest, index } = pass.finish();
     let (index, unindexed) = or_finding(index);
     let unsaid = options.kind.is_none();
-    let findings: Vec<_> = (header.findings.iter().cloned().chain(late).chain(narrowing))
+    let findings: Vec<_> = (header.findings.iter().cloned().chain(late).chain(fourth_axis))
+        .chain(narrowing)
         .chain(trial::finding(&trial))
         .chain(unsaid.then(|| perhaps_labels(&statistics, header.dtype)).flatten())
         .chain(unindexed)

@@ -1,6 +1,7 @@
 //! Scan + layout + store: converting.
 
 mod convert;
+mod fourth_axis;
 mod labels;
 mod narrow;
 mod pass;

@@ -12,16 +12,16 @@ use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
 use super::model::is_ready;
-use super::options::Frames;
 use super::session::Patches;
 use crate::exec::{Workers, caught, locked};
 use crate::sample::Grid;
-use crate::{Error, Region, Result, Volume, npy, with_element};
+use crate::{Error, Frames, Region, Result, Volume, npy, with_element};
 
 /// What is written to the model.
 pub(super) struct Feed {
-    /// A handle on each frame that is a channel of the model's input.
-    channels: Vec<Volume>,
+    volume: Volume,
+    /// Those that are the channels of the model's input.
+    frames: Frames,
     grid: Grid,
     batch: usize,
 }
@@ -48,33 +48,28 @@ struct Shared {
 impl Feed {
     /// Frames of a volume, in the way that the handle returns them.
     pub(super) fn new(volume: &Volume, frames: Frames, grid: Grid, batch: usize) -> Result<Self> {
-        let frames = frames.of(volume)?.into_iter();
-        let channels = frames.map(|frame| volume.frame(frame)).collect::<Result<_>>()?;
-        Ok(Self { channels, grid, batch })
+        volume.frames(frames).map(drop)?;
+        Ok(Self { volume: volume.clone(), frames, grid, batch })
     }
 
     /// Bytes of a batch: its header and its voxels.
     fn block(&self, numbers: &[u64], block: &mut Vec<u8>) -> Result<()> {
         let patch = self.grid.patch();
-        let dtype = self.channels[0].returned_dtype();
+        let dtype = self.volume.returned_dtype();
+        let channels = self.volume.frames(self.frames)?.len();
         let [z, y, x] = patch;
         block.clear();
-        block.extend(npy::header(dtype, &[numbers.len(), self.channels.len(), z, y, x]));
+        block.extend(npy::header(dtype, &[numbers.len(), channels, z, y, x]));
         for number in numbers {
             let region = self.grid.region(*number).unwrap_or_else(|| Region::whole(patch));
-            for channel in &self.channels {
-                with_element!(dtype, T => append::<T>(channel, region, block))?;
-            }
+            with_element!(dtype, T => {
+                let voxels = self.volume.read_frames::<T>(region, self.frames)?;
+                let voxels = voxels.as_slice().expect("patches are contiguous");
+                block.extend_from_slice(&npy::numbers(voxels));
+            });
         }
         Ok(())
     }
-}
-
-fn append<T: crate::Element>(volume: &Volume, region: Region, block: &mut Vec<u8>) -> Result<()> {
-    let voxels = volume.read::<T>(region)?;
-    let voxels = voxels.as_slice().expect("patches are contiguous");
-    block.extend_from_slice(&npy::numbers(voxels));
-    Ok(())
 }
 
 impl Feeder {

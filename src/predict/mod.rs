@@ -11,7 +11,7 @@
 //!
 //! - **To the model**, on its standard input: a block for each batch, of shape `(n, c, z, y, x)`, in
 //!   C order, little endian, version 1.0. `n` is [`PredictOptions::batch`], and fewer in the last
-//!   batch, or where predictions are gone on with; `c` are the channels of the volume, or all its frames ([`Frames`]). Numbers are of
+//!   batch, or where predictions are gone on with; `c` are the channels of the volume, or all its frames ([`crate::Frames`]). Numbers are of
 //!   the type that the handle returns: the volume's own, or float32 real values if it is
 //!   [`crate::Volume::scaled`]. After the last batch the input ends, and so should the model.
 //! - **From the model**, on its standard output: for each batch, in the same order, a block for each
@@ -58,5 +58,5 @@ mod session;
 
 pub use driver::{plan, predict};
 pub use model::Model;
-pub use options::{Frames, HeadOutput, PredictOptions};
+pub use options::{HeadOutput, PredictOptions};
 pub use report::{HeadReport, PredictReport, Step};

@@ -1,10 +1,8 @@
 //! What to predict, and what to make of it.
 
-use std::fmt;
-
 use crate::aggregate::{AggregateOptions, Blend, Output};
 use crate::sample::GridSampler;
-use crate::{Error, Frame, Padding, Result, Volume};
+use crate::{Error, Frames, Padding, Result, Volume};
 
 /// One volume to be made of one of the model's heads. Several may take the same head.
 #[derive(Debug, Clone)]
@@ -92,49 +90,6 @@ impl PredictOptions {
         match &self.aggregate.made_by[..] {
             "" => made,
             more => format!("{more}: {made}"),
-        }
-    }
-}
-
-/// Which frames of a volume a model is given, as the channels of a patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Frames {
-    /// All channels of the only time point. A volume of several is an error, since a model that sees
-    /// one of them alone predicts something all the same.
-    #[default]
-    OnlyTime,
-    /// All channels of this time point, from 0.
-    Time(usize),
-    /// All channels of the first time point, then those of the next: for scans whose fourth axis
-    /// holds what a model takes as channels, as the several weightings of an MR.
-    All,
-}
-
-impl Frames {
-    /// The frames of a volume, in the order of the model's channels.
-    pub(super) fn of(self, volume: &Volume) -> Result<Vec<Frame>> {
-        let times = match self {
-            Self::OnlyTime if volume.times() > 1 => {
-                let reason = "the volume has several time points; choose one of them, or give the \
-                              model all of them as channels";
-                return Err(Error::invalid("time points", volume.times(), reason));
-            }
-            Self::OnlyTime => 0..1,
-            Self::Time(time) => time..time.saturating_add(1),
-            Self::All => 0..volume.times(),
-        };
-        let channels = volume.channels();
-        let of = |time| (0..channels).map(move |channel| Frame { time, channel });
-        Ok(times.flat_map(of).collect())
-    }
-}
-
-impl fmt::Display for Frames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OnlyTime => f.write_str("time point 0"),
-            Self::Time(time) => write!(f, "time point {time}"),
-            Self::All => f.write_str("all time points"),
         }
     }
 }

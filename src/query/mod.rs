@@ -4,6 +4,7 @@ mod aligned;
 mod batch;
 mod cost;
 mod field;
+mod frames;
 mod padded;
 mod plan;
 mod read;

@@ -11,11 +11,16 @@ use crate::{Region, Result};
 /// Some planes of a patch, which lie in one layer of chunks if they lie inside the volume. What
 /// is read at once is a piece: a patch alone can then occupy several threads, and the planes of a
 /// piece are contiguous in the patch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Piece {
+    /// Number of the frame, among those that are read.
+    pub(super) frame: usize,
     pub(super) region: Region,
     needs: [Vec<Need>; 3],
 }
+
+/// A chunk of one of the frames: the number of the frame, and the place in its chunk grid.
+pub(super) type ChunkOf = (usize, [usize; 3]);
 
 /// Along one axis, the voxels of one chunk that are needed.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +37,9 @@ pub(super) struct Need {
 impl Piece {
     /// Each chunk that is needed, along `z, y, x`, and how often it would be decoded if the piece
     /// was read by itself.
-    pub(super) fn chunks(&self) -> impl Iterator<Item = ([usize; 3], usize)> {
-        self.parts().map(|need| (need.map(|n| n.at), need.map(|n| n.runs).iter().product()))
+    pub(super) fn chunks(&self) -> impl Iterator<Item = (ChunkOf, usize)> {
+        let of = |need: [Need; 3]| (self.frame, need.map(|n| n.at));
+        self.parts().map(move |need| (of(need), need.map(|n| n.runs).iter().product()))
     }
 
     fn parts(&self) -> impl Iterator<Item = [Need; 3]> {
@@ -49,22 +55,23 @@ impl Piece {
 
     /// Voxels that are decoded for each chunk of which only one run is needed, in whole units of
     /// the shape `unit`.
-    pub(super) fn decoded(&self, unit: [usize; 3]) -> impl Iterator<Item = ([usize; 3], usize)> {
+    pub(super) fn decoded(&self, unit: [usize; 3]) -> impl Iterator<Item = (ChunkOf, usize)> {
         self.parts().map(move |need| {
             let units = (0..3).map(|a| {
                 let Need { from, end, .. } = need[a];
                 (end.div_ceil(unit[a]) - from / unit[a]) * unit[a]
             });
-            (need.map(|n| n.at), units.product())
+            ((self.frame, need.map(|n| n.at)), units.product())
         })
     }
 }
 
-/// The pieces of a batch, in the order in which they lie in a buffer of patches.
+/// The pieces of a batch, in the order in which they lie in a buffer of patches, each of so many
+/// `frames`.
 ///
 /// # Errors
 /// [`crate::Error::InvalidArgument`] for more voxels than memory can hold.
-pub(super) fn pieces(volume: &Volume, regions: &[Region]) -> Result<Vec<Piece>> {
+pub(super) fn pieces(volume: &Volume, frames: usize, regions: &[Region]) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     for region in regions {
         let across = [needs(volume, *region, 1)?, needs(volume, *region, 2)?];
@@ -72,16 +79,22 @@ pub(super) fn pieces(volume: &Volume, regions: &[Region]) -> Result<Vec<Piece>> 
         if volume.flips()[0] {
             layers.reverse();
         }
+        let begin = pieces.len();
         for region in layers {
             let [y, x] = across.clone();
-            pieces.push(Piece { region, needs: [needs(volume, region, 0)?, y, x] });
+            pieces.push(Piece { frame: 0, region, needs: [needs(volume, region, 0)?, y, x] });
+        }
+        let end = pieces.len();
+        for frame in 1..frames {
+            pieces.extend_from_within(begin..end);
+            pieces[begin + frame * (end - begin)..].iter_mut().for_each(|p| p.frame = frame);
         }
     }
     Ok(pieces)
 }
 
 /// How often each chunk would be decoded if each piece was read by itself.
-pub(super) fn uses<'p>(pieces: impl Iterator<Item = &'p Piece>) -> HashMap<[usize; 3], usize> {
+pub(super) fn uses<'p>(pieces: impl Iterator<Item = &'p Piece>) -> HashMap<ChunkOf, usize> {
     let mut uses = HashMap::new();
     for (at, times) in pieces.flat_map(Piece::chunks) {
         *uses.entry(at).or_default() += times;

@@ -2,15 +2,16 @@
 
 use std::any::Any;
 
-use ndarray::{Array, ArrayView, Axis, Dimension, Ix3, Ix4};
+use ndarray::{Array, ArrayView, Axis, Dimension, Ix3, Ix4, RemoveAxis};
 
 use crate::store::Volume;
-use crate::{Dtype, Element, Region, Result, f16, with_element};
+use crate::{Dtype, Element, Frames, Region, Result, f16, with_element};
 
 macro_rules! voxels {
     ($($dtype:ident: $t:ty),*) => {
         /// An array of voxels in the type that they are returned in, C-contiguous: a patch
-        /// (`z, y, x`), or a batch of patches (`n, z, y, x`).
+        /// (`z, y, x`), or a batch of patches (`n, z, y, x`); of several frames with their channels
+        /// (`c, z, y, x` and `n, c, z, y, x`).
         #[derive(Debug, Clone, PartialEq)]
         #[allow(missing_docs)]
         pub enum Voxels<D: Dimension = Ix3> {
@@ -78,9 +79,26 @@ impl Voxels {
     pub(super) fn read(volume: &Volume, region: Region) -> Result<Self> {
         with_element!(volume.returned_dtype(), T => Ok(volume.read::<T>(region)?.into()))
     }
+}
 
+impl Voxels<Ix4> {
+    /// Reads a region of several frames in whatever type the handle returns.
+    pub(super) fn read_frames(volume: &Volume, region: Region, frames: Frames) -> Result<Self> {
+        with_element!(
+            volume.returned_dtype(),
+            T => Ok(volume.read_frames::<T>(region, frames)?.into())
+        )
+    }
+}
+
+impl<D: Dimension + 'static> Voxels<D> {
     /// Arrays of one type and shape along a new first axis; `None` if they differ, or are none.
-    pub(super) fn stack<'a>(parts: impl Iterator<Item = &'a Self> + Clone) -> Option<Voxels<Ix4>> {
+    pub(super) fn stack<'a>(
+        parts: impl Iterator<Item = &'a Self> + Clone,
+    ) -> Option<Voxels<D::Larger>>
+    where
+        D::Larger: RemoveAxis,
+    {
         with_element!(parts.clone().next()?.dtype(), T => {
             let views: Option<Vec<_>> = parts.map(Self::as_array::<T>).collect();
             ndarray::stack(Axis(0), &views?).ok().map(Voxels::from)
@@ -119,6 +137,6 @@ mod tests {
         assert!(Voxels::stack([&a, &other].into_iter()).is_none());
         let other = Voxels::from(Array::from_elem((1, 2, 3), 1_i16));
         assert!(Voxels::stack([&a, &other].into_iter()).is_none());
-        assert!(Voxels::stack(std::iter::empty()).is_none());
+        assert!(Voxels::<Ix3>::stack(std::iter::empty()).is_none());
     }
 }

@@ -184,8 +184,8 @@ impl Chunk {
     }
 }
 
-/// Chunks of one frame by their place in the chunk grid, `z, y, x`.
-pub(crate) type HeldChunks = HashMap<[usize; 3], Arc<Chunk>>;
+/// Chunks of one volume by their frame and their place in its chunk grid, `z, y, x`.
+pub(crate) type HeldChunks = HashMap<(Frame, [usize; 3]), Arc<Chunk>>;
 
 /// Where a handle looks before it decodes.
 #[derive(Debug, Clone, Default)]

@@ -20,16 +20,16 @@ impl Volume {
         cached
     }
 
-    /// A handle that takes these chunks, which are of its frame, from here.
-    pub(crate) fn holding(&self, chunks: HeldChunks) -> Self {
+    /// A handle that takes these chunks, which are of its volume, from here.
+    pub(crate) fn holding(&self, chunks: &Arc<HeldChunks>) -> Self {
         let mut holding = self.clone();
-        holding.memory.held = Some(Arc::new(chunks));
+        holding.memory.held = Some(Arc::clone(chunks));
         holding
     }
 
     /// Where the chunk at `at` (chunk grid, `z, y, x`) is stored: number of the shard, and the
-    /// place in its file. Sorted by this, chunks of a frame are read from each file forwards; what
-    /// is not stored comes last.
+    /// place in its file. Sorted by this, chunks of any frames are read from each file
+    /// forwards; what is not stored comes last.
     pub(crate) fn chunk_place(&self, at: [usize; 3]) -> Result<(usize, u64)> {
         let (shard, n) = self.stored.grid.locate(self.frame, at);
         Ok((shard, self.stored.shard(shard)?.map_or(u64::MAX, |opened| opened.offset(n))))
@@ -75,7 +75,7 @@ impl Volume {
         scratch: &mut Scratch,
     ) -> Result<()> {
         if let Some(held) = &self.memory.held
-            && let Some(chunk) = held.get(&at)
+            && let Some(chunk) = held.get(&(self.frame, at))
         {
             chunk.copy(part, target, scratch);
             return Ok(());
@@ -89,7 +89,8 @@ impl Volume {
 
     /// Whether the chunk at `at` need not be read from its file.
     pub(super) fn has_in_memory(&self, cache: Option<&CachedChunks>, at: [usize; 3]) -> bool {
-        let is_held = self.memory.held.as_ref().is_some_and(|held| held.contains_key(&at));
+        let held = self.memory.held.as_ref();
+        let is_held = held.is_some_and(|held| held.contains_key(&(self.frame, at)));
         is_held || cache.is_some_and(|cache| cache.has(&self.key(at)))
     }
 

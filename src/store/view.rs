@@ -1,10 +1,10 @@
-//! Handles that return voxels otherwise than the source had them.
+//! Handles that return other frames, or voxels otherwise than the source had them.
 
 use super::decode::{Cast, Real, Rows};
 use super::volume::Volume;
 use crate::normalise::Normalise;
 use crate::statistics::{IntensityStatistics, Moments};
-use crate::{Dtype, Error, Result, Scaling, Statistics};
+use crate::{Dtype, Error, Frame, Frames, Result, Scaling, Statistics};
 
 /// As what voxels are returned.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +22,21 @@ pub(super) enum Values {
 }
 
 impl Volume {
+    /// A handle on each of these frames, in the order of a patch's channels. They return voxels as
+    /// this one does; the frame that this one looks at makes no difference.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the time point is not there, or of several none is chosen.
+    pub fn frames(&self, frames: Frames) -> Result<impl ExactSizeIterator<Item = Self>> {
+        let frames = frames.of(self.times(), self.channels())?;
+        Ok(frames.map(|frame| Self { frame, ..self.clone() }))
+    }
+
+    /// The frame that this handle looks at.
+    pub(crate) fn looks_at(&self) -> Frame {
+        self.frame
+    }
+
     /// A handle that returns normalised real values as `f32`: `(clip(v) - mean) / std` of the
     /// values that [`Volume::scaled`] returns, computed in `f64` and rounded once.
     ///

@@ -34,7 +34,7 @@ use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 /// A handle looks at one frame (time point and channel, the first at opening), and decides how
 /// voxels are returned: [`Volume::frame`], [`Volume::padded`], [`Volume::flipped`],
 /// [`Volume::scaled`], [`Volume::normalised`] and [`Volume::converted`] give a handle that does so
-/// differently.
+/// differently. [`Volume::read_frames`] reads several frames at once, as channels.
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
@@ -199,11 +199,6 @@ impl Volume {
         let (times, channels) = (self.times(), self.channels());
         let reason = format!("the volume has {times} time points and {channels} channels");
         Err(Error::invalid("frame", value, reason))
-    }
-
-    /// Whether this handle looks at the frame that is the first at opening.
-    pub(crate) fn is_first_frame(&self) -> bool {
-        self.frame == Frame::default()
     }
 
     /// A handle that fills what lies outside of the volume; without, such reads are errors. A

@@ -7,5 +7,6 @@ mod common;
 mod cli;
 mod cli_aggregate;
 mod cli_bench;
+mod cli_frames;
 mod cli_messages;
 mod float16;

@@ -9,11 +9,11 @@ use ndarray::{Array3, Array5, Axis};
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
 };
-use voxpatch::predict::{
-    Frames, HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict,
-};
+use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Result, Volume};
+use voxpatch::{
+    ConvertOptions, Dataset, Error, Frame, Frames, Padding, Pool, Region, Result, Volume,
+};
 
 const SHAPE: [usize; 3] = [21, 18, 17];
 const PATCH: [usize; 3] = [6, 8, 8];

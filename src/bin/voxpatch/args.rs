@@ -5,6 +5,7 @@
 mod aggregate;
 mod bench;
 mod export;
+mod read;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,11 +14,12 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use voxpatch::layout::{
     Access, ChunkLayout, Codec, PatchShape, PlanOptions, WeightedPatch, Workload,
 };
-use voxpatch::{Dtype, Error, Frame, Kind, Padding, Spacing, VolumeName};
+use voxpatch::{Dtype, Error, FourthAxis, Kind, Spacing, VolumeName};
 
 pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
 pub use export::Export;
+pub use read::{Chosen, Read};
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -66,6 +68,7 @@ pub enum Command {
     voxpatch convert seg.nii.gz --out scans.zarr --name ct/organs --label --patch 32x128x128\n  \
     voxpatch convert ct.nii.gz --out scans.zarr --patch-mm 80x80x80 --codec zstd:9\n  \
     voxpatch convert float-ct.nii.gz --out scans.zarr --patch 32x128x128 --narrow\n  \
+    voxpatch convert mr.nii.gz --out scans.zarr --patch 96x96x96 --fourth-axis channels\n  \
     voxpatch convert ct.nii.gz --out scans.zarr --patch 32x128x128 --codec auto")]
 pub struct Convert {
     /// Files to convert, told by their content.
@@ -83,6 +86,10 @@ pub struct Convert {
     pub name: Option<VolumeName>,
     #[command(flatten)]
     pub meaning: Meaning,
+    /// What the fourth axis of a scan holds, if it has one: channels, such as the weightings of an
+    /// MR, or time. Without it, what the file says, which for NIfTI is time.
+    #[arg(long, value_name = "channels|time")]
+    pub fourth_axis: Option<FourthAxis>,
     /// Store whole numbers in the narrowest integer type that holds them all, if it takes fewer
     /// bytes: a float32 scan of -1024 to 3071 as int16, int32 labels up to 255 as uint8. Patches
     /// come back in the scan's own type, bit for bit; other Zarr readers see the narrow one. The
@@ -241,44 +248,6 @@ impl Layout {
         let Some(chunk) = chunk else { return Ok(()) };
         ChunkLayout::new(chunk, shard.unwrap_or(chunk), codec).map(drop)
     }
-}
-
-/// Read one patch of a stored volume to a file.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    voxpatch read scans.zarr/ct/image --start 10,200,200 --shape 32x128x128 --out patch.npy\n  \
-    voxpatch read scans.zarr/ct/image --start -8,0,0 --shape 32x512x512 --pad edge --out p.nii.gz\n  \
-    voxpatch read scans.zarr/pet/image --start 0,0,0 --shape 32x64x64 --scaled --out suv.npy")]
-pub struct Read {
-    /// The volume: STORE/SUBJECT/IMAGE.
-    #[arg(value_name = "VOLUME")]
-    pub volume: PathBuf,
-    /// First voxel of the patch; negative is before the volume.
-    #[arg(long, value_name = "Z,Y,X", value_parser = start, allow_hyphen_values = true)]
-    pub start: [i64; 3],
-    /// Shape of the patch in voxels.
-    #[arg(long, value_name = "ZxYxX", value_parser = shape)]
-    pub shape: [usize; 3],
-    /// The file to write: .npy (axes z, y, x), or .nii or .nii.gz with the affine of the patch.
-    #[arg(long, value_name = "FILE", value_parser = patch_file)]
-    pub out: PathBuf,
-    /// What lies outside the volume, as in numpy.pad: constant (0, or the value given), edge,
-    /// reflect, symmetric or wrap. Without it, a patch that leaves the volume is an error.
-    #[arg(long, value_name = "MODE[:VALUE]", allow_hyphen_values = true)]
-    pub pad: Option<Padding>,
-    /// Real values as float32 (slope x voxel + intercept) instead of voxels as stored.
-    #[arg(long)]
-    pub scaled: bool,
-    /// Voxels as this type, such as int16, as astype of NumPy makes them; what does not fit becomes
-    /// the least or the greatest that does.
-    #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
-    pub dtype: Option<Dtype>,
-    /// Time point and channel, from 0. Needed for volumes of several.
-    #[arg(long, value_name = "T,C", value_parser = frame)]
-    pub frame: Option<Frame>,
-    /// Replace a file that is there.
-    #[arg(long)]
-    pub overwrite: bool,
 }
 
 /// Show what a store, a subject or a volume holds, and how.
@@ -448,19 +417,6 @@ fn axes<T: FromStr>(text: &str, separator: char) -> Option<[T; 3]> {
     }
     let [z, y, x] = values;
     Some([z?, y?, x?])
-}
-
-fn frame(text: &str) -> Result<Frame, String> {
-    let parts = text.split_once(',').and_then(|(t, c)| Some((t.parse().ok()?, c.parse().ok()?)));
-    let (time, channel) = parts.ok_or("expected time point and channel from 0, such as 2,0")?;
-    Ok(Frame { time, channel })
-}
-
-fn patch_file(text: &str) -> Result<PathBuf, String> {
-    let known = [".npy", ".nii", ".nii.gz"].iter().any(|ending| text.ends_with(ending));
-    known
-        .then(|| PathBuf::from(text))
-        .ok_or_else(|| "the file must end in .npy, .nii or .nii.gz".to_owned())
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         plan: args.layout.options(),
         codecs: if args.layout.is_auto() { Codec::CANDIDATES.to_vec() } else { Vec::new() },
         kind: args.meaning.kind(),
+        fourth_axis: args.fourth_axis,
         narrow: args.narrow,
         overwrite: args.overwrite,
     };

@@ -169,6 +169,13 @@ fn message(error: &anyhow::Error) -> String {
         Some(Error::Model { .. } | Error::Incomplete { .. }) => {
             message + "\nhint: aggregate --resume goes on from what is written, if anything is"
         }
+        Some(Error::InvalidArgument { what: "time points", .. }) => {
+            message
+                + "\nhint: aggregate --time 0 (or another) takes one of them, --time all takes all"
+        }
+        Some(Error::InvalidArgument { what: "fourth axis", .. }) => {
+            message + "\nhint: convert without --fourth-axis stores both axes as the file has them"
+        }
         Some(Error::InvalidArgument { what: "label", .. }) => {
             message + "\nhint: convert --intensity stores the voxels as measurements"
         }

@@ -6,30 +6,43 @@ use std::process::ExitCode;
 use anyhow::Context;
 use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
 use voxpatch::store::Place;
-use voxpatch::{Dtype, Element, Error, Kind, Region, StagedFile, Volume, npy, with_element};
+use voxpatch::{
+    Dtype, Element, Error, Frames, Kind, ReadCost, Region, StagedFile, Volume, npy, with_element,
+};
 
-use crate::args::Read;
+use crate::args::{Chosen, Read};
 use crate::output;
 
 /// Of patches written as `.nii.gz`: the level that tools commonly use.
 const GZIP_LEVEL: u32 = 6;
 
-/// The frame that is to be read: of several, none is meant unless it is named.
-fn chosen(volume: Volume, args: &Read) -> anyhow::Result<Volume> {
+/// The handle to read with, and, if several frames are to be read, which.
+fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(Volume, Option<Frames>)> {
     match args.frame {
-        Some(frame) => Ok(volume.frame(frame)?),
+        Some(Chosen::Frame(frame)) => Ok((volume.frame(frame)?, None)),
+        Some(Chosen::Frames(_)) if !is_npy(args) => anyhow::bail!(
+            "several frames are written to .npy alone: name one (--frame 0,0), or write the whole \
+             volume with voxpatch export"
+        ),
+        Some(Chosen::Frames(frames)) => {
+            // Told before a byte is read.
+            volume.frames(frames).map(drop)?;
+            Ok((volume, Some(frames)))
+        }
+        // Of several, none is meant unless it is named.
         None if volume.times() * volume.channels() > 1 => anyhow::bail!(
-            "{} has {} and {}: name the one to read, such as --frame 0,0",
+            "{} has {} and {}: name the one to read, such as --frame 0,0, or read --frame all of \
+             them to a .npy",
             volume.name(),
             output::count(volume.times(), "time point"),
             output::count(volume.channels(), "channel")
         ),
-        None => Ok(volume),
+        None => Ok((volume, None)),
     }
 }
 
 pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
-    let mut volume = chosen(Place::find(&args.volume)?.volume()?, args)?;
+    let (mut volume, frames) = chosen(Place::find(&args.volume)?.volume()?, args)?;
     if let Some(padding) = args.pad {
         volume = volume.padded(padding);
     }
@@ -45,12 +58,29 @@ pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
     }
     let region = Region::new(args.start, args.shape);
     check_free(args)?;
-    with_element!(volume.returned_dtype(), T => write::<T>(&volume, region, args))?;
-    let cost = volume.cost(region)?;
+    let mut cost = ReadCost::default();
+    let read = match frames {
+        None => {
+            with_element!(volume.returned_dtype(), T => write::<T>(&volume, region, args))?;
+            cost += volume.cost(region)?;
+            output::shape(args.shape)
+        }
+        Some(frames) => {
+            with_element!(
+                volume.returned_dtype(),
+                T => write_frames::<T>(&volume, region, frames, args)
+            )?;
+            let mut count = 0;
+            for frame in volume.frames(frames)? {
+                cost += frame.cost(region)?;
+                count += 1;
+            }
+            format!("{}, {}", output::count(count, "frame"), output::shape(args.shape))
+        }
+    };
     output::print(&format!(
-        "{}: {} of {}; {}, {} read",
+        "{}: {read} of {}; {}, {} read",
         args.out.display(),
-        output::shape(args.shape),
         volume.returned_dtype(),
         output::count(cost.chunks, "chunk"),
         output::bytes(cost.stored_bytes)
@@ -69,16 +99,30 @@ fn is_npy(args: &Read) -> bool {
     args.out.to_string_lossy().ends_with(".npy")
 }
 
+fn write_frames<T: Element>(
+    volume: &Volume,
+    region: Region,
+    frames: Frames,
+    args: &Read,
+) -> anyhow::Result<()> {
+    let patch = volume.read_frames::<T>(region, frames)?;
+    write_npy(patch.as_slice().context("patches are contiguous")?, patch.shape(), args)
+}
+
+fn write_npy<T: Element>(voxels: &[T], shape: &[usize], args: &Read) -> anyhow::Result<()> {
+    let mut file = StagedFile::create(&args.out)?;
+    file.write_all(&npy::header(T::DTYPE, shape))
+        .and_then(|()| file.write_all(&npy::numbers(voxels)))
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    check_free(args)?;
+    Ok(file.finish()?)
+}
+
 fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Result<()> {
     let patch = volume.read::<T>(region)?;
     if is_npy(args) {
-        let mut file = StagedFile::create(&args.out)?;
         let voxels = patch.as_slice().context("patches are contiguous")?;
-        file.write_all(&npy::header(T::DTYPE, &region.shape))
-            .and_then(|()| file.write_all(&npy::numbers(voxels)))
-            .with_context(|| format!("cannot write {}", args.out.display()))?;
-        check_free(args)?;
-        return Ok(file.finish()?);
+        return write_npy(voxels, &region.shape, args);
     }
     let header = WriteHeader {
         dtype: T::DTYPE,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::Ix4;
+use ndarray::{Dimension, Ix4, Ix5, RemoveAxis};
 
 use super::PatchStream;
-use super::patch::{Origin, Patch};
+use super::patch::{Origin, Patch, named};
 use crate::query::Voxels;
 use crate::{Error, Result};
 
@@ -14,15 +14,24 @@ use crate::{Error, Result};
 pub struct Batch {
     /// Where each patch comes from.
     pub origins: Vec<Origin>,
-    /// Name and voxels (`n, z, y, x`) of each image.
+    /// Name and voxels (`n, z, y, x`) of each image of one frame.
     pub images: Vec<(Arc<str>, Voxels<Ix4>)>,
+    /// Name and voxels (`n, c, z, y, x`) of each image of several.
+    pub frames: Vec<(Arc<str>, Voxels<Ix5>)>,
 }
 
 impl Batch {
-    /// The voxels of the image of this name.
+    /// The voxels of the image of this name, which was asked for as one frame.
     #[must_use]
     pub fn image(&self, name: &str) -> Option<&Voxels<Ix4>> {
-        self.images.iter().find(|(image, _)| **image == *name).map(|(_, voxels)| voxels)
+        named(&self.images, name)
+    }
+
+    /// The voxels of the image of this name, which was asked for as several frames:
+    /// `n, c, z, y, x`.
+    #[must_use]
+    pub fn frames(&self, name: &str) -> Option<&Voxels<Ix5>> {
+        named(&self.frames, name)
     }
 
     /// Puts patches together.
@@ -30,26 +39,42 @@ impl Batch {
     /// # Errors
     /// [`Error::InvalidArgument`] if there are none, or two differ in shape, type or images.
     pub fn stack(patches: Vec<Patch>) -> Result<Self> {
-        let names = |patch: &Patch| patch.images.iter().map(|(name, _)| Arc::clone(name)).collect();
-        let names: Vec<Arc<str>> = patches.first().map(names).unwrap_or_default();
-        let mut images = Vec::with_capacity(names.len());
-        for name in names {
-            let voxels: Option<Vec<_>> = patches.iter().map(|patch| patch.image(&name)).collect();
-            let stacked = voxels.and_then(|voxels| Voxels::stack(voxels.into_iter()));
-            let Some(stacked) = stacked else { return Err(differing(&name, &patches)) };
-            images.push((name, stacked));
-        }
-        if images.is_empty() {
+        let images = stacked(&patches, |patch| &patch.images)?;
+        let frames = stacked(&patches, |patch| &patch.frames)?;
+        if images.is_empty() && frames.is_empty() {
             return Err(Error::invalid("batch", patches.len(), "there is nothing to put together"));
         }
-        Ok(Self { origins: patches.into_iter().map(|patch| patch.origin).collect(), images })
+        let origins = patches.into_iter().map(|patch| patch.origin).collect();
+        Ok(Self { origins, images, frames })
     }
 }
 
+/// Images of a number of axes, by name.
+type Named<D> = Vec<(Arc<str>, Voxels<D>)>;
+
+/// Each of the first patch's images, with those of the others behind it.
+fn stacked<D: Dimension<Larger: RemoveAxis> + 'static>(
+    patches: &[Patch],
+    images: impl Fn(&Patch) -> &Named<D>,
+) -> Result<Named<D::Larger>> {
+    let first = patches.first().map_or(&[][..], |patch| images(patch));
+    let stack = |(name, _): &(Arc<str>, _)| {
+        let voxels: Option<Vec<_>> =
+            patches.iter().map(|patch| named(images(patch), name)).collect();
+        let stacked = voxels.and_then(|voxels| Voxels::stack(voxels.into_iter()));
+        Ok((Arc::clone(name), stacked.ok_or_else(|| differing(name, patches, &images))?))
+    };
+    first.iter().map(stack).collect()
+}
+
 /// Names the first patch that is not like the one in front.
-fn differing(image: &str, patches: &[Patch]) -> Error {
+fn differing<D: Dimension + 'static>(
+    image: &str,
+    patches: &[Patch],
+    images: impl Fn(&Patch) -> &Named<D>,
+) -> Error {
     let like = |patch: &Patch| {
-        patch.image(image).map(|voxels| (voxels.dtype(), voxels.shape().to_owned()))
+        named(images(patch), image).map(|voxels| (voxels.dtype(), voxels.shape().to_owned()))
     };
     let show = |patch: &Patch| {
         let subject = &patch.origin.subject;

@@ -124,8 +124,8 @@ impl PatchStream {
     /// [`Error::InvalidArgument`] for no subjects, a subject or an image given twice, too few
     /// patches for every rank to get one, and numbers that make no sense; [`Error::NotFound`] for a
     /// subject or an image that the dataset does not have; [`Error::Subject`] if a subject cannot
-    /// be opened: its images are damaged or of different grids, or the sampler finds nothing to
-    /// draw. With [`OnError::Skip`] that is an error only if no subject can be opened.
+    /// be opened: its images are damaged or of different grids, of several frames none is chosen,
+    /// or the sampler finds nothing to draw. With [`OnError::Skip`] that is an error only if no subject can be opened.
     pub fn new(
         dataset: &Dataset,
         subjects: Vec<String>,

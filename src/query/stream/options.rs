@@ -14,7 +14,8 @@ pub struct StreamOptions {
     pub images: Vec<ImageRequest>,
     /// The image that the sampler is told about, of the same grid; without, the first of
     /// [`Self::images`]. One of them is sampled as its views show it; another is not read for the
-    /// patches.
+    /// patches. Of a volume of several frames whose voxels decide what is drawn, one has to be
+    /// chosen: have it among the images, with [`ImageRequest::frame`].
     pub sample_by: Option<String>,
     /// Patches of each subject in each epoch, for samplers that draw at random without end; 8 by
     /// default. Of others, such as grids, every draw is taken once.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ndarray::Ix4;
 use serde::{Deserialize, Serialize};
 
 use crate::query::Voxels;
@@ -13,21 +14,38 @@ use crate::{Affine, Region, Spacing};
 pub struct Patch {
     /// Where they come from.
     pub origin: Origin,
-    /// Name and voxels of each image, in the order in which they were asked for.
+    /// Name and voxels (`z, y, x`) of each image of one frame, in the order in which they were asked
+    /// for.
     pub images: Vec<(Arc<str>, Voxels)>,
+    /// Name and voxels (`c, z, y, x`) of each image of several
+    /// ([`super::ImageRequest::frames`]), in that order.
+    pub frames: Vec<(Arc<str>, Voxels<Ix4>)>,
 }
 
 impl Patch {
-    /// The voxels of the image of this name.
+    /// The voxels of the image of this name, which was asked for as one frame.
     #[must_use]
     pub fn image(&self, name: &str) -> Option<&Voxels> {
-        self.images.iter().find(|(image, _)| **image == *name).map(|(_, voxels)| voxels)
+        named(&self.images, name)
+    }
+
+    /// The voxels of the image of this name, which was asked for as several frames: `c, z, y, x`.
+    #[must_use]
+    pub fn frames(&self, name: &str) -> Option<&Voxels<Ix4>> {
+        named(&self.frames, name)
     }
 
     /// Bytes that the patch takes.
     pub(super) fn bytes(&self) -> usize {
-        self.images.iter().map(|(_, voxels)| voxels.bytes()).sum::<usize>() + size_of::<Self>()
+        let images = self.images.iter().map(|(_, voxels)| voxels.bytes());
+        let frames = self.frames.iter().map(|(_, voxels)| voxels.bytes());
+        images.chain(frames).sum::<usize>() + size_of::<Self>()
     }
+}
+
+/// The one of this name.
+pub(super) fn named<'a, V>(images: &'a [(Arc<str>, V)], name: &str) -> Option<&'a V> {
+    images.iter().find(|(image, _)| **image == *name).map(|(_, voxels)| voxels)
 }
 
 /// Where a patch comes from, and how it was chosen.

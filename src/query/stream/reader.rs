@@ -123,10 +123,14 @@ impl Reader {
         }
         let draw = Draw { seed: self.seeds[subject], epoch, index };
         let sample = open.regions.draw(draw)?;
-        let read = |(name, volume): (&Arc<str>, _)| {
-            Ok((Arc::clone(name), Voxels::read(volume, sample.region)?))
-        };
-        let images = self.names.iter().zip(&open.images).map(read).collect::<Result<_>>()?;
+        let (mut images, mut frames) = (Vec::new(), Vec::new());
+        for ((name, request), volume) in self.names.iter().zip(&self.images).zip(&open.images) {
+            let (name, region) = (Arc::clone(name), sample.region);
+            match request.channels() {
+                None => images.push((name, Voxels::read(volume, region)?)),
+                Some(of) => frames.push((name, Voxels::read_frames(volume, region, of)?)),
+            }
+        }
         let first = &open.images[0];
         let origin = Origin {
             subject: self.subjects[subject].clone(),
@@ -138,7 +142,7 @@ impl Reader {
             draw,
             position,
         };
-        Ok(Patch { origin, images })
+        Ok(Patch { origin, images, frames })
     }
 }
 

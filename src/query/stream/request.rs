@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::store::Volume;
-use crate::{Error, Frame, Padding, Result};
+use crate::{Error, Frame, Frames, Padding, Result};
 
 type View = Arc<dyn Fn(Volume) -> Result<Volume> + Send + Sync>;
 
@@ -13,6 +13,7 @@ type View = Arc<dyn Fn(Volume) -> Result<Volume> + Send + Sync>;
 pub struct ImageRequest {
     name: String,
     frame: Option<Frame>,
+    frames: Option<Frames>,
     /// Each with the words that tell it from others.
     views: Vec<(String, View)>,
 }
@@ -21,16 +22,24 @@ impl ImageRequest {
     /// The image of this name, voxels as the source has them.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), frame: None, views: Vec::new() }
+        Self { name: name.into(), frame: None, frames: None, views: Vec::new() }
     }
 
     /// This time point and channel: [`Volume::frame`]. A volume of several frames of which none is
-    /// chosen is an error, as its first may not be the one that is meant.
+    /// chosen is an error, as its first may not be the one that is meant. With [`Self::frames`], the
+    /// frame that patches are drawn by, if they are drawn by the voxels of this image.
     #[must_use]
     pub fn frame(mut self, frame: Frame) -> Self {
         self.frame = Some(frame);
         let words = format!("frame {},{}", frame.time, frame.channel);
         self.view(words, move |volume| volume.frame(frame))
+    }
+
+    /// Several frames, as the channels of patches `c, z, y, x`: [`Volume::read_frames`]. Patches and
+    /// batches have them in [`super::Patch::frames`] and [`super::Batch::frames`].
+    #[must_use]
+    pub fn frames(self, frames: Frames) -> Self {
+        Self { frames: Some(frames), ..self }
     }
 
     /// Real values as `f32`: [`Volume::scaled`].
@@ -65,30 +74,55 @@ impl ImageRequest {
         &self.name
     }
 
+    /// The frames that are the channels of its patches; `None` if a patch is of one frame.
+    pub(super) fn channels(&self) -> Option<Frames> {
+        self.frames
+    }
+
     /// The handle to read from.
     pub(super) fn apply(&self, volume: Volume) -> Result<Volume> {
-        let frames = volume.times() * volume.channels();
         let volume = self.views.iter().try_fold(volume, |volume, (_, view)| view(volume))?;
-        if frames > 1 && self.frame.is_none() && volume.is_first_frame() {
-            let reason = format!(
-                "it has {} time points and {} channels, and patches are of one of them: choose it \
-                 by ImageRequest::frame",
-                volume.times(),
-                volume.channels()
-            );
-            return Err(Error::invalid("image", &self.name, reason));
+        match self.frames {
+            Some(frames) => volume.frames(frames).map(drop)?,
+            None if !self.names_a_frame(&volume) => {
+                let reason = format!(
+                    "it has {}, and none is chosen: name one by ImageRequest::frame, or take \
+                     several as channels by ImageRequest::frames",
+                    frames_of(&volume)
+                );
+                return Err(Error::invalid("image", &self.name, reason));
+            }
+            None => {}
         }
         Ok(volume)
     }
+
+    /// Whether it is clear which frame the handle of this request looks at.
+    pub(super) fn names_a_frame(&self, volume: &Volume) -> bool {
+        self.frame.is_some() || looks_at_one(volume)
+    }
+}
+
+/// Whether a handle looks at the only frame, or at another than the one that is the first at
+/// opening.
+pub(super) fn looks_at_one(volume: &Volume) -> bool {
+    volume.times() * volume.channels() == 1 || volume.looks_at() != Frame::default()
+}
+
+/// How many frames there are, in words.
+pub(super) fn frames_of(volume: &Volume) -> String {
+    format!("{} time points and {} channels", volume.times(), volume.channels())
 }
 
 impl fmt::Debug for ImageRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let views: Vec<_> = self.views.iter().map(|(words, _)| words).collect();
-        f.debug_struct("ImageRequest")
-            .field("name", &self.name)
-            .field("frame", &self.frame)
-            .field("views", &views)
-            .finish()
+        let mut shown = f.debug_struct("ImageRequest");
+        shown.field("name", &self.name).field("frame", &self.frame).field("views", &views);
+        // States of streams of single frames are from before there was another kind.
+        if let Some(frames) = self.frames {
+            shown.field("frames", &frames.to_string());
+        }
+        shown.finish()
     }
 }

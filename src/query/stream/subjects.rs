@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::request::ImageRequest;
+use super::request::{ImageRequest, frames_of, looks_at_one};
 use crate::exec::locked;
 use crate::query::aligned::check_grid;
 use crate::sample::{Regions, Sampler};
@@ -20,6 +20,8 @@ pub(super) struct OpenSubject {
     /// The image that is sampled, which may be another.
     field: Volume,
     pub(super) regions: Arc<dyn Regions>,
+    /// Bytes of a voxel of all images and their frames together.
+    item: usize,
 }
 
 impl OpenSubject {
@@ -49,15 +51,23 @@ impl OpenSubject {
         let open = |image: &str| dataset.open_volume(&VolumeName::new(subject, image)?);
         let views: Vec<_> =
             images.iter().map(|image| image.apply(open(image.name())?)).collect::<Result<_>>()?;
-        let field = match images.iter().position(|image| image.name() == sampled) {
-            Some(n) => views[n].clone(),
-            None => open(sampled)?,
-        };
+        let asked = images.iter().position(|image| image.name() == sampled);
+        let field = asked.map_or_else(|| open(sampled), |n| Ok(views[n].clone()))?;
+        let is_clear =
+            asked.map_or_else(|| looks_at_one(&field), |n| images[n].names_a_frame(&field));
+        if sampler.follows_voxels() && !is_clear {
+            return Err(unclear(&field, sampled));
+        }
         for other in views[1..].iter().chain([&field]) {
             check_grid(&views[0], other)?;
         }
         let regions = sampler.prepare(Arc::new(field.clone()))?;
-        Ok(Self { images: views, field, regions })
+        let item = |(volume, image): (&Volume, &ImageRequest)| {
+            let frames = image.channels().map_or(Ok(1), |of| Ok(volume.frames(of)?.len()));
+            Ok(volume.returned_dtype().size() * frames?)
+        };
+        let item = views.iter().zip(images).map(item).sum::<Result<_>>()?;
+        Ok(Self { images: views, field, regions, item })
     }
 
     /// Refuses to go on if one of the volumes was replaced or has gone since.
@@ -70,10 +80,19 @@ impl OpenSubject {
 
     /// Bytes of the voxels of a patch.
     pub(super) fn patch_bytes(&self, shape: [usize; 3]) -> usize {
-        let item = |image: &Volume| image.returned_dtype().size();
-        let bytes = shape.into_iter().fold(1_usize, usize::saturating_mul);
-        bytes.saturating_mul(self.images.iter().map(item).sum())
+        shape.into_iter().fold(self.item, usize::saturating_mul)
     }
+}
+
+/// Of the image that patches are drawn by, no frame is chosen.
+fn unclear(field: &Volume, sampled: &str) -> Error {
+    let reason = format!(
+        "patches are drawn by it, it has {}, and none is chosen: have it among the images, with \
+         ImageRequest::frame to name the one to draw by (and ImageRequest::frames beside it, if \
+         several are read)",
+        frames_of(field)
+    );
+    Error::invalid("image", sampled, reason)
 }
 
 /// The subjects used last. Two threads that want one at once open it once.

@@ -243,16 +243,25 @@ pub(super) fn time_step(fields: &Fields, times: usize, findings: &mut Vec<Findin
     if times < 2 || !step.is_finite() || step <= 0.0 {
         return None;
     }
-    match fields.xyzt_units & 0b11_1000 {
+    let seconds = seconds(step, fields.xyzt_units);
+    if seconds.is_none() {
+        findings.push(Finding::guessed(format!(
+            "the unit of the fourth axis (code {}) is not one of time; no time step was taken",
+            fields.xyzt_units & TIME_UNITS
+        )));
+    }
+    seconds
+}
+
+/// The bits of a header's units that are those of time.
+const TIME_UNITS: i64 = 0b11_1000;
+
+/// Of a step along the fourth axis in these units; `None` if they are not units of time.
+pub(super) fn seconds(step: f64, units: i64) -> Option<f64> {
+    match units & TIME_UNITS {
         8 => Some(step),
         16 => Some(step / 1e3),
         24 => Some(step / 1e6),
-        code => {
-            findings.push(Finding::guessed(format!(
-                "the unit of the fourth axis (code {code}) is not one of time; no time step was \
-                 taken"
-            )));
-            None
-        }
+        _ => None,
     }
 }

@@ -87,6 +87,21 @@ pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option
     Some(fields)
 }
 
+/// Whether the header that a record was made from has so many entries in its fourth axis, and none in
+/// a fifth.
+pub(super) fn has_fourth_axis(record: &Map<String, Value>, n: usize) -> bool {
+    let sizes = Record(record).dim().and_then(|dim| Some((dim, i64::try_from(n).ok()?)));
+    sizes.is_some_and(|(dim, n)| dim[0] >= 4 && dim[4] == n && (dim[0] == 4 || dim[5] == 1))
+}
+
+/// Seconds along that axis, where the header says.
+pub(super) fn time_step(record: &Map<String, Value>) -> Option<f64> {
+    let record = Record(record);
+    let step = record.numbers::<8>("pixdim")?[4];
+    let units = record.integer("xyzt_units", u8::MAX.into())?;
+    geometry::seconds(step, units).filter(|_| step > 0.0)
+}
+
 /// Values by name, each only if it is of the kind that is asked for.
 struct Record<'a>(&'a Map<String, Value>);
 
@@ -115,10 +130,14 @@ impl Record<'_> {
         Some(rows.map(|row| row.map(|number| number.unwrap_or(0.0))))
     }
 
+    fn dim(&self) -> Option<[i64; 8]> {
+        serde_json::from_value(self.0.get("dim")?.clone()).ok()
+    }
+
     /// Number of axes of the source, if they have these sizes, as many of them as are longer than
     /// 1 and perhaps some that are not.
     fn axes(&self, sizes: &[i64; 8]) -> Option<i64> {
-        let dim: [i64; 8] = serde_json::from_value(self.0.get("dim")?.clone()).ok()?;
+        let dim = self.dim()?;
         let axes = usize::try_from(dim[0]).ok().filter(|axes| (1..8).contains(axes))?;
         let same = dim[1..=axes] == sizes[1..=axes] && sizes[axes + 1..].iter().all(|n| *n == 1);
         same.then_some(dim[0])

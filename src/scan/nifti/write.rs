@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::choose::Chosen;
 use super::fields::ByteOrder;
 use super::members::MemberWriter;
-use super::{choose, describe, encode, swap};
+use super::{choose, describe, encode, record, swap};
 use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
 
 /// The two versions of NIfTI.
@@ -73,6 +73,16 @@ impl WriteHeader {
         let given =
             ["sform_code", "qform_code"].into_iter().filter_map(code).find(|code| *code > 0);
         given.filter(|code| Self::XFORM_CODES.contains(code)).unwrap_or(Self::SCANNER)
+    }
+
+    /// The same with its channels in the fourth axis, where NIfTI has time, if they stood there in a
+    /// source with these fields.
+    pub(crate) fn with_axes_of(mut self, fields: &Map<String, Value>) -> Self {
+        if self.times == 1 && self.channels > 1 && record::has_fourth_axis(fields, self.channels) {
+            (self.times, self.channels) = (self.channels, 1);
+            self.time_step = record::time_step(fields);
+        }
+        self
     }
 }
 

@@ -8,9 +8,9 @@ use voxpatch::aggregate::{
     AggregateOptions, Blend, NonFinite, Output, Overwrite, Unfinished, Values as OutputValues,
 };
 use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
-use voxpatch::predict::{Frames, HeadOutput, PredictOptions};
+use voxpatch::predict::{HeadOutput, PredictOptions};
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{Dtype, Padding, VolumeName, layout::Codec};
+use voxpatch::{Dtype, Frames, Padding, VolumeName, layout::Codec};
 
 use super::CodecChoice;
 

@@ -1,0 +1,79 @@
+//! The fourth axis of a scan as what it is: time points, or channels.
+
+use crate::scan::{Scan, ScanHeader};
+use crate::{Error, Finding, FourthAxis, Frame, Result};
+
+/// The scan with its fourth axis as that; without, as its header says. The finding tells, where there
+/// is such an axis and something to tell.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for channels, if the scan has a fifth axis that holds them.
+pub(super) fn read_as(
+    scan: Box<dyn Scan>,
+    axis: Option<FourthAxis>,
+) -> Result<(Box<dyn Scan>, Option<Finding>)> {
+    let ScanHeader { times, channels, time_step, .. } = *scan.header();
+    if times == 1 {
+        return Ok((scan, None));
+    }
+    match axis {
+        Some(FourthAxis::Channels) if channels > 1 => {
+            let reason = format!(
+                "the scan has {channels} channels already, in its fifth axis, and {times} time \
+                 points in the fourth; leave the choice out to have both"
+            );
+            Err(Error::invalid("fourth axis", FourthAxis::Channels, reason))
+        }
+        Some(FourthAxis::Channels) => {
+            let finding = Finding::decided(format!(
+                "the fourth axis was stored as {times} channels, as asked, not as time"
+            ));
+            let header =
+                ScanHeader { times: 1, channels: times, time_step: None, ..scan.header().clone() };
+            Ok((Box::new(AsChannels { scan, header }), Some(finding)))
+        }
+        Some(FourthAxis::Time) => {
+            let finding = format!("the fourth axis was stored as {times} time points, as asked");
+            Ok((scan, Some(Finding::decided(finding))))
+        }
+        None => {
+            let finding = time_step.is_none().then(|| {
+                Finding::guessed(format!(
+                    "the fourth axis was stored as {times} time points, though the header does not \
+                     say what time lies between them: if they are channels, such as the weightings \
+                     of an MR, convert again with --fourth-axis channels"
+                ))
+            });
+            Ok((scan, finding))
+        }
+    }
+}
+
+/// A scan whose time points, which are all there is, are channels.
+struct AsChannels {
+    scan: Box<dyn Scan>,
+    header: ScanHeader,
+}
+
+impl Scan for AsChannels {
+    fn header(&self) -> &ScanHeader {
+        &self.header
+    }
+
+    fn frame(&self, n: usize) -> Frame {
+        let Frame { time, channel } = self.scan.frame(n);
+        Frame { time: channel, channel: time }
+    }
+
+    fn read_planes(&mut self, out: &mut [u8]) -> Result<()> {
+        self.scan.read_planes(out)
+    }
+
+    fn finish(&mut self) -> Result<Vec<Finding>> {
+        self.scan.finish()
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.scan.rewind()
+    }
+}
