@@ -17,7 +17,7 @@ use ndarray::{Array3, Array4, Axis, s, stack};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
 use voxpatch::layout::PlanOptions;
-use voxpatch::predict::{HeadOutput, Model, PredictOptions};
+use voxpatch::predict::{Model, PredictOptions};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::stream::{Patch, PatchStream, StreamOptions};
 use voxpatch::{
@@ -201,7 +201,7 @@ fn a_model_is_left_to_the_process_that_started_it() {
     }));
     let sampler = GridSampler::new([4, 4, 4], Overlap::Voxels([0; 3])).unwrap();
     let output = Output::new("a/p".parse().unwrap(), 1, Values::Float32);
-    let options = PredictOptions::new(sampler, Blend::Crop, vec![HeadOutput::new(output)]);
+    let options = PredictOptions::new(sampler, Blend::Crop, vec![output]);
     let pool = Pool::new(1).unwrap();
     let model = model.unwrap();
     let error = voxpatch::predict::predict(&volume, &dataset, model, &options, &pool, &|_| true)

@@ -1,18 +1,20 @@
 //! Predictions in, finished chunks out.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use ndarray::{ArrayView4, ArrayView5, Axis as NdAxis};
 use rayon::prelude::*;
 
+use super::arrived::Arrived;
+use super::checkpoint::{self, Clock};
 use super::memory::{Memory, MemoryUse};
 use super::open::Arrival;
 use super::prediction::{Location, Prediction};
-use super::report::AggregateReport;
-use super::state::{OutputState, StoreScratch, Target};
+use super::report::{AggregateReport, Clipped};
+use super::state::{GroupState, StoreScratch, Target};
 use super::{AggregateOptions, Part, Plan, begin, finalise};
 use crate::exec::{caught, locked};
 use crate::store::{Job, Note};
@@ -27,21 +29,25 @@ use crate::{Dataset, Error, Pool, Result};
 /// until then no reader sees them. The bytes are the same for any order and any number of threads.
 ///
 /// What is written survives: an aggregator that is dropped, or a process that is killed, leaves a
-/// hidden folder in the dataset, from which [`super::Unfinished::Resume`] goes on. Patches of
-/// shards that were not written yet are then asked for again ([`Aggregator::remaining`]).
+/// hidden folder in the dataset, from which [`super::Unfinished::Resume`] goes on. What is held of
+/// shards that were not written yet is kept by [`Aggregator::checkpoint`]; patches of such shards
+/// whose predictions were added since the last of them are asked for again
+/// ([`Aggregator::remaining`]).
 ///
 /// After an error while adding, other than one about the prediction itself, nothing more is
 /// accepted: what was held is no longer whole. Open it again to go on from what is written.
 pub struct Aggregator {
-    plan: Arc<Plan>,
-    part: Part,
-    options: AggregateOptions,
+    pub(super) plan: Arc<Plan>,
+    pub(super) part: Part,
+    pub(super) options: AggregateOptions,
     dataset: Dataset,
-    job: Job,
-    memory: Memory,
-    outputs: Vec<OutputState>,
-    /// A bit for each place: its prediction was taken.
-    arrived: Vec<AtomicU64>,
+    pub(super) job: Job,
+    pub(super) memory: Memory,
+    pub(super) groups: Vec<GroupState>,
+    pub(super) arrived: Arrived,
+    /// Something has come since it was kept last.
+    pub(super) changed: AtomicBool,
+    pub(super) clock: Clock,
     failed: AtomicBool,
     /// The one that has its threads and writes its scratch file.
     process: u32,
@@ -85,17 +91,28 @@ impl Aggregator {
             return Err(Error::invalid("part", part.index, reason));
         }
         let job = begin::open(dataset, &plan, &part, options)?;
-        let outputs = begin::states(&plan, &part, &job)?;
         let budget = options.budget.unwrap_or_else(|| 2 * plan.memory().max(begin::LEAST_BUDGET));
-        let words = usize::try_from(plan.grid.len().div_ceil(64)).unwrap_or(usize::MAX);
+        let fresh = || {
+            let (memory, arrived) =
+                (Memory::new(budget, job.folder()), Arrived::none(plan.grid.len()));
+            begin::states(&plan, &part, &job).map(|groups| (groups, arrived, memory))
+        };
+        let (mut groups, mut arrived, mut memory) = fresh()?;
+        if let Some(kept) = job.read_checkpoint()?
+            && !checkpoint::restore(&kept, &plan, &mut groups, &arrived, &memory)?
+        {
+            (groups, arrived, memory) = fresh()?;
+        }
         Ok(Self {
             part,
             options: options.clone(),
             dataset: dataset.clone(),
-            memory: Memory::new(budget, job.folder()),
+            memory,
             job,
-            outputs,
-            arrived: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            groups,
+            arrived,
+            changed: AtomicBool::new(false),
+            clock: Clock::start(),
             failed: AtomicBool::new(false),
             process: std::process::id(),
             scratch: Mutex::default(),
@@ -110,9 +127,9 @@ impl Aggregator {
         &self.plan
     }
 
-    /// Takes the prediction of one patch: for each output of the plan, in its order, an array
-    /// `c, z, y, x` of [`Plan::prediction`]'s shape. Everything that follows from it is done on the
-    /// calling thread.
+    /// Takes the predictions of one patch: for each head of the plan, from the first, an array
+    /// `c, z, y, x` of [`Plan::prediction`]'s shape; anything for a head that no output is made of.
+    /// Everything that follows from them is done on the calling thread.
     ///
     /// A patch whose shards were all written in an earlier run is accepted, and nothing comes of it.
     ///
@@ -132,8 +149,8 @@ impl Aggregator {
         self.take(&[prediction], false)
     }
 
-    /// Takes the predictions of several patches: for each output an array `n, c, z, y, x`, whose
-    /// first axis is that of `locations`. Chunks are worked on by the threads of the pool.
+    /// Takes the predictions of several patches: for each head an array `n, c, z, y, x`, whose first
+    /// axis is that of `locations`. Chunks are worked on by the threads of the pool.
     ///
     /// # Errors
     /// As [`Self::add`]; of no patch anything is taken if one is refused.
@@ -161,6 +178,7 @@ impl Aggregator {
     fn take(&self, predictions: &[Prediction<'_>], parallel: bool) -> Result<()> {
         self.check_sound()?;
         self.claim(predictions)?;
+        self.changed.store(true, Ordering::Relaxed);
         let tasks = self.tasks(predictions);
         let runs: Vec<&[Task]> = tasks.chunk_by(|a, b| a.chunk == b.chunk).collect();
         let work = |run: &&[Task]| self.receive(predictions, run);
@@ -179,7 +197,7 @@ impl Aggregator {
 
     /// Refuses to go on after what was held was lost, and in a process that was forked off: nothing
     /// that it takes comes to the other, whose scratch file it would overwrite.
-    fn check_sound(&self) -> Result<()> {
+    pub(super) fn check_sound(&self) -> Result<()> {
         if self.process != std::process::id() {
             let reason = format!(
                 "process {} began it, from which this one was forked off since: hand predictions \
@@ -202,14 +220,14 @@ impl Aggregator {
             let refused = if !self.is_inside(prediction.place) {
                 let Part { index, of, region, .. } = self.part;
                 Some(format!("it does not touch part {} of {of}: {region}", index + 1))
-            } else if self.set(prediction.number, true) {
+            } else if self.arrived.set(prediction.number, true) {
                 Some("its prediction was given before; give each once".to_owned())
             } else {
                 None
             };
             if let Some(reason) = refused {
                 for earlier in &predictions[..n] {
-                    self.set(earlier.number, false);
+                    self.arrived.set(earlier.number, false);
                 }
                 let value = self.plan.patch_name(prediction.number);
                 return Err(Error::invalid("location", value, reason));
@@ -218,35 +236,14 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Whether a patch had arrived, and sets whether it has.
-    fn set(&self, number: u64, arrived: bool) -> bool {
-        let (word, bit) = self.bit(number);
-        let before = if arrived {
-            word.fetch_or(bit, Ordering::Relaxed)
-        } else {
-            word.fetch_and(!bit, Ordering::Relaxed)
-        };
-        before & bit != 0
-    }
-
-    fn has_arrived(&self, number: u64) -> bool {
-        let (word, bit) = self.bit(number);
-        word.load(Ordering::Relaxed) & bit != 0
-    }
-
-    fn bit(&self, number: u64) -> (&AtomicU64, u64) {
-        // Numbers were checked to be in the grid.
-        (&self.arrived[usize::try_from(number / 64).unwrap_or(usize::MAX)], 1 << (number % 64))
-    }
-
     /// What is to be done, chunk by chunk, in each by ascending rank.
     fn tasks(&self, predictions: &[Prediction<'_>]) -> Vec<Task> {
         let mut tasks = Vec::new();
-        for (n, planned) in self.plan.outputs.iter().enumerate() {
+        for (n, group) in self.plan.groups.iter().enumerate() {
             for (member, prediction) in predictions.iter().enumerate() {
-                for chunk in planned.chunks_of(prediction.place) {
-                    if self.outputs[n].wants(planned, chunk) {
-                        let rank = planned.rank(self.plan.walk, chunk, prediction.place);
+                for chunk in group.chunks_of(prediction.place) {
+                    if self.groups[n].wants(&self.plan, chunk) {
+                        let rank = group.rank(self.plan.walk, chunk, prediction.place);
                         tasks.push(Task { chunk: (n, chunk), rank, member });
                     }
                 }
@@ -259,16 +256,17 @@ impl Aggregator {
     /// Does what is to be done to one chunk.
     fn receive(&self, predictions: &[Prediction<'_>], run: &[Task]) -> Result<()> {
         let (n, at) = run[0].chunk;
+        let group = &self.plan.groups[n];
         let arrival = |task: &Task| {
             let prediction = &predictions[task.member];
             Arrival {
                 rank: task.rank,
-                piece: self.plan.outputs[n].piece(prediction.place, at),
-                predicted: prediction.of_output(n, &self.plan),
+                piece: group.piece(prediction.place, at),
+                predicted: prediction.of_group(group),
             }
         };
         let arrivals: Vec<_> = run.iter().map(arrival).collect();
-        self.with_scratch(|scratch| self.outputs[n].receive(&self.target(), at, &arrivals, scratch))
+        self.with_scratch(|scratch| self.groups[n].receive(&self.target(), at, &arrivals, scratch))
     }
 
     fn with_scratch<T>(&self, work: impl FnOnce(&mut StoreScratch) -> T) -> T {
@@ -289,18 +287,18 @@ impl Aggregator {
             // In mode crop some patches may own no voxel: nothing comes of them.
             return true;
         }
-        self.plan.outputs.iter().any(|planned| {
-            let [from, to] = part.of_output(planned.output.factor[axis], planned.shape[axis]);
-            let span = planned.axes[axis].span(place[axis]);
+        self.plan.groups.iter().any(|group| {
+            let [from, to] = self.plan.inside(part, group);
+            let span = group.axes[axis].span(place[axis]);
             span.start.max(from) < span.end.min(to)
         })
     }
 
     /// Whether a patch touches a shard that was not there when this began.
     fn is_wanted(&self, place: [usize; 3]) -> bool {
-        let outputs = self.plan.outputs.iter().zip(&self.outputs);
-        outputs.into_iter().any(|(planned, state)| {
-            planned.chunks_of(place).any(|chunk| state.wants(planned, chunk))
+        let groups = self.plan.groups.iter().zip(&self.groups);
+        groups.into_iter().any(|(group, state)| {
+            group.chunks_of(place).any(|chunk| state.wants(&self.plan, chunk))
         })
     }
 
@@ -308,7 +306,7 @@ impl Aggregator {
     /// [`Plan::order`].
     pub fn remaining(&self) -> impl Iterator<Item = u64> + '_ {
         self.plan.order().filter(|number| {
-            !self.has_arrived(*number) && self.is_wanted(self.plan.place_of(*number))
+            !self.arrived.has(*number) && self.is_wanted(self.plan.place_of(*number))
         })
     }
 
@@ -316,6 +314,22 @@ impl Aggregator {
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.memory.used()
+    }
+
+    /// How many voxels were cut off, of each output in the plan's order, while this part was made;
+    /// without those that a run that was killed had finished since it kept what it held
+    /// ([`Self::checkpoint`]).
+    #[must_use]
+    pub fn clipped(&self) -> Vec<Clipped> {
+        let outputs = self.groups.iter().flat_map(|group| &group.outputs);
+        let mut counts: Vec<_> =
+            outputs.map(|output| (output.n, output.clipped.counts())).collect();
+        counts.sort_unstable();
+        let clipped = |(n, [below, above]): (usize, [u64; 2])| {
+            let output = self.plan.outputs[n].output.name.to_string();
+            Clipped { output, below, above }
+        };
+        counts.into_iter().map(clipped).collect()
     }
 
     /// Finishes all chunks with the patches that have arrived, and gives the number of those that
@@ -329,22 +343,23 @@ impl Aggregator {
         self.check_sound()?;
         let missing: Vec<u64> = self.remaining().collect();
         let mut chunks = BTreeSet::new();
-        for (n, planned) in self.plan.outputs.iter().enumerate() {
+        for (n, group) in self.plan.groups.iter().enumerate() {
             for number in &missing {
-                let touched = planned.chunks_of(self.plan.place_of(*number));
-                let wanted = touched.filter(|chunk| self.outputs[n].wants(planned, *chunk));
+                let touched = group.chunks_of(self.plan.place_of(*number));
+                let wanted = touched.filter(|chunk| self.groups[n].wants(&self.plan, *chunk));
                 chunks.extend(wanted.map(|chunk| (n, chunk)));
             }
         }
         let fill = |(n, at): &(usize, [usize; 3])| {
-            self.with_scratch(|s| self.outputs[*n].fill(&self.target(), *at, fill, s))
+            self.with_scratch(|s| self.groups[*n].fill(&self.target(), *at, fill, s))
         };
         let filled =
             pool.run(|| caught("filling a chunk", || chunks.par_iter().try_for_each(fill)));
         self.failed.fetch_or(filled.is_err(), Ordering::Relaxed);
+        self.changed.store(true, Ordering::Relaxed);
         filled?;
         for number in &missing {
-            self.set(*number, true);
+            self.arrived.set(*number, true);
         }
         Ok(missing.len() as u64)
     }
@@ -354,8 +369,8 @@ impl Aggregator {
         self.job.note(Note::Fingerprint, of)
     }
 
-    /// Gives up, and notes why what was written may be wrong: who goes on has to decide.
-    pub(crate) fn doubt(self, reason: &str) -> Result<()> {
+    /// Notes why what was written may be wrong: who goes on has to decide.
+    pub(crate) fn doubt(&self, reason: &str) -> Result<()> {
         self.job.note(Note::Doubt(self.part.index), &reason.into()).map(drop)
     }
 
@@ -376,7 +391,8 @@ impl Aggregator {
         let mut remaining = self.remaining();
         let first: Vec<u64> = remaining.by_ref().take(NAMED).collect();
         if first.is_empty() {
-            return Ok(());
+            // Of no use any longer, and as large as what was held.
+            return if self.job.has_checkpoint() { self.job.remove_checkpoint() } else { Ok(()) };
         }
         let missing = (first.len() + remaining.count()) as u64;
         let regions = first.iter().filter_map(|number| self.plan.grid.region(*number)).collect();
@@ -401,12 +417,14 @@ impl Aggregator {
             let reason = "is published when all parts are complete, by finalise";
             return Err(Error::invalid("part", self.part.index, reason));
         }
-        let (memory, seconds) = (self.memory(), self.began.elapsed().as_secs_f64());
-        let Self { plan, options, dataset, job, memory: held, outputs, scratch, .. } = self;
+        let (memory, clipped) = (self.memory(), self.clipped());
+        let seconds = self.began.elapsed().as_secs_f64();
+        let Self { plan, options, dataset, job, memory: held, groups, scratch, .. } = self;
         // Its lock is taken again; what was held is not needed to look through what is written.
-        drop((job, held, outputs, scratch));
+        drop((job, held, groups, scratch));
         let mut report = finalise(&dataset, plan.name(), options.overwrite, pool, progress)?;
         report.memory = Some(memory);
+        report.clipped = Some(clipped);
         report.seconds += seconds;
         Ok(report)
     }
@@ -425,7 +443,7 @@ const NAMED: usize = 8;
 /// A piece of a prediction on its way to a chunk.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Task {
-    /// Number of the output, and place in its chunk grid.
+    /// Number of the group, and place in its chunk grid.
     chunk: (usize, [usize; 3]),
     rank: usize,
     /// Which of the predictions.

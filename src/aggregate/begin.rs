@@ -1,7 +1,9 @@
 //! Opening what is to be made, or was begun.
 
-use super::state::OutputState;
-use super::{AggregateOptions, Part, Plan, Unfinished, document};
+use super::group::Group;
+use super::shard::OutputState;
+use super::state::GroupState;
+use super::{AggregateOptions, Part, Plan, Unfinished, difference};
 use crate::store::{Job, JobDocument, Note};
 use crate::{Dataset, Error, Result, VolumeName};
 
@@ -49,10 +51,9 @@ pub(super) fn open(
         dataset.check_doubt_of(name, part.index)?;
     }
     let job = dataset.open_job(wanted, part.index, options.overwrite)?;
-    if trusted {
-        job.forget(Note::Doubt(part.index))?;
-    }
     if restart && part.of > 1 {
+        // What is kept counts on shards that go.
+        job.remove_checkpoint()?;
         for (n, planned) in plan.outputs.iter().enumerate() {
             let own = (0..planned.shards()).filter(|shard| planned.is_in(part, *shard));
             let channels = planned.array().channels;
@@ -61,6 +62,9 @@ pub(super) fn open(
             });
             job.remove_shards(n, shards)?;
         }
+    }
+    if trusted {
+        job.forget(Note::Doubt(part.index))?;
     }
     Ok(job)
 }
@@ -73,37 +77,26 @@ pub(crate) fn unfinished(dataset: &Dataset, name: &VolumeName) -> Error {
 }
 
 fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<String> {
-    document::difference(&there.plan, &wanted.plan).or_else(|| {
+    difference::difference(&there.plan, &wanted.plan).or_else(|| {
         let parts = [there.parts, wanted.parts];
         let other = format!("parts were {}, and are now {}", parts[0], parts[1]);
         (there != wanted).then_some(other)
     })
 }
 
-/// The state of each output: which shards are there, or are another part's.
-pub(super) fn states(plan: &Plan, part: &Part, job: &Job) -> Result<Vec<OutputState>> {
-    let state = |(n, planned): (usize, &super::plan::PlannedOutput)| {
-        let done = job.done(n)?;
+/// The state of each group: which shards of its outputs are there, or are another part's.
+pub(super) fn states(plan: &Plan, part: &Part, job: &Job) -> Result<Vec<GroupState>> {
+    let output = |n: usize| {
+        let (planned, done) = (&plan.outputs[n], job.done(n)?);
         let (shards, channels) = (planned.shards(), planned.array().channels);
         // A shard is done if it is for every channel.
         let is_done = |shard| (0..channels).all(|channel| done[channel * shards + shard]);
         let skipped = (0..shards).map(|shard| is_done(shard) || !planned.is_in(part, shard));
         Ok(OutputState::new(n, skipped.collect()))
     };
-    plan.outputs.iter().enumerate().map(state).collect()
-}
-
-impl super::plan::PlannedOutput {
-    /// Shards of a channel.
-    fn shards(&self) -> usize {
-        self.layout.shards(self.shape).iter().product()
-    }
-
-    /// Whether a shard belongs to a part, which consists of whole ones.
-    fn is_in(&self, part: &Part, shard: usize) -> bool {
-        let axis = part.axis;
-        let first = self.shard_at(shard)[axis] * self.layout.shard[axis];
-        let [from, to] = part.of_output(self.output.factor[axis], self.shape[axis]);
-        (from..to).contains(&first)
-    }
+    let group = |(n, group): (usize, &Group)| {
+        let outputs = group.outputs.iter().map(|n| output(*n)).collect::<Result<_>>()?;
+        Ok(GroupState::new(n, outputs))
+    };
+    plan.groups.iter().enumerate().map(group).collect()
 }

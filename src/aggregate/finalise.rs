@@ -37,6 +37,7 @@ pub fn finalise(
         patches: document::patches(&published.document.plan),
         outputs: published.volumes,
         memory: None,
+        clipped: None,
         seconds: began.elapsed().as_secs_f64(),
     })
 }

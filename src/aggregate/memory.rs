@@ -130,6 +130,22 @@ impl Memory {
         Ok(Held::Spilled(at, numbers.len()))
     }
 
+    /// What is kept, which it stays; in `buffer` if it has to be read for that.
+    pub(super) fn look<'a, T: bytemuck::Pod>(
+        &self,
+        held: &'a Held<T>,
+        buffer: &'a mut Vec<T>,
+    ) -> Result<&'a [T]> {
+        match held {
+            Held::InMemory(numbers) => Ok(numbers),
+            Held::Spilled(at, length) => {
+                buffer.resize(*length, T::zeroed());
+                self.read(*at, bytemuck::cast_slice_mut(buffer))?;
+                Ok(buffer)
+            }
+        }
+    }
+
     /// Gives back what was kept, which is then no longer.
     pub(super) fn release<T: bytemuck::Pod>(&self, held: Held<T>) -> Result<Vec<T>> {
         match held {

@@ -1,10 +1,10 @@
-//! A chunk that some of its patches have reached, and a shard that some of its chunks have.
+//! A chunk that some of its patches have reached.
 
 use std::collections::BTreeMap;
 
+use super::group::Group;
 use super::memory::{Held, Memory};
 use super::piece::{Piece, Predicted, Weighing};
-use super::plan::PlannedOutput;
 use super::sums::{HeldSums, Sums};
 use crate::{Error, Result};
 
@@ -15,13 +15,13 @@ use crate::{Error, Result};
 #[derive(Debug, Default)]
 pub(super) struct OpenChunk {
     /// Of the pieces below `next`; of all that arrived where each voxel has one owner.
-    sums: Option<HeldSums>,
-    next: usize,
-    early: BTreeMap<usize, Held<f32>>,
+    pub(super) sums: Option<HeldSums>,
+    pub(super) next: usize,
+    pub(super) early: BTreeMap<usize, Held<f32>>,
     /// Pieces that arrived, where their order is nothing to them.
-    owned: Vec<usize>,
+    pub(super) owned: Vec<usize>,
     /// What arrived could not be kept: the sums are not what they should be.
-    is_broken: bool,
+    pub(super) is_broken: bool,
 }
 
 /// One piece of a prediction on its way to a chunk.
@@ -37,7 +37,7 @@ impl OpenChunk {
     /// `piece` tells what the member of a rank contributes.
     pub(super) fn receive(
         &mut self,
-        planned: &PlannedOutput,
+        group: &Group,
         weighing: &Weighing<'_>,
         members: usize,
         arrivals: &[Arrival<'_>],
@@ -47,7 +47,7 @@ impl OpenChunk {
         self.check()?;
         // Until all of it is where it should be.
         self.is_broken = true;
-        let chunk = planned.layout.chunk;
+        let chunk = group.chunk;
         let in_order = !matches!(weighing, Weighing::Owned);
         // Where nothing is to be added now, the sums stay where they are.
         let touched = !in_order || arrivals.iter().any(|arrival| arrival.rank == self.next);
@@ -58,7 +58,7 @@ impl OpenChunk {
             self.is_broken = false;
             return Ok(None);
         }
-        let mut sums = self.take_sums(planned, weighing, memory)?;
+        let mut sums = self.take_sums(group, weighing, memory)?;
         for Arrival { rank, piece: part, predicted } in arrivals {
             if !in_order {
                 weighing.add(&mut sums, chunk, part, predicted);
@@ -68,7 +68,7 @@ impl OpenChunk {
                 self.next += 1;
                 while let Some(held) = self.early.remove(&self.next) {
                     let part = piece(self.next);
-                    add_held(weighing, &mut sums, planned, &part, &memory.release(held)?);
+                    add_held(weighing, &mut sums, group, &part, &memory.release(held)?);
                     self.next += 1;
                 }
             } else {
@@ -95,16 +95,16 @@ impl OpenChunk {
     /// The sums of what has arrived, and the ranks of that.
     pub(super) fn give_up(
         mut self,
-        planned: &PlannedOutput,
+        group: &Group,
         weighing: &Weighing<'_>,
         piece: impl Fn(usize) -> Piece,
         memory: &Memory,
     ) -> Result<(Sums, Vec<usize>)> {
         self.check()?;
-        let mut sums = self.take_sums(planned, weighing, memory)?;
+        let mut sums = self.take_sums(group, weighing, memory)?;
         let mut ranks: Vec<usize> = (0..self.next).chain(self.owned).collect();
         for (rank, held) in self.early {
-            add_held(weighing, &mut sums, planned, &piece(rank), &memory.release(held)?);
+            add_held(weighing, &mut sums, group, &piece(rank), &memory.release(held)?);
             ranks.push(rank);
         }
         Ok((sums, ranks))
@@ -112,11 +112,11 @@ impl OpenChunk {
 
     fn take_sums(
         &mut self,
-        planned: &PlannedOutput,
+        group: &Group,
         weighing: &Weighing<'_>,
         memory: &Memory,
     ) -> Result<Sums> {
-        let length = planned.chunk_voxels() * planned.output.channels;
+        let length = group.chunk_voxels() * group.channels;
         match self.sums.take() {
             Some(held) => held.release(memory),
             None => Ok(Sums::zeros(weighing, length, memory)),
@@ -128,60 +128,13 @@ impl OpenChunk {
 fn add_held(
     weighing: &Weighing<'_>,
     sums: &mut Sums,
-    planned: &PlannedOutput,
+    group: &Group,
     piece: &Piece,
     voxels: &[f32],
 ) {
     let [z, y, x] = piece.map(|part| part.length);
-    let shape = [planned.output.channels, z, y, x];
+    let shape = [group.channels, z, y, x];
     let origin = piece.map(|part| part.in_patch);
     let predicted = Predicted { voxels, shape, origin };
-    weighing.add(sums, planned.layout.chunk, piece, &predicted);
-}
-
-/// A shard between its first finished chunk and its last: encoded chunks of every stored channel.
-#[derive(Debug)]
-pub(super) struct OpenShard {
-    /// By channel, then in C order of the shard's grid; nothing for chunks of zeros alone.
-    chunks: Vec<Option<Held<u8>>>,
-    channels: usize,
-    /// Chunks that are not finished.
-    left: usize,
-}
-
-impl OpenShard {
-    /// `places` in the shard's grid, of which `present` lie in the volume.
-    pub(super) fn new(channels: usize, places: usize, present: usize) -> Self {
-        let chunks = std::iter::repeat_with(|| None).take(channels * places).collect();
-        Self { chunks, channels, left: present }
-    }
-
-    /// Puts the encoded chunk of every channel at a place. True if it was the last.
-    pub(super) fn put(
-        &mut self,
-        place: usize,
-        encoded: Vec<Option<Vec<u8>>>,
-        memory: &Memory,
-    ) -> Result<bool> {
-        let places = self.chunks.len() / self.channels;
-        for (channel, bytes) in encoded.into_iter().enumerate() {
-            let held = bytes.map(|bytes| memory.keep(bytes)).transpose()?;
-            self.chunks[channel * places + place] = held;
-        }
-        self.left -= 1;
-        Ok(self.left == 0)
-    }
-
-    /// The chunks of each channel.
-    pub(super) fn into_channels(
-        self,
-        memory: &Memory,
-    ) -> impl Iterator<Item = Result<Vec<Option<Vec<u8>>>>> {
-        let places = self.chunks.len() / self.channels;
-        let mut chunks = self.chunks.into_iter();
-        (0..self.channels).map(move |_| {
-            let channel = chunks.by_ref().take(places);
-            channel.map(|held| held.map(|held| memory.release(held)).transpose()).collect()
-        })
-    }
+    weighing.add(sums, group.chunk, piece, &predicted);
 }

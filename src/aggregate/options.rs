@@ -1,9 +1,11 @@
 //! How to aggregate.
 
+use std::time::Duration;
+
 use super::{NonFinite, Overwrite};
 
 /// How to aggregate, beside what the plan says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AggregateOptions {
     /// Bytes that may be held between patches: sums of unfinished chunks, pieces that came before
     /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file in
@@ -22,6 +24,25 @@ pub struct AggregateOptions {
     /// if it is the same, so that one model's predictions are not mixed with another's. Kept until
     /// the outputs are published, and not with them.
     pub made_by: String,
+    /// How often what is held is kept while predictions come, so that a process that is killed loses
+    /// no more than what came since: 60 seconds if nothing else is said, and never so often that it
+    /// takes more than a twentieth of the time. Without, never
+    /// ([`super::Aggregator::checkpoint_if_due`]); what ends by an error or because it is told to is
+    /// kept all the same ([`crate::predict::predict`]).
+    pub checkpoint: Option<Duration>,
+}
+
+impl Default for AggregateOptions {
+    fn default() -> Self {
+        Self {
+            budget: None,
+            unfinished: Unfinished::default(),
+            overwrite: Overwrite::default(),
+            non_finite: NonFinite::default(),
+            made_by: String::new(),
+            checkpoint: Some(Duration::from_mins(1)),
+        }
+    }
 }
 
 /// What to do about an aggregation that was begun and not finished.

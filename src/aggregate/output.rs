@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::layout::{ChunkLayout, Codec, PlanOptions, Workload};
+use crate::layout::{Codec, PlanOptions, Workload};
 use crate::{Dtype, Error, Kind, Result, Scaling, VolumeName};
 
 /// What is stored of the blended predictions. Whatever it is, it is worked out when a chunk is
@@ -179,11 +179,18 @@ impl FromStr for Values {
     }
 }
 
-/// One volume to be made of predictions.
+/// So many heads are read at most.
+const HEADS: usize = 64;
+
+/// One volume to be made of predictions. Several may be made of the same.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// Its place in the dataset.
     pub name: VolumeName,
+    /// Which of the model's predictions of a patch it is made of, from 0, 64 at most. Outputs of one
+    /// head have the same channels and the same factor. Those that are cut into the same chunks,
+    /// which they are unless something else is asked for, share all that is held of them.
+    pub head: usize,
     /// Channels of a prediction, however many the input has.
     pub channels: usize,
     /// What is stored of them.
@@ -197,7 +204,8 @@ pub struct Output {
     pub workload: Option<Workload>,
     /// Codec, chunk and shard, where they are given. A shard is flat otherwise: as thick as a chunk
     /// (or several, up to 8 MiB) along the axis on which patches proceed, so that it is finished
-    /// soon; its codec is LZ4 in blosc, and Zstandard in blosc for labels.
+    /// soon, and ends at the same planes as those of the other outputs. A chunk suits the widest
+    /// type that is stored of the head. The codec is LZ4 in blosc, and Zstandard in blosc for labels.
     pub codec: Option<Codec>,
     /// Shape of a chunk, `z, y, x`.
     pub chunk: Option<[usize; 3]>,
@@ -206,14 +214,25 @@ pub struct Output {
 }
 
 impl Output {
-    /// An output on the grid of the input.
+    /// An output of the first head, on the grid of the input.
     #[must_use]
     pub const fn new(name: VolumeName, channels: usize, values: Values) -> Self {
-        let (factor, workload) = ([1; 3], None);
-        Self { name, channels, values, factor, workload, codec: None, chunk: None, shard: None }
+        let (head, factor, workload) = (0, [1; 3], None);
+        let (codec, chunk, shard) = (None, None, None);
+        Self { name, head, channels, values, factor, workload, codec, chunk, shard }
+    }
+
+    /// Refuses a number that no head has.
+    pub(crate) fn check_head(&self) -> Result<()> {
+        if self.head < HEADS {
+            return Ok(());
+        }
+        let reason = format!("heads are counted from 0, and are {HEADS} at most");
+        Err(Error::invalid("head", self.head, reason))
     }
 
     pub(super) fn check(&self, patch: [usize; 3]) -> Result<()> {
+        self.check_head()?;
         if self.channels == 0 {
             return Err(Error::invalid("channels", 0, "a prediction has one at least"));
         }
@@ -235,34 +254,6 @@ impl Output {
     }
 }
 
-/// A shard of finished layers is not to be larger, unless one layer of chunks is.
-const LAYERS_BYTES: usize = 8 << 20;
-/// No shard is to be larger, unless a chunk is.
-const SHARD_BYTES: usize = 32 << 20;
-
-/// Puts chunks into shards that are flat along the axis `outer`: patches proceed along it.
-pub(super) fn flat_shards(
-    layout: ChunkLayout,
-    volume: [usize; 3],
-    item: usize,
-    outer: usize,
-) -> Result<ChunkLayout> {
-    let chunk = layout.chunk;
-    let grid: [usize; 3] = std::array::from_fn(|a| volume[a].div_ceil(chunk[a]));
-    let chunk_bytes = chunk.iter().product::<usize>().saturating_mul(item).max(1);
-    let mut counts = [1; 3];
-    // Along x, then y, then z, but the outer axis last.
-    let others = [2, 1, 0].into_iter().filter(|a| *a != outer);
-    for (a, most) in others.map(|a| (a, SHARD_BYTES)).chain([(outer, LAYERS_BYTES)]) {
-        let now = counts.iter().product::<usize>() * chunk_bytes;
-        let count = (most / now).clamp(1, grid[a]);
-        // As many shards as that takes, of even size.
-        counts[a] = grid[a].div_ceil(grid[a].div_ceil(count));
-    }
-    let shard = std::array::from_fn(|a| counts[a] * chunk[a]);
-    ChunkLayout::new(chunk, shard, layout.codec)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,22 +267,5 @@ mod tests {
         for wrong in ["", "int8", "uint8:0", "uint8:x", "threshold:nan", "argmax:3", "float32:1"] {
             assert!(wrong.parse::<Values>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn shards_are_flat_along_the_outer_axis_and_within_their_bytes() {
-        let codec = Codec::default();
-        for (chunk, volume, item, outer, expected) in [
-            ([32, 32, 32], [1069, 512, 512], 4, 0, [32, 512, 512]),
-            ([32, 32, 32], [1069, 512, 512], 1, 0, [32, 512, 512]),
-            ([32, 32, 32], [64, 512, 512], 4, 2, [64, 512, 64]),
-            ([8, 8, 8], [30, 20, 10], 4, 0, [32, 24, 16]),
-        ] {
-            let layout = ChunkLayout::new(chunk, chunk, codec).unwrap();
-            assert_eq!(flat_shards(layout, volume, item, outer).unwrap().shard, expected);
-        }
-        let layout = ChunkLayout::new([32; 3], [32; 3], codec).unwrap();
-        let shard = flat_shards(layout, [400, 2000, 2000], 4, 0).unwrap().shard;
-        assert!(shard[0] == 32 && shard.iter().product::<usize>() * 4 <= SHARD_BYTES, "{shard:?}");
     }
 }

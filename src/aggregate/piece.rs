@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Blend;
 use super::axis::AxisPart;
-use super::plan::PlannedOutput;
+use super::group::Group;
 use super::sums::Sums;
 
 /// The box of a chunk that a patch contributes to, along `z, y, x`.
@@ -97,8 +97,8 @@ pub(super) enum Weighing<'a> {
 }
 
 impl<'a> Weighing<'a> {
-    pub(super) fn of(planned: &'a PlannedOutput, blend: Blend) -> Self {
-        let [z, y, x] = &planned.axes;
+    pub(super) fn of(group: &'a Group, blend: Blend) -> Self {
+        let [z, y, x] = &group.axes;
         match (&z.window, &y.window, &x.window) {
             (Some(z), Some(y), Some(x)) => {
                 Self::Windows { windows: [z, y, x], floor: floor(blend, [z, y, x]) }

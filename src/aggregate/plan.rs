@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::axis::Axis;
-use super::output::flat_shards;
+use super::group::Group;
+use super::layouts::{self, Uncut, least_common_multiple};
 use super::{Blend, Output, Part};
 use crate::error::show;
-use crate::layout::{self, Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
+use crate::layout::{Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
 use crate::sample::{Grid, GridSampler};
 use crate::store::ArrayShape;
 use crate::{Affine, Error, Region, Result, Spacing, Volume};
@@ -24,6 +25,7 @@ pub struct Plan {
     /// The axes as they are walked, the slowest first.
     pub(super) walk: [usize; 3],
     pub(super) outputs: Vec<PlannedOutput>,
+    pub(super) groups: Vec<Group>,
 }
 
 /// What is taken over from the volume that predictions are of.
@@ -50,7 +52,6 @@ pub(super) struct PlannedOutput {
     pub(super) spacing: Spacing,
     pub(super) workload: Workload,
     pub(super) layout: ChunkLayout,
-    pub(super) axes: [Axis; 3],
 }
 
 impl Plan {
@@ -80,12 +81,23 @@ impl Plan {
             if outputs[..n].iter().any(|other| other.name == output.name) {
                 return Err(Error::invalid("output", &output.name, "is given twice"));
             }
+            let shape = |output: &Output| (output.channels, output.factor);
+            let same_head = outputs[..n].iter().find(|other| other.head == output.head);
+            if let Some(other) = same_head.filter(|other| shape(other) != shape(output)) {
+                let reason = format!(
+                    "is of head {} like {}, and has other channels or another factor: give it a \
+                     head of its own",
+                    output.head, other.name
+                );
+                return Err(Error::invalid("output", &output.name, reason));
+            }
         }
-        let outer = walk(&grid)[0];
-        let outputs = outputs
-            .into_iter()
-            .map(|output| PlannedOutput::new(output, source, &grid, blend, outer))
-            .collect::<Result<_>>()?;
+        let uncut = |output| uncut(output, source, &grid);
+        let uncut: Vec<Uncut> = outputs.into_iter().map(uncut).collect::<Result<_>>()?;
+        let layouts = layouts::choose(&uncut, walk(&grid)[0])?;
+        let planned = |(uncut, layout)| PlannedOutput::new(uncut, layout);
+        let outputs: Vec<_> = uncut.into_iter().zip(layouts).map(planned).collect();
+        let groups = Group::all(&outputs, &grid, blend);
         let fields = &source.attributes().source_fields;
         let field = |name: &str| Some((name.to_owned(), fields.get(name)?.clone()));
         let source = Source {
@@ -95,7 +107,7 @@ impl Plan {
             affine: *source.affine(),
             fields: COORDINATES.into_iter().chain(GRID).filter_map(field).collect(),
         };
-        Ok(Self { walk: walk(&grid), source, grid, blend, outputs })
+        Ok(Self { walk: walk(&grid), source, grid, blend, outputs, groups })
     }
 
     /// The places of the patches.
@@ -110,16 +122,24 @@ impl Plan {
         self.blend
     }
 
-    /// The outputs, in the order in which predictions of them are given.
+    /// The outputs, as they were given.
     #[must_use]
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
         self.outputs.iter().map(|planned| &planned.output)
     }
 
-    /// Shape of the prediction of one patch for the output `n`, `c, z, y, x`.
+    /// How many predictions of each patch are given: one for each head, up to the last that an
+    /// output is made of.
     #[must_use]
-    pub fn prediction(&self, n: usize) -> Option<[usize; 4]> {
-        self.outputs.get(n).map(PlannedOutput::prediction)
+    pub fn heads(&self) -> usize {
+        self.groups.iter().map(|group| group.head + 1).max().unwrap_or(0)
+    }
+
+    /// Shape of the prediction of one patch by this head, from 0, `c, z, y, x`; `None` if no output
+    /// is made of it.
+    #[must_use]
+    pub fn prediction(&self, head: usize) -> Option<[usize; 4]> {
+        self.groups.iter().find(|group| group.head == head).map(Group::prediction)
     }
 
     /// How the output `n` is cut and compressed.
@@ -135,19 +155,20 @@ impl Plan {
     }
 
     /// Bytes of the chunks that are begun and not finished at any one time at most, if predictions
-    /// come in [`Plan::order`]: it grows with the patch and with the volume's extent across the
-    /// order's first axis, not along it.
+    /// come in [`Plan::order`]. Along the order's first axis these are the layers of chunks that a
+    /// patch reaches into before all patches of them have come; across it, all of the volume. Sums
+    /// that several outputs share are counted once.
     #[must_use]
     pub fn memory(&self) -> u64 {
         let [outer, ..] = self.walk;
-        let bytes = |planned: &PlannedOutput| {
+        let bytes = |group: &Group| {
             let layers = |(a, axis): (usize, &Axis)| {
                 (if a == outer { axis.open_layers() } else { axis.chunks() }) as u64
             };
-            let chunks: u64 = planned.axes.iter().enumerate().map(layers).product();
-            chunks.saturating_mul(planned.sum_bytes(self.blend) as u64)
+            let chunks: u64 = group.axes.iter().enumerate().map(layers).product();
+            chunks.saturating_mul(group.sum_bytes(self.blend) as u64)
         };
-        self.outputs.iter().map(bytes).fold(0, u64::saturating_add)
+        self.groups.iter().map(bytes).fold(0, u64::saturating_add)
     }
 
     /// Cuts the outputs into so many boxes of whole shards, one behind the other along the order's
@@ -190,9 +211,9 @@ impl Plan {
         for place in 0..self.grid.shape()[outer] {
             // In how many voxels on this side of the cuts, and beyond them, any output needs it.
             let (mut inside, mut outside) = (false, false);
-            for planned in &self.outputs {
-                let [from, to] = part.of_output(planned.output.factor[outer], planned.shape[outer]);
-                let span = planned.axes[outer].span(place);
+            for group in &self.groups {
+                let [from, to] = self.inside(&part, group);
+                let span = group.axes[outer].span(place);
                 inside |= span.start.max(from) < span.end.min(to);
                 outside |= !span.is_empty() && (span.start < from || span.end > to);
             }
@@ -201,71 +222,48 @@ impl Plan {
         }
         part
     }
+
+    /// From where to where a part goes in the outputs of a group, along its axis.
+    pub(super) fn inside(&self, part: &Part, group: &Group) -> [usize; 2] {
+        let planned = &self.outputs[group.outputs[0]];
+        part.of_output(planned.output.factor[part.axis], planned.shape[part.axis])
+    }
+}
+
+/// An output on its own grid of voxels, before that is cut.
+#[allow(clippy::cast_precision_loss)]
+fn uncut(output: Output, source: &Volume, grid: &Grid) -> Result<Uncut> {
+    let output = Output { values: output.values.with_exact_scale(), ..output };
+    let (volume, patch, factor) = (grid.volume(), grid.patch(), output.factor);
+    let shape: [usize; 3] = std::array::from_fn(|a| volume[a] / factor[a]);
+    if shape.contains(&0) {
+        let reason = format!("leaves nothing of the volume, {} (z, y, x)", show(&volume));
+        return Err(Error::invalid("factor", show(&factor), reason));
+    }
+    let mm = source.spacing().mm();
+    let spacing = Spacing::new(std::array::from_fn(|a| mm[a] * factor[a] as f64))?;
+    let workload = if let Some(workload) = &output.workload {
+        workload.clone()
+    } else {
+        let predicted = std::array::from_fn(|a| (patch[a] / factor[a]).min(shape[a]));
+        let patch = WeightedPatch::new(PatchShape::Voxels(predicted), 1.0)?;
+        Workload::new(vec![patch], Access::Random)?
+    };
+    let dtype = output.values.dtype(output.channels);
+    let channels = output.values.channels(output.channels);
+    let spec = VolumeSpec { shape, times: 1, channels, spacing, dtype };
+    Ok(Uncut { output, spec, workload })
 }
 
 impl PlannedOutput {
-    #[allow(clippy::cast_precision_loss)]
-    fn new(
-        output: Output,
-        source: &Volume,
-        grid: &Grid,
-        blend: Blend,
-        outer: usize,
-    ) -> Result<Self> {
-        let output = Output { values: output.values.with_exact_scale(), ..output };
-        let (volume, patch, factor) = (grid.volume(), grid.patch(), output.factor);
-        let shape: [usize; 3] = std::array::from_fn(|a| volume[a] / factor[a]);
-        if shape.contains(&0) {
-            let reason = format!("leaves nothing of the volume, {} (z, y, x)", show(&volume));
-            return Err(Error::invalid("factor", show(&factor), reason));
-        }
-        let mm = source.spacing().mm();
-        let spacing = Spacing::new(std::array::from_fn(|a| mm[a] * factor[a] as f64))?;
-        let workload = if let Some(workload) = &output.workload {
-            workload.clone()
-        } else {
-            let predicted = std::array::from_fn(|a| (patch[a] / factor[a]).min(shape[a]));
-            let patch = WeightedPatch::new(PatchShape::Voxels(predicted), 1.0)?;
-            Workload::new(vec![patch], Access::Random)?
-        };
-        let dtype = output.values.dtype(output.channels);
-        let channels = output.values.channels(output.channels);
-        let spec = VolumeSpec { shape, times: 1, channels, spacing, dtype };
-        let planned = layout::plan(&spec, &workload, &output.plan_options())?.layout;
-        // A shard is written as soon as its last patch has come: channels are files of their own.
-        let mut layout = planned.with_frames([1; 2])?;
-        if output.shard.is_none() {
-            layout = flat_shards(layout, shape, dtype.size(), outer)?;
-        }
-        let overlap = grid.overlap();
-        let axes = std::array::from_fn(|a| {
-            let starts: Vec<i64> = grid.starts(a).collect();
-            let (patch, volume) = ((patch[a], overlap[a]), (volume[a], factor[a]));
-            Axis::new(blend, &starts, patch, volume, layout.chunk[a])
-        });
-        Ok(Self { output, shape, spacing, workload, layout, axes })
-    }
-
-    /// Shape of a prediction, `c, z, y, x`.
-    pub(super) fn prediction(&self) -> [usize; 4] {
-        let [z, y, x] = &self.axes;
-        [self.output.channels, z.patch, y.patch, x.patch]
+    fn new(Uncut { output, spec, workload }: Uncut, layout: ChunkLayout) -> Self {
+        let VolumeSpec { shape, spacing, .. } = spec;
+        Self { output, shape, spacing, workload, layout }
     }
 
     /// Voxels of a chunk.
     pub(super) fn chunk_voxels(&self) -> usize {
         self.layout.chunk.iter().product()
-    }
-
-    /// Bytes of the sums of a chunk, of all channels.
-    pub(super) fn sum_bytes(&self, blend: Blend) -> usize {
-        let item = if blend == Blend::Crop { size_of::<f32>() } else { size_of::<f64>() };
-        self.chunk_voxels() * self.output.channels * item
-    }
-
-    /// Chunks along each axis.
-    pub(super) fn chunks(&self) -> [usize; 3] {
-        std::array::from_fn(|a| self.axes[a].chunks())
     }
 
     /// The array that is stored.
@@ -338,12 +336,4 @@ pub(crate) fn order(grid: &Grid) -> impl Iterator<Item = u64> + use<> {
 /// The number of a place of a grid of this shape.
 fn number([_, rows, columns]: [usize; 3], [z, y, x]: [usize; 3]) -> u64 {
     ((z * rows + y) * columns + x) as u64
-}
-
-fn least_common_multiple(a: usize, b: usize) -> usize {
-    let (mut gcd, mut rest) = (a, b);
-    while rest > 0 {
-        (gcd, rest) = (rest, gcd % rest);
-    }
-    (a / gcd.max(1)).saturating_mul(b)
 }

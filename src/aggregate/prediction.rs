@@ -1,9 +1,11 @@
 //! What the model gives: checked before any of it counts.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use ndarray::ArrayView4;
 
+use super::group::Group;
 use super::piece::Predicted;
 use super::plan::Plan;
 use crate::error::show;
@@ -19,8 +21,20 @@ pub enum NonFinite {
     Error,
     /// They count like any other number, and spread to all means that they are part of.
     Keep,
-    /// This value counts in their place.
+    /// This value counts in their place, in all outputs of a head: also for a number that only one
+    /// of them could not hold.
     Replace(f32),
+}
+
+impl fmt::Display for NonFinite {
+    /// `error`, `keep`, or the value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error => f.pad("error"),
+            Self::Keep => f.pad("keep"),
+            Self::Replace(value) => write!(f, "{value}"),
+        }
+    }
 }
 
 /// Which patch a prediction is of.
@@ -50,13 +64,13 @@ impl From<[i64; 3]> for Location {
     }
 }
 
-/// The prediction of one patch for every output, found to be sound.
+/// The predictions of one patch by every head, found to be sound.
 pub(super) struct Prediction<'a> {
     pub(super) number: u64,
     /// In the grid of places.
     pub(super) place: [usize; 3],
-    /// By output.
-    voxels: Vec<Cow<'a, [f32]>>,
+    /// By head.
+    heads: Vec<Cow<'a, [f32]>>,
 }
 
 impl Plan {
@@ -88,57 +102,67 @@ impl Plan {
         }
     }
 
-    /// Looks at the prediction of a patch: a view for each output, `c, z, y, x`.
+    /// Looks at the predictions of a patch: a view for each head, `c, z, y, x`.
     pub(super) fn check<'a>(
         &self,
         number: u64,
         views: impl ExactSizeIterator<Item = ArrayView4<'a, f32>>,
         policy: NonFinite,
     ) -> Result<Prediction<'a>> {
-        let place = self.place_of(number);
-        if views.len() != self.outputs.len() {
-            let reason = format!("the plan has {} outputs; give one for each", self.outputs.len());
+        if views.len() != self.heads() {
+            let reason = format!("the plan has {} heads; give one for each", self.heads());
             return Err(Error::invalid("predictions", views.len(), reason));
         }
-        let checked = views.enumerate().map(|(n, view)| {
-            let planned = &self.outputs[n];
-            let shape = planned.prediction();
-            if view.shape() != shape {
-                let reason = format!(
-                    "of {}, for {}, must be of shape {shape:?} (c, z, y, x)",
-                    self.patch_name(number),
-                    planned.output.name
-                );
-                return Err(Error::invalid("prediction", format!("{:?}", view.shape()), reason));
-            }
-            let mut voxels = match view.to_slice() {
-                Some(voxels) => Cow::Borrowed(voxels),
-                None => Cow::Owned(view.iter().copied().collect()),
-            };
-            let used = std::array::from_fn(|a| planned.axes[a].used(place[a]));
-            let limit = planned.output.values.limit();
-            if policy != NonFinite::Keep
-                && let Some((at, value)) = Predicted::whole(&voxels, shape).beyond(&used, limit)
-            {
-                let NonFinite::Replace(with) = policy else {
-                    let what = if value.is_finite() {
-                        "float16, in which it is to be stored, ends at 65504: store float32"
-                    } else {
-                        "predictions are finite, unless it is said what is to become of others"
-                    };
-                    let reason = format!(
-                        "at {at:?} (c, z, y, x) of the prediction of {}, for {}: {what}",
-                        self.patch_name(number),
-                        planned.output.name
-                    );
-                    return Err(Error::invalid("prediction", value, reason));
+        let checked =
+            views.enumerate().map(|(head, view)| self.check_head(number, head, &view, policy));
+        let heads = checked.collect::<Result<_>>()?;
+        Ok(Prediction { number, place: self.place_of(number), heads })
+    }
+
+    /// The numbers of one head; none if no output is made of it.
+    fn check_head<'a>(
+        &self,
+        number: u64,
+        head: usize,
+        view: &ArrayView4<'a, f32>,
+        policy: NonFinite,
+    ) -> Result<Cow<'a, [f32]>> {
+        let made = || self.outputs.iter().map(|planned| &planned.output).filter(|o| o.head == head);
+        let Some(group) = self.groups.iter().find(|group| group.head == head) else {
+            return Ok(Cow::Borrowed(&[]));
+        };
+        let what = || {
+            let names: Vec<_> = made().map(|output| output.name.to_string()).collect();
+            format!("{}, for {}", self.patch_name(number), names.join(" and "))
+        };
+        let (place, shape) = (self.place_of(number), group.prediction());
+        if view.shape() != shape {
+            let reason = format!("of {}, must be of shape {shape:?} (c, z, y, x)", what());
+            return Err(Error::invalid("prediction", format!("{:?}", view.shape()), reason));
+        }
+        let mut voxels = match view.to_slice() {
+            Some(voxels) => Cow::Borrowed(voxels),
+            None => Cow::Owned(view.iter().copied().collect()),
+        };
+        let used = std::array::from_fn(|a| group.axes[a].used(place[a]));
+        let limit = made().map(|output| output.values.limit()).fold(f32::INFINITY, f32::min);
+        if policy != NonFinite::Keep
+            && let Some((at, value)) = Predicted::whole(&voxels, shape).beyond(&used, limit)
+        {
+            let NonFinite::Replace(with) = policy else {
+                let told = if value.is_finite() {
+                    "float16, in which it is to be stored, ends at 65504: store float32"
+                } else {
+                    "predictions are finite, unless it is said what is to become of others"
                 };
-                let is_beyond = |v: &&mut f32| v.is_nan() || v.abs() >= limit;
-                voxels.to_mut().iter_mut().filter(is_beyond).for_each(|v| *v = with);
-            }
-            Ok(voxels)
-        });
-        Ok(Prediction { number, place, voxels: checked.collect::<Result<_>>()? })
+                let reason =
+                    format!("at {at:?} (c, z, y, x) of the prediction of {}: {told}", what());
+                return Err(Error::invalid("prediction", value, reason));
+            };
+            let is_beyond = |v: &&mut f32| v.is_nan() || v.abs() >= limit;
+            voxels.to_mut().iter_mut().filter(is_beyond).for_each(|v| *v = with);
+        }
+        Ok(voxels)
     }
 
     /// A place of the grid by its number, which is in it.
@@ -150,7 +174,7 @@ impl Plan {
 }
 
 impl Prediction<'_> {
-    pub(super) fn of_output(&self, n: usize, plan: &Plan) -> Predicted<'_> {
-        Predicted::whole(&self.voxels[n], plan.outputs[n].prediction())
+    pub(super) fn of_group(&self, group: &Group) -> Predicted<'_> {
+        Predicted::whole(&self.heads[group.head], group.prediction())
     }
 }

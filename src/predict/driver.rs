@@ -8,8 +8,8 @@ use ndarray::s;
 use super::fingerprint::Fingerprint;
 use super::head::Head;
 use super::model::Model;
-use super::options::{HeadOutput, PredictOptions};
-use super::report::{PredictReport, Step};
+use super::options::PredictOptions;
+use super::report::{Checkpoints, PredictReport, Step};
 use super::session::{Patches, Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
 use crate::{Dataset, Error, Pool, Result, Volume};
@@ -29,8 +29,10 @@ use crate::{Dataset, Error, Pool, Result, Volume};
 /// than it should, naming the patch; those of [`Plan::new`], of [`Aggregator::begin`],
 /// [`Aggregator::add_many`] and [`Aggregator::finish`], and of reading patches;
 /// [`Error::Cancelled`], also if the model ends because the caller's wish to stop reached it too.
-/// Whatever it is, the model is killed, and shards that were written stay: [`Unfinished::Resume`]
-/// goes on from them. Two cases differ. Where a model has given more answers than it was asked for,
+/// Whatever it is, the model is killed, shards that were written stay, and what is held of others
+/// is kept: [`Unfinished::Resume`] goes on from there, and predicts the patches that were not
+/// answered. What is held is kept from time to time, too ([`AggregateOptions::checkpoint`]), for
+/// when this process is killed. Two cases differ. Where a model has given more answers than it was asked for,
 /// what came of them is taken back. Where it did not do as it should without failing itself, what is
 /// written may be wrong, and resuming asks for a decision ([`Unfinished::ResumeInDoubt`]).
 ///
@@ -54,7 +56,7 @@ pub fn predict(
         .map_err(|error| unless_stopped(&session, error))?;
     let plan = Arc::new(plan_of(&session, volume, options)?);
     let made = AggregateOptions { made_by, ..options.aggregate.clone() };
-    let (aggregator, part) = match options.part {
+    let (mut aggregator, part) = match options.part {
         Some((n, of)) => {
             let part = plan.split(of)?.swap_remove(n);
             let own = Aggregator::begin_part(dataset, Arc::clone(&plan), part.clone(), &made)?;
@@ -64,7 +66,8 @@ pub fn predict(
     };
     // With all of it predicted before, the model has nothing to say.
     let is_needed = first.is_some() || aggregator.remaining().next().is_some();
-    let taken = take_all(&mut session, &aggregator, first, options, pool);
+    let mut checkpoints = Checkpoints::default();
+    let taken = take_all(&mut session, &mut aggregator, &mut checkpoints, first, pool);
     let [seconds, waited] = session.times();
     let ended = taken.and_then(|patches| {
         let heads = if is_needed { session.end()? } else { session.abandon() };
@@ -77,13 +80,25 @@ pub fn predict(
     // It need not be there while what came of it is published.
     drop(session);
     aggregator.check_complete()?;
-    let (memory, of) = (aggregator.memory(), plan.grid().len());
+    let (memory, clipped, of) = (aggregator.memory(), aggregator.clipped(), plan.grid().len());
     let published = if part.as_ref().is_some_and(|part| part.of > 1) {
         None
     } else {
         Some(aggregator.finish(pool, &|bytes| progress(Step::Checked(bytes)))?)
     };
-    Ok(PredictReport { command, heads, patches, of, part, memory, seconds, waited, published })
+    Ok(PredictReport {
+        command,
+        heads,
+        patches,
+        of,
+        part,
+        memory,
+        clipped,
+        checkpoints,
+        seconds,
+        waited,
+        published,
+    })
 }
 
 /// What [`predict`] would do, which depends on the model's answer to one patch: nothing else is
@@ -112,7 +127,7 @@ pub fn plan(
 fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     options.check()?;
     let aggregate = &options.aggregate;
-    let Some(HeadOutput { output: first, .. }) = options.outputs.first() else {
+    let Some(first) = options.outputs.first() else {
         return Err(Error::invalid("outputs", 0, "name one at least"));
     };
     if aggregate.unfinished != Unfinished::Refuse || options.part.is_some() {
@@ -121,7 +136,7 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     if dataset.job(&first.name)?.is_some() {
         return Err(aggregate::unfinished(dataset, &first.name));
     }
-    let names = options.outputs.iter().map(|HeadOutput { output, .. }| &output.name);
+    let names = options.outputs.iter().map(|output| &output.name);
     names.into_iter().try_for_each(|name| dataset.check_overwrite(name, aggregate.overwrite))
 }
 
@@ -136,7 +151,7 @@ fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<Learn
     {
         return Ok(None);
     }
-    let there = dataset.job(&options.outputs[0].output.name)?;
+    let there = dataset.job(&options.outputs[0].name)?;
     let learned = there.and_then(|job| aggregate::channels_and_factors(&job.plan));
     Ok(learned.filter(|learned| learned.len() == options.outputs.len()))
 }
@@ -180,8 +195,9 @@ struct Answered {
 }
 
 fn plan_of(session: &Session<'_>, volume: &Volume, options: &PredictOptions) -> Result<Plan> {
-    let outputs = options.outputs.iter().map(|HeadOutput { head, output }| {
-        let known = session.head(*head).map(|Head { channels, factor, .. }| (channels, factor));
+    let outputs = options.outputs.iter().map(|output| {
+        let known =
+            session.head(output.head).map(|Head { channels, factor, .. }| (channels, factor));
         let (channels, factor) = known.unwrap_or((output.channels, output.factor));
         Output { channels, factor, ..output.clone() }
     });
@@ -196,17 +212,36 @@ fn unless_stopped(session: &Session<'_>, error: Error) -> Error {
     error
 }
 
-/// Decides what becomes of the shards that were written before an error. They are taken back only
-/// if it is known that they are wrong.
-fn give_up(aggregator: Aggregator, session: &mut Session<'_>, error: Error) -> Error {
-    let Error::Model { command, reason } = error else { return error };
+/// Decides what becomes of what came before an error. It is taken back only if it is known to be
+/// wrong; else what is not written yet is kept as well.
+fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) -> Error {
     let trust = session.trust();
-    if trust != Trust::OutOfStep && session.is_stopped() {
-        return Error::Cancelled;
-    }
+    let error = match error {
+        Error::Model { .. } if trust != Trust::OutOfStep && session.is_stopped() => {
+            Error::Cancelled
+        }
+        error => error,
+    };
+    // Where it cannot be kept, its patches are asked for again: that is no reason to tell another
+    // error than the one that ends all.
+    let mut keep = || drop(aggregator.checkpoint());
+    let Error::Model { command, reason } = error else {
+        keep();
+        return error;
+    };
     let (done, what) = match trust {
-        Trust::Sound => (Ok(()), ""),
-        Trust::InDoubt => (aggregator.doubt(&reason), ". What is written so far may be wrong"),
+        Trust::Sound => {
+            keep();
+            (Ok(()), "")
+        }
+        Trust::InDoubt => {
+            // The doubt first: what is kept is never taken for more than it is.
+            let noted = aggregator.doubt(&reason);
+            if noted.is_ok() {
+                drop(aggregator.checkpoint());
+            }
+            (noted, ". What is written so far may be wrong")
+        }
         Trust::OutOfStep => (
             aggregator.take_back(),
             ". Its answers were out of step: what came of them is taken back",
@@ -236,14 +271,15 @@ fn check_fingerprint(
 /// Gives the aggregator what it wants of all answers. How many patches these are.
 fn take_all(
     session: &mut Session<'_>,
-    aggregator: &Aggregator,
+    aggregator: &mut Aggregator,
+    checkpoints: &mut Checkpoints,
     first: Option<Answered>,
-    options: &PredictOptions,
     pool: &Pool,
 ) -> Result<u64> {
     let mut wanted: Vec<u64> = aggregator.remaining().collect();
     let patches = wanted.len() as u64;
-    session.step(Step::Begun { patches, bytes: bytes(aggregator.plan()) })?;
+    let of = aggregator.plan().grid().len();
+    session.step(Step::Begun { patches, of, bytes: bytes(aggregator.plan()) })?;
     if first.as_ref().is_none_or(|first| !first.all) {
         let mut given = first.as_ref().map(|first| first.probes.clone()).unwrap_or_default();
         if first.is_none() && !wanted.is_empty() {
@@ -257,7 +293,6 @@ fn take_all(
         session.no_more();
     }
     wanted.sort_unstable();
-    let heads: Vec<usize> = options.outputs.iter().map(|output| output.head).collect();
     let mut answered = first.map(|first| first.numbers);
     let mut is_known = false;
     loop {
@@ -272,7 +307,7 @@ fn take_all(
             check_fingerprint(session, aggregator, &numbers)?;
             is_known = true;
         }
-        let views = session.views(numbers.len(), &heads)?;
+        let views = session.views(numbers.len())?;
         let is_wanted = |n: &u64| wanted.binary_search(n).is_ok();
         let mut taken = numbers.len();
         if numbers.iter().all(is_wanted) {
@@ -287,6 +322,7 @@ fn take_all(
             }
         }
         session.step(Step::Predicted(taken as u64))?;
+        checkpoints.keep(aggregator);
     }
 }
 

@@ -21,7 +21,7 @@ impl Head {
     /// From the header of its first block.
     pub(super) fn learn(header: &Header, n: usize, patch: [usize; 3]) -> Result<Self, String> {
         let shown = shown(&header.shape);
-        let [found, channels, z, y, x] = axes(header)?;
+        let [found, channels, z, y, x] = axes(header, n)?;
         if found != n {
             return Err(format!(
                 "its shape is {shown}, and its first axis should be {n}, one for \
@@ -83,11 +83,18 @@ impl Head {
     }
 }
 
-fn axes(header: &Header) -> Result<[usize; 5], String> {
+/// The five axes of a block, or which new axis in `NumPy` would make them.
+fn axes(header: &Header, n: usize) -> Result<[usize; 5], String> {
     header.shape[..].try_into().map_err(|_| {
+        let missing = match header.shape[..] {
+            // As many as there are patches: channels are missing, unless either may be.
+            [first, _, _, _] if first == n && n > 1 => "[:, None]",
+            [_, _, _] => "[None, None]",
+            _ => "[None]",
+        };
         format!(
             "its shape is {}; five axes are needed, n, c, z, y, x: a new axis is made by \
-             prediction[:, None]",
+             prediction{missing}",
             shown(&header.shape)
         )
     })
@@ -121,6 +128,9 @@ mod tests {
     fn shapes_that_cannot_be_are_refused() {
         for (shape, told) in [
             (&[2, 3, 4][..], "five axes"),
+            (&[4, 8, 8], "prediction[None, None]"),
+            (&[3, 4, 8, 8], "prediction[None]"),
+            (&[2, 4, 8, 8], "prediction[:, None]"),
             (&[2], "(2,)"),
             (&[1, 1, 4, 8, 8], "first axis should be 2"),
             (&[2, 0, 4, 8, 8], "channels"),

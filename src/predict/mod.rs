@@ -27,7 +27,7 @@
 //!
 //! ```no_run
 //! use voxpatch::aggregate::{Blend, Output, Values};
-//! use voxpatch::predict::{HeadOutput, Model, PredictOptions, predict};
+//! use voxpatch::predict::{Model, PredictOptions, predict};
 //! use voxpatch::sample::{GridSampler, Overlap};
 //! use voxpatch::{Dataset, Pool};
 //!
@@ -37,7 +37,7 @@
 //! let sampler = GridSampler::new([64, 128, 128], Overlap::Fraction([0.5; 3]))?;
 //! // Channels and factor are what the model's first answer shows.
 //! let organs = Output::new("case01/organs".parse()?, 0, Values::Argmax);
-//! let options = PredictOptions::new(sampler, Blend::Hann, vec![HeadOutput::new(organs)]);
+//! let options = PredictOptions::new(sampler, Blend::Hann, vec![organs]);
 //! let model = Model::start("python3 model.py")?;
 //! let report = predict(&ct, &store, model, &options, &Pool::new(0)?, &|_step| true)?;
 //! println!("{:.1} patches/s", report.patches as f64 / report.seconds);
@@ -58,5 +58,5 @@ mod session;
 
 pub use driver::{plan, predict};
 pub use model::Model;
-pub use options::{HeadOutput, PredictOptions};
-pub use report::{HeadReport, PredictReport, Step};
+pub use options::PredictOptions;
+pub use report::{Checkpoints, HeadReport, PredictReport, Step};

@@ -4,24 +4,6 @@ use crate::aggregate::{AggregateOptions, Blend, Output};
 use crate::sample::GridSampler;
 use crate::{Error, Frames, Padding, Result, Volume};
 
-/// One volume to be made of one of the model's heads. Several may take the same head.
-#[derive(Debug, Clone)]
-pub struct HeadOutput {
-    /// Which block of an answer, from 0.
-    pub head: usize,
-    /// What to make of it. Its channels and its factor are set to what the model's first answer
-    /// shows.
-    pub output: Output,
-}
-
-impl HeadOutput {
-    /// Of the first head.
-    #[must_use]
-    pub const fn new(output: Output) -> Self {
-        Self { head: 0, output }
-    }
-}
-
 /// Which patches the model is given, and what becomes of its predictions.
 #[derive(Debug, Clone)]
 pub struct PredictOptions {
@@ -29,8 +11,9 @@ pub struct PredictOptions {
     pub sampler: GridSampler,
     /// How predictions are blended.
     pub blend: Blend,
-    /// The volumes to make.
-    pub outputs: Vec<HeadOutput>,
+    /// The volumes to make, each of one of the blocks of an answer ([`Output::head`]). Their channels
+    /// and factors are set to what the model's first answer shows.
+    pub outputs: Vec<Output>,
     /// Patches that the model is given at a time.
     pub batch: usize,
     /// What of the volume the model is given as the channels of a patch.
@@ -38,17 +21,14 @@ pub struct PredictOptions {
     /// One part of so many, from 0; without, all.
     pub part: Option<(usize, usize)>,
     /// What else is to be said of the aggregation. To what it says about who made the predictions
-    /// is added: the command, the voxels that it is given, and which output takes which head.
+    /// is added: the command, and the voxels that it is given.
     pub aggregate: AggregateOptions,
 }
-
-/// So many heads are read at most.
-const HEADS: usize = 64;
 
 impl PredictOptions {
     /// One patch at a time, of the only time point.
     #[must_use]
-    pub fn new(sampler: GridSampler, blend: Blend, outputs: Vec<HeadOutput>) -> Self {
+    pub fn new(sampler: GridSampler, blend: Blend, outputs: Vec<Output>) -> Self {
         let aggregate = AggregateOptions::default();
         let frames = Frames::default();
         Self { sampler, blend, outputs, batch: 1, frames, part: None, aggregate }
@@ -63,10 +43,7 @@ impl PredictOptions {
         if self.batch == 0 {
             return Err(Error::invalid("batch", 0, "a batch has one patch at least"));
         }
-        if let Some(output) = self.outputs.iter().find(|output| output.head >= HEADS) {
-            let reason = format!("heads are counted from 0, and are {HEADS} at most");
-            return Err(Error::invalid("head", output.head, reason));
-        }
+        self.outputs.iter().try_for_each(Output::check_head)?;
         match self.part {
             Some((part, of)) if part >= of => {
                 let reason = format!("of {of} parts, counted from 0, there is none of this number");
@@ -79,13 +56,11 @@ impl PredictOptions {
     /// What decides the predictions, beside the plan.
     pub(super) fn made_by(&self, command: &str, volume: &Volume) -> String {
         let padding = volume.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
-        let heads: Vec<_> = self.outputs.iter().map(|output| output.head.to_string()).collect();
         let made = format!(
-            "{command} (given {} voxels{} of {}, padding {padding}, heads {})",
+            "{command} (given {} voxels{} of {}, padding {padding})",
             volume.returned_dtype(),
             volume.view_name(),
-            self.frames,
-            heads.join(",")
+            self.frames
         );
         match &self.aggregate.made_by[..] {
             "" => made,

@@ -1,17 +1,22 @@
 //! What was predicted, while it is and afterwards.
 
+use std::time::Instant;
+
 use serde::Serialize;
 
-use crate::aggregate::{AggregateReport, MemoryUse, Part};
+use crate::Aggregator;
+use crate::aggregate::{AggregateReport, Clipped, MemoryUse, Part};
 
 /// How far predicting has come. A false answer to any of them ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The model has answered for the first time; so many patches are to be predicted in this run,
-    /// and so many bytes of voxels are looked through in the end.
+    /// What is to be done is known: so many patches are to be predicted in this run, of so many, and
+    /// so many bytes of voxels are looked through in the end.
     Begun {
-        /// Patches.
+        /// Patches of this run.
         patches: u64,
+        /// Patches of the plan.
+        of: u64,
         /// Bytes.
         bytes: u64,
     },
@@ -36,6 +41,10 @@ pub struct PredictReport {
     pub part: Option<Part>,
     /// What was held between patches.
     pub memory: MemoryUse,
+    /// Voxels that were cut off, of each output.
+    pub clipped: Vec<Clipped>,
+    /// How what was held was kept for whoever would have had to go on.
+    pub checkpoints: Checkpoints,
     /// From the first patch to the last prediction.
     pub seconds: f64,
     /// Of these, those spent waiting for the model. The others went into reading its answers and
@@ -43,6 +52,30 @@ pub struct PredictReport {
     pub waited: f64,
     /// What was published; nothing after one part of several.
     pub published: Option<AggregateReport>,
+}
+
+/// What was held between patches, kept while the model predicted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Checkpoints {
+    /// How often it was.
+    pub written: u64,
+    /// What that took.
+    pub seconds: f64,
+    /// Why it could not be kept, the last time that it could not. It does not end a prediction.
+    pub failed: Option<String>,
+}
+
+impl Checkpoints {
+    /// Keeps what is held, if it is time.
+    pub(super) fn keep(&mut self, aggregator: &mut Aggregator) {
+        let began = Instant::now();
+        match aggregator.checkpoint_if_due() {
+            Ok(false) => return,
+            Ok(true) => self.written += 1,
+            Err(error) => self.failed = Some(error.to_string()),
+        }
+        self.seconds += began.elapsed().as_secs_f64();
+    }
 }
 
 /// One block of an answer.

@@ -211,15 +211,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The last answer, to `n` patches, of these heads.
-    pub(super) fn views(&self, n: usize, heads: &[usize]) -> Result<Vec<ArrayView5<'_, f32>>> {
-        let view = |head: &usize| {
-            let [z, y, x] = self.heads[*head].map_or([0; 3], |head| head.shape);
-            let channels = self.heads[*head].map_or(0, |head| head.channels);
-            ArrayView5::from_shape((n, channels, z, y, x), &self.blocks[*head])
+    /// The last answer, to `n` patches, of each head.
+    pub(super) fn views(&self, n: usize) -> Result<Vec<ArrayView5<'_, f32>>> {
+        let view = |which: usize| {
+            let head = self.heads[which];
+            let [z, y, x] = head.map_or([0; 3], |head| head.shape);
+            let channels = head.map_or(0, |head| head.channels);
+            ArrayView5::from_shape((n, channels, z, y, x), &self.blocks[which])
                 .map_err(|error| self.model.error(error.to_string()))
         };
-        heads.iter().map(view).collect()
+        (0..self.heads.len()).map(view).collect()
     }
 
     pub(super) fn step(&self, step: Step) -> Result<()> {

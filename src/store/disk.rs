@@ -38,6 +38,21 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
     /// As the system says.
     fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()>;
 
+    /// Writes a whole file as [`Self::write`] does, of what `content` writes to it, which need not be
+    /// in memory as a whole. A disk that does not say otherwise gathers it first.
+    ///
+    /// # Errors
+    /// As the system says; that of `content`, which ends it.
+    fn write_streamed(
+        &self,
+        key: &str,
+        content: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        content(&mut bytes)?;
+        self.write(key, &[&bytes])
+    }
+
     /// Names directly inside a folder, sorted; empty if there is no such folder.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The store's files in a folder of the local file system.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, IoSlice, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::disk::{Blob, Disk, Stamp, is_absent};
@@ -68,26 +68,19 @@ impl Disk for LocalDisk {
     }
 
     fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
-        let path = self.path(key);
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(ErrorKind::InvalidInput.into());
-        };
-        fs::create_dir_all(folder)?;
-        let mut hidden = std::ffi::OsString::from(".writing-");
-        hidden.push(name);
-        let staged = folder.join(hidden);
-        let written = (|| {
-            let mut file = create_new(&staged)?;
-            write_all(&mut file, parts)?;
-            // A failed sync is final: the kernel drops the pages and reports once, so that trying
-            // again would succeed without the data. The caller starts over from the source.
-            durable::contents(&file)?;
-            fs::rename(&staged, &path)
-        })();
-        if written.is_err() {
-            let _ = fs::remove_file(&staged);
-        }
-        written
+        write_beside(&self.path(key), &mut |file| write_all(file, parts))
+    }
+
+    fn write_streamed(
+        &self,
+        key: &str,
+        content: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        write_beside(&self.path(key), &mut |file| {
+            let mut buffered = BufWriter::with_capacity(1 << 20, file);
+            content(&mut buffered)?;
+            buffered.flush()
+        })
     }
 
     fn list(&self, key: &str) -> io::Result<Vec<String>> {
@@ -173,6 +166,32 @@ impl Disk for LocalDisk {
     fn path(&self, key: &str) -> PathBuf {
         if key.is_empty() { self.root.clone() } else { self.root.join(key) }
     }
+}
+
+/// Writes a file beside its place, makes its content durable, and puts it there.
+fn write_beside(
+    path: &Path,
+    content: &mut dyn FnMut(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
+    fs::create_dir_all(folder)?;
+    let mut hidden = std::ffi::OsString::from(".writing-");
+    hidden.push(name);
+    let staged = folder.join(hidden);
+    let written = (|| {
+        let mut file = create_new(&staged)?;
+        content(&mut file)?;
+        // A failed sync is final: the kernel drops the pages and reports once, so that trying
+        // again would succeed without the data. The caller starts over from the source.
+        durable::contents(&file)?;
+        fs::rename(&staged, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&staged);
+    }
+    written
 }
 
 /// A file that nobody else has open, in place of what a killed writer has left there.

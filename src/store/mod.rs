@@ -122,7 +122,7 @@ pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::{ArrayShape, version_of};
 pub use job::Overwrite;
-pub(crate) use job::{EncodeScratch, Job, JobDocument, JobOutput, Note};
+pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Tally, real};
 pub(crate) use strips::{Strips, layer_bytes};

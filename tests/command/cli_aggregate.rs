@@ -205,10 +205,18 @@ fn a_stopped_run_publishes_nothing_and_is_resumed() {
         let text = run(at, 1, &line, &stalls(60));
         assert!(text.contains("--resume") && text.contains("--restart"), "{text}");
         let text = run(at, 1, &format!("{line} --resume"), "cat");
-        assert!(text.contains("made_by"), "{text}");
-        let report = json(&run(at, 0, &format!("{line} --resume --json"), &stalls(60)));
-        let [patches, of] = ["patches", "of"].map(|key| report[key].as_u64().unwrap());
-        assert!(patches > 0 && patches < of, "{patches} of {of}");
+        assert!(text.contains("what makes the predictions"), "{text}");
+        if signal == "INT" {
+            // It was kept when it was told to stop, and is asked for no patch twice.
+            let text = run(at, 0, &format!("{line} --resume"), &stalls(60));
+            let of = 9 * 3 * 4;
+            let told = format!("resuming: {} of {of} patches are left", of - 60);
+            assert!(text.contains(&told), "{text}");
+        } else {
+            let report = json(&run(at, 0, &format!("{line} --resume --json"), &stalls(60)));
+            let [patches, of] = ["patches", "of"].map(|key| report[key].as_u64().unwrap());
+            assert!(patches > 0 && patches < of, "{patches} of {of}");
+        }
         is_identity(at, "a/prediction");
         assert!(hidden(at).is_empty());
     }
@@ -300,8 +308,20 @@ fn parts_are_made_by_processes_side_by_side() {
     assert!(text.contains("a/p"), "{text}");
     is_identity(at, "a/p");
     assert!(hidden(at).is_empty());
-    // One part alone is not enough.
+    // One part alone is not enough, which info tells to people and to programs.
     run(at, 0, &format!("{line} --overwrite --part 1/2"), "cat");
+    for named in ["s.zarr", "s.zarr/a/p"] {
+        let begun = json(&run(at, 0, &format!("info {named} --json"), ""))["unfinished"].clone();
+        assert_eq!(begun[0]["outputs"], serde_json::json!(["a/p"]), "{begun}");
+        assert!(begun[0]["written"].as_u64() < begun[0]["shards"].as_u64(), "{begun}");
+        assert!(
+            run(at, 0, &format!("info {named}"), "").contains("unfinished: the prediction of a/p")
+        );
+    }
+    assert_eq!(
+        json(&run(at, 0, "info s.zarr/a/image --json", ""))["unfinished"],
+        serde_json::json!([])
+    );
     let text = run(at, 1, "finalise s.zarr/a/p --overwrite", "");
     assert!(text.contains("a/p"), "{text}");
     is_identity(at, "a/p");
@@ -329,4 +349,55 @@ fn predictions_that_are_not_finite_are_refused_kept_or_replaced() {
     assert!(read(at, "a/prediction").iter().all(|v| (v - 3.0).abs() < 1e-5));
     run(at, 0, &format!("{line} --overwrite --non-finite keep"), &model);
     assert!(read(at, "a/prediction").iter().all(|v| v.is_nan()));
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_from_its_last_checkpoint() {
+    let folder = folder();
+    let at = folder.path();
+    // One shard: without what was kept there is nothing to go on from.
+    let line = format!("{GRID} --mode hann --chunk 40x32x40 --shard 40x32x40 --checkpoint 1");
+    let slow = "if [ -e stalled ]; then cat; else for n in 1 2 3; do sleep 1.2; head -c 82560; done; \
+                touch stalled; sleep 9; fi";
+    let mut running = heard(&command(at, &line, slow)).spawn().unwrap();
+    wait_for(&at.join("stalled"));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let report = json(&run(at, 0, &format!("{line} --resume --json"), slow));
+    let [patches, of] = ["patches", "of"].map(|key| report[key].as_u64().unwrap());
+    assert!(patches > 0 && patches < of, "{patches} of {of}");
+    is_identity(at, "a/prediction");
+}
+
+#[test]
+fn scores_that_a_scale_cuts_off_are_told_of_and_a_setting_that_differs_is_named() {
+    let folder = folder();
+    let at = folder.path();
+    let line = format!("{GRID} --mode average --chunk 4x8x8 --shard 4x32x40");
+    let text = run(at, 0, &format!("{line} --output p=uint8:0.01"), "cat");
+    assert!(text.contains("a/p: ") && text.contains("uint8:SCALE"), "{text}");
+    let text = run(at, 0, &format!("{line} --output q=float32"), "cat");
+    assert!(!text.contains("uint8:SCALE"), "{text}");
+    run(at, 1, &format!("{line} --output r=uint8:2"), "head -c 500000; exit 1");
+    let text =
+        run(at, 1, &format!("{line} --output r=uint16:2 --resume"), "head -c 500000; exit 1");
+    let told = "the output a/r: values were uint8:2, and are now uint16:2";
+    assert!(text.contains(told), "{text}");
+}
+
+#[test]
+fn outputs_of_every_type_are_cut_into_parts_at_the_same_planes() {
+    let folder = folder();
+    let at = folder.path();
+    let outputs = "--output p=argmax --output q=uint16 --output r=float32 --output s=threshold";
+    let model = "python3 -c '
+import sys
+while h := sys.stdin.buffer.read(128):
+    v = sys.stdin.buffer.read(8 * 16 * 16 * 4)
+    h = h.replace(b\"(1, 1, \", b\"(1, 2, \")
+    sys.stdout.buffer.write(h + v + v)
+'";
+    let line = format!("{GRID} --mode crop {outputs} --read-patch 8x8x8");
+    let parts = json(&run(at, 0, &format!("{line} --parts 2 --json"), model));
+    assert_eq!(parts.as_array().unwrap().len(), 2);
 }

@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use ndarray::{Array4, Array5, ArrayView4};
-use voxpatch::aggregate::{Blend, Plan};
+use voxpatch::aggregate::{Blend, Output, Plan};
 use voxpatch::{ConvertOptions, Dataset, Volume};
 
 use super::dense::{DenseScan, store, voxels};
@@ -26,8 +26,8 @@ pub fn source(folder: &Path, [z, y, x]: [usize; 3]) -> (Dataset, Volume) {
 }
 
 /// A number from 0 to 1 for each voxel of each patch's prediction, unlike that of other patches.
-pub fn value(number: u64, output: usize, at: [usize; 4]) -> f32 {
-    let mut n = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (output as u64) << 40;
+pub fn value(number: u64, head: usize, at: [usize; 4]) -> f32 {
+    let mut n = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (head as u64) << 40;
     for i in at {
         n = (n ^ i as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
         n ^= n >> 29;
@@ -35,11 +35,11 @@ pub fn value(number: u64, output: usize, at: [usize; 4]) -> f32 {
     (n >> 40) as f32 / (1 << 24) as f32
 }
 
-/// The prediction of a patch for every output of a plan.
+/// The prediction of a patch by every head of a plan, each of which an output takes.
 pub fn predict(plan: &Plan, number: u64) -> Vec<Array4<f32>> {
-    (0..plan.outputs().len())
+    (0..plan.heads())
         .map(|n| {
-            let shape = plan.prediction(n).expect("an output");
+            let shape = plan.prediction(n).expect("a head");
             Array4::from_shape_fn(shape, |(c, z, y, x)| value(number, n, [c, z, y, x]))
         })
         .collect()
@@ -109,8 +109,8 @@ pub fn blended(
     arrived: impl Fn(u64) -> bool,
 ) -> Array4<Option<f64>> {
     let (grid, blend) = (plan.grid(), plan.blend());
-    let factor = plan.outputs().nth(output).expect("an output").factor;
-    let [channels, patch @ ..] = plan.prediction(output).expect("an output");
+    let Output { factor, head, .. } = *plan.outputs().nth(output).expect("an output");
+    let [channels, patch @ ..] = plan.prediction(head).expect("a head");
     let lines: [Line; 3] = std::array::from_fn(|a| Line {
         starts: grid.starts(a).collect(),
         volume: grid.volume()[a],
@@ -150,7 +150,7 @@ pub fn blended(
                     let at = [*z, *y, *x];
                     let weight: f64 = (0..3).map(|a| window(blend, at[a], patch[a])).product();
                     let weight = weight.max(floor);
-                    sum += weight * f64::from(value(number, output, [c, at[0], at[1], at[2]]));
+                    sum += weight * f64::from(value(number, head, [c, at[0], at[1], at[2]]));
                     weights += weight;
                 }
             }

@@ -50,8 +50,8 @@ fn add_all(aggregator: &Aggregator, seed: u64, batch: Option<&Pool>) {
     };
     for numbers in numbers.chunks(5) {
         let predictions: Vec<_> = numbers.iter().map(|n| predict(plan, *n)).collect();
-        let outputs = 0..plan.outputs().len();
-        let stacked: Vec<Array5<f32>> = outputs
+        let heads = 0..plan.heads();
+        let stacked: Vec<Array5<f32>> = heads
             .map(|n| stack(Axis(0), &predictions.iter().map(|p| p[n].view()).collect::<Vec<_>>()))
             .collect::<Result<_, _>>()
             .unwrap();
@@ -121,7 +121,7 @@ fn plan(volume: &Volume, case: &Case) -> Arc<Plan> {
     let Case { channels, factor, .. } = *case;
     let outputs = vec![
         output("scores", channels, Values::Float32, [1; 3]),
-        output("coarse", 2, Values::Argmax, factor),
+        Output { head: 1, ..output("coarse", 2, Values::Argmax, factor) },
     ];
     Arc::new(Plan::new(volume, &case.sampler, case.blend, outputs).unwrap())
 }
@@ -282,7 +282,10 @@ fn what_was_written_before_is_not_asked_for_again() {
     let resume = AggregateOptions { unfinished: Unfinished::Resume, ..options() };
     let other = AggregateOptions { made_by: "another model".into(), ..resume.clone() };
     let refused = Aggregator::begin(&dataset, Arc::clone(&plan), &other).unwrap_err().to_string();
-    assert!(refused.contains("made_by") && refused.contains("another model"), "{refused}");
+    assert!(
+        refused.contains("what makes the predictions") && refused.contains("another model"),
+        "{refused}"
+    );
 
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
     let left = aggregator.remaining().count();

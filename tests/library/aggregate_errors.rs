@@ -50,6 +50,9 @@ fn plans_that_make_no_sense_are_refused() {
     let one = || output("a", 1, Values::Float32);
     refused(vec![], "name one at least");
     refused(vec![one(), one()], "given twice");
+    refused(vec![Output { head: 64, ..one() }], "64 at most");
+    refused(vec![one(), output("b", 2, Values::Argmax)], "of head 0 like a/a");
+    refused(vec![one(), Output { factor: [2; 3], ..output("b", 1, Values::Float32) }], "factor");
     refused(vec![Output { channels: 0, ..one() }], "channels");
     refused(vec![Output { factor: [1, 3, 1], ..one() }], "must divide the patch, 4x4x4");
     refused(vec![Output { factor: [1, 0, 1], ..one() }], "must divide");
@@ -95,7 +98,7 @@ fn wrong_predictions_are_named_and_leave_the_rest_as_it_was() {
         refused(5.into(), &wrong, shown);
         refused(5.into(), &wrong, "[1, 2, 3, 0]");
     }
-    assert!(aggregator.add(5, &[]).unwrap_err().to_string().contains("1 outputs"));
+    assert!(aggregator.add(5, &[]).unwrap_err().to_string().contains("1 heads"));
     // A batch is taken as a whole or not at all.
     let batch = Array5::<f32>::from_elem([2, 2, 4, 4, 4], 0.5);
     assert!(aggregator.add_many(&[7_u64, 7], &[batch.view()], &pool).is_err());
@@ -159,16 +162,71 @@ fn numbers_that_are_not_finite_are_kept_or_replaced_when_that_is_said() {
 }
 
 #[test]
+fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [12, 16, 16]);
+    let sampler = GridSampler::new([8, 8, 8], Overlap::Voxels([4, 4, 4])).unwrap();
+    // A patch has its middle alone, but for the faces where the volume ends.
+    let plan = |blend, sampler: &GridSampler| {
+        let output = output("scores", 1, Values::Float32);
+        Arc::new(Plan::new(&volume, sampler, blend, vec![output]).unwrap())
+    };
+    let pool = Pool::new(1).unwrap();
+    for (blend, padded) in [(Blend::Crop, false), (Blend::Crop, true), (Blend::Average, true)] {
+        let plan = plan(blend, &sampler.pad_borders(padded));
+        let options =
+            AggregateOptions { overwrite: Overwrite::Predictions, ..AggregateOptions::default() };
+        let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
+        for number in plan.order() {
+            let start = plan.grid().region(number).unwrap().start;
+            // Of each axis: what the patch owns, or in a mean what lies in the volume.
+            let counts = |a: usize, at: usize| {
+                let voxel = start[a] + at as i64;
+                let end = volume.shape()[a] as i64;
+                let (first, last) = (start[a] <= 0 && !padded, start[a] + 8 >= end && !padded);
+                match blend {
+                    Blend::Crop => {
+                        (first || at >= 2) && (last || at < 6) && (0..end).contains(&voxel)
+                    }
+                    _ => (0..end).contains(&voxel),
+                }
+            };
+            let prediction = Array4::from_shape_fn([1, 8, 8, 8], |(_, z, y, x)| {
+                if counts(0, z) && counts(1, y) && counts(2, x) { 1.0 } else { f32::NAN }
+            });
+            aggregator.add(number, &[prediction.view()]).unwrap();
+            // One that counts is refused before anything is taken.
+            let mut wrong = Array4::from_elem([1, 8, 8, 8], 1.0);
+            wrong[[0, 4, 4, 4]] = f32::INFINITY;
+            if aggregator.remaining().next().is_some()
+                && counts(0, 4)
+                && counts(1, 4)
+                && counts(2, 4)
+            {
+                let next = aggregator.remaining().next().unwrap();
+                let refused = aggregator.add(next, &[wrong.view()]).unwrap_err().to_string();
+                assert!(refused.contains("finite"), "{refused}");
+            }
+        }
+        aggregator.finish(&pool, &|_| true).unwrap();
+        let made = dataset.volume("a/scores").unwrap();
+        let voxels = made.read::<f32>(Region::whole(made.shape())).unwrap();
+        assert!(voxels.iter().all(|voxel| *voxel == 1.0), "{blend} {padded}");
+    }
+}
+
+#[test]
 fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [8, 9, 10]);
+    let of_head = |head, output| Output { head, ..output };
     let coarse = Output { factor: [1, 2, 4], ..output("coarse", 1, Values::Float16) };
     let outputs = vec![
-        output("organs", 3, Values::Argmax),
-        output("masks", 2, Values::Threshold(0.5)),
-        output("bytes", 2, Values::PROBABILITY_8),
-        output("words", 1, Values::PROBABILITY_16),
-        coarse,
+        of_head(0, output("organs", 3, Values::Argmax)),
+        of_head(1, output("masks", 2, Values::Threshold(0.5))),
+        of_head(1, output("bytes", 2, Values::PROBABILITY_8)),
+        of_head(2, output("words", 1, Values::PROBABILITY_16)),
+        of_head(3, coarse),
     ];
     let plan = Plan::new(&volume, &sampler(), Blend::Average, outputs).unwrap();
     let aggregator = Aggregator::begin(&dataset, plan, &AggregateOptions::default()).unwrap();
@@ -211,9 +269,9 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
         &sampler(),
         Blend::Average,
         vec![
-            output("organs", 3, Values::Argmax),
-            output("masks", 2, Values::Threshold(0.5)),
-            output("bytes", 2, Values::PROBABILITY_8),
+            of_head(0, output("organs", 3, Values::Argmax)),
+            of_head(1, output("masks", 2, Values::Threshold(0.5))),
+            of_head(1, output("bytes", 2, Values::PROBABILITY_8)),
         ],
     );
     let plan = plan.unwrap();
@@ -251,7 +309,12 @@ fn published(dataset: &Dataset) -> voxpatch::Result<Vec<String>> {
 }
 
 fn run(dataset: &Dataset, plan: &Arc<Plan>, options: &AggregateOptions) -> voxpatch::Result<()> {
-    let aggregator = Aggregator::begin(dataset, Arc::clone(plan), options)?;
+    let mut aggregator = Aggregator::begin(dataset, Arc::clone(plan), options)?;
+    let numbers: Vec<u64> = aggregator.remaining().collect();
+    for number in numbers.iter().take(numbers.len() / 2) {
+        aggregator.add(*number, &views(&predict(plan, *number)))?;
+    }
+    aggregator.checkpoint()?;
     add_all(&aggregator)?;
     aggregator.finish(&Pool::new(1).unwrap(), &|_| true).map(drop)
 }
@@ -454,7 +517,7 @@ fn an_output_in_the_place_of_its_source_is_refused_and_a_policy_is_not_changed_m
         ..AggregateOptions::default()
     };
     let error = Aggregator::begin(&dataset, plan, &other).unwrap_err().to_string();
-    assert!(error.contains("non_finite"), "{error}");
+    assert!(error.contains("not finite was error, and is now keep"), "{error}");
 }
 
 /// Adds half of the patches, so that some shards are written.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::nifti::{Nifti, expected, read};
 use voxpatch::aggregate::{Blend, Output, Values};
 use voxpatch::layout::Codec;
-use voxpatch::predict::{HeadOutput, Model, PredictOptions, predict};
+use voxpatch::predict::{Model, PredictOptions, predict};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
     Certainty, ConvertOptions, ConvertReport, Dataset, Dtype, Error, ExportOptions, FourthAxis,
@@ -151,7 +151,7 @@ fn channels_of_a_prediction_are_no_fourth_axis_however_many_there_are() {
     let dataset = Dataset::open(at.join("s.zarr")).unwrap();
     let sampler = GridSampler::new([4, 4, 4], Overlap::Voxels([0; 3])).unwrap();
     let output = Output::new("a/p".parse().unwrap(), 0, Values::Float32);
-    let outputs = vec![HeadOutput::new(output)];
+    let outputs = vec![output];
     let options = PredictOptions {
         frames: Frames::All,
         ..PredictOptions::new(sampler, Blend::Crop, outputs)

@@ -7,8 +7,10 @@ mod sample_common;
 
 mod aggregate;
 mod aggregate_errors;
+mod aggregate_heads;
 mod batch;
 mod batch_cache;
+mod checkpoint;
 mod codec_trial;
 mod convert_errors;
 mod corrupt;

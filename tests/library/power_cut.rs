@@ -164,7 +164,8 @@ fn scan() -> (PowerDisk, Arc<Plan>) {
         let (chunk, shard) = (Some([3, 4, 5]), Some([3, 4, 5]));
         Output { chunk, shard, ..Output::new(name.parse().unwrap(), 2, values) }
     };
-    let outputs = vec![output(NAMES[0], Values::Float32), output(NAMES[1], Values::Argmax)];
+    let organs = Output { head: 1, ..output(NAMES[1], Values::Argmax) };
+    let outputs = vec![output(NAMES[0], Values::Float32), organs];
     let sampler = GridSampler::new([3, 4, 4], Overlap::Voxels([0, 0, 0])).unwrap();
     let plan = Plan::new(&dataset.volume("a/image").unwrap(), &sampler, Blend::Average, outputs);
     (PowerDisk::of(disk.live()), Arc::new(plan.unwrap()))
@@ -187,6 +188,15 @@ fn add(aggregator: &Aggregator, numbers: impl IntoIterator<Item = u64>, model: M
         // Empty shards are files until they are published.
         predicted[0].slice_mut(s![1, .., .., ..]).fill(0.0);
         aggregator.add(number, &views(&predicted)).unwrap();
+    }
+}
+
+/// Adds all patches, and keeps what is held after the first and after the third.
+fn add_all(aggregator: &mut Aggregator, model: Model) {
+    let order: Vec<u64> = aggregator.plan().order().collect();
+    for numbers in [&order[..1], &order[1..3], &order[3..]] {
+        add(aggregator, numbers.iter().copied(), model);
+        assert_eq!(aggregator.checkpoint().unwrap(), numbers.last() != order.last());
     }
 }
 
@@ -254,8 +264,8 @@ fn aggregates(replaces: bool) -> usize {
         disk = Arc::new(PowerDisk::of(disk.live()));
     }
     let (old, new) = (digests(&disk, "before"), expected(&plan, 1));
-    let aggregator = begin(&disk, &plan, &whole(&plan), Unfinished::Refuse).unwrap();
-    add(&aggregator, plan.order(), 1);
+    let mut aggregator = begin(&disk, &plan, &whole(&plan), Unfinished::Refuse).unwrap();
+    add_all(&mut aggregator, 1);
     aggregator.check_complete().unwrap();
     let complete = disk.now();
     aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
@@ -286,8 +296,9 @@ fn a_power_cut_while_predictions_are_replaced_leaves_old_or_new_ones_under_their
 fn shards_of_a_model_that_was_thrown_away_do_not_come_back_after_a_power_cut() {
     let (disk, plan) = scan();
     let disk = Arc::new(disk);
-    let begun = begin(&disk, &plan, &whole(&plan), Unfinished::Refuse).unwrap();
+    let mut begun = begin(&disk, &plan, &whole(&plan), Unfinished::Refuse).unwrap();
     add(&begun, plan.order().take(1), 0);
+    assert!(begun.checkpoint().unwrap());
     drop(begun);
     let disk = Arc::new(PowerDisk::of(disk.live()));
     let restarted = begin(&disk, &plan, &whole(&plan), Unfinished::Restart).unwrap();
@@ -304,10 +315,12 @@ fn shards_of_a_part_that_is_made_again_do_not_come_back_after_a_power_cut() {
     let disk = Arc::new(disk);
     let parts = plan.split(2).unwrap();
     for part in &parts {
-        let aggregator = begin(&disk, &plan, part, Unfinished::Refuse).unwrap();
+        let mut aggregator = begin(&disk, &plan, part, Unfinished::Refuse).unwrap();
         let numbers: Vec<u64> = aggregator.remaining().collect();
-        add(&aggregator, numbers, 1 - part.index as u64);
-        aggregator.check_complete().unwrap();
+        let model = 1 - part.index as u64;
+        add(&aggregator, numbers.iter().take(1).copied(), model);
+        assert!(aggregator.checkpoint().unwrap());
+        add(&aggregator, numbers.into_iter().skip(1), model);
     }
     let disk = Arc::new(PowerDisk::of(disk.live()));
     // The second, once more, with the model of the first.

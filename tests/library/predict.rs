@@ -9,10 +9,11 @@ use ndarray::{Array3, Array5, Axis};
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
 };
-use voxpatch::predict::{HeadOutput, Model, PredictOptions, PredictReport, Step, plan, predict};
+use voxpatch::predict::{Model, PredictOptions, PredictReport, Step, plan, predict};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
-    ConvertOptions, Dataset, Error, Frame, Frames, Padding, Pool, Region, Result, Volume,
+    ConvertOptions, Dataset, Dtype, Error, Frame, Frames, Padding, Pool, Region, Result, Volume,
+    npy,
 };
 
 const SHAPE: [usize; 3] = [21, 18, 17];
@@ -22,7 +23,7 @@ fn options(blend: Blend) -> PredictOptions {
     let sampler = GridSampler::new(PATCH, Overlap::Voxels([2, 4, 4])).unwrap();
     let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
     let output = Output { chunk, shard, ..Output::new("a/p".parse().unwrap(), 0, Values::Float32) };
-    PredictOptions::new(sampler, blend, vec![HeadOutput::new(output)])
+    PredictOptions::new(sampler, blend, vec![output])
 }
 
 fn run(
@@ -115,9 +116,9 @@ fn several_outputs_take_the_same_head_or_another() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
     let mut options = options(Blend::Crop);
-    let output = |name: &str, head, values| {
-        let output = Output::new(format!("a/{name}").parse().unwrap(), 0, values);
-        HeadOutput { head, output }
+    let output = |name: &str, head, values| Output {
+        head,
+        ..Output::new(format!("a/{name}").parse().unwrap(), 0, values)
     };
     options.outputs = vec![
         output("p", 0, Values::Float32),
@@ -226,7 +227,7 @@ fn what_was_written_before_an_error_is_gone_on_with() {
     assert!(matches!(refused, Error::Unfinished { .. }), "{refused}");
     options.aggregate.unfinished = Unfinished::Resume;
     let other = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
-    assert!(other.contains("made_by") && other.contains("cat"), "{other}");
+    assert!(other.contains("what makes the predictions") && other.contains("cat"), "{other}");
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert!(report.patches < report.of && report.patches > 0, "{report:?}");
     close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
@@ -246,8 +247,8 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
     let volume = volume.scaled();
     let mut one = options(Blend::Average);
     let mut two = options(Blend::Average);
-    let second = Output { name: "a/q".parse().unwrap(), ..two.outputs[0].output.clone() };
-    two.outputs.push(HeadOutput { head: 1, output: second });
+    let second = Output { name: "a/q".parse().unwrap(), head: 1, ..two.outputs[0].clone() };
+    two.outputs.push(second);
     let error = run(&dataset, &volume, &twice, &one).unwrap_err().to_string();
     assert!(error.contains("out of step"), "{error}");
     let left = crate::common::faulty::litter(&dataset.path());
@@ -262,6 +263,28 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
     let report = run(&dataset, &volume, "cat", &one).unwrap();
     assert_eq!(report.patches, report.of);
     close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
+/// A batch here is more than a pipe holds: the model has not read the first when it answers the rest.
+#[test]
+fn answers_that_come_before_their_patches_are_given_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [64, 40, 40]);
+    let patch = [16, 40, 40];
+    let sampler = GridSampler::new(patch, Overlap::Voxels([0; 3])).unwrap();
+    let output = Output::new("a/p".parse().unwrap(), 0, Values::Float32);
+    let options = PredictOptions::new(sampler, Blend::Crop, vec![output]);
+    let zeros = vec![0_f32; patch.iter().product()];
+    let shape = [1, 1, patch[0], patch[1], patch[2]];
+    let block = [npy::header(Dtype::Float32, &shape), npy::numbers(&zeros).into_owned()].concat();
+    let file = folder.path().join("block");
+    std::fs::write(&file, block).unwrap();
+    let file = file.display();
+    let model = format!("cat {file} {file} {file} {file}; cat > {file}.read");
+    let error = run(&dataset, &volume.scaled(), &model, &options).unwrap_err().to_string();
+    assert!(error.contains("before it was given") && error.contains("taken back"), "{error}");
+    let left = crate::common::faulty::litter(&dataset.path());
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// A command that does one thing at first and another when it is started again: it is the same to
@@ -421,7 +444,7 @@ while header := sys.stdin.buffer.read(128):
         run(&dataset, &volume, &format!("python3 {}", file.display()), &options).unwrap();
         let found = read(&dataset.volume("a/p").unwrap(), 0);
 
-        let output = Output { channels: 1, ..options.outputs[0].output.clone() };
+        let output = Output { channels: 1, ..options.outputs[0].clone() };
         let output = Output { name: "a/q".parse().unwrap(), ..output };
         let grid = Plan::new(&volume, &options.sampler, blend, vec![output]).unwrap();
         let made = AggregateOptions { overwrite: Overwrite::Predictions, ..Default::default() };
@@ -492,4 +515,102 @@ fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
     let options = PredictOptions { frames: Frames::Time(1), ..options(Blend::Crop) };
     assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());
     assert!(Model::start(" ").is_err());
+}
+
+/// A patch's block, and the patches that are answered before the model ends or is stopped.
+const BLOCK: usize = 128 + 4 * PATCH[0] * PATCH[1] * PATCH[2];
+const ANSWERED: u64 = 23;
+
+#[test]
+fn a_prediction_that_ends_by_itself_or_is_told_to_is_gone_on_with_from_the_last_answer() {
+    let whole = {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), SHAPE);
+        run(&dataset, &volume.scaled(), "cat", &options(Blend::Hann)).unwrap();
+        dataset.volume("a/p").unwrap().voxel_digest().to_owned()
+    };
+    let answers = format!("head -c {}", u64::try_from(BLOCK).unwrap() * ANSWERED);
+    for (end, doubt) in [("exit 1", false), ("true", true), ("touch stop; sleep 60", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), SHAPE);
+        let volume = volume.scaled();
+        let command = first_then(folder.path(), &format!("{answers}; {end}"), "cat");
+        let mut options = options(Blend::Hann);
+        options.aggregate.checkpoint = None;
+        let (stop, pool) = (folder.path().join("stop"), Pool::new(1).unwrap());
+        let steps = AtomicU64::new(0);
+        let progress = |step| {
+            if let Step::Predicted(n) = step {
+                steps.fetch_add(n, Ordering::Relaxed);
+            }
+            !(stop.exists() && steps.load(Ordering::Relaxed) == ANSWERED)
+        };
+        let model = Model::start(&command).unwrap();
+        let error = predict(&volume, &dataset, model, &options, &pool, &progress).unwrap_err();
+        assert_eq!(matches!(error, Error::Cancelled), end.contains("stop"), "{end}: {error}");
+        options.aggregate.unfinished =
+            if doubt { Unfinished::ResumeInDoubt } else { Unfinished::Resume };
+        let begun = std::sync::Mutex::new(None);
+        let progress = |step| {
+            if let Step::Begun { patches, of, .. } = step {
+                *begun.lock().unwrap() = Some((patches, of));
+            }
+            true
+        };
+        let model = Model::start(&command).unwrap();
+        let report = predict(&volume, &dataset, model, &options, &pool, &progress).unwrap();
+        assert_eq!(report.patches, report.of - ANSWERED, "{end}");
+        assert_eq!(begun.into_inner().unwrap(), Some((report.patches, report.of)));
+        assert_eq!(dataset.volume("a/p").unwrap().voxel_digest(), whole, "{end}");
+    }
+}
+
+#[test]
+fn what_is_held_is_kept_while_predicting_and_taken_back_with_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let mut often = options(Blend::Hann);
+    often.aggregate.checkpoint = Some(std::time::Duration::ZERO);
+    let report = run(&dataset, &volume, "cat", &often).unwrap();
+    assert!(report.checkpoints.written > 0 && report.checkpoints.failed.is_none());
+    assert!(report.checkpoints.seconds < report.seconds, "{report:?}");
+
+    often.aggregate.unfinished = Unfinished::Restart;
+    often.aggregate.overwrite = Overwrite::Predictions;
+    let answers = format!("head -c {}; exit 1", u64::try_from(BLOCK).unwrap() * ANSWERED);
+    let twice = format!(
+        "while head -c {BLOCK} > block && [ -s block ]; do cat block block || exit 1; done"
+    );
+    let command = first_then(folder.path(), &answers, &twice);
+    run(&dataset, &volume, &command, &often).unwrap_err();
+    let kept = dataset.path().join(".aggregate-a+p/open-0.bin");
+    assert!(kept.exists());
+    often.aggregate.unfinished = Unfinished::Resume;
+    let error = run(&dataset, &volume, &command, &often).unwrap_err().to_string();
+    assert!(error.contains("out of step"), "{error}");
+    assert!(!kept.exists());
+}
+
+#[test]
+fn voxels_that_are_cut_off_are_counted_also_those_of_an_earlier_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let expected = read(&volume, 0);
+    let answers = format!("head -c {}; exit 1", u64::try_from(BLOCK).unwrap() * ANSWERED);
+    let command = first_then(folder.path(), &answers, "cat");
+    let mut options = options(Blend::Crop);
+    let bytes = Output { values: Values::UInt8 { scale: 0.125 }, ..options.outputs[0].clone() };
+    options.outputs.push(Output { name: "a/bytes".parse().unwrap(), ..bytes });
+    run(&dataset, &volume, &command, &options).unwrap_err();
+    options.aggregate.unfinished = Unfinished::Resume;
+    let report = run(&dataset, &volume, &command, &options).unwrap();
+    let count = |is: fn(&&f32) -> bool| expected.iter().filter(is).count() as u64;
+    let [floats, bytes] = &report.clipped[..] else { panic!("{report:?}") };
+    assert_eq!((floats.below, floats.above), (0, 0));
+    assert_eq!((&bytes.output[..], bytes.below), ("a/bytes", count(|v| **v < -0.0625)));
+    assert_eq!(bytes.above, count(|v| **v >= 255.5 * 0.125));
+    assert!(bytes.below + bytes.above > 0);
+    assert_eq!(report.published.unwrap().clipped, Some(report.clipped));
 }

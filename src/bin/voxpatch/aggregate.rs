@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::ProgressBar;
 use std::sync::OnceLock;
-use voxpatch::aggregate::{AggregateReport, Part, finalise};
+use voxpatch::aggregate::{AggregateReport, Clipped, Part, finalise};
 use voxpatch::predict::{self, Model, PredictOptions, PredictReport, Step};
 use voxpatch::store::{Place, VolumeInfo};
 use voxpatch::{Error, Pool, Volume};
@@ -31,7 +31,7 @@ pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
         return show_parts(&volume, &options, parts, args, &interrupt);
     }
     let (pool, model) = (Pool::new(args.threads)?, Model::start(&args.exec)?);
-    let bars = Bars { quiet: args.json, ..Bars::default() };
+    let bars = Bars { quiet: args.json, resumes: args.resume, ..Bars::default() };
     let progress = |step| {
         bars.show(step);
         !interrupt.is_set()
@@ -42,7 +42,7 @@ pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
         Ok(report) if args.json => output::print_json(&report)?,
         Ok(report) => output::print(&text(&report, &options))?,
         Err(Error::Cancelled) => {
-            return Ok(stopped("--resume goes on from the shards that are finished, if any"));
+            return Ok(stopped("--resume goes on from what was predicted"));
         }
         Err(error) => return Err(error.into()),
     }
@@ -59,6 +59,8 @@ fn stopped(next: &str) -> ExitCode {
 #[derive(Default)]
 struct Bars {
     quiet: bool,
+    /// It goes on with a run that was stopped.
+    resumes: bool,
     patches: OnceLock<ProgressBar>,
     checked: OnceLock<ProgressBar>,
     bytes: OnceLock<u64>,
@@ -67,7 +69,10 @@ struct Bars {
 impl Bars {
     fn show(&self, step: Step) {
         match step {
-            Step::Begun { patches, bytes } => {
+            Step::Begun { patches, of, bytes } => {
+                if self.resumes && !self.quiet {
+                    output::note(&format!("resuming: {patches} of {of} patches are left"));
+                }
                 let patches = usize::try_from(patches).unwrap_or(usize::MAX);
                 self.patches.get_or_init(|| output::steps(patches, "predict patches", self.quiet));
                 self.bytes.get_or_init(|| bytes);
@@ -173,6 +178,18 @@ fn text(report: &PredictReport, options: &PredictOptions) -> String {
             ),
         ),
     ];
+    for Clipped { output, below, above } in &report.clipped {
+        if below + above > 0 {
+            let told = format!(
+                "{output}: {below} voxels were below and {above} above what its type holds, and are \
+                 its least and its greatest; uint8:SCALE and uint16:SCALE hold more"
+            );
+            facts.push(("clipped", told));
+        }
+    }
+    if let Some(reason) = &report.checkpoints.failed {
+        facts.push(("not kept", format!("what was held between patches: {reason}")));
+    }
     if let Some(part) = &report.part {
         let made = format!("{} of {}, {}", part.index + 1, part.of, part.region);
         facts.insert(0, ("part", made));

@@ -8,6 +8,7 @@
 //!   part-0 ...       folders, each locked by whoever makes the part
 //!   fingerprint.json how the model answered the first patch
 //!   doubt-0.json ... why what a part has written may be wrong, if so
+//!   open-0.bin ...   what a part held of shards that were not finished when it was stopped
 //!   publishing       a folder, locked by whoever publishes the outputs
 //!   0/  1/ ...       a folder for each output, as it will be published
 //!   seals.json       digests of the outputs' manifests, once all of them are complete
@@ -21,12 +22,18 @@
 //! are not there. In `0/` lies nothing but shards of this job, ever: a volume that was replaced
 //! cannot be taken for what replaces it, whatever else is lost.
 //!
+//! What a part holds between patches is lost with its process, but for what `open-N.bin` keeps of it
+//! now and then: whole, and of shards that were not written then. It is read by whoever goes on with
+//! the part, and a shard that is there by then counts more. It is removed before shards of the part
+//! are, as those are made anew.
+//!
 //! Names become durable in the order in which they are relied on: `job.json` before the first shard,
 //! shards that are removed before others are written in their place, all outputs before
 //! `seals.json`, that before the first output leaves its folder, and every output in its place
 //! before `job.json` is removed, the first of all to go.
 
 mod behind;
+mod checkpoint;
 mod document;
 mod notes;
 mod overwrite;
@@ -36,9 +43,10 @@ mod unfinished;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use document::{JobDocument, JobOutput};
 pub(crate) use notes::Note;
 pub use overwrite::Overwrite;
@@ -59,17 +67,21 @@ pub(crate) use super::codec::EncodeScratch;
 /// One part of a job, which no one else makes while this is held.
 ///
 /// Shards are written by a thread of its own. Dropped, it waits for those that were given to it;
-/// if there is no shard at all then, of a job of one part, nothing is left of the job.
+/// if there is no shard at all then, and no checkpoint, of a job of one part, nothing is left of it.
 pub(crate) struct Job {
     disk: Arc<dyn Disk>,
     folder: String,
     document: JobDocument,
+    /// Counted from 0.
+    part: usize,
     codecs: Vec<ChunkCodec>,
     behind: Behind,
     /// All shards are there, and some outputs perhaps in their places.
     is_sealed: bool,
     /// Nothing of it was there when it was opened.
     is_new: bool,
+    /// Something is kept of what is open.
+    has_checkpoint: AtomicBool,
     /// Keys of the shards that were given to be written.
     written: Mutex<Vec<String>>,
     /// How many of them were when their names were synced.
@@ -116,10 +128,12 @@ impl Dataset {
             disk,
             folder,
             document,
+            part,
             codecs,
             behind,
             is_sealed,
             is_new,
+            has_checkpoint: AtomicBool::new(false),
             written,
             synced,
             _part: lock,
@@ -271,8 +285,9 @@ impl Job {
         Ok(())
     }
 
-    /// Removes the shards that were written since this was opened.
+    /// Removes the shards that were written since this was opened, and what is kept of others.
     pub(crate) fn take_back(&self) -> Result<()> {
+        self.remove_checkpoint()?;
         // What could not be written is not there.
         let _ = self.behind.flush();
         let written = std::mem::take(&mut *locked(&self.written));
@@ -297,7 +312,7 @@ impl Job {
         })
     }
 
-    /// Removes shards, each given by channel and place.
+    /// Removes shards, each given by channel and place. What is kept of others must be gone by then.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the job is complete: some volumes may be in their places.
@@ -321,8 +336,8 @@ impl Drop for Job {
     fn drop(&mut self) {
         // Refused in a process that was forked off, where the lock may be held for ever.
         let is_flushed = self.flush().is_ok();
-        let has_no_shards = || locked(&self.written).is_empty();
-        if self.is_new && self.document.parts == 1 && is_flushed && has_no_shards() {
+        let is_empty = || locked(&self.written).is_empty() && !self.has_checkpoint();
+        if self.is_new && self.document.parts == 1 && is_flushed && is_empty() {
             // Best effort: it is hidden, and can be gone on with.
             let _root = self.disk.lock("", true);
             let _ = remove_job(&*self.disk, &self.folder);

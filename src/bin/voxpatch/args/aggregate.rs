@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use voxpatch::aggregate::{
     AggregateOptions, Blend, NonFinite, Output, Overwrite, Unfinished, Values as OutputValues,
 };
 use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
-use voxpatch::predict::{HeadOutput, PredictOptions};
+use voxpatch::predict::PredictOptions;
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{Dtype, Frames, Padding, VolumeName, layout::Codec};
 
@@ -102,13 +103,18 @@ pub struct Aggregate {
     /// a scratch file. By default as much as the order of the patches needs, twice.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
+    /// Keep what is held between patches every so many seconds, so that a run that is killed loses
+    /// no more than that; 0 means never. Never takes more than a twentieth of the time. A run that is
+    /// interrupted or fails keeps it in any case.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub checkpoint: u64,
     /// What becomes of NaN and infinite predictions: error, keep, or a value that replaces them.
     #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = non_finite)]
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
-    /// Go on with a run that was not finished: with the patches of shards that are not written. The
-    /// program is given the first patch again, and refused if its answer differs: it or its weights
-    /// have changed.
+    /// Go on with a run that was not finished: with the patches that it had not predicted, or of one
+    /// that was killed, not by the last checkpoint. The program is given the first patch again, and
+    /// refused if its answer differs: it or its weights have changed.
     #[arg(long, group = "unfinished")]
     pub resume: bool,
     /// With --resume: also where the program ended early without an error, or answered otherwise
@@ -247,14 +253,14 @@ impl Aggregate {
     pub fn options(&self, subject: &str) -> voxpatch::Result<PredictOptions> {
         let workload = self.layout.workload()?;
         let output = |NamedOutput { image, values, head }: &NamedOutput| {
-            let output = Output {
+            Ok(Output {
+                head: *head,
                 workload: workload.clone(),
                 codec: self.layout.codec(),
                 chunk: self.layout.chunk,
                 shard: self.layout.shard,
                 ..Output::new(VolumeName::new(subject, image)?, 0, *values)
-            };
-            Ok(HeadOutput { head: *head, output })
+            })
         };
         let outputs = self.output.iter().map(output).collect::<voxpatch::Result<_>>()?;
         let unfinished = match (self.resume, self.restart) {
@@ -269,6 +275,7 @@ impl Aggregate {
             overwrite: self.replace.overwrite(),
             non_finite: self.non_finite,
             made_by: String::new(),
+            checkpoint: Some(self.checkpoint).filter(|s| *s > 0).map(Duration::from_secs),
         };
         Ok(PredictOptions {
             batch: self.batch,
