@@ -173,7 +173,7 @@ fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
     };
     let pool = Pool::new(1).unwrap();
     for (blend, padded) in [(Blend::Crop, false), (Blend::Crop, true), (Blend::Average, true)] {
-        let plan = plan(blend, &sampler.pad_borders(padded));
+        let plan = plan(blend, &sampler.clone().pad_borders(padded));
         let options =
             AggregateOptions { overwrite: Overwrite::Predictions, ..AggregateOptions::default() };
         let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
