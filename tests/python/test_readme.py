@@ -36,6 +36,8 @@ def test_the_readme_works_from_top_to_bottom_and_keeps_the_ground_truth(tmp_path
     scan = np.random.default_rng(3).integers(-1000, 1000, shape, "i2").T
     save(tmp_path / "ct.nii.gz", scan)
     save(tmp_path / "seg.nii.gz", (scan > 0).astype("u1"))
+    weightings = np.random.default_rng(4).integers(0, 1000, (160, 170, 48, 4), "i2")
+    save(tmp_path / "mr.nii.gz", weightings)
     model, reader = blocks("python")
     (tmp_path / "model.py").write_text(model)
     ran = commands()
@@ -54,6 +56,8 @@ def test_the_readme_works_from_top_to_bottom_and_keeps_the_ground_truth(tmp_path
     predicted = zarr.open_array(tmp_path / "scans.zarr/case01/predicted/0", mode="r")[:]
     # The model's second class is the greater above 0.
     assert np.array_equal(predicted[: z // 2], (scan.T > 0)[: z // 2])
+    patch = np.load(tmp_path / "mr.npy")
+    assert np.array_equal(patch, weightings.T[:, 10:42, 60:156, 60:156])
     assert (tmp_path / "speed.svg").stat().st_size > 0
     subprocess.run([sys.executable, "-c", reader], check=True, cwd=tmp_path)
 
