@@ -5,6 +5,7 @@
 mod aggregate;
 mod bench;
 mod export;
+mod values;
 
 use std::path::PathBuf;
 use std::str::FromStr;
