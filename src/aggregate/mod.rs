@@ -33,6 +33,7 @@ mod begin;
 mod blend;
 mod buffers;
 mod checkpoint;
+mod complete;
 mod difference;
 mod document;
 mod finalise;

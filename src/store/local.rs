@@ -327,6 +327,26 @@ mod tests {
         assert_eq!(disk.list("a").unwrap(), ["b"]);
     }
 
+    #[test]
+    fn what_is_streamed_is_there_as_a_whole_or_not_at_all() {
+        let (_folder, disk) = disk();
+        disk.write("a/b", &[b"old"]).unwrap();
+        let failed = disk.write_streamed("a/b", &mut |out| {
+            out.write_all(b"half of ")?;
+            Err(ErrorKind::StorageFull.into())
+        });
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(&*disk.read("a/b").unwrap(), b"old");
+        let large = vec![7; 3 << 20];
+        disk.write_streamed("a/b", &mut |out| {
+            large.chunks(1000).try_for_each(|c| out.write_all(c))
+        })
+        .unwrap();
+        assert!(disk.read("a/b").unwrap()[..] == large);
+        assert_eq!(disk.list("a").unwrap(), ["b"]);
+        assert_eq!(were_synced([&disk.path("a/b")]), [true]);
+    }
+
     /// What [`Disk`] promises to be durable is what the system was told to make so.
     #[test]
     fn what_is_written_synced_or_made_outlasts_the_power() {

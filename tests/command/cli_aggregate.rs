@@ -384,20 +384,3 @@ fn scores_that_a_scale_cuts_off_are_told_of_and_a_setting_that_differs_is_named(
     let told = "the output a/r: values were uint8:2, and are now uint16:2";
     assert!(text.contains(told), "{text}");
 }
-
-#[test]
-fn outputs_of_every_type_are_cut_into_parts_at_the_same_planes() {
-    let folder = folder();
-    let at = folder.path();
-    let outputs = "--output p=argmax --output q=uint16 --output r=float32 --output s=threshold";
-    let model = "python3 -c '
-import sys
-while h := sys.stdin.buffer.read(128):
-    v = sys.stdin.buffer.read(8 * 16 * 16 * 4)
-    h = h.replace(b\"(1, 1, \", b\"(1, 2, \")
-    sys.stdout.buffer.write(h + v + v)
-'";
-    let line = format!("{GRID} --mode crop {outputs} --read-patch 8x8x8");
-    let parts = json(&run(at, 0, &format!("{line} --parts 2 --json"), model));
-    assert_eq!(parts.as_array().unwrap().len(), 2);
-}

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::common::predict::{blended, predict, source, views};
 use ndarray::Array4;
-use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Unfinished, Values};
+use voxpatch::aggregate::{
+    AggregateOptions, Aggregator, Blend, NonFinite, Output, Plan, Unfinished, Values,
+};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{Dataset, Error, Frame, Pool, Region, Volume};
 
@@ -139,4 +141,27 @@ fn a_head_that_no_output_is_made_of_may_be_anything() {
     aggregator.add(0_u64, &[other.view(), scores.view()]).unwrap();
     aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
     assert_eq!(read(&dataset, "a/scores"), scores);
+}
+
+#[test]
+fn what_one_output_of_a_head_cannot_hold_is_refused_or_replaced_for_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [12, 16, 16]);
+    let outputs = vec![output("scores", Values::Float32), output("halves", Values::Float16)];
+    let plan = plan(&volume, Blend::Hann, outputs);
+    let scores = Array4::from_elem([CHANNELS, 12, 16, 16], 7e4);
+    let begin = |non_finite, unfinished| {
+        let options = AggregateOptions { non_finite, unfinished, ..AggregateOptions::default() };
+        Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap()
+    };
+    let aggregator = begin(NonFinite::Error, Unfinished::Refuse);
+    let error = aggregator.add(0_u64, &[scores.view()]).unwrap_err().to_string();
+    assert!(error.contains("65504") && error.contains("a/scores and a/halves"), "{error}");
+    drop(aggregator);
+    let aggregator = begin(NonFinite::Replace(3.0), Unfinished::Restart);
+    aggregator.add(0_u64, &[scores.view()]).unwrap();
+    aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    for name in ["a/scores", "a/halves"] {
+        assert_eq!(read(&dataset, name), Array4::from_elem([CHANNELS, 12, 16, 16], 3.0));
+    }
 }

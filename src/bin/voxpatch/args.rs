@@ -6,6 +6,7 @@ mod aggregate;
 mod bench;
 mod export;
 mod read;
+mod values;
 
 use std::path::PathBuf;
 use std::str::FromStr;

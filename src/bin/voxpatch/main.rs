@@ -167,7 +167,7 @@ fn message(error: &anyhow::Error) -> String {
         // What was taken back is not gone on from.
         Some(Error::Model { reason, .. }) if reason.contains("taken back") => message,
         Some(Error::Model { .. } | Error::Incomplete { .. }) => {
-            message + "\nhint: aggregate --resume goes on from what is written, if anything is"
+            message + "\nhint: aggregate --resume goes on from what was predicted, if anything was"
         }
         Some(Error::InvalidArgument { what: "time points", .. }) => {
             message

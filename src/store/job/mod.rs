@@ -287,12 +287,12 @@ impl Job {
 
     /// Removes the shards that were written since this was opened, and what is kept of others.
     pub(crate) fn take_back(&self) -> Result<()> {
-        self.remove_checkpoint()?;
+        let forgotten = self.remove_checkpoint();
         // What could not be written is not there.
         let _ = self.behind.flush();
         let written = std::mem::take(&mut *locked(&self.written));
         self.synced.store(0, Ordering::Relaxed);
-        self.remove(written)
+        self.remove(written).and(forgotten)
     }
 
     /// Removes shards so that none comes back: others may be written in their place from here on,

@@ -13,7 +13,7 @@ use voxpatch::predict::PredictOptions;
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{Dtype, Frames, Padding, VolumeName, layout::Codec};
 
-use super::CodecChoice;
+use super::{CodecChoice, values};
 
 /// Predict a stored volume patch by patch with a program of yours, and store what comes of it.
 ///
@@ -59,7 +59,7 @@ pub struct Aggregate {
     pub patch: [usize; 3],
     /// What neighbouring patches share: voxels (16x32x32), or a fraction of the patch (0.5, or
     /// 0.5x0.25x0.25), of which the step is computed as MONAI does.
-    #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = overlap)]
+    #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = values::overlap)]
     pub overlap: Overlap,
     /// How overlapping predictions become one: crop, average (also: constant), hann, gaussian, or
     /// gaussian:SCALE.
@@ -95,13 +95,13 @@ pub struct Aggregate {
     /// Time point of the volume that the program is given, from 0, or all: every time point as
     /// channels of a patch, for scans whose fourth axis holds several images of one place. Needed for
     /// volumes of several time points.
-    #[arg(long, value_name = "N|all", value_parser = frames)]
+    #[arg(long, value_name = "N|all", value_parser = values::frames)]
     pub time: Option<Frames>,
     #[command(flatten)]
     pub layout: OutputLayout,
     /// Bytes that may be held between patches, such as 512MB or 2GiB; what is beyond that waits in
     /// a scratch file. By default as much as the order of the patches needs, twice.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub memory: Option<u64>,
     /// Keep what is held between patches every so many seconds, so that a run that is killed loses
     /// no more than that; 0 means never. Never takes more than a twentieth of the time. A run that is
@@ -109,7 +109,7 @@ pub struct Aggregate {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub checkpoint: u64,
     /// What becomes of NaN and infinite predictions: error, keep, or a value that replaces them.
-    #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = non_finite)]
+    #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = values::non_finite)]
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
     /// Go on with a run that was not finished: with the patches that it had not predicted, or of one
@@ -129,7 +129,7 @@ pub struct Aggregate {
     /// Make one part of N, from 1. Parts are made by any number of processes, each with the same
     /// arguments; finalise ends it. They may run on several machines if locks of folders hold between
     /// them on the file system of the store: not on NFS.
-    #[arg(long, value_name = "I/N", value_parser = part, conflicts_with = "parts")]
+    #[arg(long, value_name = "I/N", value_parser = values::part, conflicts_with = "parts")]
     pub part: Option<(usize, usize)>,
     /// Show what N parts would be, and do nothing else, but ask the program for one patch.
     #[arg(long, value_name = "N", conflicts_with_all = ["unfinished", "overwrite", "overwrite_source"])]
@@ -307,91 +307,9 @@ impl OutputLayout {
     }
 }
 
-fn overlap(text: &str) -> Result<Overlap, String> {
-    let separated = text.contains('x');
-    if separated && let Some(voxels) = super::axes(text, 'x') {
-        return Ok(Overlap::Voxels(voxels));
-    }
-    let fractions = match text.parse() {
-        Ok(fraction) => Some([fraction; 3]),
-        Err(_) => super::axes(text, 'x'),
-    };
-    fractions
-        .filter(|fractions| fractions.iter().all(|f: &f64| (0.0..1.0).contains(f)))
-        .map(Overlap::Fraction)
-        .ok_or_else(|| {
-            "expected voxels, such as 16x32x32, or a fraction from 0 to below 1, such as 0.5 or \
-             0.5x0.25x0.25"
-                .to_owned()
-        })
-}
-
-fn part(text: &str) -> Result<(usize, usize), String> {
-    let part = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    match part {
-        Some((i, n)) if (1..=n).contains(&i) => Ok((i - 1, n)),
-        _ => Err("expected a part and how many there are, such as 1/4 to 4/4".to_owned()),
-    }
-}
-
-fn frames(text: &str) -> Result<Frames, String> {
-    if text == "all" {
-        return Ok(Frames::All);
-    }
-    let time = text.parse().map(Frames::Time);
-    time.map_err(|_| "expected a time point from 0, or all".to_owned())
-}
-
-fn non_finite(text: &str) -> Result<NonFinite, String> {
-    match text {
-        "error" => Ok(NonFinite::Error),
-        "keep" => Ok(NonFinite::Keep),
-        _ => {
-            let value = text.parse().ok().filter(|value: &f32| value.is_finite());
-            let known = value.map(NonFinite::Replace);
-            known.ok_or_else(|| "expected error, keep, or a finite number".to_owned())
-        }
-    }
-}
-
-/// Bytes, with a decimal or binary unit.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => Some(1),
-        "k" | "kb" => Some(1_000),
-        "m" | "mb" => Some(1_000_000),
-        "g" | "gb" => Some(1_000_000_000),
-        "kib" => Some(1 << 10),
-        "mib" => Some(1 << 20),
-        "gib" => Some(1 << 30),
-        _ => None,
-    };
-    let whole = |number: &str, unit: u64| number.parse::<u64>().ok()?.checked_mul(unit);
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let broken = |number: &str, unit: u64| {
-        let bytes = number.parse::<f64>().ok()? * unit as f64;
-        (bytes < 1e18).then_some(bytes as u64)
-    };
-    unit.and_then(|unit| whole(number, unit).or_else(|| broken(number, unit)))
-        .ok_or_else(|| "expected bytes, such as 512MB, 1.5GB or 2GiB".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn overlaps_are_voxels_or_fractions() {
-        assert_eq!(overlap("16x0x8"), Ok(Overlap::Voxels([16, 0, 8])));
-        assert_eq!(overlap("0.5"), Ok(Overlap::Fraction([0.5; 3])));
-        assert_eq!(overlap("0"), Ok(Overlap::Fraction([0.0; 3])));
-        assert_eq!(overlap("0.5x0.25x0"), Ok(Overlap::Fraction([0.5, 0.25, 0.0])));
-        for wrong in ["", "16", "1", "1.5x0x0", "-0.5", "nan", "1x2", "0.5x0.5", "1x2x3x4"] {
-            assert!(overlap(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn outputs_have_a_name_values_and_perhaps_a_head() {
@@ -402,21 +320,5 @@ mod tests {
         for wrong in ["organs", "=argmax", "a/b=argmax", "a=int9", "a=argmax@", "a=argmax@-1"] {
             assert!(wrong.parse::<NamedOutput>().is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn parts_and_sizes_are_understood_or_refused() {
-        assert_eq!(part("2/4"), Ok((1, 4)));
-        for wrong in ["0/4", "5/4", "1", "a/b", "1/0"] {
-            assert!(part(wrong).is_err(), "{wrong}");
-        }
-        for (text, bytes) in [("17", 17), ("2GiB", 2 << 30), ("1.5 kB", 1500), ("3m", 3_000_000)] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for wrong in ["", "GB", "1TB2", "1e3", "-1", "99999999999999GB"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(non_finite("-1.5"), Ok(NonFinite::Replace(-1.5)));
-        assert!(non_finite("nan").is_err());
     }
 }
