@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Dtype, Region};
+use crate::{Dtype, Hint, Region};
 
 /// A [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -77,6 +77,8 @@ pub enum Error {
         value: String,
         /// Why it is refused, and the remedy.
         reason: String,
+        /// What [`Error::hint`] gives.
+        hint: Option<Hint>,
     },
 
     /// A chunk layout that cannot be: the message says why.
@@ -182,6 +184,8 @@ pub enum Error {
         command: String,
         /// What is wrong, of which patch, and the remedy.
         reason: String,
+        /// What [`Error::hint`] gives.
+        hint: Option<Hint>,
     },
 
     /// The caller asked to stop. Nothing was left behind, but what an aggregation can go on from.
@@ -230,6 +234,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// What can be done about it, where one thing helps in every case that ends like this.
+    #[must_use]
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::InvalidArgument { hint, .. } | Self::Model { hint, .. } => *hint,
+            Self::AlreadyExists { .. } => Some(Hint::Overwrite),
+            Self::NotPredicted { .. } => Some(Hint::OverwriteSource),
+            Self::OutOfBounds { .. } => Some(Hint::Pad),
+            Self::Unfinished { .. } => Some(Hint::ResumeOrRestart),
+            Self::InDoubt { .. } => Some(Hint::RestartOrTrust),
+            Self::Incomplete { .. } => Some(Hint::Resume),
+            Self::Subject { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+
     /// For `map_err`: names the action and the path of a failed system call.
     pub(crate) fn io(
         action: &'static str,
@@ -244,7 +264,16 @@ impl Error {
         value: impl std::fmt::Display,
         reason: impl Into<String>,
     ) -> Self {
-        Self::InvalidArgument { what, value: format!("{value}"), reason: reason.into() }
+        let (value, reason) = (format!("{value}"), reason.into());
+        Self::InvalidArgument { what, value, reason, hint: None }
+    }
+
+    /// The same with a way out.
+    pub(crate) fn hinting(mut self, way: Hint) -> Self {
+        if let Self::InvalidArgument { hint, .. } | Self::Model { hint, .. } = &mut self {
+            *hint = Some(way);
+        }
+        self
     }
 
     pub(crate) fn corrupt_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {

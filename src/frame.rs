@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Hint, Result};
 
 /// One 3-D volume of a scan or a stored volume: a time point and a channel, both from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -42,7 +42,8 @@ impl Frames {
             Self::OnlyTime if times > 1 => {
                 let reason = "the volume has several time points; choose one of them, or take all \
                               of them as channels";
-                return Err(Error::invalid("time points", times, reason));
+                let refused = Error::invalid("time points", times, reason);
+                return Err(refused.hinting(Hint::TimePoints));
             }
             Self::Time(time) if time >= times => {
                 let reason = format!("the volume has {times}, counted from 0");

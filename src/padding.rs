@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Dtype, Element, Error, Result, f16, with_element};
+use crate::{Dtype, Element, Error, Hint, Result, f16, with_element};
 
 /// How voxels outside of the volume are made up.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,7 +45,7 @@ impl Padding {
             "voxels are returned as {dtype}, which holds {held}: choose one of them, or have the \
              voxels returned as a type that holds it"
         );
-        Err(Error::invalid("padding", self, reason))
+        Err(Error::invalid("padding", self, reason).hinting(Hint::ReturnedType))
     }
 
     /// The index inside an axis of length `n` (at least 1) whose voxel stands at `index`; `None`

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 16] = [
+const GROUND: [&str; 17] = [
     "error",
+    "hint",
     "dtype",
     "durable",
     "frame",

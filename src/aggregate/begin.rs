@@ -5,7 +5,7 @@ use super::shard::OutputState;
 use super::state::GroupState;
 use super::{AggregateOptions, Part, Plan, Unfinished, difference};
 use crate::store::{Job, JobDocument, Note};
-use crate::{Dataset, Error, Result, VolumeName};
+use crate::{Dataset, Error, Hint, Result, VolumeName};
 
 /// The least that is taken for the memory of a plan.
 pub(super) const LEAST_BUDGET: u64 = 32 << 20;
@@ -28,7 +28,9 @@ pub(super) fn open(
     let restart = options.unfinished == Unfinished::Restart;
     let there = match dataset.job(name) {
         // Whatever it was.
-        Err(Error::CorruptStore { reason, .. }) if restart => Some(Some(reason)),
+        Err(Error::CorruptStore { reason, .. }) if restart => {
+            Some(Some(Other { words: reason, is_of_parts: false }))
+        }
         there => there?.map(|there| difference(&there, &wanted)),
     };
     if let Some(other) = there {
@@ -40,10 +42,12 @@ pub(super) fn open(
             return Err(unfinished(dataset, name));
         } else if let Some(other) = other {
             let reason = format!(
-                "it was begun and not finished with another plan: {other}; go on with the same, or \
-                 restart all of it"
+                "it was begun and not finished with another plan: {}; go on with the same, or \
+                 restart all of it",
+                other.words
             );
-            return Err(Error::invalid("aggregation", name, reason));
+            let hint = if other.is_of_parts { Hint::OnePart } else { Hint::Restart };
+            return Err(Error::invalid("aggregation", name, reason).hinting(hint));
         }
     }
     let trusted = restart || options.unfinished == Unfinished::ResumeInDoubt;
@@ -76,12 +80,19 @@ pub(crate) fn unfinished(dataset: &Dataset, name: &VolumeName) -> Error {
     Error::Unfinished { path, reason: reason.into() }
 }
 
-fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<String> {
-    difference::difference(&there.plan, &wanted.plan).or_else(|| {
-        let parts = [there.parts, wanted.parts];
-        let other = format!("parts were {}, and are now {}", parts[0], parts[1]);
-        (there != wanted).then_some(other)
-    })
+/// How the aggregation that was begun is not the one that is wanted.
+struct Other {
+    words: String,
+    /// The plan is the same, and cut into another number of parts.
+    is_of_parts: bool,
+}
+
+fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<Other> {
+    if let Some(words) = difference::difference(&there.plan, &wanted.plan) {
+        return Some(Other { words, is_of_parts: false });
+    }
+    let words = format!("parts were {}, and are now {}", there.parts, wanted.parts);
+    (there != wanted).then_some(Other { words, is_of_parts: true })
 }
 
 /// The state of each group: which shards of its outputs are there, or are another part's.

@@ -37,6 +37,8 @@ pub(super) struct Memory {
     budget: u64,
     held: AtomicU64,
     peak: AtomicU64,
+    /// Beside the file, whose lock a thread may have held when this process was forked off.
+    spilled_peak: AtomicU64,
     scratch: Mutex<Scratch>,
     /// What was held at the peak and is not held now.
     unused: Buffers<f32>,
@@ -60,11 +62,11 @@ impl<T> Held<T> {
 impl Memory {
     /// The scratch file is made in `folder` when it is needed first.
     pub(super) fn new(budget: u64, folder: PathBuf) -> Self {
-        let scratch =
-            Scratch { folder, file: None, end: 0, free: HashMap::new(), used: 0, peak: 0 };
-        let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        let scratch = Scratch { folder, file: None, end: 0, free: HashMap::new(), used: 0 };
+        let [held, peak, spilled_peak] = [0; 3].map(AtomicU64::new);
         let (unused, unused_sums) = (Buffers::default(), Buffers::default());
-        Self { budget, held, peak, scratch: Mutex::new(scratch), unused, unused_sums }
+        let scratch = Mutex::new(scratch);
+        Self { budget, held, peak, spilled_peak, scratch, unused, unused_sums }
     }
 
     pub(super) fn used(&self) -> MemoryUse {
@@ -72,7 +74,7 @@ impl Memory {
             budget: self.budget,
             held: self.held.load(Ordering::Relaxed),
             peak: self.peak.load(Ordering::Relaxed),
-            spilled_peak: self.scratch().peak,
+            spilled_peak: self.spilled_peak.load(Ordering::Relaxed),
         }
     }
 
@@ -166,6 +168,7 @@ impl Memory {
     fn spill(&self, bytes: &[u8]) -> Result<u64> {
         let mut scratch = self.scratch();
         let at = scratch.stretch(bytes.len() as u64);
+        self.spilled_peak.fetch_max(scratch.used, Ordering::Relaxed);
         let path = scratch.path();
         let failed = Error::io("write", path);
         // While it is locked: what it waits for is the disk.
@@ -194,7 +197,6 @@ struct Scratch {
     /// Stretches that are free, by their bytes, of which there are few.
     free: HashMap<u64, Vec<u64>>,
     used: u64,
-    peak: u64,
 }
 
 impl Scratch {
@@ -213,7 +215,6 @@ impl Scratch {
     fn stretch(&mut self, bytes: u64) -> u64 {
         let bytes = size_class(bytes);
         self.used += bytes;
-        self.peak = self.peak.max(self.used);
         if let Some(at) = self.free.get_mut(&bytes).and_then(Vec::pop) {
             return at;
         }

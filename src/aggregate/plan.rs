@@ -10,7 +10,7 @@ use crate::error::show;
 use crate::layout::{Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
 use crate::sample::{Grid, GridSampler};
 use crate::store::ArrayShape;
-use crate::{Affine, Error, Region, Result, Spacing, Volume};
+use crate::{Affine, Error, Hint, Region, Result, Spacing, Volume};
 
 /// A plan to blend the predictions of the patches of a grid into one volume or several.
 ///
@@ -193,7 +193,7 @@ impl Plan {
                  voxels, which are whole shards of each; flatter shards give more",
                 ["z", "y", "x"][outer]
             );
-            return Err(Error::invalid("parts", parts, reason));
+            return Err(Error::invalid("parts", parts, reason).hinting(Hint::SameShards));
         }
         let cut = |n: usize| (units * n / parts * unit).min(length);
         Ok((0..parts).map(|index| self.part(index, parts, [cut(index), cut(index + 1)])).collect())

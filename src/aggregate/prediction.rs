@@ -9,7 +9,7 @@ use super::group::Group;
 use super::piece::Predicted;
 use super::plan::Plan;
 use crate::error::show;
-use crate::{Error, Region, Result};
+use crate::{Error, Hint, Region, Result};
 
 /// What becomes of NaN and infinite predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -153,11 +153,11 @@ impl Plan {
                 let told = if value.is_finite() {
                     "float16, in which it is to be stored, ends at 65504: store float32"
                 } else {
-                    "predictions are finite, unless it is said what is to become of others"
+                    "predictions are finite, unless you say what becomes of others"
                 };
                 let reason =
                     format!("at {at:?} (c, z, y, x) of the prediction of {}: {told}", what());
-                return Err(Error::invalid("prediction", value, reason));
+                return Err(Error::invalid("prediction", value, reason).hinting(Hint::NonFinite));
             };
             let is_beyond = |v: &&mut f32| v.is_nan() || v.abs() >= limit;
             voxels.to_mut().iter_mut().filter(is_beyond).for_each(|v| *v = with);

@@ -10,7 +10,7 @@ use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpe
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
 use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VolumeName, version_of};
-use crate::{Dtype, Error, Finding, FourthAxis, Kind, Pool, Result, Spacing};
+use crate::{Dtype, Error, Finding, FourthAxis, Hint, Kind, Pool, Result, Spacing};
 
 /// How to convert.
 #[derive(Debug, Clone, Default)]
@@ -274,9 +274,10 @@ fn or_finding(
 /// Adds to the refusal of a codec what came of narrowing, which might have helped.
 fn not_narrowed(error: Error, narrowing: Option<&Finding>) -> Error {
     match (error, narrowing) {
-        (Error::InvalidArgument { what: what @ "codec", value, reason }, Some(finding)) => {
-            Error::invalid(what, value, format!("{reason} ({})", finding.message))
-        }
+        (
+            Error::InvalidArgument { what, value, reason, hint: Some(Hint::Narrow) },
+            Some(finding),
+        ) => Error::invalid(what, value, format!("{reason} ({})", finding.message)),
         (error, _) => error,
     }
 }

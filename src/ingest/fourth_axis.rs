@@ -1,7 +1,7 @@
 //! The fourth axis of a scan as what it is: time points, or channels.
 
 use crate::scan::{Scan, ScanHeader};
-use crate::{Error, Finding, FourthAxis, Frame, Result};
+use crate::{Error, Finding, FourthAxis, Frame, Hint, Result};
 
 /// The scan with its fourth axis as that; without, as its header says. The finding tells, where there
 /// is such an axis and something to tell.
@@ -22,7 +22,8 @@ pub(super) fn read_as(
                 "the scan has {channels} channels already, in its fifth axis, and {times} time \
                  points in the fourth; leave the choice out to have both"
             );
-            Err(Error::invalid("fourth axis", FourthAxis::Channels, reason))
+            Err(Error::invalid("fourth axis", FourthAxis::Channels, reason)
+                .hinting(Hint::FourthAxisAsFound))
         }
         Some(FourthAxis::Channels) => {
             let finding = Finding::decided(format!(

@@ -2,7 +2,7 @@
 
 use super::narrow::planes;
 use crate::scan::{Scan, ScanHeader};
-use crate::{Dtype, Element, Error, Finding, Frame, Result, Scaling, with_element};
+use crate::{Dtype, Element, Error, Finding, Frame, Hint, Result, Scaling, with_element};
 
 /// How far from a whole number a label may be, at most. Further off, nobody can tell what rounding
 /// has done from a value that lies between labels.
@@ -136,7 +136,7 @@ fn no_label(header: &ScanHeader, frame: Frame, at: (usize, usize), value: f64) -
         "at voxel {z},{y},{x} (z, y, x){frame} is no whole number, so this is no label map: round \
          it and save it as integers, or convert it as intensities"
     );
-    Error::invalid("label", value, reason)
+    Error::invalid("label", value, reason).hinting(Hint::AsIntensities)
 }
 
 /// A scan that delivers the labels that the voxels of another mean.

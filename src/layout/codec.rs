@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Dtype, Error, Result};
+use crate::{Dtype, Error, Hint, Result};
 
 /// How chunks are compressed. All but [`Codec::Packed`] are standard Zarr v3 codecs that any Zarr
 /// reader knows, and each chunk carries a CRC-32C of its own beside it.
@@ -103,7 +103,7 @@ impl Codec {
             "stores integers of 8, 16 and 32 bits, and the voxels are {dtype}; use blosc-zstd or \
              zstd, or narrow the voxels to integers, if they are whole numbers"
         );
-        Err(Error::invalid("codec", self, reason))
+        Err(Error::invalid("codec", self, reason).hinting(Hint::Narrow))
     }
 
     /// The smallest box of a chunk that can be decoded by itself, `z, y, x`: whole z-planes for

@@ -12,7 +12,7 @@ use super::options::PredictOptions;
 use super::report::{Checkpoints, PredictReport, Step};
 use super::session::{Patches, Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
-use crate::{Dataset, Error, Pool, Result, Volume};
+use crate::{Dataset, Error, Hint, Pool, Result, Volume};
 
 /// Predicts a volume and writes the outputs: those patches that are still to come, if an earlier
 /// run was not finished and is resumed. A part of several is left for
@@ -225,14 +225,14 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
     // Where it cannot be kept, its patches are asked for again: that is no reason to tell another
     // error than the one that ends all.
     let mut keep = || drop(aggregator.checkpoint());
-    let Error::Model { command, reason } = error else {
+    let Error::Model { command, reason, hint } = error else {
         keep();
         return error;
     };
-    let (done, what) = match trust {
+    let (done, what, hint) = match trust {
         Trust::Sound => {
             keep();
-            (Ok(()), "")
+            (Ok(()), "", hint)
         }
         Trust::InDoubt => {
             // The doubt first: what is kept is never taken for more than it is.
@@ -240,14 +240,15 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
             if noted.is_ok() {
                 drop(aggregator.checkpoint());
             }
-            (noted, ". What is written so far may be wrong")
+            (noted, ". What is written so far may be wrong", Some(Hint::RestartOrTrust))
         }
         Trust::OutOfStep => (
             aggregator.take_back(),
             ". Its answers were out of step: what came of them is taken back",
+            None,
         ),
     };
-    done.err().unwrap_or(Error::Model { command, reason: format!("{reason}{what}") })
+    done.err().unwrap_or(Error::Model { command, reason: format!("{reason}{what}"), hint })
 }
 
 /// Compares the answer that was read just now, whose first patch is the plan's, with the one that
@@ -261,11 +262,12 @@ fn check_fingerprint(
     let kept = aggregator.fingerprint(&found.to_value())?;
     let Some(difference) = found.difference(kept) else { return Ok(()) };
     let patch = aggregator.plan().patch_name(numbers[0]);
-    Err(session.error(format!(
+    let error = session.error(format!(
         "its answer to {patch} is not the one of the run that began this: {difference}. The program, \
          its weights or its preparation of patches have changed: go on with the model that began, or \
          restart all of it"
-    )))
+    ));
+    Err(error.hinting(Hint::Restart))
 }
 
 /// Gives the aggregator what it wants of all answers. How many patches these are.
@@ -307,6 +309,7 @@ fn take_all(
             check_fingerprint(session, aggregator, &numbers)?;
             is_known = true;
         }
+        session.taken = true;
         let views = session.views(numbers.len())?;
         let is_wanted = |n: &u64| wanted.binary_search(n).is_ok();
         let mut taken = numbers.len();

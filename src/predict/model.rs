@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::process::Maker;
-use crate::{Error, Result};
+use crate::{Error, Hint, Result};
 
 /// How long anything is waited for before it is asked whether to go on.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
@@ -85,6 +85,7 @@ impl Model {
         let gone = || Error::Model {
             command: self.command.clone(),
             reason: "it was driven before; start it again".into(),
+            hint: None,
         };
         self.child.stdin.take().zip(self.child.stdout.take()).ok_or_else(gone)
     }
@@ -135,9 +136,10 @@ impl Model {
         }))
     }
 
-    /// An error about it.
+    /// An error about it, after which predictions can be gone on with.
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {
-        Error::Model { command: self.command.clone(), reason: reason.into() }
+        let (command, reason) = (self.command.clone(), reason.into());
+        Error::Model { command, reason, hint: Some(Hint::Resume) }
     }
 }
 

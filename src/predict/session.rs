@@ -76,6 +76,8 @@ pub(super) struct Session<'a> {
     blocks: Vec<Vec<f32>>,
     progress: Progress<'a>,
     began: Instant,
+    /// Anything came of an answer.
+    pub(super) taken: bool,
     /// It is known that answers were taken for those to other patches.
     out_of_step: bool,
 }
@@ -104,6 +106,7 @@ impl<'a> Session<'a> {
             blocks: vec![Vec::new(); options.heads()],
             progress,
             began: Instant::now(),
+            taken: false,
             out_of_step: false,
         })
     }
@@ -234,7 +237,10 @@ impl<'a> Session<'a> {
 
     /// What an error of the model says of the answers before it.
     pub(super) fn trust(&mut self) -> Trust {
-        if self.out_of_step {
+        if !self.taken {
+            // What there is is of other runs.
+            Trust::Sound
+        } else if self.out_of_step {
             Trust::OutOfStep
         } else if self.model.has_failed() {
             Trust::Sound

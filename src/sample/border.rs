@@ -2,7 +2,7 @@
 
 use super::{Field, Random};
 use crate::error::show;
-use crate::{Error, Region, Result, voxels};
+use crate::{Error, Hint, Region, Result, voxels};
 
 /// What happens to voxels so close to the border that a patch around them would leave the volume.
 /// The voxel that a patch of `P` is drawn around is its voxel `P / 2` (rounded down) on each axis.
@@ -166,5 +166,5 @@ pub(super) fn check_fits(patch: [usize; 3], volume: [usize; 3], name: &str) -> R
          small volumes padded",
         show(&volume)
     );
-    Err(Error::invalid("patch", show(&patch), reason))
+    Err(Error::invalid("patch", show(&patch), reason).hinting(Hint::Pad))
 }

@@ -6,7 +6,7 @@ use super::cells::Cells;
 use super::moments::{FloatMoments, IntegerSums};
 use super::table::{HALF_UNIT, Table};
 use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics, equalise};
-use crate::{Dtype, Element, Error, Kind, Result, f16};
+use crate::{Dtype, Element, Error, Hint, Kind, Result, f16};
 
 /// Most distinct labels of a label map, which take some 50 MB each time they are counted.
 const MAX_LABELS: usize = 1 << 20;
@@ -254,7 +254,7 @@ fn count_run(labels: &mut HashMap<i128, u64>, label: i128, voxels: u64) -> Resul
             "is one value too many: more than {MAX_LABELS} occur, which does not look like a label \
              map; convert it as intensity"
         );
-        return Err(Error::invalid("label", label, reason));
+        return Err(Error::invalid("label", label, reason).hinting(Hint::AsIntensities));
     }
     Ok(())
 }
@@ -268,5 +268,5 @@ fn whole(value: f64) -> Result<i128> {
     }
     let reason = "is not a whole number of 64 bits, so this is not a label map; convert it as \
                   intensity";
-    Err(Error::invalid("label", value, reason))
+    Err(Error::invalid("label", value, reason).hinting(Hint::AsIntensities))
 }

@@ -219,6 +219,7 @@ impl Sampler for NothingIn {
                 what: "weights",
                 value: "0".into(),
                 reason: "every weight is 0".into(),
+                hint: None,
             });
         }
         Scattered::default().prepare(field)

@@ -390,6 +390,33 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     assert!(error.contains("not the one of the run that began this"), "{error}");
 }
 
+#[test]
+fn a_wrong_model_costs_nothing_of_what_the_right_one_has_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let command = format!(
+        "cd {}; case $(cat state) in begun) head -c 120000; exit 1;; other) {};; ends) exit 0;; \
+         right) cat;; esac",
+        folder.path().display(),
+        zeros(folder.path())
+    );
+    let mut options = options(Blend::Average);
+    let mut run_as = |state: &str| {
+        std::fs::write(folder.path().join("state"), state).unwrap();
+        let done = run(&dataset, &volume, &command, &options);
+        options.aggregate.unfinished = Unfinished::Resume;
+        done
+    };
+    run_as("begun").unwrap_err();
+    let error = run_as("other").unwrap_err().to_string();
+    assert!(error.contains("not the one of the run that began this"), "{error}");
+    run_as("ends").unwrap_err();
+    let report = run_as("right").unwrap();
+    assert!(report.patches < report.of, "{} of {}", report.patches, report.of);
+    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+}
+
 /// Ends the test, and says where, if something takes a minute.
 fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, waited) = std::sync::mpsc::channel();

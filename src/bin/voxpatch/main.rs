@@ -6,6 +6,7 @@ mod bench;
 mod convert;
 mod demo;
 mod export;
+mod hint;
 mod index;
 mod info;
 mod interrupt;
@@ -110,83 +111,8 @@ fn message(error: &anyhow::Error) -> String {
             message = format!("{message}: {cause}");
         }
     }
-    match error.downcast_ref() {
-        Some(Error::AlreadyExists { .. }) => {
-            message + "\nhint: --overwrite replaces it (convert, read, export, aggregate, finalise)"
-        }
-        Some(Error::NotPredicted { .. }) => {
-            message
-                + "\nhint: aggregate --output OTHER=VALUES names it otherwise; --overwrite-source replaces what is \
-               there all the same (aggregate, finalise)"
-        }
-        Some(Error::OutOfBounds { .. }) => {
-            message + "\nhint: read and aggregate --pad edge fill what is outside"
-        }
-        Some(Error::InvalidArgument { what: "padding", .. }) => {
-            message + "\nhint: read and aggregate --dtype int16 (or another) return another type"
-        }
-        Some(Error::Unfinished { .. }) => {
-            message + "\nhint: aggregate --resume goes on with it, --restart begins anew"
-        }
-        Some(Error::InvalidArgument { what: "aggregation", reason, .. })
-            if reason.contains("parts were") =>
-        {
-            message + "\nhint: aggregate --part I/N goes on with one of N parts"
-        }
-        Some(Error::InvalidArgument { what: "parts", .. }) => {
-            message + "\nhint: aggregate --shard ZxYxX gives all outputs the same shards"
-        }
-        Some(Error::InvalidArgument { what: "aggregation", reason, .. })
-            if reason.contains("another plan") =>
-        {
-            message + "\nhint: aggregate --restart throws away what there is of it"
-        }
-        Some(Error::InvalidArgument { what: "prediction", reason, .. })
-            if reason.contains("finite") =>
-        {
-            message
-                + "\nhint: aggregate --non-finite 0 puts a number in their place, keep leaves them"
-        }
-        Some(Error::InvalidArgument { what: "patch", reason, .. })
-            if reason.contains("is larger") =>
-        {
-            message + "\nhint: aggregate --pad edge takes volumes that are smaller than the patch"
-        }
-        Some(Error::InDoubt { .. }) => {
-            message
-                + "\nhint: aggregate --restart begins it anew, --resume --trust keeps what is written"
-        }
-        Some(Error::Model { reason, .. }) if reason.contains("run that began this") => {
-            message + "\nhint: aggregate --restart begins anew with this model"
-        }
-        Some(Error::Model { reason, .. }) if reason.contains("may be wrong") => {
-            message
-                + "\nhint: aggregate --restart begins it anew; if all answers before that were right, \
-                   --resume --trust goes on from what is written"
-        }
-        // What was taken back is not gone on from.
-        Some(Error::Model { reason, .. }) if reason.contains("taken back") => message,
-        Some(Error::Model { .. } | Error::Incomplete { .. }) => {
-            message + "\nhint: aggregate --resume goes on from what was predicted, if anything was"
-        }
-        Some(Error::InvalidArgument { what: "time points", .. }) => {
-            message
-                + "\nhint: aggregate --time 0 (or another) takes one of them, --time all takes all"
-        }
-        Some(Error::InvalidArgument { what: "fourth axis", .. }) => {
-            message + "\nhint: convert without --fourth-axis stores both axes as the file has them"
-        }
-        Some(Error::InvalidArgument { what: "label", .. }) => {
-            message + "\nhint: convert --intensity stores the voxels as measurements"
-        }
-        // Unless that was tried, as the reason tells.
-        Some(Error::InvalidArgument { what: "codec", reason, .. })
-            if !reason.contains("not narrowed") =>
-        {
-            message + "\nhint: convert --narrow stores whole numbers as integers"
-        }
-        _ => message,
-    }
+    let hint = error.downcast_ref().and_then(Error::hint).map_or("", hint::flags);
+    if hint.is_empty() { message } else { format!("{message}\nhint: {hint}") }
 }
 
 #[cfg(test)]
