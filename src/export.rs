@@ -194,17 +194,19 @@ fn write(
         (0..times * volume.channels()).map(|n| Frame { time: n % times, channel: n / times });
     let layers = volume.shape()[0].div_ceil(depth);
     let mut layers = frames.flat_map(|frame| (0..layers).map(move |layer| (frame, layer)));
-    let deep = volume.layout().chunks_per_shard()[0];
     let read = |volume: &Volume, (frame, layer)| {
         let strips = Strips::read_as(volume, dtype, frame, layer)?;
         Ok((strips, layer_bytes(volume, layer)))
     };
+    let mut open = volume.row_of_shards(Frame::default(), 0);
     let mut current = layers.next().map(|layer| read(volume, layer)).transpose()?;
     while let Some((strips, bytes)) = current {
         let next = layers.next();
-        if next.is_some_and(|(_, layer)| layer % deep == 0) {
+        let row = next.map(|(frame, layer)| volume.row_of_shards(frame, layer));
+        if row.is_some_and(|row| row != open) {
             volume.close_shards();
         }
+        open = row.unwrap_or(open);
         let (decoded, written) = rayon::join(
             || next.map(|layer| read(volume, layer)).transpose(),
             || strips.pieces().try_for_each(|piece| writer.write_voxels(piece)),

@@ -61,7 +61,7 @@ impl Frames {
 impl fmt::Display for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OnlyTime => f.write_str("time point 0"),
+            Self::OnlyTime => f.write_str("the only time point"),
             Self::Time(time) => write!(f, "time point {time}"),
             Self::All => f.write_str("all time points"),
         }

@@ -97,9 +97,12 @@ impl Aggregator {
             begin::states(&plan, &part, &job).map(|groups| (groups, arrived, memory))
         };
         let (mut groups, mut arrived, mut memory) = fresh()?;
-        if let Some(kept) = job.read_checkpoint()?
-            && !checkpoint::restore(&kept, &plan, &mut groups, &arrived, &memory)?
-        {
+        for kept in job.checkpoints() {
+            let kept = kept?;
+            if checkpoint::restore(&kept, &plan, &mut groups, &arrived, &memory)? {
+                job.goes_on_from(&kept);
+                break;
+            }
             (groups, arrived, memory) = fresh()?;
         }
         Ok(Self {
@@ -315,9 +318,8 @@ impl Aggregator {
         self.memory.used()
     }
 
-    /// How many voxels were cut off, of each output in the plan's order, while this part was made;
-    /// without those that a run that was killed had finished since it kept what it held
-    /// ([`Self::checkpoint`]).
+    /// How many voxels were cut off, of each output in the plan's order: of those that were finished
+    /// since this was opened. What an earlier run had finished of the same outputs is not counted.
     #[must_use]
     pub fn clipped(&self) -> Vec<Clipped> {
         let outputs = self.groups.iter().flat_map(|group| &group.outputs);

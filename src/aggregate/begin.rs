@@ -91,8 +91,12 @@ fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<Other> {
     if let Some(words) = difference::difference(&there.plan, &wanted.plan) {
         return Some(Other { words, is_of_parts: false });
     }
-    let words = format!("parts were {}, and are now {}", there.parts, wanted.parts);
-    (there != wanted).then_some(Other { words, is_of_parts: true })
+    if there.parts != wanted.parts {
+        let words = format!("parts were {}, and are now {}", there.parts, wanted.parts);
+        return Some(Other { words, is_of_parts: true });
+    }
+    let words = "the place or the spacing of the volume has changed".to_owned();
+    (there != wanted).then_some(Other { words, is_of_parts: false })
 }
 
 /// The state of each group: which shards of its outputs are there, or are another part's.

@@ -77,8 +77,16 @@ impl Aggregator {
     /// # Errors
     /// Those of [`Self::checkpoint`].
     pub fn checkpoint_if_due(&mut self) -> Result<bool> {
-        let is_due = self.options.checkpoint.is_some_and(|every| self.clock.is_due(every));
-        if is_due { self.checkpoint() } else { Ok(false) }
+        if self.is_checkpoint_due() { self.checkpoint() } else { Ok(false) }
+    }
+
+    pub(crate) fn is_checkpoint_due(&self) -> bool {
+        self.options.checkpoint.is_some_and(|every| self.clock.is_due(every))
+    }
+
+    /// Waits until all shards that were finished are written.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.job.flush()
     }
 
     fn write_checkpoint(&self) -> Result<()> {
@@ -121,9 +129,6 @@ fn write_chunks(sink: &mut Sink<'_>, state: &GroupState, memory: &Memory) -> io:
 }
 
 fn write_shards(sink: &mut Sink<'_>, output: &OutputState, memory: &Memory) -> io::Result<()> {
-    let [below, above] = output.clipped.counts();
-    sink.number(below)?;
-    sink.number(above)?;
     let shards = locked(&output.shards);
     sink.count(shards.len())?;
     for (number, shard) in &*shards {
@@ -184,10 +189,6 @@ fn restore_group(
         if !written.to_vec::<u64>().into_iter().all(is_there) {
             return Ok(None);
         }
-        let (Some(below), Some(above)) = (source.number(), source.number()) else {
-            return Ok(None);
-        };
-        output.clipped.add([below, above]);
         let Some(count) = source.count() else { return Ok(None) };
         let mut shards = HashMap::new();
         for _ in 0..count {

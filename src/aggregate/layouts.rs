@@ -81,7 +81,7 @@ fn even_depths(
     }
     let length = free.iter().map(|n| outputs[*n].spec.shape[outer] * factor(*n)).max().unwrap_or(1);
     let units = length.div_ceil(unit);
-    let depth = unit * even(units, (flattest / unit).clamp(1, units));
+    let depth = unit * layout::even(units, (flattest / unit).clamp(1, units));
     for n in free {
         let ChunkLayout { chunk, mut shard, codec, .. } = layouts[*n];
         let whole = outputs[*n].spec.shape[outer].next_multiple_of(chunk[outer]);
@@ -106,15 +106,10 @@ fn flat_shards(
     let others = [2, 1, 0].into_iter().filter(|a| *a != outer);
     for (a, most) in others.map(|a| (a, SHARD_BYTES)).chain([(outer, LAYERS_BYTES)]) {
         let now = counts.iter().product::<usize>() * chunk_bytes;
-        counts[a] = even(grid[a], (most / now).clamp(1, grid[a]));
+        counts[a] = layout::even(grid[a], (most / now).clamp(1, grid[a]));
     }
     let shard = std::array::from_fn(|a| counts[a] * chunk[a]);
     ChunkLayout::new(chunk, shard, layout.codec)
-}
-
-/// The least count that needs no more shards than `count` does, so that all are of even size.
-fn even(total: usize, count: usize) -> usize {
-    total.div_ceil(total.div_ceil(count))
 }
 
 pub(super) fn least_common_multiple(a: usize, b: usize) -> usize {

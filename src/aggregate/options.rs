@@ -24,11 +24,11 @@ pub struct AggregateOptions {
     /// if it is the same, so that one model's predictions are not mixed with another's. Kept until
     /// the outputs are published, and not with them.
     pub made_by: String,
-    /// How often what is held is kept while predictions come, so that a process that is killed loses
-    /// no more than what came since: 60 seconds if nothing else is said, and never so often that it
-    /// takes more than a twentieth of the time. Without, never
-    /// ([`super::Aggregator::checkpoint_if_due`]); what ends by an error or because it is told to is
-    /// kept all the same ([`crate::predict::predict`]).
+    /// How often [`super::Aggregator::checkpoint_if_due`] keeps what is held, so that a process that is
+    /// killed loses no more than what came since: 60 seconds if nothing else is said, less often where
+    /// it would take more than a twentieth of the time; without, never. [`crate::predict::predict`]
+    /// calls it after each batch, and keeps what is held when it is told to stop or the model fails;
+    /// whoever adds predictions to an [`crate::Aggregator`] calls it themselves.
     pub checkpoint: Option<Duration>,
 }
 

@@ -21,7 +21,7 @@ pub struct AggregateReport {
     pub seconds: f64,
 }
 
-/// Voxels of an output whose values its type cannot hold, and which are its least or its greatest
+/// Voxels of an output, finished in this run, whose values its type cannot hold, and which are its least or its greatest
 /// number instead: of 8 or 16 bits, the scale is too small then, or values are below 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clipped {

@@ -3,6 +3,12 @@
 use crate::scan::{Scan, ScanHeader};
 use crate::{Error, Finding, FourthAxis, Frame, Hint, Result};
 
+/// So few entries may be the weightings of an MR.
+const FEW: usize = 8;
+
+/// One second.
+const ONE: u64 = 1_f64.to_bits();
+
 /// The scan with its fourth axis as that; without, as its header says. The finding tells, where there
 /// is such an axis and something to tell.
 ///
@@ -38,10 +44,12 @@ pub(super) fn read_as(
             Ok((scan, Some(Finding::decided(finding))))
         }
         None => {
-            let finding = time_step.is_none().then(|| {
+            // A second is what programs write that know of no time.
+            let is_told = time_step.is_some_and(|seconds| times > FEW || seconds.to_bits() != ONE);
+            let finding = (!is_told).then(|| {
                 Finding::guessed(format!(
-                    "the fourth axis was stored as {times} time points, though the header does not \
-                     say what time lies between them: if they are channels, such as the weightings \
+                    "the fourth axis was stored as {times} time points, though the header hardly \
+                     says what time lies between them: if they are channels, such as the weightings \
                      of an MR, convert again with --fourth-axis channels"
                 ))
             });

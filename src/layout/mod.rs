@@ -15,8 +15,8 @@ mod workload;
 pub use codec::{BloscCompressor, Codec};
 pub use cost::{AxisAccess, CostConstants, CostModel, PatchCost, expected_chunks_along};
 pub use plan::{Candidate, LayoutPlan, PatchPlan, PlanOptions, VolumeSpec, plan};
-pub(crate) use shard::LAYERS_IN_MEMORY;
 pub use shard::memory_to_write;
+pub(crate) use shard::{LAYERS_IN_MEMORY, even};
 pub use workload::{Access, PatchShape, WeightedPatch, Workload};
 
 use serde::{Deserialize, Serialize};

@@ -124,7 +124,8 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
         |a: usize| volume.shape[a].div_ceil(layout.chunk[a]).saturating_mul(layout.chunk[a]);
     let shard = std::array::from_fn(|a| layout.shard[a].min(whole(a)));
     let layout = ChunkLayout::new(layout.chunk, shard, layout.codec)?;
-    let layout = shard::span_frames(layout, volume)?;
+    // A shard that was asked for is as it was asked for.
+    let layout = if options.shard.is_none() { shard::span_frames(layout, volume)? } else { layout };
     layout.check_for(volume.shape, [volume.times, volume.channels])?;
     Ok(describe(volume, options, layout, &mut pricing, &ranking))
 }

@@ -325,7 +325,7 @@ fn take_all(
             }
         }
         session.step(Step::Predicted(taken as u64))?;
-        checkpoints.keep(aggregator);
+        checkpoints.keep(aggregator)?;
     }
 }
 

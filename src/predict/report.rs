@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::Aggregator;
 use crate::aggregate::{AggregateReport, Clipped, MemoryUse, Part};
+use crate::{Aggregator, Result};
 
 /// How far predicting has come. A false answer to any of them ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +67,22 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// Keeps what is held, if it is time.
-    pub(super) fn keep(&mut self, aggregator: &mut Aggregator) {
+    ///
+    /// # Errors
+    /// That of a shard that could not be written, without which nothing can come of the outputs.
+    pub(super) fn keep(&mut self, aggregator: &mut Aggregator) -> Result<()> {
+        if !aggregator.is_checkpoint_due() {
+            return Ok(());
+        }
         let began = Instant::now();
-        match aggregator.checkpoint_if_due() {
-            Ok(false) => return,
+        aggregator.flush()?;
+        match aggregator.checkpoint() {
+            Ok(false) => return Ok(()),
             Ok(true) => self.written += 1,
             Err(error) => self.failed = Some(error.to_string()),
         }
         self.seconds += began.elapsed().as_secs_f64();
+        Ok(())
     }
 }
 

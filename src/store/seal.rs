@@ -1,5 +1,9 @@
 //! Whether the volume that was opened is still the one in its place.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
 use super::disk::{Disk, Stamp, is_absent};
 use super::name::VolumeName;
 use super::{digest, manifest};
@@ -12,7 +16,7 @@ pub(super) struct Seal {
     digest: String,
     /// Of the manifest's file, taken before the file was read. A file of another stamp may still
     /// have the same content.
-    stamp: Option<Stamp>,
+    stamp: ArcSwapOption<Stamp>,
 }
 
 /// Seals are of the same volume if their manifests are the same.
@@ -25,6 +29,7 @@ impl PartialEq for Seal {
 impl Seal {
     /// Of a volume whose manifest has this content, and had this stamp before that was read.
     pub(super) fn new(manifest: &[u8], stamp: Option<Stamp>) -> Self {
+        let stamp = ArcSwapOption::from(stamp.map(Arc::new));
         Self { digest: digest::of_bytes(manifest), stamp }
     }
 
@@ -42,10 +47,20 @@ impl Seal {
     /// Whether this volume is in its place. Where the disk has stamps, and the manifest has the one
     /// that it had, nothing is read.
     pub(super) fn is_in_place(&self, disk: &dyn Disk, name: &VolumeName) -> Result<bool> {
-        if self.stamp.is_some() && stamp(disk, name)? == self.stamp {
+        let known = self.stamp.load();
+        if let Some(known) = &*known
+            && stamp(disk, name)? == Some(**known)
+        {
             return Ok(true);
         }
-        Ok(Self::read(disk, name)?.is_some_and(|there| there == *self))
+        match Self::read(disk, name)? {
+            Some(there) if there == *self => {
+                // Another file of the same content, or one that was touched.
+                self.stamp.store(there.stamp.load_full());
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 }
 

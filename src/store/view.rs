@@ -21,6 +21,24 @@ pub(super) enum Values {
     Stored,
 }
 
+impl Values {
+    /// What tells them from others, to people.
+    fn words(self) -> String {
+        match self {
+            Self::Source => "as the scan has them".to_owned(),
+            Self::Real => "real values".to_owned(),
+            Self::Normalised(Normalise { clip, mean, std }) => {
+                let clipped = clip.map_or_else(String::new, |(low, high)| {
+                    format!("clipped to {low} to {high}, ")
+                });
+                format!("real values, {clipped}less {mean}, divided by {std}")
+            }
+            Self::Converted(dtype) => format!("converted to {dtype}"),
+            Self::Stored => "as stored".to_owned(),
+        }
+    }
+}
+
 impl Volume {
     /// A handle on each of these frames, in the order of a patch's channels. They return voxels as
     /// this one does; the frame that this one looks at makes no difference.
@@ -73,7 +91,15 @@ impl Volume {
     pub(crate) fn view_name(&self) -> String {
         match (self.values, self.flips) {
             (Values::Source, [false, false, false]) => String::new(),
-            (values, flips) => format!(" ({values:?}, mirrored {flips:?})"),
+            (values, flips) => {
+                let axes = ["z", "y", "x"].into_iter().zip(flips);
+                let axes: Vec<_> = axes.filter_map(|(axis, flip)| flip.then_some(axis)).collect();
+                let mirrored = match &axes[..] {
+                    [] => String::new(),
+                    axes => format!(", mirrored along {}", axes.join(" and ")),
+                };
+                format!(" ({}{mirrored})", values.words())
+            }
         }
     }
 

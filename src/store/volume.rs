@@ -295,6 +295,11 @@ impl Volume {
         self.stored.check_in_place()
     }
 
+    /// The number of the first shard that a layer of chunks of a frame lies in.
+    pub(crate) fn row_of_shards(&self, frame: Frame, layer: usize) -> usize {
+        self.stored.grid.locate(frame, [layer, 0, 0]).0
+    }
+
     /// Closes all shards, which are opened again when they are wanted: a mapped file counts as
     /// memory.
     pub(crate) fn close_shards(&self) {

@@ -356,7 +356,7 @@ fn a_run_that_is_killed_goes_on_from_its_last_checkpoint() {
     let folder = folder();
     let at = folder.path();
     // One shard: without what was kept there is nothing to go on from.
-    let line = format!("{GRID} --mode hann --chunk 40x32x40 --shard 40x32x40 --checkpoint 1");
+    let line = format!("{GRID} --mode hann --chunk 40x32x40 --shard 40x32x40 --save-every 1");
     let slow = "if [ -e stalled ]; then cat; else for n in 1 2 3; do sleep 1.2; head -c 82560; done; \
                 touch stalled; sleep 9; fi";
     let mut running = heard(&command(at, &line, slow)).spawn().unwrap();

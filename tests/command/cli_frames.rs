@@ -59,19 +59,20 @@ fn weightings_in_the_fourth_axis_are_stored_read_and_exported_as_channels() {
     assert!(told.contains("3 channels") && !told.contains("time points"), "{told}");
     let read = |volume: &str, frame: &str| {
         let line = format!(
-            "read s/a/{volume} --start 0,0,0 --shape 4x5x6 --out p.npy --overwrite --frame {frame}"
+            "read s/a/{volume} --start 0,0,0 --shape 4x5x6 --out p.npy --overwrite {frame}"
         );
         let told = succeed(at, &line);
         (fs::read(at.join("p.npy")).unwrap(), told)
     };
-    for (volume, frame) in [("mr", "all"), ("mr", "0,all"), ("time", "all")] {
+    for (volume, frame) in [("mr", "--frames all"), ("mr", "--frames 0"), ("time", "--frames all")]
+    {
         let (found, told) = read(volume, frame);
         assert!(found == npy_of(&[0, 1, 2], &[3, 4, 5, 6]), "{volume} {frame}");
         assert!(told.contains("3 frames, 4x5x6 of int16; 3 chunks"), "{told}");
     }
-    assert!(read("time", "1,all").0 == npy_of(&[1], &[1, 4, 5, 6]));
-    assert!(read("time", "1,0").0 == npy_of(&[1], &[4, 5, 6]));
-    assert!(read("mr", "0,2").0 == npy_of(&[2], &[4, 5, 6]));
+    assert!(read("time", "--frames 1").0 == npy_of(&[1], &[1, 4, 5, 6]));
+    assert!(read("time", "--frame 1,0").0 == npy_of(&[1], &[4, 5, 6]));
+    assert!(read("mr", "--frame 0,2").0 == npy_of(&[2], &[4, 5, 6]));
     let told = succeed(at, "export s/a/mr --out again.nii");
     assert!(told.contains("--fourth-axis channels"), "{told}");
     let [before, after] =
@@ -86,14 +87,19 @@ fn which_frames_are_read_is_said_or_asked_for() {
     succeed(at, "convert mr.nii --out s --name a/mr --fourth-axis time");
     let read = "read s/a/mr --start 0,0,0 --shape 4x5x6 --out";
     let told = fail(at, 1, &format!("{read} p.npy"));
-    assert!(told.contains("--frame 0,0") && told.contains("--frame all"), "{told}");
-    let told = fail(at, 1, &format!("{read} p.nii --frame all"));
+    assert!(told.contains("--frame 0,0") && told.contains("--frames all"), "{told}");
+    let told = fail(at, 1, &format!("{read} p.nii --frames all"));
     assert!(told.contains(".npy alone") && told.contains("export"), "{told}");
-    let told = fail(at, 1, &format!("{read} p.npy --frame 3,all"));
+    let told = fail(at, 1, &format!("{read} p.npy --frames 3"));
     assert!(told.contains("has 3, counted from 0"), "{told}");
-    for wrong in ["both", "all,0", "1"] {
-        let told = fail(at, 2, &format!("{read} p.npy --frame {wrong}"));
-        assert!(told.contains("all channels of one"), "{told}");
+    for (wrong, expected) in [
+        ("--frame all", "such as 2,0"),
+        ("--frame 1", "such as 2,0"),
+        ("--frames 0,0", "a time point from 0, or all"),
+        ("--frame 0,0 --frames all", "cannot be used"),
+    ] {
+        let told = fail(at, 2, &format!("{read} p.npy {wrong}"));
+        assert!(told.contains(expected), "{told}");
     }
     let told = fail(at, 2, "convert mr.nii --out s --fourth-axis c");
     assert!(told.contains("use channels or time"), "{told}");

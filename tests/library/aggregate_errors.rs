@@ -181,8 +181,8 @@ fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
             let start = plan.grid().region(number).unwrap().start;
             // Of each axis: what the patch owns, or in a mean what lies in the volume.
             let counts = |a: usize, at: usize| {
-                let voxel = start[a] + at as i64;
-                let end = volume.shape()[a] as i64;
+                let voxel = start[a] + i64::try_from(at).unwrap();
+                let end = i64::try_from(volume.shape()[a]).unwrap();
                 let (first, last) = (start[a] <= 0 && !padded, start[a] + 8 >= end && !padded);
                 match blend {
                     Blend::Crop => {
@@ -211,7 +211,7 @@ fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
         aggregator.finish(&pool, &|_| true).unwrap();
         let made = dataset.volume("a/scores").unwrap();
         let voxels = made.read::<f32>(Region::whole(made.shape())).unwrap();
-        assert!(voxels.iter().all(|voxel| *voxel == 1.0), "{blend} {padded}");
+        assert!(voxels.iter().all(|voxel| voxel.to_bits() == 1_f32.to_bits()), "{blend} {padded}");
     }
 }
 

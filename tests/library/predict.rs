@@ -593,34 +593,68 @@ fn a_prediction_that_ends_by_itself_or_is_told_to_is_gone_on_with_from_the_last_
 }
 
 #[test]
-fn what_is_held_is_kept_while_predicting_and_taken_back_with_the_rest() {
+fn what_is_held_is_kept_while_predicting() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
     let mut often = options(Blend::Hann);
     often.aggregate.checkpoint = Some(std::time::Duration::ZERO);
-    let report = run(&dataset, &volume, "cat", &often).unwrap();
+    let report = run(&dataset, &volume.scaled(), "cat", &often).unwrap();
     assert!(report.checkpoints.written > 0 && report.checkpoints.failed.is_none());
     assert!(report.checkpoints.seconds < report.seconds, "{report:?}");
+}
 
-    often.aggregate.unfinished = Unfinished::Restart;
-    often.aggregate.overwrite = Overwrite::Predictions;
-    let answers = format!("head -c {}; exit 1", u64::try_from(BLOCK).unwrap() * ANSWERED);
-    let twice = format!(
-        "while head -c {BLOCK} > block && [ -s block ]; do cat block block || exit 1; done"
-    );
-    let command = first_then(folder.path(), &answers, &twice);
-    run(&dataset, &volume, &command, &often).unwrap_err();
-    let kept = dataset.path().join(".aggregate-a+p/open-0.bin");
-    assert!(kept.exists());
-    often.aggregate.unfinished = Unfinished::Resume;
-    let error = run(&dataset, &volume, &command, &often).unwrap_err().to_string();
-    assert!(error.contains("out of step"), "{error}");
-    assert!(!kept.exists());
+/// A run whose answers are out of step takes back its own work, and nothing of the run before.
+#[test]
+fn what_an_earlier_run_has_kept_outlives_one_whose_answers_are_out_of_step() {
+    for often in [None, Some(std::time::Duration::ZERO)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), SHAPE);
+        let volume = volume.scaled();
+        let bytes = u64::try_from(BLOCK).unwrap() * ANSWERED;
+        let command = format!(
+            "cd {}; case $(cat state) in begun) head -c {bytes}; exit 1;; twice) while head -c \
+             {BLOCK} > block && [ -s block ]; do cat block block || exit 1; done;; right) cat;; esac",
+            folder.path().display()
+        );
+        let mut options = options(Blend::Hann);
+        options.aggregate.checkpoint = often;
+        let mut run_as = |state: &str| {
+            std::fs::write(folder.path().join("state"), state).unwrap();
+            let done = run(&dataset, &volume, &command, &options);
+            options.aggregate.unfinished = Unfinished::Resume;
+            done
+        };
+        run_as("begun").unwrap_err();
+        for _ in 0..2 {
+            let error = run_as("twice").unwrap_err().to_string();
+            assert!(error.contains("out of step"), "{error}");
+        }
+        let report = run_as("right").unwrap();
+        assert_eq!(report.patches, report.of - ANSWERED, "{often:?}");
+        close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    }
 }
 
 #[test]
-fn voxels_that_are_cut_off_are_counted_also_those_of_an_earlier_run() {
+fn a_shard_that_cannot_be_written_is_told_with_its_cause_however_often_the_rest_is_kept() {
+    for often in [None, Some(std::time::Duration::ZERO)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, volume) = source(folder.path(), SHAPE);
+        // A file where shards go, made when the aggregation has begun.
+        let shards = dataset.path().join(".aggregate-a+p/0/0");
+        let shards = shards.display();
+        let command =
+            format!("head -c {BLOCK}; sleep 0.5; mkdir -p {shards}; touch {shards}/c; cat");
+        let mut options = options(Blend::Crop);
+        options.aggregate.checkpoint = often;
+        let error = run(&dataset, &volume.scaled(), &command, &options).unwrap_err();
+        let Error::Io { source, .. } = &error else { panic!("{often:?}: {error}") };
+        assert!(source.raw_os_error().is_some(), "{often:?}: {error}");
+    }
+}
+
+#[test]
+fn voxels_that_are_cut_off_are_counted_in_each_run() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
     let volume = volume.scaled();
@@ -632,12 +666,17 @@ fn voxels_that_are_cut_off_are_counted_also_those_of_an_earlier_run() {
     options.outputs.push(Output { name: "a/bytes".parse().unwrap(), ..bytes });
     run(&dataset, &volume, &command, &options).unwrap_err();
     options.aggregate.unfinished = Unfinished::Resume;
+    let part = run(&dataset, &volume, &command, &options).unwrap();
+    options.aggregate.unfinished = Unfinished::Refuse;
+    options.aggregate.overwrite = Overwrite::Predictions;
     let report = run(&dataset, &volume, &command, &options).unwrap();
+    let resumed = part.clipped[1].below + part.clipped[1].above;
+    assert!(part.patches < part.of && resumed > 0);
     let count = |is: fn(&&f32) -> bool| expected.iter().filter(is).count() as u64;
     let [floats, bytes] = &report.clipped[..] else { panic!("{report:?}") };
     assert_eq!((floats.below, floats.above), (0, 0));
     assert_eq!((&bytes.output[..], bytes.below), ("a/bytes", count(|v| **v < -0.0625)));
     assert_eq!(bytes.above, count(|v| **v >= 255.5 * 0.125));
-    assert!(bytes.below + bytes.above > 0);
+    assert!(bytes.below + bytes.above > resumed);
     assert_eq!(report.published.unwrap().clipped, Some(report.clipped));
 }

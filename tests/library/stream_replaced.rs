@@ -36,7 +36,9 @@ fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_manifests()
     let disk = Arc::new(WatchedDisk::new(cohort.dataset.path()));
     let dataset = Dataset::open_on(disk.clone()).unwrap();
     let sampler = Arc::new(Scattered::default());
-    let stream = PatchStream::new(&dataset, cohort.subjects(), sampler, &options()).unwrap();
+    let stream =
+        PatchStream::new(&dataset, cohort.subjects(), Arc::clone(&sampler) as _, &options())
+            .unwrap();
     let mut reads = Vec::new();
     for patch in stream {
         cohort.check(&patch.unwrap());
@@ -44,6 +46,21 @@ fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_manifests()
     }
     let (opened, all) = (reads[reads.len() / 2], *reads.last().unwrap());
     assert_eq!(opened, all, "once all subjects are open, nothing of a manifest is read");
+
+    // A manifest that was copied back is read once more, to see that it is the same.
+    let stream = PatchStream::new(&dataset, vec!["s0".into()], sampler, &options()).unwrap();
+    let manifest = cohort.dataset.path().join("s0/image/0/manifest.json");
+    let before = disk.reads_of("s0/image/0/manifest.json");
+    for (n, patch) in stream.enumerate() {
+        cohort.check(&patch.unwrap());
+        if n == 2 {
+            let copy = manifest.with_extension("copy");
+            std::fs::copy(&manifest, &copy).unwrap();
+            std::fs::rename(&copy, &manifest).unwrap();
+        }
+    }
+    let reads = disk.reads_of("s0/image/0/manifest.json") - before;
+    assert!((2..12).contains(&reads), "{reads} reads of 24 patches");
 }
 
 #[test]

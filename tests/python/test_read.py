@@ -133,7 +133,7 @@ def test_frames_are_times_and_channels(tmp_path):
             read(volume, (1, 2, 3), (5, 4, 6), tmp_path / "patch.npy", *frame)
             expected = cut(stored(scan)[time, channel], (1, 2, 3), (5, 4, 6))
             np.testing.assert_array_equal(np.load(tmp_path / "patch.npy"), expected)
-    read(volume, (1, 2, 3), (5, 4, 6), tmp_path / "all.npy", "--frame", "all")
+    read(volume, (1, 2, 3), (5, 4, 6), tmp_path / "all.npy", "--frames", "all")
     expected = [cut(frame, (1, 2, 3), (5, 4, 6)) for time in stored(scan) for frame in time]
     np.testing.assert_array_equal(np.load(tmp_path / "all.npy"), np.stack(expected))
     read(volume, (0, 0, 0), (1, 1, 1), tmp_path / "none.npy", "--frame", "3,0", code=1)
@@ -146,5 +146,5 @@ def test_frames_are_times_and_channels(tmp_path):
 def test_weightings_in_the_fourth_axis_are_channels_and_its_fourth_axis_again(tmp_path):
     scan = save(tmp_path / "scan.nii.gz", voxels((9, 8, 7, 4), "i2"))
     volume = convert(tmp_path / "scan.nii.gz", tmp_path / "store", "--fourth-axis", "channels")
-    read(volume, (0, 0, 0), (7, 8, 9), tmp_path / "all.npy", "--frame", "0,all")
+    read(volume, (0, 0, 0), (7, 8, 9), tmp_path / "all.npy", "--frames", "0")
     np.testing.assert_array_equal(np.load(tmp_path / "all.npy"), stored(scan))

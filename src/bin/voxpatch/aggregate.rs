@@ -182,7 +182,8 @@ fn text(report: &PredictReport, options: &PredictOptions) -> String {
         if below + above > 0 {
             let told = format!(
                 "{output}: {below} voxels were below and {above} above what its type holds, and are \
-                 its least and its greatest; uint8:SCALE and uint16:SCALE hold more"
+                 its least and its greatest{}; uint8:SCALE and uint16:SCALE hold more",
+                if report.patches < report.of { " (of those made in this run)" } else { "" }
             );
             facts.push(("clipped", told));
         }

@@ -15,12 +15,12 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use voxpatch::layout::{
     Access, ChunkLayout, Codec, PatchShape, PlanOptions, WeightedPatch, Workload,
 };
-use voxpatch::{Dtype, Error, FourthAxis, Kind, Spacing, VolumeName};
+use voxpatch::{Dtype, Error, FourthAxis, Frames, Kind, Spacing, VolumeName};
 
 pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
 pub use export::Export;
-pub use read::{Chosen, Read};
+pub use read::Read;
 
 /// Store 3D scans so that random patches are read fast.
 ///
@@ -418,6 +418,14 @@ fn axes<T: FromStr>(text: &str, separator: char) -> Option<[T; 3]> {
     }
     let [z, y, x] = values;
     Some([z?, y?, x?])
+}
+
+fn frames(text: &str) -> Result<Frames, String> {
+    if text == "all" {
+        return Ok(Frames::All);
+    }
+    let time = text.parse().map(Frames::Time);
+    time.map_err(|_| "expected a time point from 0, or all".to_owned())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub fn flags(hint: Hint) -> &'static str {
             "aggregate --non-finite 0 puts a number in their place, --non-finite keep leaves them"
         }
         Hint::TimePoints => {
-            "aggregate --time 0 (or another) takes one of them, --time all takes all as channels"
+            "aggregate --frames 0 (or another) takes one of them, --frames all takes all as channels"
         }
         Hint::FourthAxisAsFound => {
             "convert without --fourth-axis stores both axes as the file has them"

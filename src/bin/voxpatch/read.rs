@@ -10,7 +10,7 @@ use voxpatch::{
     Dtype, Element, Error, Frames, Kind, ReadCost, Region, StagedFile, Volume, npy, with_element,
 };
 
-use crate::args::{Chosen, Read};
+use crate::args::Read;
 use crate::output;
 
 /// Of patches written as `.nii.gz`: the level that tools commonly use.
@@ -18,26 +18,26 @@ const GZIP_LEVEL: u32 = 6;
 
 /// The handle to read with, and, if several frames are to be read, which.
 fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(Volume, Option<Frames>)> {
-    match args.frame {
-        Some(Chosen::Frame(frame)) => Ok((volume.frame(frame)?, None)),
-        Some(Chosen::Frames(_)) if !is_npy(args) => anyhow::bail!(
+    match (args.frame, args.frames) {
+        (Some(frame), _) => Ok((volume.frame(frame)?, None)),
+        (None, Some(_)) if !is_npy(args) => anyhow::bail!(
             "several frames are written to .npy alone: name one (--frame 0,0), or write the whole \
              volume with voxpatch export"
         ),
-        Some(Chosen::Frames(frames)) => {
+        (None, Some(frames)) => {
             // Told before a byte is read.
             volume.frames(frames).map(drop)?;
             Ok((volume, Some(frames)))
         }
         // Of several, none is meant unless it is named.
-        None if volume.times() * volume.channels() > 1 => anyhow::bail!(
-            "{} has {} and {}: name the one to read, such as --frame 0,0, or read --frame all of \
-             them to a .npy",
+        (None, None) if volume.times() * volume.channels() > 1 => anyhow::bail!(
+            "{} has {} and {}: name the one to read, such as --frame 0,0, or read --frames all \
+             of them to a .npy",
             volume.name(),
             output::count(volume.times(), "time point"),
             output::count(volume.channels(), "channel")
         ),
-        None => Ok((volume, None)),
+        (None, None) => Ok((volume, None)),
     }
 }
 

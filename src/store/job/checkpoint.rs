@@ -3,10 +3,11 @@
 //!
 //! `open-N.bin` is the mark of the format, the BLAKE3 of the job's document, the content, and the
 //! BLAKE3 of all that. A file that is anything else counts for none: shards alone are enough to go
-//! on from.
+//! on from. What a run goes on from is set aside, as `before-N.bin`, when that run first keeps
+//! something itself: if its predictions turn out to be worth nothing, the others' are still there.
 
 use std::io::{self, ErrorKind, Write};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Job, sync_names};
 use crate::store::disk::Blob;
@@ -17,12 +18,29 @@ const DIGEST: usize = blake3::OUT_LEN;
 const HEAD: usize = MARK.len() + DIGEST;
 
 /// What was kept.
-pub(crate) struct Checkpoint(Blob);
+pub(crate) struct Checkpoint {
+    blob: Blob,
+    is_newest: bool,
+}
 
 impl Checkpoint {
     pub(crate) fn content(&self) -> &[u8] {
-        &self.0[HEAD..self.0.len() - DIGEST]
+        &self.blob[HEAD..self.blob.len() - DIGEST]
     }
+}
+
+/// The names of what is kept, the newest first.
+const NAMES: [&str; 2] = ["open", "before"];
+
+/// What a run knows of what is kept.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// There is something.
+    is_there: AtomicBool,
+    /// This run goes on from the newest.
+    goes_on: AtomicBool,
+    /// The newest is of this run.
+    is_own: AtomicBool,
 }
 
 /// Writes `content` to a file that can be streamed to.
@@ -33,7 +51,14 @@ impl Job {
     /// this returns; until then there is what was kept before.
     pub(crate) fn write_checkpoint(&self, content: Content<'_>) -> Result<()> {
         self.flush()?;
-        let key = self.checkpoint_key();
+        let [key, before] = self.checkpoint_keys();
+        if !self.kept.is_own.load(Ordering::Relaxed) && self.kept.goes_on.load(Ordering::Relaxed) {
+            self.disk.remove(&before).map_err(Error::io("remove", self.disk.path(&before)))?;
+            let moved = self.disk.rename(&key, &before);
+            moved.map_err(Error::io("rename", self.disk.path(&key)))?;
+            self.kept.goes_on.store(false, Ordering::Relaxed);
+            sync_names(&*self.disk, &self.folder)?;
+        }
         let written = self.disk.write_streamed(&key, &mut |out| {
             let mut digesting = Digesting { out, hasher: blake3::Hasher::new() };
             digesting.write_all(&self.checkpoint_head())?;
@@ -42,41 +67,65 @@ impl Job {
             out.write_all(hasher.finalize().as_bytes())
         });
         written.map_err(Error::io("write", self.disk.path(&key)))?;
-        self.has_checkpoint.store(true, Ordering::Relaxed);
+        self.kept.is_there.store(true, Ordering::Relaxed);
+        self.kept.is_own.store(true, Ordering::Relaxed);
         sync_names(&*self.disk, &self.folder)
     }
 
-    /// What was kept of this part, if that is of this very job and whole.
-    pub(crate) fn read_checkpoint(&self) -> Result<Option<Checkpoint>> {
-        let key = self.checkpoint_key();
-        let blob = match self.disk.read(&key) {
+    /// What was kept of this part, the newest first, as far as it is of this very job and whole.
+    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = Result<Checkpoint>> {
+        let keys = self.checkpoint_keys().into_iter().enumerate();
+        keys.filter_map(|(n, key)| self.read_checkpoint(&key, n == 0).transpose())
+    }
+
+    /// Notes that this run goes on from that.
+    pub(crate) fn goes_on_from(&self, checkpoint: &Checkpoint) {
+        self.kept.goes_on.store(checkpoint.is_newest, Ordering::Relaxed);
+    }
+
+    fn read_checkpoint(&self, key: &str, is_newest: bool) -> Result<Option<Checkpoint>> {
+        let blob = match self.disk.read(key) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            blob => blob.map_err(Error::io("read", self.disk.path(&key)))?,
+            blob => blob.map_err(Error::io("read", self.disk.path(key)))?,
         };
-        self.has_checkpoint.store(true, Ordering::Relaxed);
+        self.kept.is_there.store(true, Ordering::Relaxed);
         let is_whole = blob.len() >= HEAD + DIGEST && blob[..HEAD] == self.checkpoint_head() && {
             let (all, digest) = blob.split_at(blob.len() - DIGEST);
             blake3::hash(all).as_bytes()[..] == *digest
         };
-        Ok(is_whole.then_some(Checkpoint(blob)))
+        Ok(is_whole.then_some(Checkpoint { blob, is_newest }))
     }
 
     /// Whether there is something that was kept, as far as this run has written or read it.
     pub(crate) fn has_checkpoint(&self) -> bool {
-        self.has_checkpoint.load(Ordering::Relaxed)
+        self.kept.is_there.load(Ordering::Relaxed)
     }
 
     /// Removes what was kept, so that it does not come back.
     pub(crate) fn remove_checkpoint(&self) -> Result<()> {
-        let key = self.checkpoint_key();
-        self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
+        for key in self.checkpoint_keys() {
+            self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
+        }
         sync_names(&*self.disk, &self.folder)?;
-        self.has_checkpoint.store(false, Ordering::Relaxed);
+        self.kept.is_there.store(false, Ordering::Relaxed);
         Ok(())
     }
 
-    fn checkpoint_key(&self) -> String {
-        format!("{}/open-{}.bin", self.folder, self.part)
+    /// Removes what this run has kept, if anything; what was kept before stays.
+    pub(super) fn take_back_checkpoint(&self) -> Result<()> {
+        if !self.kept.is_own.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let [key, before] = self.checkpoint_keys();
+        self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
+        sync_names(&*self.disk, &self.folder)?;
+        let is_there = self.read_checkpoint(&before, false)?.is_some();
+        self.kept.is_there.store(is_there, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn checkpoint_keys(&self) -> [String; 2] {
+        NAMES.map(|name| format!("{}/{name}-{}.bin", self.folder, self.part))
     }
 
     fn checkpoint_head(&self) -> Vec<u8> {

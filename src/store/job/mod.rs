@@ -9,6 +9,7 @@
 //!   fingerprint.json how the model answered the first patch
 //!   doubt-0.json ... why what a part has written may be wrong, if so
 //!   open-0.bin ...   what a part held of shards that were not finished when it was stopped
+//!   before-0.bin ... the same of the run before
 //!   publishing       a folder, locked by whoever publishes the outputs
 //!   0/  1/ ...       a folder for each output, as it will be published
 //!   seals.json       digests of the outputs' manifests, once all of them are complete
@@ -43,10 +44,11 @@ mod unfinished;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) use checkpoint::Checkpoint;
+use checkpoint::Kept;
 pub(crate) use document::{JobDocument, JobOutput};
 pub(crate) use notes::Note;
 pub use overwrite::Overwrite;
@@ -80,8 +82,7 @@ pub(crate) struct Job {
     is_sealed: bool,
     /// Nothing of it was there when it was opened.
     is_new: bool,
-    /// Something is kept of what is open.
-    has_checkpoint: AtomicBool,
+    kept: Kept,
     /// Keys of the shards that were given to be written.
     written: Mutex<Vec<String>>,
     /// How many of them were when their names were synced.
@@ -133,7 +134,7 @@ impl Dataset {
             behind,
             is_sealed,
             is_new,
-            has_checkpoint: AtomicBool::new(false),
+            kept: Kept::default(),
             written,
             synced,
             _part: lock,
@@ -285,9 +286,10 @@ impl Job {
         Ok(())
     }
 
-    /// Removes the shards that were written since this was opened, and what is kept of others.
+    /// Removes the shards that were written since this was opened, and what this run has kept of
+    /// others.
     pub(crate) fn take_back(&self) -> Result<()> {
-        let forgotten = self.remove_checkpoint();
+        let forgotten = self.take_back_checkpoint();
         // What could not be written is not there.
         let _ = self.behind.flush();
         let written = std::mem::take(&mut *locked(&self.written));

@@ -4,17 +4,13 @@ use std::collections::HashSet;
 
 use super::JobOutput;
 use crate::store::disk::Disk;
+use crate::store::grid::ShardGrid;
 use crate::{Error, Result};
 
 /// Keys of all shards of an output inside its array, in C order of channel, z, y, x.
 pub(super) fn keys(output: &JobOutput) -> impl Iterator<Item = String> + use<> {
-    let array = output.array.clone();
-    let [depth, rows, columns] = output.attributes.layout.shards(array.shape);
-    (0..array.channels * depth * rows * columns).map(move |n| {
-        let (n, x) = (n / columns, n % columns);
-        let (n, y) = (n / rows, n % rows);
-        array.shard_key(0, n / depth, [n % depth, y, x])
-    })
+    let grid = ShardGrid::new(&output.array, &output.attributes.layout);
+    (0..grid.len()).map(move |n| grid.key(n))
 }
 
 /// Which shards of the `n`-th output of the job in `folder` are there, in the order of [`keys`].

@@ -92,28 +92,28 @@ pub struct Aggregate {
     /// Let patches begin half an overlap before the volume, and end half an overlap behind it.
     #[arg(long, requires = "pad")]
     pub pad_borders: bool,
-    /// Time point of the volume that the program is given, from 0, or all: every time point as
-    /// channels of a patch, for scans whose fourth axis holds several images of one place. Needed for
+    /// What the program is given as the channels of a patch: all channels of time point T, from 0, or
+    /// of all time points, for scans whose fourth axis holds several images of one place. Needed for
     /// volumes of several time points.
-    #[arg(long, value_name = "N|all", value_parser = values::frames)]
-    pub time: Option<Frames>,
+    #[arg(long, value_name = "T|all", value_parser = super::frames)]
+    pub frames: Option<Frames>,
     #[command(flatten)]
     pub layout: OutputLayout,
     /// Bytes that may be held between patches, such as 512MB or 2GiB; what is beyond that waits in
     /// a scratch file. By default as much as the order of the patches needs, twice.
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub memory: Option<u64>,
-    /// Keep what is held between patches every so many seconds, so that a run that is killed loses
-    /// no more than that; 0 means never. Never takes more than a twentieth of the time. A run that is
-    /// interrupted or fails keeps it in any case.
+    /// Save what is held between patches every so many seconds, so that a run that is killed loses
+    /// little; 0 means never. Less often where saving would take more than a twentieth of the time. A
+    /// run that is interrupted, or whose program fails, saves in any case.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub checkpoint: u64,
+    pub save_every: u64,
     /// What becomes of NaN and infinite predictions: error, keep, or a value that replaces them.
     #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = values::non_finite)]
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
     /// Go on with a run that was not finished: with the patches that it had not predicted, or of one
-    /// that was killed, not by the last checkpoint. The program is given the first patch again, and
+    /// that was killed, since it last saved. The program is given the first patch again, and
     /// refused if its answer differs: it or its weights have changed.
     #[arg(long, group = "unfinished")]
     pub resume: bool,
@@ -275,11 +275,11 @@ impl Aggregate {
             overwrite: self.replace.overwrite(),
             non_finite: self.non_finite,
             made_by: String::new(),
-            checkpoint: Some(self.checkpoint).filter(|s| *s > 0).map(Duration::from_secs),
+            checkpoint: Some(self.save_every).filter(|s| *s > 0).map(Duration::from_secs),
         };
         Ok(PredictOptions {
             batch: self.batch,
-            frames: self.time.unwrap_or_default(),
+            frames: self.frames.unwrap_or_default(),
             part: self.part,
             aggregate,
             ..PredictOptions::new(self.sampler()?, self.mode, outputs)

@@ -1,6 +1,5 @@
 //! The values of flags of `aggregate`, and what is told of one that is not understood.
 
-use voxpatch::Frames;
 use voxpatch::aggregate::NonFinite;
 
 use voxpatch::sample::Overlap;
@@ -30,14 +29,6 @@ pub(super) fn part(text: &str) -> Result<(usize, usize), String> {
         Some((i, n)) if (1..=n).contains(&i) => Ok((i - 1, n)),
         _ => Err("expected a part and how many there are, such as 1/4 to 4/4".to_owned()),
     }
-}
-
-pub(super) fn frames(text: &str) -> Result<Frames, String> {
-    if text == "all" {
-        return Ok(Frames::All);
-    }
-    let time = text.parse().map(Frames::Time);
-    time.map_err(|_| "expected a time point from 0, or all".to_owned())
 }
 
 pub(super) fn non_finite(text: &str) -> Result<NonFinite, String> {
