@@ -1,9 +1,8 @@
-//! Which part of a scan stands for all of it: stacks of its planes, chunks of these, and patches.
+//! Which part of a scan stands for all of it: stacks of its planes, and chunks of these.
 
 use std::collections::BTreeSet;
 
 use super::pass::buffer;
-use crate::layout::Access;
 use crate::scan::Scan;
 use crate::{Error, Result};
 
@@ -19,14 +18,14 @@ pub(super) fn for_each_stack(
     scan: &mut dyn Scan,
     depth: usize,
     progress: &(dyn Fn(u64) -> bool + Sync),
-    mut take: impl FnMut(usize, &[u8]) -> Result<()>,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let (planes, plane) = (scan.header().shape[0], scan.header().plane_bytes());
     let count = |bytes| if progress(bytes as u64) { Ok(()) } else { Err(Error::Cancelled) };
     let depth = depth.clamp(1, planes);
     let mut stack = buffer(depth * plane)?;
     let mut at = 0;
-    for (n, start) in starts_of_stacks(planes, depth).enumerate() {
+    for start in starts_of_stacks(planes, depth) {
         while at < start {
             let skipped = depth.min(start - at);
             scan.read_planes(&mut stack[..skipped * plane])?;
@@ -36,7 +35,7 @@ pub(super) fn for_each_stack(
         scan.read_planes(&mut stack)?;
         count(stack.len())?;
         at += depth;
-        take(n, &stack)?;
+        take(&stack)?;
     }
     count((planes - at) * plane)?;
     scan.rewind()
@@ -60,23 +59,6 @@ pub(super) fn chunks(grid: [usize; 3], most: usize) -> Vec<[usize; 3]> {
     // In the order of the grid, and none twice.
     let chosen: BTreeSet<_> = (0..most).map(|n| spread(n, grid)).collect();
     chosen.into_iter().collect()
-}
-
-/// The start of the `n`-th patch of those that stand for all that `access` gives in a volume,
-/// `z, y, x`. No axis of the patch is longer than the volume's.
-pub(super) fn patch_start(
-    n: usize,
-    access: Access,
-    patch: [usize; 3],
-    volume: [usize; 3],
-) -> [usize; 3] {
-    let step: [usize; 3] = std::array::from_fn(|a| match access {
-        Access::Random => 1,
-        Access::Grid { overlap } => patch[a].saturating_sub(overlap[a]).max(1),
-    });
-    let last: [usize; 3] = std::array::from_fn(|a| volume[a] - patch[a]);
-    let place = spread(n, std::array::from_fn(|a| last[a].div_ceil(step[a]) + 1));
-    std::array::from_fn(|a| place[a].saturating_mul(step[a]).min(last[a]))
 }
 
 /// The `n`-th of places that fill a grid evenly, however many there will be: an additive
@@ -126,25 +108,6 @@ mod tests {
             prop_assert!(all > most || chosen.len() == all);
             prop_assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
             prop_assert!(chosen.iter().all(|c| (0..3).all(|a| c[a] < grid[a])));
-        }
-
-        #[test]
-        fn patches_are_of_the_workload(
-            volume in prop::array::uniform3(1_usize..50),
-            patch in prop::array::uniform3(1_usize..50),
-            overlap in prop::array::uniform3(0_usize..9),
-            grid: bool,
-            n in 0_usize..40,
-        ) {
-            let patch: [usize; 3] = std::array::from_fn(|a| patch[a].min(volume[a]));
-            let access = if grid { Access::Grid { overlap } } else { Access::Random };
-            let start = patch_start(n, access, patch, volume);
-            for a in 0..3 {
-                let last = volume[a] - patch[a];
-                prop_assert!(start[a] <= last);
-                let step = patch[a].saturating_sub(overlap[a]).max(1);
-                prop_assert!(!grid || start[a] == last || start[a].is_multiple_of(step));
-            }
         }
     }
 

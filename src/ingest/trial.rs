@@ -1,41 +1,28 @@
-//! Trying codecs: chunks taken from the scan itself are encoded by each, and patches of the
-//! workload are read from them.
-
-use std::time::{Duration, Instant};
+//! Trying codecs: chunks taken from the scan itself are encoded by each. Sizes are measured; times
+//! are those that the planner expects, so that every machine chooses alike.
 
 use serde::Serialize;
 
-use super::sample::{chunks, for_each_stack, patch_start};
+use super::sample::{chunks, for_each_stack};
 use crate::layout::{
-    self, Access, ChunkLayout, Codec, CostConstants, LayoutPlan, PlanOptions, VolumeSpec,
-    WeightedPatch, Workload,
+    self, ChunkLayout, Codec, CostConstants, LayoutPlan, PlanOptions, VolumeSpec, Workload,
 };
 use crate::scan::Scan;
-use crate::store::{ArrayShape, Trial, TrialScratch};
+use crate::store::{ArrayShape, encode_chunks};
 use crate::{Error, Finding, Result};
 
 /// How codecs are compared, in words.
-const RULE: &str = "the least time per patch, to which each stored byte of the chunks it touches \
+const RULE: &str = "the least time expected of a patch, to which each stored byte of the chunks it touches \
     adds an eighth of a nanosecond; of those within a tenth of the least, one that every Zarr \
     reader knows, then the smallest";
 
-/// Scores this close to the least count as equal: measured times vary about as much.
+/// Scores this close to the least count as equal: expected times are no closer to measured ones.
 const TIE: f64 = 1.1;
 
 /// Bytes of chunks that a codec encodes of one stack of planes, or one chunk.
 const ENCODED_BYTES: usize = 2 << 20;
 /// So many chunks of a stack are enough, however small they are.
 const ENCODED_CHUNKS: usize = 64;
-/// Bytes of patches that are read from the chunks of one stack, or one patch.
-const READ_BYTES: usize = 6 << 20;
-/// So many patches are enough, however small they are.
-const READ_PATCHES: usize = 8;
-/// Of a patch of more bytes a part is read, and the time multiplied.
-const PATCH_BYTES: usize = 8 << 20;
-
-/// What is timed is done at least so often, and for so long; the fastest counts.
-const ROUNDS: usize = 3;
-const ROUNDS_TIME: Duration = Duration::from_millis(10);
 
 /// What became of chunks of a scan, stored by one codec.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,9 +31,8 @@ pub struct CodecTrial {
     pub layout: ChunkLayout,
     /// Bytes stored for each byte of the voxels, in the type that is stored.
     pub size: f64,
-    /// Decoding whole chunks on one core, in GB/s of decoded bytes.
-    pub decode_gb_per_s: f64,
-    /// Reading a patch on one core, the average over the workload, in microseconds.
+    /// What reading a patch on one core is expected to take, the average over the workload, in
+    /// microseconds: by the planner's constants ([`layout::CostModel`]), not by a clock.
     pub microseconds: f64,
     /// What is compared, in microseconds: the time of a patch, and an eighth of a nanosecond for
     /// each stored byte of the chunks it touches ([`CostConstants::first_read_gb_per_s`]).
@@ -62,7 +48,7 @@ pub struct CodecTrial {
 /// and type of `volume`, is at its first plane before and after.
 ///
 /// `progress` counts every byte of the scan's first frame in the end; others are not looked at.
-/// What is sampled, and with it every size, depends on the scan and the options alone.
+/// What comes of it depends on the scan and the options alone.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if no codec can store the voxels; those of planning and of reading
@@ -79,17 +65,20 @@ pub(super) fn try_codecs(
     let mut candidates = Vec::new();
     for codec in codecs.iter().filter(able) {
         let plan = layout::plan(volume, workload, &PlanOptions { codec: *codec, ..*options })?;
-        candidates.push(Candidate { plan, sums: Sums::default() });
+        candidates.push(Candidate { plan, chunks: 0, raw_bytes: 0, stored_bytes: 0 });
     }
     if candidates.is_empty() {
         // Says what would do.
         codecs.iter().try_for_each(|codec| codec.check_for(volume.dtype))?;
     }
-    let patches = patches(volume, workload)?;
     let depth = candidates.iter().map(|c| c.plan.layout.chunk[0]).max().unwrap_or(1);
-    let mut bench = Bench { scratch: TrialScratch::default(), out: Vec::new(), progress };
-    for_each_stack(scan, depth, progress, |n, stack| {
-        candidates.iter_mut().try_for_each(|c| c.measure(volume, &patches, n, stack, &mut bench))
+    for_each_stack(scan, depth, progress, |stack| {
+        candidates.iter_mut().try_for_each(|candidate| {
+            if !progress(0) {
+                return Err(Error::Cancelled);
+            }
+            candidate.encode(volume, stack)
+        })
     })?;
     let mut trials: Vec<_> = candidates.iter().map(Candidate::trial).collect();
     if let Some(chosen) = best(&trials) {
@@ -115,73 +104,17 @@ fn best(trials: &[CodecTrial]) -> Option<usize> {
     })
 }
 
-/// A patch of the workload, as it is read.
-struct Patch {
-    access: Access,
-    /// As far as it lies in the volume, `z, y, x`.
-    shape: [usize; 3],
-    /// The part that is read.
-    part: [usize; 3],
-    /// How many are read from the chunks of each stack.
-    count: usize,
-    /// What each nanosecond of these reads adds to the workload's average.
-    weight: f64,
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn patches(volume: &VolumeSpec, workload: &Workload) -> Result<Vec<Patch>> {
-    let weights: Vec<f64> = workload.patches().iter().map(WeightedPatch::weight).collect();
-    // Divided by the largest first, so that no sum of finite weights is infinite.
-    let largest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let sum: f64 = weights.iter().map(|weight| weight / largest).sum();
-    let bytes = |shape: [usize; 3]| shape.iter().product::<usize>() * volume.dtype.size();
-    let patch = |(shape, weight): ([usize; 3], f64)| {
-        let shape = std::array::from_fn(|a| shape[a].min(volume.shape[a]));
-        let mut part = shape;
-        while bytes(part) > PATCH_BYTES {
-            let longest = (0..3).max_by_key(|&a| part[a]).unwrap_or(0);
-            part[longest] = part[longest].div_ceil(2);
-        }
-        let count = (READ_BYTES / bytes(part)).clamp(1, READ_PATCHES);
-        let scale = bytes(shape) as f64 / bytes(part) as f64;
-        let weight = weight / largest / sum * scale / count as f64;
-        Patch { access: workload.access(), shape, part, count, weight }
-    };
-    let shapes = workload.in_voxels(volume.spacing)?;
-    Ok(shapes.into_iter().zip(weights).map(patch).collect())
-}
-
-/// A codec, the layout planned for it, and what was measured so far.
+/// A codec, the layout planned for it, and what it made of the chunks so far.
 struct Candidate {
     plan: LayoutPlan,
-    sums: Sums,
-}
-
-/// Over the stacks of planes.
-#[derive(Default)]
-struct Sums {
-    stacks: f64,
-    chunks: f64,
-    raw_bytes: f64,
-    stored_bytes: f64,
-    decoded_bytes: f64,
-    /// Nanoseconds of decoding these.
-    decoding: f64,
-    /// Nanoseconds of a patch.
-    patch: f64,
+    chunks: usize,
+    raw_bytes: usize,
+    stored_bytes: usize,
 }
 
 impl Candidate {
-    /// Encodes chunks of the `n`-th stack of planes, and reads them.
-    #[allow(clippy::cast_precision_loss)]
-    fn measure(
-        &mut self,
-        volume: &VolumeSpec,
-        patches: &[Patch],
-        n: usize,
-        stack: &[u8],
-        bench: &mut Bench<'_>,
-    ) -> Result<()> {
+    /// Encodes chunks of a stack of planes.
+    fn encode(&mut self, volume: &VolumeSpec, stack: &[u8]) -> Result<()> {
         let VolumeSpec { dtype, times, channels, shape, .. } = *volume;
         let [_, rows, columns] = shape;
         let layout = self.plan.layout;
@@ -195,73 +128,29 @@ impl Candidate {
         let chunk_bytes = layout.chunk.iter().product::<usize>() * dtype.size();
         let most = (ENCODED_BYTES / chunk_bytes).clamp(1, ENCODED_CHUNKS);
         let array = ArrayShape { dtype, times, channels, shape };
-        let trial = Trial::encode(&array, layout, stack, &chunks(grid, most))?;
-        let Bench { scratch, out, progress } = bench;
-        let largest = patches.iter().map(|p| p.part.iter().product::<usize>() * dtype.size());
-        let room = largest.chain([chunk_bytes]).max().unwrap_or(0);
-        if out.len() < room {
-            out.resize(room, 0);
-        }
-        let sums = &mut self.sums;
-        sums.stacks += 1.0;
-        sums.chunks += trial.len() as f64;
-        sums.raw_bytes += trial.raw_bytes as f64;
-        sums.stored_bytes += trial.stored_bytes() as f64;
-        sums.decoded_bytes += (trial.len() * chunk_bytes) as f64;
-        sums.decoding += fastest(progress, || trial.decode(&mut out[..chunk_bytes], scratch))?;
-        for Patch { access, shape: patch, part, count, weight } in patches {
-            let numbers = n * count..(n + 1) * count;
-            let starts: Vec<_> = numbers.map(|n| patch_start(n, *access, *patch, shape)).collect();
-            let time = fastest(progress, || {
-                starts.iter().try_for_each(|start| trial.read(*start, *part, out, scratch))
-            })?;
-            sums.patch += time * weight;
-        }
+        let encoded = encode_chunks(&array, layout, stack, &chunks(grid, most))?;
+        self.chunks += encoded.chunks;
+        self.raw_bytes += encoded.raw_bytes;
+        self.stored_bytes += encoded.stored_bytes;
         Ok(())
     }
 
+    #[allow(clippy::cast_precision_loss)]
     fn trial(&self) -> CodecTrial {
-        let Self { plan, sums } = self;
+        let Self { plan, chunks, raw_bytes, stored_bytes } = self;
         let codec = plan.layout.codec;
-        let bytes = plan.chosen.chunks * sums.stored_bytes / sums.chunks;
-        let nanoseconds = sums.patch / sums.stacks;
-        let first_read = bytes / CostConstants::of(codec).first_read_gb_per_s;
+        let stored_bytes = *stored_bytes as f64;
+        let touched = plan.chosen.chunks * stored_bytes / *chunks as f64;
+        let first_read = touched / CostConstants::of(codec).first_read_gb_per_s;
         CodecTrial {
             layout: plan.layout,
-            size: sums.stored_bytes / sums.raw_bytes,
-            decode_gb_per_s: sums.decoded_bytes / sums.decoding,
-            microseconds: nanoseconds / 1e3,
-            score: (nanoseconds + first_read) / 1e3,
+            size: stored_bytes / *raw_bytes as f64,
+            microseconds: plan.chosen.microseconds,
+            score: plan.chosen.microseconds + first_read / 1e3,
             standard: codec.is_standard(),
             chosen: false,
         }
     }
-}
-
-/// What timing needs beside the chunks.
-struct Bench<'a> {
-    scratch: TrialScratch,
-    /// Where voxels go.
-    out: Vec<u8>,
-    progress: &'a (dyn Fn(u64) -> bool + Sync),
-}
-
-/// Nanoseconds of the fastest of some rounds of the same work; at least one.
-fn fastest(
-    progress: &(dyn Fn(u64) -> bool + Sync),
-    mut work: impl FnMut() -> Result<()>,
-) -> Result<f64> {
-    let (mut least, mut all, mut rounds) = (Duration::MAX, Duration::ZERO, 0);
-    while rounds < ROUNDS || all < ROUNDS_TIME {
-        if !progress(0) {
-            return Err(Error::Cancelled);
-        }
-        let began = Instant::now();
-        work()?;
-        let time = began.elapsed().max(Duration::from_nanos(1));
-        (least, all, rounds) = (least.min(time), all + time, rounds + 1);
-    }
-    Ok(least.as_secs_f64() * 1e9)
 }
 
 #[cfg(test)]
@@ -273,7 +162,6 @@ mod tests {
         CodecTrial {
             layout: ChunkLayout::new([1; 3], [1; 3], codec).unwrap(),
             size,
-            decode_gb_per_s: 1.0,
             microseconds: score,
             score,
             standard: codec.is_standard(),

@@ -126,7 +126,7 @@ pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Not
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Tally, real};
 pub(crate) use strips::{Strips, layer_bytes};
-pub(crate) use trial::{Trial, TrialScratch};
+pub(crate) use trial::encode_chunks;
 pub(crate) use writer::VolumeWriter;
 
 /// Name of every Zarr document.

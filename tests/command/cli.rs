@@ -243,11 +243,12 @@ fn auto_shows_what_it_tried_and_takes_one_of_them() {
     let folder = folder();
     let at = folder.path();
     let report = succeed(at, "convert ct.nii --out s --codec auto --patch 4x8x8");
-    for shown in ["blosc-lz4hc:5", "packed:8", "chosen", "every Zarr reader", "least time"] {
+    for shown in ["blosc-lz4hc:5", "packed:8", "chosen", "every Zarr reader", "least time expected"]
+    {
         assert!(report.contains(shown), "{shown}: {report}");
     }
     succeed(at, "verify s");
-    assert!(succeed(at, "info s/ct/image").contains("least time"));
+    assert!(succeed(at, "info s/ct/image").contains("least time expected"));
 
     let report = succeed(at, "convert ct.nii --out t --codec auto --narrow --json");
     let report = &json(&report)["converted"][0];
@@ -256,7 +257,7 @@ fn auto_shows_what_it_tried_and_takes_one_of_them() {
     assert_eq!((trial.len(), chosen.len()), (6, 1));
     assert_eq!(chosen[0]["layout"], report["layout"]);
     for row in trial {
-        for number in ["size", "decode_gb_per_s", "microseconds", "score"] {
+        for number in ["size", "microseconds", "score"] {
             assert!(row[number].as_f64().unwrap() > 0.0, "{row}");
         }
         let packed = row["layout"]["codec"].as_str().unwrap().starts_with("packed");

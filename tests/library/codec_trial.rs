@@ -53,7 +53,7 @@ fn comes_back<T: Element>(voxels: &Array5<T>, options: &ConvertOptions) -> Conve
     assert_eq!(chosen.len(), 1);
     assert_eq!(chosen[0].layout, report.layout);
     for trial in &report.trial {
-        let measured = [trial.size, trial.decode_gb_per_s, trial.microseconds, trial.score];
+        let measured = [trial.size, trial.microseconds, trial.score];
         assert!(measured.iter().all(|n| n.is_finite() && *n > 0.0), "{trial:?}");
         assert!(trial.score > trial.microseconds, "{trial:?}");
         assert_eq!(trial.standard, trial.layout.codec.is_standard());
@@ -116,24 +116,15 @@ fn labels_and_given_shapes_and_several_patches_come_back() {
 }
 
 #[test]
-fn a_patch_that_is_larger_than_is_read_at_once_is_tried_too() {
-    let voxels = Array5::from_shape_fn((1, 1, 80, 128, 128), |(.., z, y, x)| (z * y + x) as f64);
-    let workload = Workload::new(vec!["80x128x128".parse().unwrap()], Access::Random).unwrap();
-    let codecs = vec![Codec::None];
-    comes_back(&voxels, &ConvertOptions { workload: Some(workload), codecs, ..options() });
-}
-
-#[test]
-fn sizes_and_layouts_are_the_same_on_any_number_of_threads() {
+fn every_run_chooses_alike_on_any_number_of_threads() {
     let voxels = voxels::<i16>([1, 1, 70, 60, 64], 3);
     let sizes = |threads| {
         let (_folder, dataset) = dataset();
         let report = convert_with(&voxels, &dataset, &options(), threads).unwrap();
-        let row = |t: &voxpatch::CodecTrial| (t.layout, t.size.to_bits());
-        report.trial.iter().map(row).collect::<Vec<_>>()
+        (report.layout, report.trial)
     };
     let first = sizes(1);
-    assert_eq!(first.len(), Codec::CANDIDATES.len());
+    assert_eq!(first.1.len(), Codec::CANDIDATES.len());
     assert_eq!(sizes(1), first);
     assert_eq!(sizes(3), first);
 }
@@ -228,7 +219,7 @@ fn progress_counts_the_first_frame_once_more_and_can_stop_at_any_time() {
             assert_eq!(folder.path().join("s.zarr").exists(), done.is_ok());
             (done, bytes.into_inner())
         };
-        for stop in [0, 1, 2, 3, 5, 9, 20] {
+        for stop in [0, 1, 2, 3, 5, 9] {
             assert!(matches!(run(stop).0, Err(Error::Cancelled)), "at {stop}");
         }
         let (done, bytes) = run(usize::MAX);

@@ -190,9 +190,9 @@ pub struct Layout {
     /// alone means packed:8), and packed:0 is the smallest. Float voxels that are whole numbers can
     /// be packed with --narrow.
     ///
-    /// auto (convert only) tries several of them, packed too, on parts of the scan, shows how they
-    /// did, and takes the one with the least time per patch, stored bytes counted; where a codec
-    /// that every reader knows does about as well, that one.
+    /// auto (convert only) tries several of them, packed too, on parts of the scan, shows how small
+    /// they make these, and takes the one with the least time expected of a patch, stored bytes
+    /// counted; where a codec that every reader knows does about as well, that one.
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     pub codec: Option<CodecChoice>,
     /// Shape of a chunk, the unit that is compressed and read.

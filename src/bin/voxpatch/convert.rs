@@ -178,7 +178,7 @@ fn text(report: &ConvertReport, args: &Convert) -> String {
 
 /// What came of each codec that was tried.
 fn trial(trials: &[CodecTrial]) -> String {
-    let header = ["tried", "chunk", "size", "decode GB/s", "µs/patch", "score", "read by", ""];
+    let header = ["tried", "chunk", "size", "expected µs/patch", "score", "read by", ""];
     let rows: Vec<_> = trials
         .iter()
         .map(|t| {
@@ -186,7 +186,6 @@ fn trial(trials: &[CodecTrial]) -> String {
                 t.layout.codec.to_string(),
                 output::shape(t.layout.chunk),
                 format!("{:.1} %", 100.0 * t.size),
-                format!("{:.2}", t.decode_gb_per_s),
                 format!("{:.1}", t.microseconds),
                 format!("{:.1}", t.score),
                 if t.standard { "every Zarr reader" } else { "voxpatch" }.to_owned(),
