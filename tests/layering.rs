@@ -100,13 +100,69 @@ fn wrong_imports_are_found() {
     }
 }
 
+#[test]
+fn no_two_files_import_each_other() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders: Vec<PathBuf> =
+        rust_files(&src).iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+    folders.sort();
+    folders.dedup();
+    let found: Vec<String> = folders.iter().flat_map(|folder| circles(folder)).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn files_that_import_each_other_are_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, source: &str| {
+        fs::write(folder.path().join(name), source).expect("written");
+    };
+    write("a.rs", "use super::{Other, b::{C, D}};");
+    write("b.rs", "use super::c;");
+    write("c.rs", "use super::super::b;\n#[cfg(test)]\nmod tests {\n    use super::b;\n}");
+    assert!(circles(folder.path()).is_empty());
+    write("b.rs", "use super::c;\nfn f() -> super::a::A {}");
+    assert_eq!(circles(folder.path()).len(), 1);
+}
+
+/// Pairs of files of a folder that import each other. What they share belongs to a third.
+fn circles(folder: &Path) -> Vec<String> {
+    let mut imports: Vec<(String, Vec<String>)> = Vec::new();
+    for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+    {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if path.extension().is_none_or(|kind| kind != "rs") || name == "mod" {
+            continue;
+        }
+        let code = code_of(&fs::read_to_string(&path).expect("readable source"));
+        let is_first = |at: &usize| !code[..*at].ends_with("::");
+        let paths = code.match_indices("super::").map(|(at, _)| at).filter(is_first);
+        let names = paths.flat_map(|at| first_segments(&code[at + "super::".len()..]));
+        imports.push((name, names.map(str::to_owned).collect()));
+    }
+    let uses = |a: &str, b: &str| {
+        imports.iter().any(|(name, names)| name == a && names.iter().any(|name| name == b))
+    };
+    let names = || imports.iter().map(|(name, _)| name);
+    let pairs = names().flat_map(|a| names().map(move |b| (a, b)));
+    pairs
+        .filter(|(a, b)| a < b && uses(a, b) && uses(b, a))
+        .map(|(a, b)| format!("{}: {a} and {b} import each other", folder.display()))
+        .collect()
+}
+
+/// Source without its inline tests, which stand last, and without comments. These are blanked, not
+/// removed: positions then still give line numbers.
+fn code_of(source: &str) -> String {
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code: Vec<&str> = code.lines().map(|l| l.split("//").next().unwrap_or("")).collect();
+    code.join("\n")
+}
+
 /// Everything wrong in one file, given its path from `src/`. Its inline tests, which stand last,
 /// may use what they need to set up.
 fn violations(file: &str, source: &str) -> Vec<String> {
-    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    // Comments are blanked, not removed: positions then still give line numbers.
-    let code: Vec<&str> = code.lines().map(|l| l.split("//").next().unwrap_or("")).collect();
-    let code = code.join("\n");
+    let code = code_of(source);
     let line = |at: usize| code[..at].matches('\n').count() + 1;
     let mut found = Vec::new();
     for (word, homes) in MONOPOLIES {

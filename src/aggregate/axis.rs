@@ -30,6 +30,9 @@ pub(super) struct Axis {
     like: Vec<usize>,
 }
 
+/// The box of a chunk that a patch contributes to, along `z, y, x`.
+pub(super) type Piece = [AxisPart; 3];
+
 impl Axis {
     /// `starts`, `patch`, `overlap` and `volume` are in voxels of the input, of which `factor` make
     /// one of the output: a voxel `n` of the input lies in `n / factor`, rounded down. `patch` is a

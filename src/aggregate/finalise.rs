@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::plan::PlannedOutput;
+use super::planned::PlannedOutput;
 use super::report::AggregateReport;
 use super::{AggregateOptions, Overwrite, Plan, document};
 use crate::statistics::StatisticsAccumulator;

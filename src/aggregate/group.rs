@@ -1,9 +1,9 @@
 //! Outputs that are made of the same sums: of one head, and cut into the same chunks.
 
 use super::Blend;
-use super::axis::Axis;
-use super::piece::Piece;
-use super::plan::PlannedOutput;
+use super::axis::{Axis, Piece};
+
+use super::planned::PlannedOutput;
 use crate::sample::Grid;
 
 /// What is added up once for all its outputs. Whatever the outputs store is worked out of the means

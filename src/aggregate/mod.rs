@@ -47,6 +47,7 @@ mod output;
 mod part;
 mod piece;
 mod plan;
+mod planned;
 mod prediction;
 mod report;
 mod saved;
@@ -54,6 +55,7 @@ mod shard;
 mod state;
 mod stored;
 mod sums;
+mod target;
 mod weights;
 mod wire;
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::axis::Piece;
 use super::group::Group;
 use super::memory::{Held, Memory};
-use super::piece::{Piece, Predicted, Weighing};
+use super::piece::{Predicted, Weighing};
 use super::sums::{HeldSums, Sums};
 use crate::{Error, Result};
 
@@ -119,7 +120,7 @@ impl OpenChunk {
         let length = group.chunk_voxels() * group.channels;
         match self.sums.take() {
             Some(held) => held.release(memory),
-            None => Ok(Sums::zeros(weighing, length, memory)),
+            None => Ok(Sums::zeros(matches!(weighing, Weighing::Owned), length, memory)),
         }
     }
 }

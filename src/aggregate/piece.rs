@@ -3,12 +3,9 @@
 use std::ops::Range;
 
 use super::Blend;
-use super::axis::AxisPart;
+use super::axis::Piece;
 use super::group::Group;
 use super::sums::Sums;
-
-/// The box of a chunk that a patch contributes to, along `z, y, x`.
-pub(super) type Piece = [AxisPart; 3];
 
 /// Predicted voxels, `c, z, y, x`, C-contiguous: a whole prediction, or a box of it.
 #[derive(Debug, Clone, Copy)]

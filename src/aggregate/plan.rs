@@ -1,16 +1,13 @@
 //! What is to be made of which patches, worked out before any voxel is there.
 
-use std::path::PathBuf;
-
 use super::axis::Axis;
 use super::group::Group;
 use super::layouts::{self, Uncut, least_common_multiple};
+use super::planned::{COORDINATES, GRID, PlannedOutput, Source, uncut};
 use super::{Blend, Output, Part};
-use crate::error::show;
-use crate::layout::{Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
+use crate::layout::ChunkLayout;
 use crate::sample::{Grid, GridSampler};
-use crate::store::ArrayShape;
-use crate::{Affine, Error, Hint, Region, Result, Spacing, Volume};
+use crate::{Error, Hint, Region, Result, Volume};
 
 /// A plan to blend the predictions of the patches of a grid into one volume or several.
 ///
@@ -26,32 +23,6 @@ pub struct Plan {
     pub(super) walk: [usize; 3],
     pub(super) outputs: Vec<PlannedOutput>,
     pub(super) groups: Vec<Group>,
-}
-
-/// What is taken over from the volume that predictions are of.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    pub(super) path: PathBuf,
-    pub(super) name: String,
-    pub(super) voxels: String,
-    pub(super) affine: Affine,
-    /// The numeric header fields that say where voxels are.
-    pub(super) fields: serde_json::Map<String, serde_json::Value>,
-}
-
-/// Header fields that hold for any volume in the coordinates of the source, and those that hold for
-/// one on its grid.
-const COORDINATES: [&str; 2] = ["sform_code", "qform_code"];
-const GRID: [&str; 5] = ["pixdim", "xyzt_units", "sform", "qform", "quatern"];
-
-/// An output on its own grid of voxels.
-#[derive(Debug)]
-pub(super) struct PlannedOutput {
-    pub(super) output: Output,
-    pub(super) shape: [usize; 3],
-    pub(super) spacing: Spacing,
-    pub(super) workload: Workload,
-    pub(super) layout: ChunkLayout,
 }
 
 impl Plan {
@@ -227,77 +198,6 @@ impl Plan {
     pub(super) fn inside(&self, part: &Part, group: &Group) -> [usize; 2] {
         let planned = &self.outputs[group.outputs[0]];
         part.of_output(planned.output.factor[part.axis], planned.shape[part.axis])
-    }
-}
-
-/// An output on its own grid of voxels, before that is cut.
-#[allow(clippy::cast_precision_loss)]
-fn uncut(output: Output, source: &Volume, grid: &Grid) -> Result<Uncut> {
-    let output = Output { values: output.values.with_exact_scale(), ..output };
-    let (volume, patch, factor) = (grid.volume(), grid.patch(), output.factor);
-    let shape: [usize; 3] = std::array::from_fn(|a| volume[a] / factor[a]);
-    if shape.contains(&0) {
-        let reason = format!("leaves nothing of the volume, {} (z, y, x)", show(&volume));
-        return Err(Error::invalid("factor", show(&factor), reason));
-    }
-    let mm = source.spacing().mm();
-    let spacing = Spacing::new(std::array::from_fn(|a| mm[a] * factor[a] as f64))?;
-    let workload = if let Some(workload) = &output.workload {
-        workload.clone()
-    } else {
-        let predicted = std::array::from_fn(|a| (patch[a] / factor[a]).min(shape[a]));
-        let patch = WeightedPatch::new(PatchShape::Voxels(predicted), 1.0)?;
-        Workload::new(vec![patch], Access::Random)?
-    };
-    let dtype = output.values.dtype(output.channels);
-    let channels = output.values.channels(output.channels);
-    let spec = VolumeSpec { shape, times: 1, channels, spacing, dtype };
-    Ok(Uncut { output, spec, workload })
-}
-
-impl PlannedOutput {
-    fn new(Uncut { output, spec, workload }: Uncut, layout: ChunkLayout) -> Self {
-        let VolumeSpec { shape, spacing, .. } = spec;
-        Self { output, shape, spacing, workload, layout }
-    }
-
-    /// Voxels of a chunk.
-    pub(super) fn chunk_voxels(&self) -> usize {
-        self.layout.chunk.iter().product()
-    }
-
-    /// The array that is stored.
-    pub(super) fn array(&self) -> ArrayShape {
-        let Output { values, channels, .. } = self.output;
-        let (dtype, channels) = (values.dtype(channels), values.channels(channels));
-        ArrayShape { dtype, times: 1, channels, shape: self.shape }
-    }
-
-    /// The header fields of the source that hold for it too.
-    pub(super) fn fields(&self, source: &Source) -> serde_json::Map<String, serde_json::Value> {
-        let mut fields = source.fields.clone();
-        if self.output.factor != [1; 3] {
-            fields.retain(|name, _| COORDINATES.contains(&name.as_str()));
-        }
-        fields
-    }
-
-    /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels from
-    /// voxel `f n` on is `f n + (f - 1) / 2`.
-    #[allow(clippy::cast_precision_loss)]
-    pub(super) fn affine(&self, source: &Affine) -> Affine {
-        let factor = self.output.factor.map(|f| f as f64);
-        if self.output.factor == [1; 3] {
-            return *source;
-        }
-        let origin = source.world(factor.map(|f| (f - 1.0) / 2.0));
-        let mut affine = *source;
-        for (row, mm) in affine.0.iter_mut().zip(origin) {
-            // Columns are x, y, z.
-            (0..3).for_each(|column| row[column] *= factor[2 - column]);
-            row[3] = mm;
-        }
-        affine
     }
 }
 

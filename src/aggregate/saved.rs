@@ -10,7 +10,7 @@ use super::Blend;
 use super::group::Group;
 use super::memory::{Held, Memory};
 use super::open::OpenChunk;
-use super::plan::PlannedOutput;
+use super::planned::PlannedOutput;
 use super::shard::OpenShard;
 use super::sums::HeldSums;
 use super::wire::{List, Sink, Source};

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use super::Part;
 use super::group::Group;
 use super::memory::{Held, Memory};
-use super::plan::PlannedOutput;
-use super::state::{StoreScratch, Target};
+use super::planned::PlannedOutput;
 use super::stored::{ClipCount, stored};
+use super::target::{StoreScratch, Target};
 use crate::Result;
 use crate::exec::locked;
 

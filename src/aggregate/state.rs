@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::finish::Finisher;
-use super::memory::Memory;
 use super::open::{Arrival, OpenChunk};
 use super::piece::Weighing;
 use super::plan::Plan;
 use super::shard::OutputState;
+use super::target::{StoreScratch, Target};
 use super::weights::KeptWeights;
 use crate::Result;
 use crate::exec::locked;
-use crate::store::{EncodeScratch, Job};
 
 /// What is open of a group.
 #[derive(Debug)]
@@ -22,20 +21,6 @@ pub(super) struct GroupState {
     pub(super) outputs: Vec<OutputState>,
     pub(super) chunks: Mutex<HashMap<usize, Arc<Mutex<OpenChunk>>>>,
     weights: KeptWeights,
-}
-
-/// What a task keeps between chunks.
-#[derive(Default)]
-pub(super) struct StoreScratch {
-    pub(super) voxels: Vec<u8>,
-    pub(super) encode: EncodeScratch,
-}
-
-/// Where finished chunks go.
-pub(super) struct Target<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) memory: &'a Memory,
-    pub(super) job: &'a Job,
 }
 
 impl GroupState {

@@ -6,7 +6,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
 use super::Values;
-use super::plan::PlannedOutput;
+use super::planned::PlannedOutput;
 use crate::Element;
 
 /// Voxels whose value lies beyond the range of the type that is stored.

@@ -1,7 +1,6 @@
 //! What patches add up to in a chunk.
 
 use super::memory::{Held, Memory};
-use super::piece::Weighing;
 use crate::Result;
 
 /// The voxels of a chunk that some patches have reached, channel after channel.
@@ -24,11 +23,12 @@ pub(super) enum HeldSums {
 }
 
 impl Sums {
-    /// So many zeros.
-    pub(super) fn zeros(weighing: &Weighing<'_>, length: usize, memory: &Memory) -> Self {
-        match weighing {
-            Weighing::Owned => Self::Owned(memory.zeros(length)),
-            _ => Self::Weighted(memory.zero_sums(length)),
+    /// So many zeros, where each voxel has one owner or elsewhere.
+    pub(super) fn zeros(is_owned: bool, length: usize, memory: &Memory) -> Self {
+        if is_owned {
+            Self::Owned(memory.zeros(length))
+        } else {
+            Self::Weighted(memory.zero_sums(length))
         }
     }
 

@@ -1,6 +1,6 @@
 //! A plan's reasons, in words.
 
-use super::plan::{LayoutPlan, PlanOptions, VolumeSpec};
+use super::report::{LayoutPlan, PlanOptions, VolumeSpec};
 use super::shard::{LAYERS_IN_MEMORY, MEMORY_AIM, product};
 use crate::error::show;
 

@@ -9,12 +9,14 @@ mod codec;
 mod cost;
 mod explain;
 mod plan;
+mod report;
 mod shard;
 mod workload;
 
 pub use codec::{BloscCompressor, Codec};
 pub use cost::{AxisAccess, CostConstants, CostModel, PatchCost, expected_chunks_along};
-pub use plan::{Candidate, LayoutPlan, PatchPlan, PlanOptions, VolumeSpec, plan};
+pub use plan::plan;
+pub use report::{Candidate, LayoutPlan, PatchPlan, PlanOptions, VolumeSpec};
 pub use shard::memory_to_write;
 pub(crate) use shard::{LAYERS_IN_MEMORY, even};
 pub use workload::{Access, PatchShape, WeightedPatch, Workload};

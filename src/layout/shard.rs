@@ -1,6 +1,7 @@
 //! How many chunks go into one file, and what that costs in memory while writing.
 
-use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD, VolumeSpec};
+use super::report::VolumeSpec;
+use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD};
 use crate::Result;
 
 /// Layers of chunks that a conversion holds: one being encoded, the others read ahead, so that

@@ -1,9 +1,9 @@
 //! A chunk of lanes: the walk over its planes and strips.
 
-use super::chunk::{Piece, Sink, Window};
 use super::kernel::{Lane, Out, SLACK, Segment};
 use super::simd::{Code, Isa};
 use super::view::{BLOCK_ROWS, STRIP, View, is_key};
+use super::window::{Piece, Sink, Window};
 
 /// The lengths of all segments, by planes and then strips.
 #[derive(Clone, Copy)]

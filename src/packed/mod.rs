@@ -13,10 +13,12 @@ mod simd;
 #[cfg(test)]
 mod tests;
 mod view;
+mod window;
 
-pub(crate) use chunk::{Piece, Scratch, Sink, Window, decode_window};
+pub(crate) use chunk::{Scratch, decode_window};
 pub(crate) use encoder::{EncodeScratch, Encoder};
 pub(crate) use simd::Isa;
+pub(crate) use window::{Piece, Sink, Window};
 
 /// The codec's name in `zarr.json`.
 pub(crate) const NAME: &str = "voxpatch.packed";

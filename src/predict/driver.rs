@@ -9,8 +9,9 @@ use super::fingerprint::Fingerprint;
 use super::head::Head;
 use super::model::Model;
 use super::options::PredictOptions;
+use super::patches::Patches;
 use super::report::{Checkpoints, PredictReport, Step};
-use super::session::{Patches, Progress, Session, Trust};
+use super::session::{Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
 use crate::{Dataset, Error, Hint, Pool, Result, Volume};
 

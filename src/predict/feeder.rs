@@ -12,7 +12,7 @@ use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
 use super::model::is_ready;
-use super::session::Patches;
+use super::patches::Patches;
 use crate::exec::{Workers, caught, locked};
 use crate::sample::Grid;
 use crate::{Error, Frames, Region, Result, Volume, npy, with_element};

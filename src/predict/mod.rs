@@ -53,6 +53,7 @@ mod head;
 mod model;
 mod npy;
 mod options;
+mod patches;
 mod report;
 mod session;
 

@@ -1,7 +1,6 @@
 //! A model at work: what it was asked, and what it has answered.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::ArrayView5;
@@ -11,6 +10,7 @@ use super::feeder::{Feed, Feeder};
 use super::head::Head;
 use super::model::Model;
 use super::options::PredictOptions;
+use super::patches::Patches;
 use super::report::{HeadReport, Step};
 use crate::aggregate;
 use crate::sample::Grid;
@@ -35,26 +35,6 @@ pub(super) enum Trust {
 
 /// Called with each step; a false answer ends it.
 pub(super) type Progress<'a> = &'a (dyn Fn(Step) -> bool + Sync);
-
-/// Patches by number, in the order in which they are given.
-#[derive(Debug, Clone)]
-pub(super) enum Patches {
-    /// Those of a grid from this one on, in the order of all plans.
-    From(Grid, usize),
-    Listed(Arc<[u64]>),
-}
-
-impl Patches {
-    pub(super) fn numbers(&self) -> Box<dyn Iterator<Item = u64> + Send> {
-        match self {
-            Self::From(grid, first) => Box::new(aggregate::order(grid).skip(*first)),
-            Self::Listed(numbers) => {
-                let numbers = Arc::clone(numbers);
-                Box::new((0..numbers.len()).map(move |n| numbers[n]))
-            }
-        }
-    }
-}
 
 /// The model with both its ends.
 pub(super) struct Session<'a> {

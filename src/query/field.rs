@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::read::too_large;
+use super::bounds::too_large;
 use crate::sample::{BlockIndex, Field};
 use crate::store::{Label, Volume, real};
 use crate::{Element, Error, Kind, Region, Result, with_element};

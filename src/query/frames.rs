@@ -3,7 +3,7 @@
 use ndarray::{Array4, Array5};
 
 use super::batch::{HELD_BYTES, no_room, read_within};
-use super::read::too_large;
+use super::bounds::too_large;
 use crate::store::Volume;
 use crate::{Element, Error, Frames, Pool, Region, Result};
 

@@ -2,6 +2,7 @@
 
 mod aligned;
 mod batch;
+mod bounds;
 mod cost;
 mod field;
 mod frames;

@@ -1,6 +1,6 @@
 //! Reading a region that leaves the volume.
 
-use super::read::{inside, too_large};
+use super::bounds::{inside, too_large};
 use crate::padding::Padding;
 use crate::store::{Destination, Volume};
 use crate::{Element, Region, Result};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::bounds::too_large;
 use super::padded::Axis;
-use super::read::too_large;
 use crate::padding::Padding;
 use crate::store::Volume;
 use crate::{Region, Result};

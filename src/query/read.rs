@@ -2,6 +2,7 @@
 
 use ndarray::Array3;
 
+use super::bounds::{inside, too_large};
 use super::padded;
 use crate::error::show;
 use crate::store::{Destination, Volume};
@@ -80,13 +81,4 @@ impl Volume {
             }
         }
     }
-}
-
-/// The start of a region that lies inside a volume.
-pub(super) fn inside(region: Region) -> [usize; 3] {
-    region.start.map(|s| usize::try_from(s).expect("the region was found to be inside"))
-}
-
-pub(super) fn too_large(region: Region) -> Error {
-    Error::invalid("patch shape", show(&region.shape), "more voxels than memory can hold")
 }

@@ -11,8 +11,8 @@ use zarrs::array::codec::api::CodecOptions;
 use zarrs::array::{ArrayBytes, CodecChain, DataType, FillValue, data_type};
 use zarrs::metadata::v3::MetadataV3;
 
+use super::array::ArrayShape;
 use super::decode::{self, CodecSpec, Decoder, Part, Scratch, Target};
-use super::documents::ArrayShape;
 use super::encode::{self, BloscEncoder};
 use super::plugin::PackedConfiguration;
 use crate::layout::{BloscCompressor, ChunkLayout, Codec};

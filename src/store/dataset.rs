@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DOCUMENT;
+use super::array::ArrayShape;
 use super::disk::{Disk, is_absent};
-use super::documents::{self, ArrayShape, VERSION};
+use super::documents::{self, VERSION};
 use super::local::LocalDisk;
 use super::name::{self, VolumeName};
 use super::staging::{self, group_key};

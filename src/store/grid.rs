@@ -1,6 +1,6 @@
 //! Which shard a chunk lies in, and where in that.
 
-use super::documents::ArrayShape;
+use super::array::ArrayShape;
 use crate::Frame;
 use crate::layout::ChunkLayout;
 

@@ -1,7 +1,7 @@
 //! A layer of z-planes, as deep as a chunk, cut into chunks and encoded.
 
+use super::array::ArrayShape;
 use super::codec::{self, ChunkCodec, EncodeScratch};
-use super::documents::ArrayShape;
 use crate::Result;
 use crate::layout::ChunkLayout;
 

@@ -67,6 +67,7 @@
 //!   changed in place by other programs while a handle has them mapped.
 
 mod ahead;
+mod array;
 mod cache;
 mod chunks;
 mod codec;
@@ -100,6 +101,7 @@ mod strips;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trial;
+mod values;
 mod verify;
 mod view;
 mod volume;
@@ -118,9 +120,10 @@ pub use sampling::IndexInfo;
 pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
+pub(crate) use array::ArrayShape;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
-pub(crate) use documents::{ArrayShape, version_of};
+pub(crate) use documents::version_of;
 pub use job::Overwrite;
 pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;

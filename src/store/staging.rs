@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::array::ArrayShape;
 use super::disk::Disk;
-use super::documents::{self, ArrayShape, Attributes};
+use super::documents::{self, Attributes};
 use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;

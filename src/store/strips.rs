@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::array::ArrayShape;
 use super::digest::VoxelDigest;
-use super::documents::ArrayShape;
 use super::parts::Destination;
 use super::shard::Shard;
 use super::volume::Volume;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::documents::ArrayShape;
+use super::array::ArrayShape;
 use super::layer::{LayerEncoder, LayerScratch};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 
+use super::array::ArrayShape;
 use super::cache::Memory;
 use super::codec::ChunkCodec;
 use super::decode::{Part, Scratch, Target};
 use super::disk::{Blob, Disk};
-use super::documents::{self, ArrayDocument, ArrayShape, Attributes, ParsedArray};
+use super::documents::{self, ArrayDocument, Attributes, ParsedArray};
 use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
@@ -20,7 +21,7 @@ use super::open_shards::{OpenShards, OpenedShard};
 use super::parts::{Destination, for_each_part};
 use super::seal::{self, Seal};
 use super::shard::Shard;
-use super::view::Values;
+use super::values::Values;
 use super::{DOCUMENT, digest};
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::array::ArrayShape;
 use super::disk::Disk;
-use super::documents::{ArrayShape, Attributes};
+use super::documents::Attributes;
 use super::grid::ShardGrid;
 use super::layer::{LayerEncoder, LayerScratch};
 use super::lock::WriteLock;

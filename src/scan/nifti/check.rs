@@ -1,10 +1,9 @@
 //! What of a header can be: voxel type, extents, offset and scaling, each checked before
 //! anything is allocated by it.
 
-use std::path::Path;
-
 use super::fields::{Fields, LONGEST, SHORTEST};
-use crate::{Dtype, Error, Finding, Scaling};
+use super::reject::Reject;
+use crate::{Dtype, Finding, Scaling};
 
 /// Bytes between a header and the first possible extension or voxel.
 const EXTENDER: usize = 4;
@@ -12,22 +11,6 @@ const EXTENDER: usize = 4;
 const INTENT_LABEL: i64 = 1002;
 /// `NIFTI_INTENT_CONN_...`: the matrices of CIFTI-2, which stand in the header of a NIfTI-2 file.
 const INTENT_CIFTI: std::ops::Range<i64> = 3000..3100;
-
-/// Why a header is refused; [`Reject::at`] adds the file.
-#[derive(Debug)]
-pub(super) enum Reject {
-    Corrupt(String),
-    Unsupported(String),
-}
-
-impl Reject {
-    pub(super) fn at(self, path: &Path) -> Error {
-        match self {
-            Self::Corrupt(reason) => Error::CorruptScan { path: path.into(), reason },
-            Self::Unsupported(reason) => Error::UnsupportedScan { path: path.into(), reason },
-        }
-    }
-}
 
 /// Where and what the voxels are. Once they [`fit`](Voxels::fit), their bytes fit `usize`.
 #[derive(Debug)]

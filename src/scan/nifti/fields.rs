@@ -3,7 +3,7 @@
 //! Offsets are those of `nifti1.h` (348 bytes) and `nifti2.h` (540 bytes). Text fields are not
 //! read at all, so that they cannot leak.
 
-use super::check::Reject;
+use super::reject::Reject;
 
 /// Length of a NIfTI-1 header.
 pub(super) const SHORTEST: usize = 348;

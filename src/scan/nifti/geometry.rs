@@ -3,9 +3,9 @@
 //! The sform if it has a code, else the qform if it has one, else the plain voxel sizes, as
 //! nibabel chooses. Matrices take voxel indices `(x, y, z)` and give RAS+.
 
-use super::check::Reject;
 use super::fields::Fields;
 use super::quaternion;
+use super::reject::Reject;
 use crate::{Affine, Finding};
 
 /// Sform and qform disagree if they place a corner of the volume further apart than this part of

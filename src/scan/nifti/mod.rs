@@ -23,6 +23,7 @@ mod members;
 mod pair;
 mod quaternion;
 mod record;
+mod reject;
 mod stream;
 mod swap;
 mod write;
@@ -34,8 +35,8 @@ pub use write::{NiftiVersion, NiftiWriter, WriteHeader};
 
 use super::{Scan, ScanHeader};
 use crate::{Certainty, Error, Finding, Frame, Result};
-use check::Reject;
 use fields::{ByteOrder, Fields};
+use reject::Reject;
 use stream::Stream;
 
 /// Inflated bytes after the voxels that are still read to reach the checksum: more than any

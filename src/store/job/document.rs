@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::layout::ChunkLayout;
+use crate::store::array::ArrayShape;
 use crate::store::disk::Disk;
-use crate::store::documents::{ArrayShape, Attributes};
+use crate::store::documents::Attributes;
 use crate::store::{VolumeName, sealed};
 use crate::{Error, Result};
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::documents::ArrayShape;
+use super::array::ArrayShape;
 use super::sealed;
 use crate::sample::{BLOCK, BlockIndex, Contents};
 use crate::{Dtype, Error, Kind, Result, Scaling};
