@@ -246,6 +246,7 @@ impl Error {
             Self::InDoubt { .. } => Some(Hint::RestartOrTrust),
             Self::Incomplete { .. } => Some(Hint::Resume),
             Self::Subject { source, .. } => source.hint(),
+            Self::Io { source, .. } if is_full(source) => Some(Hint::MakeRoom),
             _ => None,
         }
     }
@@ -276,9 +277,23 @@ impl Error {
         self
     }
 
+    /// The same where nothing was begun that could be gone on with.
+    pub(crate) fn without_hint(mut self) -> Self {
+        if let Self::InvalidArgument { hint, .. } | Self::Model { hint, .. } = &mut self {
+            *hint = None;
+        }
+        self
+    }
+
     pub(crate) fn corrupt_store(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::CorruptStore { path: path.into(), reason: reason.into() }
     }
+}
+
+/// Whether a disk, or what a user may have of it, is full.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// The first of some missing patches.

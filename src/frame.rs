@@ -46,7 +46,10 @@ impl Frames {
                 return Err(refused.hinting(Hint::TimePoints));
             }
             Self::Time(time) if time >= times => {
-                let reason = format!("the volume has {times}, counted from 0");
+                let reason = match times {
+                    1 => "the volume has no other time point than 0".to_owned(),
+                    _ => format!("the volume has {times}, counted from 0"),
+                };
                 return Err(Error::invalid("time point", time, reason));
             }
             Self::OnlyTime => (0, 1),

@@ -35,6 +35,8 @@ pub enum Hint {
     FourthAxisAsFound,
     /// Store voxels as intensities: [`crate::Kind::Intensity`].
     AsIntensities,
+    /// Make room on the disk, and do it again; an aggregation is gone on with.
+    MakeRoom,
     /// Narrow whole numbers to integers: [`crate::ConvertOptions::narrow`].
     Narrow,
 }

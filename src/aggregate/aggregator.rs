@@ -334,7 +334,7 @@ impl Aggregator {
         counts.into_iter().map(clipped).collect()
     }
 
-    /// Keeps how the model answered the plan's first patch, or gives what was kept of it before.
+    /// Keeps how the model answered the patch that it is known by, or gives what was kept of it before.
     pub(crate) fn fingerprint(&self, of: &serde_json::Value) -> Result<serde_json::Value> {
         self.job.note(Note::Fingerprint, of)
     }

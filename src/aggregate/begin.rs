@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::shard::OutputState;
 use super::state::GroupState;
-use super::{AggregateOptions, Part, Plan, Unfinished, difference};
+use super::{AggregateOptions, NonFinite, Output, Part, Plan, Unfinished, difference};
 use crate::store::{Job, JobDocument, Note};
 use crate::{Dataset, Error, Hint, Result, VolumeName};
 
@@ -23,6 +23,18 @@ pub(super) fn open(
     if let Some(name) = names().find(own) {
         let reason = "is the volume that the predictions are of; choose another name";
         return Err(Error::invalid("output", name, reason));
+    }
+    let whole = |output: &&Output| output.values.dtype(output.channels).is_integer();
+    if options.non_finite == NonFinite::Keep
+        && let Some(output) = plan.outputs().find(whole)
+    {
+        let reason = format!(
+            "{} is stored as {}, which holds neither NaN nor infinity; give a number that counts in \
+             their place",
+            output.name,
+            output.values.dtype(output.channels)
+        );
+        return Err(Error::invalid("non-finite", "keep", reason));
     }
     let wanted = plan.job(options, part.of);
     let restart = options.unfinished == Unfinished::Restart;

@@ -19,7 +19,8 @@ pub enum NonFinite {
     /// or in the rim that [`super::Blend::Crop`] cuts off, may be anything.
     #[default]
     Error,
-    /// They count like any other number, and spread to all means that they are part of.
+    /// They count like any other number, and spread to all means that they are part of. Outputs of
+    /// integers cannot hold them, and are refused.
     Keep,
     /// This value counts in their place, in all outputs of a head: also for a number that only one
     /// of them could not hold.

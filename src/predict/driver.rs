@@ -9,7 +9,7 @@ use super::fingerprint::Fingerprint;
 use super::head::Head;
 use super::model::Model;
 use super::options::PredictOptions;
-use super::patches::Patches;
+use super::patches::{self, Patches};
 use super::report::{Checkpoints, PredictReport, Step};
 use super::session::{Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
@@ -37,7 +37,7 @@ use crate::{Dataset, Error, Hint, Pool, Result, Volume};
 /// what came of them is taken back. Where it did not do as it should without failing itself, what is
 /// written may be wrong, and resuming asks for a decision ([`Unfinished::ResumeInDoubt`]).
 ///
-/// The answer to the plan's first patch is kept with what is unfinished. Whoever goes on, or makes
+/// The answer to the patch in the middle of the grid is kept with what is unfinished. Whoever goes on, or makes
 /// another part, asks for that patch first: a model that answers otherwise is not the one that
 /// began, and is refused.
 pub fn predict(
@@ -54,7 +54,7 @@ pub fn predict(
     let begun = begun(dataset, options)?;
     let mut session = Session::start(volume, model, options, progress)?;
     let first = first_answer(&mut session, volume, options, begun.as_deref())
-        .map_err(|error| unless_stopped(&session, error))?;
+        .map_err(|error| unless_stopped(&session, error).without_hint())?;
     let plan = Arc::new(plan_of(&session, volume, options)?);
     let made = AggregateOptions { made_by, ..options.aggregate.clone() };
     let (mut aggregator, part) = match options.part {
@@ -117,7 +117,7 @@ pub fn plan(
     let mut session = Session::start(volume, model, options, progress)?;
     let grid = options.sampler.grid(volume.shape())?;
     // With its input at an end, there is nothing that it could wait for.
-    session.ask(Patches::Listed(aggregate::order(&grid).take(1).collect()));
+    session.ask(Patches::Listed([patches::known(&grid)].into()));
     session.no_more();
     session.answer()?;
     let plan = plan_of(&session, volume, options)?;
@@ -131,11 +131,14 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     let Some(first) = options.outputs.first() else {
         return Err(Error::invalid("outputs", 0, "name one at least"));
     };
-    if aggregate.unfinished != Unfinished::Refuse || options.part.is_some() {
+    if options.part.is_some() {
         return Ok(());
     }
     if dataset.job(&first.name)?.is_some() {
-        return Err(aggregate::unfinished(dataset, &first.name));
+        return match aggregate.unfinished {
+            Unfinished::Refuse => Err(aggregate::unfinished(dataset, &first.name)),
+            _ => Ok(()),
+        };
     }
     let names = options.outputs.iter().map(|output| &output.name);
     names.into_iter().try_for_each(|name| dataset.check_overwrite(name, aggregate.overwrite))
@@ -176,13 +179,13 @@ fn first_answer(
         && matches!(options.aggregate.unfinished, Unfinished::Refuse | Unfinished::Restart);
     if is_new {
         // Whatever the plan is, it needs them all.
-        session.ask(Patches::From(grid, 0));
+        session.ask(Patches::All(grid));
         session.no_more();
     } else {
         session.probe();
     }
     let Some(numbers) = session.answer()? else { return Ok(None) };
-    let probes = aggregate::order(&grid).take(session.probed()).collect();
+    let probes = patches::order(&grid).take(session.probed()).collect();
     Ok(Some(Answered { numbers, probes, all: is_new }))
 }
 
@@ -252,7 +255,7 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
     done.err().unwrap_or(Error::Model { command, reason: format!("{reason}{what}"), hint })
 }
 
-/// Compares the answer that was read just now, whose first patch is the plan's, with the one that
+/// Compares the answer that was read just now, whose first patch is the known one, with the one that
 /// was kept when this was begun; keeps it, if it is the first.
 fn check_fingerprint(
     session: &Session<'_>,
@@ -287,9 +290,9 @@ fn take_all(
         let mut given = first.as_ref().map(|first| first.probes.clone()).unwrap_or_default();
         if first.is_none() && !wanted.is_empty() {
             // By itself, as it may not be wanted: its answer tells whether the model is the same.
-            let known: Vec<u64> = aggregate::order(aggregator.plan().grid()).take(1).collect();
-            given.extend(&known);
-            session.ask(Patches::Listed(known.into()));
+            let known = patches::known(aggregator.plan().grid());
+            given.insert(known);
+            session.ask(Patches::Listed([known].into()));
         }
         let rest = wanted.iter().copied().filter(|n| !given.contains(n)).collect();
         session.ask(Patches::Listed(rest));

@@ -13,7 +13,7 @@ const KEPT: usize = 512;
 /// half precision gives up to 1e-3 so, several layers of it somewhat more.
 const TOLERANCE: f32 = 1e-2;
 
-/// A model's answer to the first patch of a plan.
+/// A model's answer to the patch that it is known by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
     /// By head; those that no output takes are empty.

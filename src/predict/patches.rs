@@ -1,5 +1,6 @@
-//! Which patches a model is asked for.
+//! Which patches a model is asked for, and in which order.
 
+use std::iter::once;
 use std::sync::Arc;
 
 use crate::aggregate;
@@ -8,19 +9,34 @@ use crate::sample::Grid;
 /// Patches by number, in the order in which they are given.
 #[derive(Debug, Clone)]
 pub(super) enum Patches {
-    /// Those of a grid from this one on, in the order of all plans.
-    From(Grid, usize),
+    /// All of a grid, in [`order`].
+    All(Grid),
     Listed(Arc<[u64]>),
 }
 
 impl Patches {
     pub(super) fn numbers(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
-            Self::From(grid, first) => Box::new(aggregate::order(grid).skip(*first)),
+            Self::All(grid) => Box::new(order(grid)),
             Self::Listed(numbers) => {
                 let numbers = Arc::clone(numbers);
                 Box::new((0..numbers.len()).map(move |n| numbers[n]))
             }
         }
     }
+}
+
+/// The patch whose answer tells a model from another: the one in the middle of the grid. In the
+/// corners of a scan there is air, of which models that differ say the same.
+pub(super) fn known(grid: &Grid) -> u64 {
+    let [z, y, x] = grid.shape().map(|n| n / 2);
+    let [_, rows, columns] = grid.shape();
+    ((z * rows + y) * columns + x) as u64
+}
+
+/// Every patch of a grid: the one that is known by its answer, then the others in the order of all
+/// plans.
+pub(super) fn order(grid: &Grid) -> impl Iterator<Item = u64> + use<> {
+    let known = known(grid);
+    once(known).chain(aggregate::order(grid).filter(move |number| *number != known))
 }

@@ -10,11 +10,10 @@ use super::feeder::{Feed, Feeder};
 use super::head::Head;
 use super::model::Model;
 use super::options::PredictOptions;
-use super::patches::Patches;
+use super::patches::{Patches, order};
 use super::report::{HeadReport, Step};
-use crate::aggregate;
 use crate::sample::Grid;
-use crate::{Error, Result, Volume};
+use crate::{Error, Region, Result, Volume};
 
 /// A model that has read all it was given and has not answered for so long may be waiting for more.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -71,6 +70,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         volume.check_padding()?;
         let grid = options.sampler.grid(volume.shape())?;
+        check_inside(volume, &grid)?;
         let feed = Feed::new(volume, options.frames, grid, options.batch)?;
         let (stdin, stdout) = model.pipes()?;
         Ok(Self {
@@ -176,8 +176,10 @@ impl<'a> Session<'a> {
             *out_of_step = true;
             let reason = format!(
                 "it answered {} before it was given any of it: it writes more blocks than one for \
-                 each head of each batch",
-                name(grid, &numbers, None)
+                 each head of each batch; heads wanted: {}, the highest that an output is made of \
+                 and those before it",
+                name(grid, &numbers, None),
+                heads.len()
             );
             return Err(model.error(reason));
         }
@@ -280,6 +282,18 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Refuses a grid that leaves a volume which is not padded, before a model has to do anything.
+fn check_inside(volume: &Volume, grid: &Grid) -> Result<()> {
+    let ends = [Some(0), grid.len().checked_sub(1)].into_iter().flatten();
+    let outside = |region: &Region| region.clip(volume.shape()) != Some(*region);
+    match ends.filter_map(|number| grid.region(number)).find(outside) {
+        Some(region) if volume.padding().is_none() => {
+            Err(Error::OutOfBounds { region, shape: volume.shape() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads one block; that of a head whose first it is tells what the others must be.
 fn read(
     answers: &mut Answers,
@@ -306,9 +320,9 @@ fn read(
     answers.numbers((header.number, count), block, model, what, beat)
 }
 
-/// The `n`-th patch in the order of all plans.
+/// The `n`-th patch in the order in which they are given.
 fn first(grid: &Grid, n: usize) -> Option<u64> {
-    aggregate::order(grid).nth(n)
+    order(grid).nth(n)
 }
 
 /// What messages call a batch, or one block of the answer to it.

@@ -162,6 +162,19 @@ fn numbers_that_are_not_finite_are_kept_or_replaced_when_that_is_said() {
 }
 
 #[test]
+fn integers_cannot_keep_what_is_not_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [8, 8, 8]);
+    let options = AggregateOptions { non_finite: NonFinite::Keep, ..AggregateOptions::default() };
+    for values in [Values::PROBABILITY_8, Values::Argmax, Values::Threshold(0.5)] {
+        let begun = Aggregator::begin(&dataset, plan_of(&volume, values), &options);
+        let refused = begun.unwrap_err().to_string();
+        assert!(refused.contains("neither NaN nor infinity"), "{refused}");
+        assert!(litter(&dataset.path()).is_empty());
+    }
+}
+
+#[test]
 fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [12, 16, 16]);

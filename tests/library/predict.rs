@@ -174,13 +174,13 @@ fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
         block(&format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}"))
     };
     for (command, told) in [
-        ("false".to_owned(), &["exit status: 1", "patch 0, 6x8x8 at 0,0,0"][..]),
+        ("false".to_owned(), &["exit status: 1", "patch 42, 6x8x8 at 8,8,8"][..]),
         ("echo hello".to_owned(), &["\"hello\\n\"", "file=sys.stderr"]),
         ("printf hi".to_owned(), &["\"hi\""]),
         ("yes".to_owned(), &["\"y\\ny\\n"]),
-        ("head -c 1000".to_owned(), &["exit status: 0", "patch 0", "1000 bytes"]),
+        ("head -c 1000".to_owned(), &["exit status: 0", "patch 42", "1000 bytes"]),
         ("head -c 20000; exit 3".to_owned(), &["exit status: 3", "had answered patch"]),
-        ("cat > /dev/null".to_owned(), &["exit status: 0", "before it had answered patch 0"]),
+        ("cat > /dev/null".to_owned(), &["exit status: 0", "before it had answered patch 42"]),
         ("cat; echo more".to_owned(), &["answered every patch, and goes on with \"more\\n\""]),
         ("cat; exit 4".to_owned(), &["exit status: 4", "end without an error"]),
         ("kill -9 $$".to_owned(), &["SIGKILL"]),
@@ -390,6 +390,41 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     assert!(error.contains("not the one of the run that began this"), "{error}");
 }
 
+/// In the corners of a scan there is air, of which all models say the same.
+#[test]
+fn another_model_is_noticed_though_it_says_the_same_of_air() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let [z, y, x] = SHAPE;
+    let image = Array5::from_shape_fn((1, 1, z, y, x), |(.., z, y, x)| {
+        let middle = [z.abs_diff(10), y.abs_diff(9), x.abs_diff(8)];
+        if middle.iter().all(|distance| *distance < 4) { 1000_i16 } else { 0 }
+    });
+    store(DenseScan::new(&image), &dataset, "a/image", &ConvertOptions::default()).unwrap();
+    let volume = dataset.volume("a/image").unwrap().scaled();
+    let command = first_then(folder.path(), "head -c 120000; exit 1", &zeros(folder.path()));
+    let mut options = options(Blend::Average);
+    run(&dataset, &volume, &command, &options).unwrap_err();
+    options.aggregate.unfinished = Unfinished::Resume;
+    let error = run(&dataset, &volume, &command, &options).unwrap_err().to_string();
+    assert!(error.contains("not the one of the run that began this"), "{error}");
+}
+
+#[test]
+fn what_is_there_already_is_told_before_the_model_is_given_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let mut options = options(Blend::Crop);
+    run(&dataset, &volume.scaled(), "cat", &options).unwrap();
+    for unfinished in [Unfinished::Refuse, Unfinished::Resume, Unfinished::Restart] {
+        options.aggregate.unfinished = unfinished;
+        let (model, pool) = (Model::start("cat").unwrap(), Pool::new(1).unwrap());
+        let asked = |_| -> bool { panic!("the model is waited for") };
+        let done = predict(&volume.scaled(), &dataset, model, &options, &pool, &asked);
+        assert!(matches!(done, Err(Error::AlreadyExists { .. })), "{done:?}");
+    }
+}
+
 #[test]
 fn a_wrong_model_costs_nothing_of_what_the_right_one_has_made() {
     let folder = tempfile::tempdir().unwrap();
@@ -476,7 +511,12 @@ while header := sys.stdin.buffer.read(128):
         let grid = Plan::new(&volume, &options.sampler, blend, vec![output]).unwrap();
         let made = AggregateOptions { overwrite: Overwrite::Predictions, ..Default::default() };
         let aggregator = Aggregator::begin(&dataset, grid, &made).unwrap();
-        let order: Vec<u64> = aggregator.plan().order().collect();
+        // The model is given the patch in the middle first.
+        let [_, rows, columns] = aggregator.plan().grid().shape();
+        let middle = aggregator.plan().grid().shape().map(|n| n as u64 / 2);
+        let middle = (middle[0] * rows as u64 + middle[1]) * columns as u64 + middle[2];
+        let others = aggregator.plan().order().filter(|number| *number != middle);
+        let order: Vec<u64> = std::iter::once(middle).chain(others).collect();
         for (n, number) in (0_u16..).zip(order) {
             let region = aggregator.plan().grid().region(number).unwrap();
             let mut patch = volume.read::<f32>(region).unwrap().insert_axis(Axis(0));
@@ -538,6 +578,7 @@ fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
         let options = PredictOptions { sampler: sampler.clone(), ..options(Blend::Crop) };
         let error = run(&dataset, &volume.scaled(), command, &options).unwrap_err();
         assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
+        assert!(crate::common::faulty::litter(&dataset.path()).is_empty());
     }
     let options = PredictOptions { frames: Frames::Time(1), ..options(Blend::Crop) };
     assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());

@@ -154,13 +154,22 @@ fn text(report: &PredictReport, options: &PredictOptions) -> String {
         } else {
             format!(", a voxel for {} of the volume", output::shape(head.factor))
         };
-        format!("{number}{}x{z}x{y}x{x} (c, z, y, x) of {}{stride}", head.channels, head.dtype)
+        let of = if head.dtype.is_empty() { String::new() } else { format!(" of {}", head.dtype) };
+        format!("{number}{}x{z}x{y}x{x} (c, z, y, x){of}{stride}", head.channels)
     });
     let mut facts = vec![
         ("model", report.command.clone()),
         ("predictions", model.collect::<Vec<_>>().join("; ")),
         ("blended by", options.blend.to_string()),
-        ("patches", format!("{} of {}, {}/s", report.patches, report.of, output::number(rate))),
+        (
+            "patches",
+            format!(
+                "{} in this run, of {} in all; {}/s",
+                report.patches,
+                report.of,
+                output::number(rate)
+            ),
+        ),
         (
             "time",
             format!(

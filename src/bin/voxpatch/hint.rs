@@ -5,13 +5,17 @@ use voxpatch::Hint;
 /// What is told below the error; nothing for hints of a newer library.
 pub fn flags(hint: Hint) -> &'static str {
     match hint {
-        Hint::Overwrite => "--overwrite replaces it (convert, read, export, aggregate, finalise)",
+        Hint::Overwrite => {
+            "--overwrite replaces it; convert --name SUBJECT/OTHER, or another --out, stores beside it"
+        }
         Hint::OverwriteSource => {
             "aggregate --output OTHER=VALUES names it otherwise; --overwrite-source replaces what is \
              there all the same (aggregate, finalise)"
         }
         Hint::Pad => "read and aggregate --pad edge fill what is outside of the volume",
-        Hint::ReturnedType => "read and aggregate --dtype int16 (or another) return another type",
+        Hint::ReturnedType => {
+            "read and aggregate --dtype float32 (or another type that holds it) return that type"
+        }
         Hint::Resume => "aggregate --resume goes on from what was predicted, if anything was",
         Hint::ResumeOrRestart => "aggregate --resume goes on with it, --restart begins anew",
         Hint::Restart => "aggregate --restart throws away what there is of it, and begins anew",
@@ -31,6 +35,7 @@ pub fn flags(hint: Hint) -> &'static str {
             "convert without --fourth-axis stores both axes as the file has them"
         }
         Hint::AsIntensities => "convert --intensity stores the voxels as measurements",
+        Hint::MakeRoom => "make room and run the command again; aggregate goes on with --resume",
         Hint::Narrow => "convert --narrow stores whole numbers as integers",
         _ => "",
     }

@@ -6,7 +6,7 @@
 //! .aggregate-case01+organs/
 //!   job.json         what is made, of what, in how many parts: sealed, written first
 //!   part-0 ...       folders, each locked by whoever makes the part
-//!   fingerprint.json how the model answered the first patch
+//!   fingerprint.json how the model answered the patch that it is known by
 //!   doubt-0.json ... why what a part has written may be wrong, if so
 //!   open-0.bin ...   what a part held of shards that were not finished when it was stopped
 //!   before-0.bin ... the same of the run before

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Facts about an unfinished job, by name. They go with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {
-    /// How the model answered the first patch, by which another model is noticed.
+    /// How the model answered the patch in the middle, by which another model is noticed.
     Fingerprint,
     /// Why what a part, counted from 0, has written may be wrong.
     Doubt(usize),

@@ -80,8 +80,8 @@ pub struct Aggregate {
     /// Give it real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
     pub scaled: bool,
-    /// Give it voxels as this type, such as int16, as astype of NumPy makes them; what does not fit
-    /// becomes the least or the greatest that does.
+    /// Give it voxels in this type, such as int16: fractions are cut off, and what does not fit becomes
+    /// the least or the greatest that does. The scaling is not applied.
     #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
     pub dtype: Option<Dtype>,
     /// What lies outside the volume, where patches leave it, as in numpy.pad: constant (0, or the
@@ -113,7 +113,7 @@ pub struct Aggregate {
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
     /// Go on with a run that was not finished: with the patches that it had not predicted, or of one
-    /// that was killed, since it last saved. The program is given the first patch again, and
+    /// that was killed, since it last saved. The program is given the patch in the middle again, and
     /// refused if its answer differs: it or its weights have changed.
     #[arg(long, group = "unfinished")]
     pub resume: bool,

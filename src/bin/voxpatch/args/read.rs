@@ -33,8 +33,8 @@ pub struct Read {
     /// Real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
     pub scaled: bool,
-    /// Voxels as this type, such as int16, as astype of NumPy makes them; what does not fit becomes
-    /// the least or the greatest that does.
+    /// Voxels in this type, such as int16: fractions are cut off, and what does not fit becomes the
+    /// least or the greatest that does. The scaling is not applied.
     #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
     pub dtype: Option<Dtype>,
     /// Time point and channel, from 0. This or --frames is needed for volumes of several.
