@@ -92,7 +92,8 @@ impl Pass {
             let (read, written) = rayon::join(
                 || ahead.fill(&encoded),
                 || {
-                    let written = self.write(&layer, &voxels[..layer.bytes], writer);
+                    let voxels = &voxels[..layer.bytes];
+                    let written = self.write(&layer, voxels, writer, progress);
                     encoded.store(true, Ordering::Relaxed);
                     written
                 },
@@ -107,7 +108,13 @@ impl Pass {
         Ok(())
     }
 
-    fn write(&mut self, layer: &Layer, voxels: &[u8], writer: &mut VolumeWriter) -> Result<()> {
+    fn write(
+        &mut self,
+        layer: &Layer,
+        voxels: &[u8],
+        writer: &mut VolumeWriter,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<()> {
         let (digest, statistics) = (&mut self.digest, &mut self.statistics);
         let (dtype, kind, plane) = (self.dtype, self.kind, self.plane_bytes);
         let bytes = plane / self.shape[1];
@@ -115,7 +122,7 @@ impl Pass {
         let first = layer.number * self.layout.chunk[0];
         let planes = first..first + layer.bytes / plane;
         let (written, gathered) = rayon::join(
-            || writer.write_layer(layer.frame, layer.number, voxels),
+            || writer.write_layer(layer.frame, layer.number, voxels, progress),
             || {
                 digest.add(layer.frame, voxels, dtype);
                 // As many at a time as there are threads: one takes up to 100 MB for floats.

@@ -163,9 +163,9 @@ impl<'a> Session<'a> {
             }
             Ok(())
         };
-        let several = blocks.len() > 1;
+        let count = blocks.len();
         for (n, block) in blocks.iter_mut().enumerate() {
-            let what = || name(grid, &numbers, several.then_some(n));
+            let what = || name(grid, &numbers, (count > 1).then_some((n, count)));
             let head = (&mut heads[n], block);
             let read = read(answers, model, numbers.len(), head, grid, &what, &mut beat);
             // What the model says of its end follows from a patch that could not be read.
@@ -325,14 +325,16 @@ fn first(grid: &Grid, n: usize) -> Option<u64> {
     order(grid).nth(n)
 }
 
-/// What messages call a batch, or one block of the answer to it.
-fn name(grid: &Grid, numbers: &[u64], head: Option<usize>) -> String {
+/// What messages call a batch, or one block of the answer to it: a head, of so many.
+fn name(grid: &Grid, numbers: &[u64], head: Option<(usize, usize)>) -> String {
     let Some(first) = numbers.first() else { return "no patch".to_owned() };
     let region = grid.region(*first).map_or_else(String::new, |region| format!(", {region}"));
     let more = match numbers.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    let head = head.map_or_else(String::new, |head| format!(", head {head}"));
+    let head = head.map_or_else(String::new, |(head, of)| {
+        format!(", head {head} of the {of} that outputs are made of (@0 to @{})", of - 1)
+    });
     format!("patch {first}{region}{more}{head}")
 }

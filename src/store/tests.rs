@@ -57,7 +57,7 @@ pub(super) fn write_as(
     let mut writer = dataset.write_volume(&name(), shape, layout, false).unwrap();
     let plane = volume[1] * volume[2] * dtype.size();
     for (layer, planes) in voxels.chunks(plane * layout.chunk[0]).enumerate() {
-        writer.write_layer(Frame::default(), layer, planes).unwrap();
+        writer.write_layer(Frame::default(), layer, planes, &|_| true).unwrap();
     }
     let mut digest = VoxelDigest::new(dtype, 1, 1, volume);
     digest.add(Frame::default(), voxels, dtype);

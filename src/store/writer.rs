@@ -92,11 +92,18 @@ impl VolumeWriter {
     /// are written with their last layer, and take least memory if layers of a shard follow each
     /// other.
     ///
-    /// Runs in parallel in the pool that it is called in; the bytes do not depend on that.
-    pub(crate) fn write_layer(&mut self, frame: Frame, layer: usize, planes: &[u8]) -> Result<()> {
+    /// Runs in parallel in the pool that it is called in; the bytes do not depend on that. `progress`
+    /// is called before each chunk, by any thread: a false answer cancels.
+    pub(crate) fn write_layer(
+        &mut self,
+        frame: Frame,
+        layer: usize,
+        planes: &[u8],
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<()> {
         let chunks: [usize; 3] =
             std::array::from_fn(|a| self.shape.shape[a].div_ceil(self.layout.chunk[a]));
-        let encoded = self.encode_layer(chunks, planes)?;
+        let encoded = self.encode_layer(chunks, planes, progress)?;
         let (first, _) = self.grid.locate(frame, [layer, 0, 0]);
         let grid = &self.grid;
         let row = self.rows.entry(first).or_insert_with(|| Row {
@@ -119,16 +126,24 @@ impl VolumeWriter {
     }
 
     /// The chunks of a layer in C order, `None` where every voxel is 0.
-    fn encode_layer(&self, chunks: [usize; 3], planes: &[u8]) -> Result<Vec<Option<Vec<u8>>>> {
+    fn encode_layer(
+        &self,
+        chunks: [usize; 3],
+        planes: &[u8],
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<Chunks> {
         let encode = |scratch: &mut LayerScratch, n: usize| {
-            self.encoder.encode([n / chunks[2], n % chunks[2]], planes, scratch)
+            if !progress(0) {
+                return Err(Error::Cancelled);
+            }
+            let encoded = self.encoder.encode([n / chunks[2], n % chunks[2]], planes, scratch);
+            encoded.map_err(|source| Error::Store {
+                action: "encode a chunk",
+                path: self.staging.target(),
+                source,
+            })
         };
-        let encoded = (0..chunks[1] * chunks[2]).into_par_iter().map_init(Default::default, encode);
-        encoded.collect::<Result<_, _>>().map_err(|source| Error::Store {
-            action: "encode a chunk",
-            path: self.staging.target(),
-            source,
-        })
+        (0..chunks[1] * chunks[2]).into_par_iter().map_init(Default::default, encode).collect()
     }
 
     /// Writes the shards of one row along z, from the shard `first` on, all of whose chunks are

@@ -48,7 +48,7 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
             let outputs = outputs.join(", ");
             output::print(&format!(
                 "unfinished: the prediction of {outputs}, {written} of {shards} shards are written; \
-                 resume or finalise it"
+                 go on with aggregate --resume, or finalise it when all its parts are complete"
             ))?;
         }
     }
