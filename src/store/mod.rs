@@ -97,6 +97,7 @@ mod seal;
 mod sealed;
 mod shard;
 mod staging;
+mod stored;
 mod strips;
 #[cfg(test)]
 pub(crate) mod tests;

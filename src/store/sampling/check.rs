@@ -2,7 +2,7 @@
 
 use super::{Counted, SamplingIndex, frames, grid, inside, place};
 use crate::sample::{BLOCK, ClassBlocks, Contents};
-use crate::store::volume::Stored;
+use crate::store::stored::Stored;
 
 impl SamplingIndex {
     /// Refuses an index of other voxels, or one that cannot be true. What it says of these voxels

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Counted, KEY, SamplingIndex, Tally, grid};
 use crate::sample::{BlockIndex, Contents};
-use crate::store::volume::Stored;
+use crate::store::stored::Stored;
 use crate::store::{Attributes, Volume};
 use crate::{Error, Kind, Result};
 
