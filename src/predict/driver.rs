@@ -37,9 +37,9 @@ use crate::{Dataset, Error, Hint, Pool, Result, Volume};
 /// what came of them is taken back. Where it did not do as it should without failing itself, what is
 /// written may be wrong, and resuming asks for a decision ([`Unfinished::ResumeInDoubt`]).
 ///
-/// The answer to the patch in the middle of the grid is kept with what is unfinished. Whoever goes on, or makes
-/// another part, asks for that patch first: a model that answers otherwise is not the one that
-/// began, and is refused.
+/// The answer to the patch in the middle of the grid is kept with what is unfinished. Whoever goes
+/// on, or makes another part, asks for that patch first: a model that answers otherwise is not the
+/// one that began, and is refused.
 pub fn predict(
     volume: &Volume,
     dataset: &Dataset,
@@ -134,7 +134,12 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     if options.part.is_some() {
         return Ok(());
     }
-    if dataset.job(&first.name)?.is_some() {
+    let is_begun = match dataset.job(&first.name) {
+        // Whatever it is, it is thrown away.
+        Err(Error::CorruptStore { .. }) if aggregate.unfinished == Unfinished::Restart => true,
+        job => job?.is_some(),
+    };
+    if is_begun {
         return match aggregate.unfinished {
             Unfinished::Refuse => Err(aggregate::unfinished(dataset, &first.name)),
             _ => Ok(()),
@@ -255,8 +260,8 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
     done.err().unwrap_or(Error::Model { command, reason: format!("{reason}{what}"), hint })
 }
 
-/// Compares the answer that was read just now, whose first patch is the known one, with the one that
-/// was kept when this was begun; keeps it, if it is the first.
+/// Compares the answer that was read just now, whose first patch is the known one, with the one
+/// that was kept when this was begun; keeps it, if it is the first.
 fn check_fingerprint(
     session: &Session<'_>,
     aggregator: &Aggregator,

@@ -11,8 +11,8 @@ pub struct PredictOptions {
     pub sampler: GridSampler,
     /// How predictions are blended.
     pub blend: Blend,
-    /// The volumes to make, each of one of the blocks of an answer ([`Output::head`]). Their channels
-    /// and factors are set to what the model's first answer shows.
+    /// The volumes to make, each of one of the blocks of an answer ([`Output::head`]). Their
+    /// channels and factors are set to what the model's first answer shows.
     pub outputs: Vec<Output>,
     /// Patches that the model is given at a time.
     pub batch: usize,

@@ -10,8 +10,8 @@ use crate::{Aggregator, Result};
 /// How far predicting has come. A false answer to any of them ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// What is to be done is known: so many patches are to be predicted in this run, of so many, and
-    /// so many bytes of voxels are looked through in the end.
+    /// What is to be done is known: so many patches are to be predicted in this run, of so many,
+    /// and so many bytes of voxels are looked through in the end.
     Begun {
         /// Patches of this run.
         patches: u64,

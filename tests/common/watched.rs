@@ -24,7 +24,8 @@ impl WatchedDisk {
         Self { disk, read: Mutex::default(), refused: Mutex::default() }
     }
 
-    /// From now on `operation` ("read", "list") fails for keys that end so.
+    /// From now on `operation` ("read", "list") fails for keys that end so; "written": a write
+    /// does, after it was done.
     pub fn refuse(&self, operation: &'static str, key: &str, kind: io::ErrorKind) {
         *self.refused.lock().unwrap() = Some((operation, key.to_owned(), kind));
     }
@@ -55,7 +56,8 @@ impl Disk for WatchedDisk {
         self.disk.stamp(key)
     }
     fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
-        self.disk.write(key, parts)
+        self.disk.write(key, parts)?;
+        self.check("written", key)
     }
     fn list(&self, key: &str) -> io::Result<Vec<String>> {
         self.check("list", key)?;

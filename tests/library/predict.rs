@@ -1,10 +1,12 @@
 //! A program that predicts: what it is given, what it may answer, and what happens if it does not.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::predict::source;
+use crate::common::watched::WatchedDisk;
 use ndarray::{Array3, Array5, Axis};
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
@@ -265,7 +267,8 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
     close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
 }
 
-/// A batch here is more than a pipe holds: the model has not read the first when it answers the rest.
+/// A batch here is more than a pipe holds: the model has not read the first when it answers the
+/// rest.
 #[test]
 fn answers_that_come_before_their_patches_are_given_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -390,6 +393,17 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     assert!(error.contains("not the one of the run that began this"), "{error}");
 }
 
+/// Commands by name, of which `as_told` runs the one that was chosen last: they are one text, and
+/// so the same model, to whoever resumes.
+fn as_told(folder: &std::path::Path, commands: &[(&str, &str)]) -> String {
+    let cases: Vec<_> = commands.iter().map(|(name, run)| format!("{name}) {run};;")).collect();
+    format!("cd {}; case $(cat told) in {} esac", folder.display(), cases.join(" "))
+}
+
+fn tell(folder: &std::path::Path, name: &str) {
+    std::fs::write(folder.join("told"), name).unwrap();
+}
+
 /// In the corners of a scan there is air, of which all models say the same.
 #[test]
 fn another_model_is_noticed_though_it_says_the_same_of_air() {
@@ -430,15 +444,12 @@ fn a_wrong_model_costs_nothing_of_what_the_right_one_has_made() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
     let volume = volume.scaled();
-    let command = format!(
-        "cd {}; case $(cat state) in begun) head -c 120000; exit 1;; other) {};; ends) exit 0;; \
-         right) cat;; esac",
-        folder.path().display(),
-        zeros(folder.path())
-    );
+    let begun = ("begun", "head -c 120000; exit 1");
+    let other = ("other", &zeros(folder.path())[..]);
+    let command = as_told(folder.path(), &[begun, other, ("ends", "exit 0"), ("right", "cat")]);
     let mut options = options(Blend::Average);
     let mut run_as = |state: &str| {
-        std::fs::write(folder.path().join("state"), state).unwrap();
+        tell(folder.path(), state);
         let done = run(&dataset, &volume, &command, &options);
         options.aggregate.unfinished = Unfinished::Resume;
         done
@@ -644,36 +655,62 @@ fn what_is_held_is_kept_while_predicting() {
     assert!(report.checkpoints.seconds < report.seconds, "{report:?}");
 }
 
-/// A run whose answers are out of step takes back its own work, and nothing of the run before.
+/// A run whose answers are out of step takes back its own work, and nothing of the run before: also
+/// where it was told that its work could not be kept, though it was.
 #[test]
 fn what_an_earlier_run_has_kept_outlives_one_whose_answers_are_out_of_step() {
-    for often in [None, Some(std::time::Duration::ZERO)] {
+    let always = Some(std::time::Duration::ZERO);
+    for (often, fails) in [(None, false), (always, false), (always, true)] {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
         let volume = volume.scaled();
+        let disk = WatchedDisk::new(dataset.path());
+        if fails {
+            disk.refuse("written", "open-0.bin", std::io::ErrorKind::QuotaExceeded);
+        }
+        let watched = Dataset::open_on(Arc::new(disk)).unwrap();
         let bytes = u64::try_from(BLOCK).unwrap() * ANSWERED;
-        let command = format!(
-            "cd {}; case $(cat state) in begun) head -c {bytes}; exit 1;; twice) while head -c \
-             {BLOCK} > block && [ -s block ]; do cat block block || exit 1; done;; right) cat;; esac",
-            folder.path().display()
+        let begun = format!("head -c {bytes}; exit 1");
+        let twice = format!(
+            "while head -c {BLOCK} > block && [ -s block ]; do cat block block || exit 1; done"
         );
+        let command =
+            as_told(folder.path(), &[("begun", &begun), ("twice", &twice), ("right", "cat")]);
         let mut options = options(Blend::Hann);
         options.aggregate.checkpoint = often;
-        let mut run_as = |state: &str| {
-            std::fs::write(folder.path().join("state"), state).unwrap();
-            let done = run(&dataset, &volume, &command, &options);
+        let mut run_as = |dataset: &Dataset, state: &str| {
+            tell(folder.path(), state);
+            let done = run(dataset, &volume, &command, &options);
             options.aggregate.unfinished = Unfinished::Resume;
             done
         };
-        run_as("begun").unwrap_err();
+        run_as(&dataset, "begun").unwrap_err();
         for _ in 0..2 {
-            let error = run_as("twice").unwrap_err().to_string();
+            let error = run_as(&watched, "twice").unwrap_err().to_string();
             assert!(error.contains("out of step"), "{error}");
         }
-        let report = run_as("right").unwrap();
-        assert_eq!(report.patches, report.of - ANSWERED, "{often:?}");
+        let report = run_as(&dataset, "right").unwrap();
+        assert_eq!(report.patches, report.of - ANSWERED, "{often:?} {fails}");
         close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
     }
+}
+
+#[test]
+fn what_was_begun_and_is_damaged_can_be_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), SHAPE);
+    let volume = volume.scaled();
+    let mut options = options(Blend::Hann);
+    run(&dataset, &volume, "head -c 120000; exit 1", &options).unwrap_err();
+    std::fs::write(dataset.path().join(".aggregate-a+p/job.json"), b"{}").unwrap();
+    for unfinished in [Unfinished::Refuse, Unfinished::Resume] {
+        options.aggregate.unfinished = unfinished;
+        let error = run(&dataset, &volume, "cat", &options).unwrap_err();
+        assert!(matches!(error, Error::CorruptStore { .. }), "{error}");
+    }
+    options.aggregate.unfinished = Unfinished::Restart;
+    let report = run(&dataset, &volume, "cat", &options).unwrap();
+    assert_eq!(report.patches, report.of);
 }
 
 #[test]

@@ -37,9 +37,9 @@ const NAMES: [&str; 2] = ["open", "before"];
 pub(super) struct Kept {
     /// There is something.
     is_there: AtomicBool,
-    /// This run goes on from the newest.
+    /// This run goes on from the newest, which is to be set aside.
     goes_on: AtomicBool,
-    /// The newest is of this run.
+    /// The newest is of this run, if there is one.
     is_own: AtomicBool,
 }
 
@@ -52,13 +52,15 @@ impl Job {
     pub(crate) fn write_checkpoint(&self, content: Content<'_>) -> Result<()> {
         self.flush()?;
         let [key, before] = self.checkpoint_keys();
-        if !self.kept.is_own.load(Ordering::Relaxed) && self.kept.goes_on.load(Ordering::Relaxed) {
+        // Once: where it was moved though that failed, trying again would remove it.
+        if self.kept.goes_on.swap(false, Ordering::Relaxed) {
             self.disk.remove(&before).map_err(Error::io("remove", self.disk.path(&before)))?;
             let moved = self.disk.rename(&key, &before);
             moved.map_err(Error::io("rename", self.disk.path(&key)))?;
-            self.kept.goes_on.store(false, Ordering::Relaxed);
             sync_names(&*self.disk, &self.folder)?;
         }
+        // Also if it fails: the file may be there all the same.
+        self.kept.is_own.store(true, Ordering::Relaxed);
         let written = self.disk.write_streamed(&key, &mut |out| {
             let mut digesting = Digesting { out, hasher: blake3::Hasher::new() };
             digesting.write_all(&self.checkpoint_head())?;
@@ -68,7 +70,6 @@ impl Job {
         });
         written.map_err(Error::io("write", self.disk.path(&key)))?;
         self.kept.is_there.store(true, Ordering::Relaxed);
-        self.kept.is_own.store(true, Ordering::Relaxed);
         sync_names(&*self.disk, &self.folder)
     }
 

@@ -23,13 +23,13 @@
 //! are not there. In `0/` lies nothing but shards of this job, ever: a volume that was replaced
 //! cannot be taken for what replaces it, whatever else is lost.
 //!
-//! What a part holds between patches is lost with its process, but for what `open-N.bin` keeps of it
-//! now and then: whole, and of shards that were not written then. It is read by whoever goes on with
-//! the part, and a shard that is there by then counts more. It is removed before shards of the part
-//! are, as those are made anew.
+//! What a part holds between patches is lost with its process, but for what `open-N.bin` keeps of
+//! it now and then: whole, and of shards that were not written then. It is read by whoever goes on
+//! with the part, and a shard that is there by then counts more. It is removed before shards of the
+//! part are, as those are made anew.
 //!
-//! Names become durable in the order in which they are relied on: `job.json` before the first shard,
-//! shards that are removed before others are written in their place, all outputs before
+//! Names become durable in the order in which they are relied on: `job.json` before the first
+//! shard, shards that are removed before others are written in their place, all outputs before
 //! `seals.json`, that before the first output leaves its folder, and every output in its place
 //! before `job.json` is removed, the first of all to go.
 
@@ -68,8 +68,8 @@ pub(crate) use super::codec::EncodeScratch;
 
 /// One part of a job, which no one else makes while this is held.
 ///
-/// Shards are written by a thread of its own. Dropped, it waits for those that were given to it;
-/// if there is no shard at all then, and no checkpoint, of a job of one part, nothing is left of it.
+/// Shards are written by a thread of its own. Dropped, it waits for those that were given to it; if
+/// there is no shard at all then, and no checkpoint, of a job of one part, nothing is left of it.
 pub(crate) struct Job {
     disk: Arc<dyn Disk>,
     folder: String,
@@ -314,7 +314,8 @@ impl Job {
         })
     }
 
-    /// Removes shards, each given by channel and place. What is kept of others must be gone by then.
+    /// Removes shards, each given by channel and place. What is kept of others must be gone by
+    /// then.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the job is complete: some volumes may be in their places.
