@@ -103,9 +103,9 @@ impl Drop for Workers {
     }
 }
 
-/// Runs work that may be anybody's, a disk or a sampler of the caller's. Its panic becomes an error:
-/// a thread that ended in one would leave those waiting who wait for its answer. What the work
-/// leaves half done the caller must not use after an error.
+/// Runs work that may be anybody's, a disk or a sampler of the caller's. Its panic becomes an
+/// error: a thread that ended in one would leave those waiting who wait for its answer. What the
+/// work leaves half done the caller must not use after an error.
 pub(crate) fn caught<T>(what: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -115,8 +115,8 @@ pub(crate) fn caught<T>(what: &'static str, work: impl FnOnce() -> Result<T>) ->
     })
 }
 
-/// Locks a mutex. A panic of who held it is told by whoever waits for that thread; what it guards is
-/// consistent at all times.
+/// Locks a mutex. A panic of who held it is told by whoever waits for that thread; what it guards
+/// is consistent at all times.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

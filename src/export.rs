@@ -79,12 +79,13 @@ pub struct ExportReport {
 /// Writes a volume, all frames of it, to a `.nii.gz` or `.nii`, told by the name.
 ///
 /// Converting the file gives the volume again: the same voxels bit for bit, in the source's type
-/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they mean,
-/// without one), and exactly the same affine, spacing, scaling, time step, times, channels and kind
-/// (but weights, which NIfTI cannot tell from intensities). Channels that were the source's fourth
-/// axis are that again: convert the file with [`crate::ConvertOptions::fourth_axis`]. The header is
-/// NIfTI-1 if that holds all of it, else NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A
-/// handle's frame, and as what it returns voxels, make no difference.
+/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they
+/// mean, without one), and exactly the same affine, spacing, scaling, time step, times, channels
+/// and kind (but weights, which NIfTI cannot tell from intensities). Channels that were the
+/// source's fourth axis are that again: convert the file with
+/// [`crate::ConvertOptions::fourth_axis`]. The header is NIfTI-1 if that holds all of it, else
+/// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A handle's frame, and as what it
+/// returns voxels, make no difference.
 ///
 /// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
 /// decodes the next. Memory holds two of them, and 4 MiB for each thread. The bytes of the file do

@@ -19,8 +19,8 @@ pub struct Frame {
 /// Which frames of a volume are taken together, as the channels of a patch `c, z, y, x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Frames {
-    /// All channels of the only time point. A volume of several is an error, since a model that sees
-    /// one of them alone predicts something all the same.
+    /// All channels of the only time point. A volume of several is an error, since a model that
+    /// sees one of them alone predicts something all the same.
     #[default]
     OnlyTime,
     /// All channels of this time point, from 0.

@@ -76,8 +76,8 @@
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Padding`],
-//! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as workers, memory is
-//! mapped in another, and files are made to last in a third.
+//! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
+//! workers, memory is mapped in another, and files are made to last in a third.
 //!
 //! # Conventions
 //!

@@ -134,7 +134,8 @@ impl Aggregator {
     /// `c, z, y, x` of [`Plan::prediction`]'s shape; anything for a head that no output is made of.
     /// Everything that follows from them is done on the calling thread.
     ///
-    /// A patch whose shards were all written in an earlier run is accepted, and nothing comes of it.
+    /// A patch whose shards were all written in an earlier run is accepted, and nothing comes of
+    /// it.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a location that is not in the plan or not in this part, a
@@ -152,8 +153,8 @@ impl Aggregator {
         self.take(&[prediction], false)
     }
 
-    /// Takes the predictions of several patches: for each head an array `n, c, z, y, x`, whose first
-    /// axis is that of `locations`. Chunks are worked on by the threads of the pool.
+    /// Takes the predictions of several patches: for each head an array `n, c, z, y, x`, whose
+    /// first axis is that of `locations`. Chunks are worked on by the threads of the pool.
     ///
     /// # Errors
     /// As [`Self::add`]; of no patch anything is taken if one is refused.
@@ -319,8 +320,9 @@ impl Aggregator {
         self.memory.used()
     }
 
-    /// How many voxels were cut off, of each output in the plan's order: of those that were finished
-    /// since this was opened. What an earlier run had finished of the same outputs is not counted.
+    /// How many voxels were cut off, of each output in the plan's order: of those that were
+    /// finished since this was opened. What an earlier run had finished of the same outputs is not
+    /// counted.
     #[must_use]
     pub fn clipped(&self) -> Vec<Clipped> {
         let outputs = self.groups.iter().flat_map(|group| &group.outputs);
@@ -334,7 +336,8 @@ impl Aggregator {
         counts.into_iter().map(clipped).collect()
     }
 
-    /// Keeps how the model answered the patch that it is known by, or gives what was kept of it before.
+    /// Keeps how the model answered the patch that it is known by, or gives what was kept of it
+    /// before.
     pub(crate) fn fingerprint(&self, of: &serde_json::Value) -> Result<serde_json::Value> {
         self.job.note(Note::Fingerprint, of)
     }

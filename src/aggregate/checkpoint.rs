@@ -42,10 +42,10 @@ impl Clock {
 }
 
 impl Aggregator {
-    /// Keeps what is held between patches, so that whoever resumes need not predict them again: sums
-    /// of begun chunks, also those in the scratch file, and encoded chunks of begun shards. It takes
-    /// the place of what was kept before. Shards that wait to be written are written first. False if
-    /// nothing is held, or nothing has come since it was kept last.
+    /// Keeps what is held between patches, so that whoever resumes need not predict them again:
+    /// sums of begun chunks, also those in the scratch file, and encoded chunks of begun shards. It
+    /// takes the place of what was kept before. Shards that wait to be written are written first.
+    /// False if nothing is held, or nothing has come since it was kept last.
     ///
     /// Costs the writing and syncing of all that is held; what is spilled goes through memory chunk
     /// by chunk.

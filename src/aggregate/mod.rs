@@ -6,8 +6,8 @@
 //! the last patch that touches it has arrived. What it holds in between is a band of the volume:
 //! along the axis on which patches proceed, the layers of chunks that a patch reaches into before
 //! all their patches have come. That is the patch and up to a chunk at each end of it, whatever the
-//! volume's length ([`Plan::memory`]); class scores of a scan never exist as a whole. Outputs of one
-//! head share what is held: as many of them as you like take the memory of one.
+//! volume's length ([`Plan::memory`]); class scores of a scan never exist as a whole. Outputs of
+//! one head share what is held: as many of them as you like take the memory of one.
 //!
 //! - **The same bytes**, in whatever order predictions arrive: sums are taken in the plan's order,
 //!   and what comes before its turn is kept, in memory or, beyond a budget, in a scratch file.

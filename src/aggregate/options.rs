@@ -8,8 +8,8 @@ use super::{NonFinite, Overwrite};
 #[derive(Debug, Clone)]
 pub struct AggregateOptions {
     /// Bytes that may be held between patches: sums of unfinished chunks, pieces that came before
-    /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file in
-    /// the dataset. Without, twice [`super::Plan::memory`], and 64 MiB at least.
+    /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file
+    /// in the dataset. Without, twice [`super::Plan::memory`], and 64 MiB at least.
     ///
     /// Not counted: what is being worked on, which is a few chunks and a shard for each thread, and
     /// shards that wait to be written, 64 MiB and one shard at most.
@@ -24,11 +24,12 @@ pub struct AggregateOptions {
     /// if it is the same, so that one model's predictions are not mixed with another's. Kept until
     /// the outputs are published, and not with them.
     pub made_by: String,
-    /// How often [`super::Aggregator::checkpoint_if_due`] keeps what is held, so that a process that is
-    /// killed loses no more than what came since: 60 seconds if nothing else is said, less often where
-    /// it would take more than a twentieth of the time; without, never. [`crate::predict::predict`]
-    /// calls it after each batch, and keeps what is held when it is told to stop or the model fails;
-    /// whoever adds predictions to an [`crate::Aggregator`] calls it themselves.
+    /// How often [`super::Aggregator::checkpoint_if_due`] keeps what is held, so that a process
+    /// that is killed loses no more than what came since: 60 seconds if nothing else is said, less
+    /// often where it would take more than a twentieth of the time; without, never.
+    /// [`crate::predict::predict`] calls it after each batch, and keeps what is held when it is
+    /// told to stop or the model fails; whoever adds predictions to an [`crate::Aggregator`] calls
+    /// it themselves.
     pub checkpoint: Option<Duration>,
 }
 

@@ -187,9 +187,9 @@ const HEADS: usize = 64;
 pub struct Output {
     /// Its place in the dataset.
     pub name: VolumeName,
-    /// Which of the model's predictions of a patch it is made of, from 0, 64 at most. Outputs of one
-    /// head have the same channels and the same factor. Those that are cut into the same chunks,
-    /// which they are unless something else is asked for, share all that is held of them.
+    /// Which of the model's predictions of a patch it is made of, from 0, 64 at most. Outputs of
+    /// one head have the same channels and the same factor. Those that are cut into the same
+    /// chunks, which they are unless something else is asked for, share all that is held of them.
     pub head: usize,
     /// Channels of a prediction, however many the input has.
     pub channels: usize,
@@ -205,7 +205,8 @@ pub struct Output {
     /// Codec, chunk and shard, where they are given. A shard is flat otherwise: as thick as a chunk
     /// (or several, up to 8 MiB) along the axis on which patches proceed, so that it is finished
     /// soon, and ends at the same planes as those of the other outputs. A chunk suits the widest
-    /// type that is stored of the head. The codec is LZ4 in blosc, and Zstandard in blosc for labels.
+    /// type that is stored of the head. The codec is LZ4 in blosc, and Zstandard in blosc for
+    /// labels.
     pub codec: Option<Codec>,
     /// Shape of a chunk, `z, y, x`.
     pub chunk: Option<[usize; 3]>,

@@ -23,8 +23,8 @@ impl<'a> Predicted<'a> {
 }
 
 impl Predicted<'_> {
-    /// The first voxel of a box, `z, y, x`, that is no number below `limit`, the sign aside: where in
-    /// all, and what it is. With a limit of infinity: the first that is not finite.
+    /// The first voxel of a box, `z, y, x`, that is no number below `limit`, the sign aside: where
+    /// in all, and what it is. With a limit of infinity: the first that is not finite.
     pub(super) fn beyond(
         &self,
         within: &[Range<usize>; 3],

@@ -144,9 +144,9 @@ impl Plan {
 
     /// Cuts the outputs into so many boxes of whole shards, one behind the other along the order's
     /// first axis. Each can be made by a process of its own: on one machine, or on several that see
-    /// the dataset through a file system on which a lock of a folder holds between machines (NFS
-    /// is none). It needs the predictions of all patches that touch its box, so that those at a boundary are
-    /// predicted for both its sides ([`Part::shared`]).
+    /// the dataset through a file system on which a lock of a folder holds between machines (NFS is
+    /// none). It needs the predictions of all patches that touch its box, so that those at a
+    /// boundary are predicted for both its sides ([`Part::shared`]).
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if there are not so many shards behind each other.

@@ -88,8 +88,8 @@ impl PlannedOutput {
         fields
     }
 
-    /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels from
-    /// voxel `f n` on is `f n + (f - 1) / 2`.
+    /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels
+    /// from voxel `f n` on is `f n + (f - 1) / 2`.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn affine(&self, source: &Affine) -> Affine {
         let factor = self.output.factor.map(|f| f as f64);

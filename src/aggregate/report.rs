@@ -14,15 +14,16 @@ pub struct AggregateReport {
     pub outputs: Vec<VolumeInfo>,
     /// What was held at a time; `None` if the parts were made by other processes.
     pub memory: Option<MemoryUse>,
-    /// Voxels that were cut off, of each output, as [`crate::Aggregator::clipped`] counts them; `None`
-    /// if the parts were made by other processes.
+    /// Voxels that were cut off, of each output, as [`crate::Aggregator::clipped`] counts them;
+    /// `None` if the parts were made by other processes.
     pub clipped: Option<Vec<Clipped>>,
     /// From the beginning, or resumption, to the published volumes.
     pub seconds: f64,
 }
 
-/// Voxels of an output, finished in this run, whose values its type cannot hold, and which are its least or its greatest
-/// number instead: of 8 or 16 bits, the scale is too small then, or values are below 0.
+/// Voxels of an output, finished in this run, whose values its type cannot hold, and which are its
+/// least or its greatest number instead: of 8 or 16 bits, the scale is too small then, or values
+/// are below 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clipped {
     /// `SUBJECT/IMAGE`.

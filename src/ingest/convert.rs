@@ -115,8 +115,8 @@ const FEW_VALUES: usize = 128;
 /// without a scaling; a finding tells. The scan is read once more for that, as for narrowing.
 ///
 /// `progress` is called with the number of the source's bytes that were dealt with since the last
-/// call, from any thread; where the scan is read twice ([`ConvertOptions::surveys`]) they count twice, and those of the first frame once more
-/// if codecs are tried. A false answer cancels.
+/// call, from any thread; where the scan is read twice ([`ConvertOptions::surveys`]) they count
+/// twice, and those of the first frame once more if codecs are tried. A false answer cancels.
 ///
 /// What each block of a label map or of a map of weights holds is counted on the way, and stored as
 /// the index for sampling ([`crate::Volume::block_index`]), which takes a few bytes for each block

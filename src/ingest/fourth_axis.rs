@@ -9,8 +9,8 @@ const FEW: usize = 8;
 /// One second.
 const ONE: u64 = 1_f64.to_bits();
 
-/// The scan with its fourth axis as that; without, as its header says. The finding tells, where there
-/// is such an axis and something to tell.
+/// The scan with its fourth axis as that; without, as its header says. The finding tells, where
+/// there is such an axis and something to tell.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for channels, if the scan has a fifth axis that holds them.
@@ -48,9 +48,10 @@ pub(super) fn read_as(
             let is_told = time_step.is_some_and(|seconds| times > FEW || seconds.to_bits() != ONE);
             let finding = (!is_told).then(|| {
                 Finding::guessed(format!(
-                    "the fourth axis was stored as {times} time points, though the header hardly \
-                     says what time lies between them: if they are channels, such as the weightings \
-                     of an MR, convert again with --fourth-axis channels"
+                    "the fourth axis was stored as {times} time points, though the header names no \
+                     time between them, or the one second that programs write by default: if they \
+                     are channels, such as the weightings of an MR, convert again with \
+                     --fourth-axis channels"
                 ))
             });
             Ok((scan, finding))

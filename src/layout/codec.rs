@@ -35,7 +35,8 @@ pub enum Codec {
     /// that link this crate, and by no other Zarr reader.
     Packed {
         /// Every so many z-planes one is stored without the plane before it, so that a read can
-        /// begin there: 1 is mostly the fastest to read, larger is smaller; 0 means the first plane alone.
+        /// begin there: 1 is mostly the fastest to read, larger is smaller; 0 means the first plane
+        /// alone.
         key_every: u8,
     },
     /// Uncompressed.

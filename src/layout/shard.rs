@@ -16,9 +16,9 @@ const CHUNKS_AIM: u64 = 1 << 16;
 
 /// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: three layers
 /// of voxels (one being encoded, two read ahead), each `chunk_z * Y * X * item_bytes`, and the
-/// encoded chunks of one row of shards along z, of all frames that a shard spans. A scan whose channels
-/// come in turn at each time point takes such a row for each channel. A shard deeper than the volume
-/// holds no more than the volume. Saturates.
+/// encoded chunks of one row of shards along z, of all frames that a shard spans. A scan whose
+/// channels come in turn at each time point takes such a row for each channel. A shard deeper than
+/// the volume holds no more than the volume. Saturates.
 #[must_use]
 pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usize) -> u64 {
     let model = CostModel::new(volume, item_bytes, layout.codec, super::Access::Random);

@@ -44,8 +44,8 @@ impl Scratch {
     }
 }
 
-/// Decodes the box `window` of a chunk of voxels of `item` bytes, and gives it to `sink`. Bytes that
-/// are no chunk of this shape are an error, before or after some voxels.
+/// Decodes the box `window` of a chunk of voxels of `item` bytes, and gives it to `sink`. Bytes
+/// that are no chunk of this shape are an error, before or after some voxels.
 #[inline(always)]
 pub(crate) fn decode_window(
     isa: Isa,

@@ -124,8 +124,8 @@ pub(super) fn no_room(frames: usize, regions: &[Region]) -> Error {
     Error::invalid("batch", value, "more voxels than memory can hold; read fewer at a time")
 }
 
-/// Reads a checked batch, holding at most `budget` bytes of chunks: of each region the patch of each
-/// of these handles, which differ in their frame alone.
+/// Reads a checked batch, holding at most `budget` bytes of chunks: of each region the patch of
+/// each of these handles, which differ in their frame alone.
 pub(super) fn read_within<T: Element>(
     frames: &[Volume],
     regions: &[Region],

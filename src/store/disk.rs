@@ -30,16 +30,16 @@ pub trait Disk: Send + Sync + std::fmt::Debug {
         Ok(None)
     }
 
-    /// Writes a whole file, `parts` one after the other, and makes its content durable, but not
-    /// its name. A file already there is replaced in one step; after a failure the key holds what it
+    /// Writes a whole file, `parts` one after the other, and makes its content durable, but not its
+    /// name. A file already there is replaced in one step; after a failure the key holds what it
     /// held before. Folders on the way are made; their names are not durable either.
     ///
     /// # Errors
     /// As the system says.
     fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()>;
 
-    /// Writes a whole file as [`Self::write`] does, of what `content` writes to it, which need not be
-    /// in memory as a whole. A disk that does not say otherwise gathers it first.
+    /// Writes a whole file as [`Self::write`] does, of what `content` writes to it, which need not
+    /// be in memory as a whole. A disk that does not say otherwise gathers it first.
     ///
     /// # Errors
     /// As the system says; that of `content`, which ends it.

@@ -46,7 +46,7 @@ impl ShardGrid {
     }
 
     /// The number of a shard, given by a frame and its place along z, y, x.
-    pub(super) fn number(&self, frame: Frame, [z, y, x]: [usize; 3]) -> usize {
+    fn number(&self, frame: Frame, [z, y, x]: [usize; 3]) -> usize {
         let [times, channels] = self.layout.frames;
         let block = frame.time / times * self.blocks[1] + frame.channel / channels;
         ((block * self.grid[0] + z) * self.grid[1] + y) * self.grid[2] + x
@@ -87,8 +87,8 @@ impl ShardGrid {
         .product()
     }
 
-    /// Whether no shard of this or an earlier layer is touched by a later one, where all channels of
-    /// a time point come before the next, and layers of a frame from 0 up.
+    /// Whether no shard of this or an earlier layer is touched by a later one, where all channels
+    /// of a time point come before the next, and layers of a frame from 0 up.
     pub(super) fn is_done_with(&self, frame: Frame, layer: usize) -> bool {
         let ArrayShape { times, channels, shape, .. } = self.array;
         let ends = |n: usize, step: usize, of: usize| (n + 1).is_multiple_of(step) || n + 1 == of;

@@ -1,8 +1,9 @@
 //! One shard: chunks one after the other, then a tag and an index.
 //!
-//! The chunks stand frame by frame, layer by layer of the shard, and in a layer line by line along the axis, y or
-//! x, on which chunks are shorter: a patch crosses more of them there, so that what it touches of
-//! a layer is a few long stretches, and a layer itself is one. Readers go by the index alone.
+//! The chunks stand frame by frame, layer by layer of the shard, and in a layer line by line along
+//! the axis, y or x, on which chunks are shorter: a patch crosses more of them there, so that what
+//! it touches of a layer is a few long stretches, and a layer itself is one. Readers go by the
+//! index alone.
 //!
 //! The index is the one of Zarr's `sharding_indexed` codec at the end of the file: for each chunk
 //! of the shard in C order its offset and length as little-endian u64, both all ones for a chunk
@@ -44,8 +45,8 @@ pub(super) fn file_order(
 }
 
 /// A shard's file in parts, and its end, which comes after them: of encoded chunks, frame by frame,
-/// each in C order of the `grid` of the shard, `None` where every voxel is 0. `chunk` is their shape,
-/// `key` the shard's key inside the array.
+/// each in C order of the `grid` of the shard, `None` where every voxel is 0. `chunk` is their
+/// shape, `key` the shard's key inside the array.
 pub(crate) fn parts<'a>(
     key: &str,
     chunks: &'a [Option<Vec<u8>>],

@@ -21,8 +21,8 @@ pub(crate) struct EncodedChunks {
 }
 
 /// Encodes the chunks at these places (chunk grid, `z, y, x`) of a stack of z-planes, which is cut
-/// as a volume of that many planes would be. Each place must be inside. In parallel in the pool that
-/// it is called in; the result does not depend on that.
+/// as a volume of that many planes would be. Each place must be inside. In parallel in the pool
+/// that it is called in; the result does not depend on that.
 pub(crate) fn encode_chunks(
     shape: &ArrayShape,
     layout: ChunkLayout,

@@ -38,8 +38,8 @@ impl Volume {
 
     /// A handle that returns voxels as another type, not scaled. What fits becomes what `astype` of
     /// `NumPy` makes of it: integers stay what they are, to become floats they are rounded to
-    /// nearest, and floats are cut off towards 0 to become integers. An integer type gives its least
-    /// or its greatest for what does not fit, and 0 for NaN.
+    /// nearest, and floats are cut off towards 0 to become integers. An integer type gives its
+    /// least or its greatest for what does not fit, and 0 for NaN.
     ///
     /// Of this, [`Volume::scaled`] and [`Volume::normalised`] the last one counts.
     #[must_use]

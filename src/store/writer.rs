@@ -92,8 +92,8 @@ impl VolumeWriter {
     /// are written with their last layer, and take least memory if layers of a shard follow each
     /// other.
     ///
-    /// Runs in parallel in the pool that it is called in; the bytes do not depend on that. `progress`
-    /// is called before each chunk, by any thread: a false answer cancels.
+    /// Runs in parallel in the pool that it is called in; the bytes do not depend on that.
+    /// `progress` is called before each chunk, by any thread: a false answer cancels.
     pub(crate) fn write_layer(
         &mut self,
         frame: Frame,

@@ -130,6 +130,7 @@ fn what_is_not_understood_exits_2_and_what_fails_says_what_helps() {
     assert!(text.contains("--pad edge"), "{text}");
     let text = run(at, 1, &format!("{GRID} --mode crop"), "echo hello");
     assert!(text.contains("`echo hello`") && text.contains("hello\\n"), "{text}");
+    assert!(!text.contains("--resume"), "nothing was begun: {text}");
     let text = run(at, 1, &format!("{GRID} --mode crop --output image=float32"), "cat");
     assert!(text.contains("a/image") && text.contains("--output OTHER"), "{text}");
     let text = run(at, 1, "finalise s.zarr/a/none", "");

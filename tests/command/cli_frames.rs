@@ -31,7 +31,8 @@ fn fail(folder: &Path, code: i32, line: &str) -> String {
     complaint
 }
 
-/// A folder with `mr.nii` of three entries in the fourth axis, of which it is not said what they are.
+/// A folder with `mr.nii` of three entries in the fourth axis, of which it is not said what they
+/// are.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut nifti = Nifti::new(1, false, true, Dtype::Int16, &[6, 5, 4, 3]);

@@ -333,8 +333,8 @@ fn run(dataset: &Dataset, plan: &Arc<Plan>, options: &AggregateOptions) -> voxpa
 }
 
 /// Aggregates with the fault at each operation in turn, until one run goes through; over volumes
-/// that are there, if it `replaces` some. After each, going on finishes it, and what is published is
-/// sound at any time.
+/// that are there, if it `replaces` some. After each, going on finishes it, and what is published
+/// is sound at any time.
 fn every_operation(fault: Fault, replaces: bool) -> usize {
     let mut expected = None;
     for at in 1.. {

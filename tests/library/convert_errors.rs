@@ -67,6 +67,22 @@ fn cancelled_at_any_call_a_first_conversion_leaves_nothing() {
 }
 
 #[test]
+fn a_wish_to_stop_is_heard_between_the_chunks_of_a_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    // One layer of 64 chunks.
+    let scan = DenseScan::new(&voxels::<i16>([1, 1, 4, 32, 32], 1));
+    let (calls, pool) = (AtomicUsize::new(0), Pool::new(1).unwrap());
+    let progress = |_| calls.fetch_add(1, SeqCst) < 5;
+    let name = "a/b".parse().unwrap();
+    let plan = PlanOptions { chunk: Some([4, 4, 4]), ..Default::default() };
+    let options = ConvertOptions { plan, ..Default::default() };
+    let done = convert(Box::new(scan), &dataset, &name, &options, &pool, &progress);
+    assert!(matches!(done, Err(Error::Cancelled)), "{done:?}");
+    assert!(calls.into_inner() < 30, "no chunk is begun after it");
+}
+
+#[test]
 fn cancelled_at_any_call_a_replacement_leaves_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path().join("s")).unwrap();

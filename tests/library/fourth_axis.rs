@@ -64,10 +64,16 @@ fn a_fourth_axis_of_channels_is_stored_as_channels() {
 #[test]
 fn without_a_word_the_fourth_axis_is_time_and_a_finding_asks_where_the_file_says_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    for (n, (step, units, asks)) in
-        [(1.5, 2 | 8, false), (0.0, 2 | 8, true), (1.5, 2, true), (1.5, 2 | 32, true)]
-            .into_iter()
-            .enumerate()
+    // One second is what programs write that know of no time.
+    for (n, (step, units, asks)) in [
+        (1.5, 2 | 8, false),
+        (0.0, 2 | 8, true),
+        (1.5, 2, true),
+        (1.5, 2 | 32, true),
+        (1.0, 2 | 8, true),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let mut nifti = Nifti::new(1, false, true, Dtype::Int16, &SIZES);
         (nifti.pixdim[4], nifti.units) = (step, units);
@@ -80,15 +86,28 @@ fn without_a_word_the_fourth_axis_is_time_and_a_finding_asks_where_the_file_says
         assert_eq!((volume.times(), volume.channels()), (3, 1));
         let told = found(&report, "--fourth-axis channels");
         assert_eq!(told.map(|told| told.certainty), asks.then_some(Certainty::Guessed));
+        let known = (step > 0.0 && units == 2 | 8).then_some(step);
         let (same, report) = convert("time", Some(FourthAxis::Time));
         assert_eq!(same.voxel_digest(), volume.voxel_digest());
-        assert_eq!((same.times(), same.attributes().time_step), (3, (!asks).then_some(1.5)));
+        assert_eq!((same.times(), same.attributes().time_step), (3, known));
         assert!(found(&report, "3 time points, as asked").is_some());
         assert!(found(&report, "--fourth-axis").is_none());
         assert!(
             found(&convert("channels", Some(FourthAxis::Channels)).1, "--fourth-axis").is_none()
         );
     }
+}
+
+#[test]
+fn a_second_between_many_time_points_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut nifti = Nifti::new(1, false, true, Dtype::Int16, &[2, 2, 2, 9]);
+    (nifti.pixdim[4], nifti.units) = (1.0, 2 | 8);
+    let path = nifti.write(folder.path(), false);
+    let options = ConvertOptions::default();
+    let (volume, report) = converted(folder.path(), &path, "a/b", &options).unwrap();
+    assert_eq!(volume.times(), 9);
+    assert!(found(&report, "--fourth-axis").is_none());
 }
 
 #[test]

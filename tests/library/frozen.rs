@@ -3,7 +3,8 @@
 //! them lies an `.npy` of what each must be.
 //!
 //! The stores are never written again for the same format version. A new version, or a new codec,
-//! gets volumes of its own: `cargo test --test library -- --ignored freeze`, into a folder that is not there.
+//! gets volumes of its own: `cargo test --test library -- --ignored freeze`, into a folder that is
+//! not there.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

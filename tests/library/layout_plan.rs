@@ -232,6 +232,14 @@ fn times_and_channels_multiply_the_files_of_large_frames_and_small_ones_share_fi
 }
 
 #[test]
+fn a_shard_that_is_asked_for_is_of_one_frame() {
+    let volume = VolumeSpec { times: 5, ..spec([64; 3], [1.0; 3], Dtype::UInt8) };
+    let options = PlanOptions { shard: Some([64; 3]), ..PlanOptions::default() };
+    let plan = plan(&volume, &workload(&["32x32x32"], Access::Random), &options).expect("a plan");
+    assert_eq!((plan.layout.frames, plan.shards), ([1, 1], 5));
+}
+
+#[test]
 fn a_volume_without_end_is_planned_and_one_beyond_64_bits_is_refused() {
     let plan = planned(&spec([1 << 20; 3], [0.01; 3], Dtype::UInt8), &["128x128x128"]);
     assert!(plan.shards > 1 && plan.memory_to_write > 1 << 40);

@@ -1,6 +1,6 @@
 //! Whatever moment the power fails at, and whatever of the names that were not synced is there
-//! afterwards: volumes are the old ones, the new ones or not there, they are sound, what was said to
-//! be done is, and the same command ends the work.
+//! afterwards: volumes are the old ones, the new ones or not there, they are sound, what was said
+//! to be done is, and the same command ends the work.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::HashSet;

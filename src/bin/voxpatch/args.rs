@@ -186,9 +186,9 @@ pub struct Layout {
     /// blosc (default), blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip and none are read by every
     /// Zarr reader: choose one of them for stores that others open. packed is voxpatch's own, for
     /// integers of up to 32 bits: it is read by voxpatch and programs that link it, and by no other
-    /// Zarr reader without its plug-in. packed:1 is mostly the fastest to read; larger is smaller (packed
-    /// alone means packed:8), and packed:0 is the smallest. Float voxels that are whole numbers can
-    /// be packed with --narrow.
+    /// Zarr reader without its plug-in. packed:1 is mostly the fastest to read; larger is smaller
+    /// (packed alone means packed:8), and packed:0 is the smallest. Float voxels that are whole
+    /// numbers can be packed with --narrow.
     ///
     /// auto (convert only) tries several of them, packed too, on parts of the scan, shows how small
     /// they make these, and takes the one with the least time expected of a patch, stored bytes
@@ -358,8 +358,8 @@ pub struct Demo {
     /// Keep the volume in this store; by default it is temporary.
     #[arg(long, value_name = "STORE")]
     pub out: Option<PathBuf>,
-    /// Worker threads for converting and aggregating; 0 means one for each processor. Random patches
-    /// are read by one.
+    /// Worker threads for converting and aggregating; 0 means one for each processor. Random
+    /// patches are read by one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
     /// Print a JSON document.

@@ -122,7 +122,8 @@ fn one(
 ) -> voxpatch::Result<ConvertReport> {
     let scan = scan::open(path)?;
     let header = scan.header();
-    // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame once more.
+    // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame
+    // once more.
     let passes = 1 + usize::from(options.surveys(header));
     let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
     let total = frames * header.plane_bytes() * header.shape[0];

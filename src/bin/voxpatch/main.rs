@@ -135,5 +135,8 @@ mod tests {
         let reason = "begun".into();
         let error = Error::Unfinished { path: "s/a/b".into(), reason };
         assert!(message(&error.into()).contains("--resume"));
+        let source = std::io::ErrorKind::StorageFull.into();
+        let error = Error::Io { action: "write", path: "s/a/b".into(), source };
+        assert!(message(&error.into()).contains("hint: make room"));
     }
 }

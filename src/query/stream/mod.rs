@@ -80,12 +80,12 @@ pub use state::{Configuration, StreamState};
 /// Workers are started by the first patch that is asked for, go on until the epoch ends, and are
 /// stopped and waited for when the stream is dropped.
 ///
-/// A volume may be replaced meanwhile ([`crate::ConvertOptions::overwrite`]). Each patch begins with
-/// a look at its subject: if one of the volumes was replaced, all are opened again, and the sampler
-/// is prepared for the new ones. Patches that were read ahead by then hold the old voxels, those
-/// begun later the new ones, none holds both, and none is left out. A subject that cannot be read any
-/// more is an error like any other: an image has gone or is on another grid than the others, or a
-/// grid of patches has another number of places.
+/// A volume may be replaced meanwhile ([`crate::ConvertOptions::overwrite`]). Each patch begins
+/// with a look at its subject: if one of the volumes was replaced, all are opened again, and the
+/// sampler is prepared for the new ones. Patches that were read ahead by then hold the old voxels,
+/// those begun later the new ones, none holds both, and none is left out. A subject that cannot be
+/// read any more is an error like any other: an image has gone or is on another grid than the
+/// others, or a grid of patches has another number of places.
 ///
 /// A process that is forked off in between has a copy of the stream, which goes on from the same
 /// patch with workers of its own. Both then give the same patches: set [`StreamOptions::rank`] and
@@ -201,9 +201,9 @@ impl PatchStream {
     /// How far the stream has come; what was read ahead is not counted. After an error, the patch
     /// that it stands for is the next one.
     ///
-    /// The first one, and the first after a subject was found to be replaced, opens the sampled volume
-    /// of every subject, for the digest of its voxels; one that cannot be opened counts as one without
-    /// voxels.
+    /// The first one, and the first after a subject was found to be replaced, opens the sampled
+    /// volume of every subject, for the digest of its voxels; one that cannot be opened counts as
+    /// one without voxels.
     #[must_use]
     pub fn state(&self) -> StreamState {
         StreamState {

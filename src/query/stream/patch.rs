@@ -14,8 +14,8 @@ use crate::{Affine, Region, Spacing};
 pub struct Patch {
     /// Where they come from.
     pub origin: Origin,
-    /// Name and voxels (`z, y, x`) of each image of one frame, in the order in which they were asked
-    /// for.
+    /// Name and voxels (`z, y, x`) of each image of one frame, in the order in which they were
+    /// asked for.
     pub images: Vec<(Arc<str>, Voxels)>,
     /// Name and voxels (`c, z, y, x`) of each image of several
     /// ([`super::ImageRequest::frames`]), in that order.

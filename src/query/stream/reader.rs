@@ -108,9 +108,9 @@ impl Reader {
         })
     }
 
-    /// The patch of one place, of images that are in their places when it is begun; or of those that
-    /// were, where all that is needed of them is open. `count` is the number of draws that the order
-    /// has of the subject.
+    /// The patch of one place, of images that are in their places when it is begun; or of those
+    /// that were, where all that is needed of them is open. `count` is the number of draws that the
+    /// order has of the subject.
     fn read(&self, epoch: u64, place: Place, count: u64, position: u64) -> Result<Patch> {
         let Place { subject, draw: index } = place;
         let open = self.open(subject)?;

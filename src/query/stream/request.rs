@@ -26,8 +26,8 @@ impl ImageRequest {
     }
 
     /// This time point and channel: [`Volume::frame`]. A volume of several frames of which none is
-    /// chosen is an error, as its first may not be the one that is meant. With [`Self::frames`], the
-    /// frame that patches are drawn by, if they are drawn by the voxels of this image.
+    /// chosen is an error, as its first may not be the one that is meant. With [`Self::frames`],
+    /// the frame that patches are drawn by, if they are drawn by the voxels of this image.
     #[must_use]
     pub fn frame(mut self, frame: Frame) -> Self {
         self.frame = Some(frame);
@@ -35,8 +35,8 @@ impl ImageRequest {
         self.view(words, move |volume| volume.frame(frame))
     }
 
-    /// Several frames, as the channels of patches `c, z, y, x`: [`Volume::read_frames`]. Patches and
-    /// batches have them in [`super::Patch::frames`] and [`super::Batch::frames`].
+    /// Several frames, as the channels of patches `c, z, y, x`: [`Volume::read_frames`]. Patches
+    /// and batches have them in [`super::Patch::frames`] and [`super::Batch::frames`].
     #[must_use]
     pub fn frames(self, frames: Frames) -> Self {
         Self { frames: Some(frames), ..self }

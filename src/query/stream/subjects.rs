@@ -131,8 +131,8 @@ impl OpenSubjects {
         self.replaced.load(Ordering::Relaxed)
     }
 
-    /// The subject of this number, opened now if it is not, or not as it is in place. What failed is
-    /// tried again next time.
+    /// The subject of this number, opened now if it is not, or not as it is in place. What failed
+    /// is tried again next time.
     pub(super) fn get(
         &self,
         subject: usize,

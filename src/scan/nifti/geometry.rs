@@ -73,8 +73,8 @@ pub(super) fn affine(
 /// The greatest code that NIfTI defines: `NIFTI_XFORM_TEMPLATE_OTHER`.
 const GREATEST_CODE: i64 = 5;
 
-/// What is done about a transform whose code means nothing: as `nifti_clib`, which asks only whether
-/// the code is greater than 0.
+/// What is done about a transform whose code means nothing: as `nifti_clib`, which asks only
+/// whether the code is greater than 0.
 fn note_undefined(which: &str, code: i64, findings: &mut Vec<Finding>) {
     let done = match code {
         0..=GREATEST_CODE => return,

@@ -87,8 +87,8 @@ pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option
     Some(fields)
 }
 
-/// Whether the header that a record was made from has so many entries in its fourth axis, and none in
-/// a fifth.
+/// Whether the header that a record was made from has so many entries in its fourth axis, and none
+/// in a fifth.
 pub(super) fn has_fourth_axis(record: &Map<String, Value>, n: usize) -> bool {
     let sizes = Record(record).dim().and_then(|dim| Some((dim, i64::try_from(n).ok()?)));
     sizes.is_some_and(|(dim, n)| dim[0] >= 4 && dim[4] == n && (dim[0] == 4 || dim[5] == 1))

@@ -75,8 +75,8 @@ impl WriteHeader {
         given.filter(|code| Self::XFORM_CODES.contains(code)).unwrap_or(Self::SCANNER)
     }
 
-    /// The same with its channels in the fourth axis, where NIfTI has time, if they stood there in a
-    /// source with these fields.
+    /// The same with its channels in the fourth axis, where NIfTI has time, if they stood there in
+    /// a source with these fields.
     pub(crate) fn with_axes_of(mut self, fields: &Map<String, Value>) -> Self {
         if self.times == 1 && self.channels > 1 && record::has_fourth_axis(fields, self.channels) {
             (self.times, self.channels) = (self.channels, 1);

@@ -22,11 +22,12 @@ use super::{CodecChoice, values};
 /// there when all of them is, and not before.
 ///
 /// The program (--exec) runs once and is given patches on its standard input, as blocks in NumPy's
-/// .npy format, one after the other: one block for each batch, shape (n, c, z, y, x), little endian,
-/// C order, in the volume's own type, that of --dtype, or float32 with --scaled. For each it writes a block to its
-/// standard output (or one for each head): shape (n, c, z, y, x), float32, float16, float64 or uint8,
-/// C order. Channels and the stride (patch / prediction) are learned from the first answer. When
-/// its input ends, it ends. It prints nothing else to standard output. In Python:
+/// .npy format, one after the other: one block for each batch, shape (n, c, z, y, x), little
+/// endian, C order, in the volume's own type, that of --dtype, or float32 with --scaled. For each
+/// it writes a block to its standard output (or one for each head): shape (n, c, z, y, x), float32,
+/// float16, float64 or uint8, C order. Channels and the stride (patch / prediction) are learned
+/// from the first answer. When its input ends, it ends. It prints nothing else to standard output.
+/// In Python:
 ///
 ///   import sys, numpy as np
 ///   class Pipe:  # np.load and np.save take a real file for one that can seek
@@ -70,8 +71,8 @@ pub struct Aggregate {
     pub exec: String,
     /// A volume to make, beside the one that is predicted, and what to store of the predictions:
     /// float32, float16, uint8, uint16 (of probabilities; or uint8:SCALE for values up to 255 times
-    /// the scale), argmax, threshold (0.5, or threshold:T). Again for each; @HEAD takes another than
-    /// the first of the model's blocks, counted from 0. Several may take the same.
+    /// the scale), argmax, threshold (0.5, or threshold:T). Again for each; @HEAD takes another
+    /// than the first of the model's blocks, counted from 0. Several may take the same.
     #[arg(long, value_name = "IMAGE=VALUES[@HEAD]", default_value = "prediction=float32")]
     pub output: Vec<NamedOutput>,
     /// Patches that the program is given at a time.
@@ -80,8 +81,8 @@ pub struct Aggregate {
     /// Give it real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
     pub scaled: bool,
-    /// Give it voxels in this type, such as int16: fractions are cut off, and what does not fit becomes
-    /// the least or the greatest that does. The scaling is not applied.
+    /// Give it voxels in this type, such as int16: fractions are cut off, and what does not fit
+    /// becomes the least or the greatest that does. The scaling is not applied.
     #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
     pub dtype: Option<Dtype>,
     /// What lies outside the volume, where patches leave it, as in numpy.pad: constant (0, or the
@@ -92,9 +93,9 @@ pub struct Aggregate {
     /// Let patches begin half an overlap before the volume, and end half an overlap behind it.
     #[arg(long, requires = "pad")]
     pub pad_borders: bool,
-    /// What the program is given as the channels of a patch: all channels of time point T, from 0, or
-    /// of all time points, for scans whose fourth axis holds several images of one place. Needed for
-    /// volumes of several time points.
+    /// What the program is given as the channels of a patch: all channels of time point T, from 0,
+    /// or of all time points, for scans whose fourth axis holds several images of one place. Needed
+    /// for volumes of several time points.
     #[arg(long, value_name = "T|all", value_parser = super::frames)]
     pub frames: Option<Frames>,
     #[command(flatten)]
@@ -104,17 +105,17 @@ pub struct Aggregate {
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub memory: Option<u64>,
     /// Save what is held between patches every so many seconds, so that a run that is killed loses
-    /// little; 0 means never. Less often where saving would take more than a twentieth of the time. A
-    /// run that is interrupted, or whose program fails, saves in any case.
+    /// little; 0 means never. Less often where saving would take more than a twentieth of the time.
+    /// A run that is interrupted, or whose program fails, saves in any case.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub save_every: u64,
     /// What becomes of NaN and infinite predictions: error, keep, or a value that replaces them.
     #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = values::non_finite)]
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
-    /// Go on with a run that was not finished: with the patches that it had not predicted, or of one
-    /// that was killed, since it last saved. The program is given the patch in the middle again, and
-    /// refused if its answer differs: it or its weights have changed.
+    /// Go on with a run that was not finished: with the patches that it had not predicted, or of
+    /// one that was killed, since it last saved. The program is given the patch in the middle
+    /// again, and refused if its answer differs: it or its weights have changed.
     #[arg(long, group = "unfinished")]
     pub resume: bool,
     /// With --resume: also where the program ended early without an error, or answered otherwise
@@ -127,8 +128,8 @@ pub struct Aggregate {
     #[command(flatten)]
     pub replace: Replace,
     /// Make one part of N, from 1. Parts are made by any number of processes, each with the same
-    /// arguments; finalise ends it. They may run on several machines if locks of folders hold between
-    /// them on the file system of the store: not on NFS.
+    /// arguments; finalise ends it. They may run on several machines if locks of folders hold
+    /// between them on the file system of the store: not on NFS.
     #[arg(long, value_name = "I/N", value_parser = values::part, conflicts_with = "parts")]
     pub part: Option<(usize, usize)>,
     /// Show what N parts would be, and do nothing else, but ask the program for one patch.

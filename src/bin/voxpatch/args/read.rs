@@ -22,8 +22,8 @@ pub struct Read {
     /// Shape of the patch in voxels.
     #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
     pub shape: [usize; 3],
-    /// The file to write: .npy (axes z, y, x; with --frames c, z, y, x), or .nii or .nii.gz with the
-    /// affine of the patch.
+    /// The file to write: .npy (axes z, y, x; with --frames c, z, y, x), or .nii or .nii.gz with
+    /// the affine of the patch.
     #[arg(long, value_name = "FILE", value_parser = patch_file)]
     pub out: PathBuf,
     /// What lies outside the volume, as in numpy.pad: constant (0, or the value given), edge,
