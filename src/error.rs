@@ -122,6 +122,26 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Another writer has replaced the volume meanwhile, and that one stays: look at it, and write
+    /// again if this one is wanted.
+    #[error(
+        "{}: another process has replaced the volume meanwhile, and its volume is kept",
+        path.display()
+    )]
+    Conflict {
+        /// The volume.
+        path: PathBuf,
+    },
+
+    /// Another process is at work on the same: try again when it has ended.
+    #[error("{}: {reason}", path.display())]
+    Busy {
+        /// What it works on.
+        path: PathBuf,
+        /// What it does.
+        reason: &'static str,
+    },
+
     /// A Zarr node that is not a voxpatch volume, or not all of one.
     #[error("{}: not a voxpatch {what}: {reason}", path.display())]
     NotVoxpatch {

@@ -105,7 +105,10 @@ mod padding;
 mod process;
 mod staged;
 pub mod statistics;
+mod unique;
 mod widening;
+
+pub mod disk;
 
 pub mod phantom;
 

@@ -94,12 +94,11 @@ impl Aggregator {
         let budget = options.budget.unwrap_or_else(|| 2 * plan.memory().max(begin::LEAST_BUDGET));
         let fresh = || {
             let (memory, arrived) =
-                (Memory::new(budget, job.folder()), Arrived::none(plan.grid.len()));
+                (Memory::new(budget, options.scratch_folder()), Arrived::none(plan.grid.len()));
             begin::states(&plan, &part, &job).map(|groups| (groups, arrived, memory))
         };
         let (mut groups, mut arrived, mut memory) = fresh()?;
-        for kept in job.checkpoints() {
-            let kept = kept?;
+        for kept in job.checkpoints()? {
             if checkpoint::restore(&kept, &plan, &mut groups, &arrived, &memory)? {
                 job.goes_on_from(&kept);
                 break;

@@ -66,7 +66,7 @@ pub(super) fn open(
     if !trusted {
         dataset.check_doubt_of(name, part.index)?;
     }
-    let job = dataset.open_job(wanted, part.index, options.overwrite)?;
+    let job = dataset.open_job(&wanted, part.index, options.overwrite)?;
     if restart && part.of > 1 {
         // What is kept counts on shards that go.
         job.remove_checkpoint()?;
@@ -108,7 +108,7 @@ fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<Other> {
         return Some(Other { words, is_of_parts: true });
     }
     let words = "the place or the spacing of the volume has changed".to_owned();
-    (there != wanted).then_some(Other { words, is_of_parts: false })
+    (!there.makes_the_same(wanted)).then_some(Other { words, is_of_parts: false })
 }
 
 /// The state of each group: which shards of its outputs are there, or are another part's.

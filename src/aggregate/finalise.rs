@@ -6,7 +6,7 @@ use super::planned::PlannedOutput;
 use super::report::AggregateReport;
 use super::{AggregateOptions, Overwrite, Plan, document};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{Attributes, JobDocument, JobOutput, version_of};
+use crate::store::{Attributes, JobDocument, JobOutput, VERSION};
 use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
 
 /// Publishes the outputs of an aggregation, all of whose parts are complete: looks through every
@@ -50,10 +50,8 @@ impl Plan {
 
     /// What the store is told of it.
     pub(super) fn job(&self, options: &AggregateOptions, parts: usize) -> JobDocument {
-        let output = |planned: &PlannedOutput| JobOutput {
-            name: planned.output.name.to_string(),
-            array: planned.array(),
-            attributes: self.attributes(planned),
+        let output = |planned: &PlannedOutput| {
+            JobOutput::new(&planned.output.name, planned.array(), self.attributes(planned))
         };
         let outputs = self.outputs.iter().map(output).collect();
         JobDocument::new(document::of(self, options), parts, outputs)
@@ -74,7 +72,7 @@ impl Plan {
         );
         let kind = output.values.kind();
         Attributes {
-            version: version_of(&planned.layout),
+            version: VERSION,
             kind,
             affine: planned.affine(&source.affine),
             spacing: planned.spacing,

@@ -1,5 +1,6 @@
 //! How to aggregate.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{NonFinite, Overwrite};
@@ -8,12 +9,16 @@ use super::{NonFinite, Overwrite};
 #[derive(Debug, Clone)]
 pub struct AggregateOptions {
     /// Bytes that may be held between patches: sums of unfinished chunks, pieces that came before
-    /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file
-    /// in the dataset. Without, twice [`super::Plan::memory`], and 64 MiB at least.
+    /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file.
+    /// Without, twice [`super::Plan::memory`], and 64 MiB at least.
     ///
     /// Not counted: what is being worked on, which is a few chunks and a shard for each thread, and
     /// shards that wait to be written, 64 MiB and one shard at most.
     pub budget: Option<u64>,
+    /// The folder of the scratch file, which has no name there and is gone with the process.
+    /// Without, that of the environment variable `TMPDIR`, or else `/var/tmp`: unlike `/tmp`, which
+    /// is memory on many machines, that is a disk.
+    pub scratch: Option<PathBuf>,
     /// What to do if an aggregation of these outputs was begun before and not finished.
     pub unfinished: Unfinished,
     /// What outputs may replace. It stays until the new ones are complete.
@@ -37,12 +42,22 @@ impl Default for AggregateOptions {
     fn default() -> Self {
         Self {
             budget: None,
+            scratch: None,
             unfinished: Unfinished::default(),
             overwrite: Overwrite::default(),
             non_finite: NonFinite::default(),
             made_by: String::new(),
             checkpoint: Some(Duration::from_mins(1)),
         }
+    }
+}
+
+impl AggregateOptions {
+    /// Where the scratch file is made.
+    pub(super) fn scratch_folder(&self) -> PathBuf {
+        let named = self.scratch.clone().or_else(|| std::env::var_os("TMPDIR").map(PathBuf::from));
+        let on_disk = || Some(PathBuf::from("/var/tmp")).filter(|folder| folder.is_dir());
+        named.or_else(on_disk).unwrap_or_else(std::env::temp_dir)
     }
 }
 

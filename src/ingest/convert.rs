@@ -9,7 +9,7 @@ use super::{fourth_axis, labels};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
-use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VolumeName, version_of};
+use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VERSION, VolumeName};
 use crate::{Dtype, Error, Finding, FourthAxis, Hint, Kind, Pool, Result, Spacing};
 
 /// How to convert.
@@ -187,7 +187,7 @@ pub fn convert(
         .chain(unindexed)
         .collect();
     let attributes = Attributes {
-        version: version_of(&layout),
+        version: VERSION,
         kind,
         affine: header.affine,
         spacing: header.spacing,
@@ -206,10 +206,7 @@ pub fn convert(
         return Err(Error::Cancelled);
     }
     let stored_bytes = writer.stored_bytes();
-    if let Some(index) = &index {
-        writer.write_index(index)?;
-    }
-    writer.commit(&attributes, voxel_digest.clone())?;
+    writer.commit(&attributes, voxel_digest.clone(), index.as_ref())?;
     Ok(ConvertReport {
         name: name.to_string(),
         source_format: header.format.to_owned(),

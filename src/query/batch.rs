@@ -211,8 +211,9 @@ fn next_part<V>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::LocalDisk;
     use crate::layout::{ChunkLayout, Codec};
-    use crate::store::{Dataset, LocalDisk, tests::write};
+    use crate::store::{Dataset, tests::write};
     use crate::{Dtype, Padding};
 
     #[test]

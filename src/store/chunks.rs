@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Volume;
 use super::cache::{CachedChunks, Chunk, ChunkCache, HeldChunks, Key};
 use super::decode::{Part, Rows, Scratch, Target, signed};
+use super::gather::Gathered;
 use super::volume::SCRATCH;
 use crate::Result;
 use crate::process::Here;
@@ -68,7 +69,7 @@ impl Volume {
     /// A part of the chunk at `at`, from memory if it is there.
     pub(super) fn take_part(
         &self,
-        cache: Option<&CachedChunks>,
+        (cache, gathered): (Option<&CachedChunks>, &Gathered),
         at: [usize; 3],
         part: &Part,
         target: &mut Target<'_>,
@@ -84,7 +85,7 @@ impl Volume {
             chunk.copy(part, target, scratch);
             return Ok(());
         }
-        self.stored.read_part(self.frame, at, part, target, scratch)
+        self.stored.read_part((self.frame, at), gathered, part, target, scratch)
     }
 
     /// Whether the chunk at `at` need not be read from its file.
@@ -122,7 +123,8 @@ impl Volume {
         let row = shape[2] * item;
         let strides = [shape[1] * row, row, item].map(signed);
         let mut target = Target { bytes: &mut voxels, offset: 0, strides, rows: Rows::Copy };
-        self.stored.read_part(self.frame, at, &part, &mut target, scratch)?;
+        let at = (self.frame, at);
+        self.stored.read_part(at, &Gathered::default(), &part, &mut target, scratch)?;
         Ok(Some(Chunk { shape, voxels }))
     }
 }

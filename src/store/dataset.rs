@@ -1,17 +1,16 @@
 //! A dataset: the root group, its subjects and their volumes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::DOCUMENT;
 use super::array::ArrayShape;
-use super::disk::{Disk, is_absent};
 use super::documents::{self, VERSION};
-use super::local::LocalDisk;
+use super::generation;
 use super::name::{self, VolumeName};
 use super::staging::{self, group_key};
 use super::volume::Volume;
 use super::writer::VolumeWriter;
+use crate::disk::{Disk, is_absent};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};
 
@@ -21,7 +20,7 @@ const TRIES: usize = 100;
 /// The root of stored volumes. Cheap to clone; holds no open files.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    pub(super) disk: Arc<dyn Disk>,
+    pub(super) disk: Disk,
 }
 
 impl Dataset {
@@ -30,7 +29,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotVoxpatch`], [`Error::VersionTooNew`], [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_on(Arc::new(LocalDisk::new(path.as_ref())))
+        Self::open_on(Disk::local(path.as_ref())?)
     }
 
     /// A dataset to convert into. If the folder does not exist, it is made with the first volume.
@@ -38,27 +37,22 @@ impl Dataset {
     /// # Errors
     /// [`Error::NotVoxpatch`] if something else is there, [`Error::VersionTooNew`], [`Error::Io`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
-        Self::create_on(Arc::new(LocalDisk::new(path.as_ref())))
+        Self::create_on(Disk::local(path.as_ref())?)
     }
 
     /// As [`Self::open`], on any [`Disk`].
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_on(disk: Arc<dyn Disk>) -> Result<Self> {
+    pub fn open_on(disk: Disk) -> Result<Self> {
         let path = disk.path("");
         for _ in 0..TRIES {
-            match disk.read(DOCUMENT) {
-                Err(e) if is_absent(&e) => {}
-                document => {
-                    let document = document.map_err(Error::io("read", disk.path(DOCUMENT)))?;
-                    check_role(&document, "dataset", disk.path(DOCUMENT))?;
-                    return Ok(Self { disk });
-                }
+            if let Some((document, _)) = disk.document(DOCUMENT)? {
+                check_role(&document, "dataset", disk.path(DOCUMENT))?;
+                return Ok(Self { disk });
             }
-            let there = inside(&*disk)?;
-            // The hidden folders are what a killed writer leaves behind.
-            if there.iter().all(|name| name.starts_with('.')) {
+            let there = inside(&disk)?;
+            if !is_of_others(&disk, &there)? {
                 return Err(Error::NotFound { what: "store", path });
             }
             // Else somebody has just made it.
@@ -74,8 +68,8 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Self::create`].
-    pub fn create_on(disk: Arc<dyn Disk>) -> Result<Self> {
-        match Self::open_on(Arc::clone(&disk)) {
+    pub fn create_on(disk: Disk) -> Result<Self> {
+        match Self::open_on(disk.clone()) {
             Err(Error::NotFound { .. }) => Ok(Self { disk }),
             opened => opened,
         }
@@ -87,12 +81,21 @@ impl Dataset {
         self.disk.path("")
     }
 
-    /// Names of the subjects, sorted.
+    /// Names of the subjects that have a volume, sorted. Lists the folder of each.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn subjects(&self) -> Result<Vec<String>> {
-        self.groups("")
+        let mut subjects = self.folders("")?;
+        let mut failed = Ok(());
+        subjects.retain(|subject| match self.images_of(subject) {
+            Ok(images) => !images.is_empty(),
+            Err(error) => {
+                failed = Err(error);
+                false
+            }
+        });
+        failed.map(|()| subjects)
     }
 
     /// Names of a subject's volumes, sorted.
@@ -102,10 +105,11 @@ impl Dataset {
     pub fn images(&self, subject: &str) -> Result<Vec<String>> {
         // Checks the name before it becomes part of a path.
         VolumeName::new(subject, "image")?;
-        if self.disk.list(subject).map_err(Error::io("list", self.disk.path(subject)))?.is_empty() {
+        let images = self.images_of(subject)?;
+        if images.is_empty() {
             return Err(Error::NotFound { what: "subject", path: self.disk.path(subject) });
         }
-        self.groups(subject)
+        Ok(images)
     }
 
     /// Every volume, sorted by subject, then image.
@@ -114,8 +118,8 @@ impl Dataset {
     /// [`Error::Io`].
     pub fn volumes(&self) -> Result<Vec<VolumeName>> {
         let mut volumes = Vec::new();
-        for subject in self.subjects()? {
-            for image in self.groups(&subject)? {
+        for subject in self.folders("")? {
+            for image in self.images_of(&subject)? {
                 volumes.push(VolumeName::new(&subject, image)?);
             }
         }
@@ -141,7 +145,7 @@ impl Dataset {
 
     /// Refuses a name that is taken and not to be replaced.
     pub(crate) fn check_free(&self, name: &VolumeName, replace: bool) -> Result<()> {
-        staging::is_taken(&*self.disk, name, replace).map(drop)
+        staging::replaced(&self.disk, name, replace).map(drop)
     }
 
     /// Begins to write a volume.
@@ -152,20 +156,22 @@ impl Dataset {
         layout: ChunkLayout,
         replace: bool,
     ) -> Result<VolumeWriter> {
-        VolumeWriter::begin(Arc::clone(&self.disk), name, shape, layout, replace)
+        VolumeWriter::begin(&self.disk, name, shape, layout, replace)
     }
 
-    /// Folders with something in them, whether or not it is a group still: a volume that lost its
-    /// document is to be found damaged, not forgotten. Hidden folders are staging.
-    fn groups(&self, folder: &str) -> Result<Vec<String>> {
-        let names = self.disk.list(folder).map_err(Error::io("list", self.disk.path(folder)))?;
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let mut groups = Vec::new();
-        for name in names.into_iter().filter(|name| name::is_valid(name) && name != DOCUMENT) {
-            let key = format!("{prefix}{name}");
+    /// Images of a subject, sorted: folders that have a document, or the files of a volume of format
+    /// version 1 or 2 that has lost its document and is to be found damaged, not forgotten. A
+    /// folder that holds generations alone is a volume in the making, or what is left of one.
+    fn images_of(&self, subject: &str) -> Result<Vec<String>> {
+        let mut images = Vec::new();
+        for image in self.folders(subject)? {
+            let key = format!("{subject}/{image}");
             match self.disk.list(&key) {
-                Ok(inside) if inside.is_empty() => {}
-                Ok(_) => groups.push(name),
+                Ok(inside) => {
+                    if inside.iter().any(|name| name == DOCUMENT || name == "0") {
+                        images.push(image);
+                    }
+                }
                 // A file.
                 Err(e) if is_absent(&e) => {}
                 // What cannot be listed is there all the same: a shorter answer would be wrong.
@@ -174,7 +180,18 @@ impl Dataset {
                 }
             }
         }
-        Ok(groups)
+        Ok(images)
+    }
+
+    /// Names in a folder that a subject or an image may have.
+    pub(super) fn folders(&self, folder: &str) -> Result<Vec<String>> {
+        let mut names = match self.disk.list(folder) {
+            // A file.
+            Err(e) if is_absent(&e) => Vec::new(),
+            names => names.map_err(Error::io("list", self.disk.path(folder)))?,
+        };
+        names.retain(|name| name::is_valid(name) && name != DOCUMENT);
+        Ok(names)
     }
 
     /// What is wrong with the document of the dataset, the empty folder, or of a subject, if
@@ -182,12 +199,10 @@ impl Dataset {
     pub(super) fn group_damage(&self, folder: &str, role: &str) -> Option<Error> {
         let key = group_key(folder);
         let path = self.disk.path(&key);
-        let document = match self.disk.read(&key) {
-            Err(source) if is_absent(&source) => {
-                return Some(Error::corrupt_store(path, "the document is missing"));
-            }
-            Err(source) => return Some(Error::Io { action: "read", path, source }),
-            Ok(document) => document,
+        let document = match self.disk.document(&key) {
+            Ok(Some((document, _))) => document,
+            Ok(None) => return Some(Error::corrupt_store(path, "the document is missing")),
+            Err(error) => return Some(error),
         };
         let remedy = "remove it, and the next volume that is converted writes it anew";
         match documents::check_group(&document) {
@@ -198,7 +213,7 @@ impl Dataset {
 }
 
 /// Names directly inside a dataset's folder; none if there is no such folder.
-fn inside(disk: &dyn Disk) -> Result<Vec<String>> {
+fn inside(disk: &Disk) -> Result<Vec<String>> {
     disk.list("").map_err(|e| match e.kind() {
         std::io::ErrorKind::NotADirectory => {
             let reason = "it is a file, or lies below one, and a store is a folder; name another";
@@ -206,6 +221,39 @@ fn inside(disk: &dyn Disk) -> Result<Vec<String>> {
         }
         _ => Error::io("list", disk.path(""))(e),
     })
+}
+
+/// Whether a folder without the document of a dataset, in which there is this, is of anybody else.
+/// Hidden names, and subjects in which there are generations alone, are what a writer leaves that
+/// is killed before the first volume is there.
+fn is_of_others(disk: &Disk, there: &[String]) -> Result<bool> {
+    let list = |key: &str| disk.list(key).map_err(Error::io("list", disk.path(key)));
+    let is_begun = |subject: &String| -> Result<bool> {
+        if subject.starts_with('.') {
+            return Ok(true);
+        }
+        if !name::is_valid(subject) || subject == DOCUMENT {
+            return Ok(false);
+        }
+        let images = match disk.list(subject) {
+            Err(e) if is_absent(&e) => return Ok(false),
+            images => images.map_err(Error::io("list", disk.path(subject)))?,
+        };
+        let is_begun = |image: &String| -> Result<bool> {
+            let inside = list(&format!("{subject}/{image}"))?;
+            let ours = |name: &String| name.starts_with('.') || generation::is_id(name);
+            Ok(!inside.is_empty() && inside.iter().all(ours))
+        };
+        // The group of the subject comes after that of the dataset.
+        let mut images = images.iter().filter(|image| !image.starts_with('.')).peekable();
+        Ok(images.peek().is_some()
+            && images.map(is_begun).collect::<Result<Vec<_>>>()?.into_iter().all(|b| b))
+    };
+    there
+        .iter()
+        .map(is_begun)
+        .collect::<Result<Vec<_>>>()
+        .map(|begun| !begun.into_iter().all(|b| b))
 }
 
 fn check_role(document: &[u8], role: &str, path: PathBuf) -> Result<()> {

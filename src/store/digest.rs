@@ -1,10 +1,47 @@
 //! Digests: of files, and of voxels whatever their layout.
 
+use serde_json::Value;
+
 use crate::{Dtype, Frame};
 
 /// BLAKE3, in hexadecimal: what the manifest records of each file.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
+}
+
+/// The same of a JSON value, keys of objects in ascending order and nothing between them.
+pub(crate) fn of_json(value: &Value) -> String {
+    let mut text = String::new();
+    write_sorted(value, &mut text);
+    of_bytes(text.as_bytes())
+}
+
+/// Other crates of a program may have JSON keep the order of its keys.
+fn write_sorted(value: &Value, text: &mut String) {
+    let between = |n: usize| if n > 0 { "," } else { "" };
+    match value {
+        Value::Array(values) => {
+            text.push('[');
+            for (n, value) in values.iter().enumerate() {
+                text.push_str(between(n));
+                write_sorted(value, text);
+            }
+            text.push(']');
+        }
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            text.push('{');
+            for (n, (key, value)) in entries.into_iter().enumerate() {
+                text.push_str(between(n));
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_sorted(value, text);
+            }
+            text.push('}');
+        }
+        plain => text.push_str(&plain.to_string()),
+    }
 }
 
 /// The same of a file in parts.

@@ -5,21 +5,16 @@ use serde_json::{Value, json};
 
 use super::array::ArrayShape;
 use super::codec;
-use super::ome::Image;
+use super::pointer::Target;
 use crate::layout::{ChunkLayout, Workload};
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
 
-/// The newest format version that is read, and that of volumes whose shards span frames.
-pub(crate) const VERSION: u64 = 2;
+/// The newest format version that is read, and that of volumes that are written.
+pub(crate) const VERSION: u64 = 3;
 
-/// The format version that is written for all else: an older reader understands it.
-pub(crate) const BASE_VERSION: u64 = 1;
-
-/// The format version of a volume of this layout.
-pub(crate) fn version_of(layout: &ChunkLayout) -> u64 {
-    if layout.frames == [1; 2] { BASE_VERSION } else { VERSION }
-}
+/// The format version of the groups of datasets and subjects, which have not changed since.
+const GROUP_VERSION: u64 = 1;
 
 /// The `voxpatch` attribute of a volume's group: the truth about its voxels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,7 +72,7 @@ pub(super) fn plain_group(role: &str) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {"voxpatch": {"version": BASE_VERSION, "role": role}},
+        "attributes": {"voxpatch": {"version": GROUP_VERSION, "role": role}},
     }))
 }
 
@@ -90,13 +85,29 @@ pub(super) fn check_group(document: &[u8]) -> Result<(), String> {
     Err("it is not the document of a Zarr v3 group".into())
 }
 
-/// The group of a volume.
-pub(super) fn volume_group(attributes: &Attributes, ome: &Image<'_>) -> Vec<u8> {
+/// The group of a generation.
+pub(super) fn generation_group(attributes: &Attributes) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {"ome": ome.attribute(), "voxpatch": attributes},
+        "attributes": {"voxpatch": attributes},
     }))
+}
+
+/// The pointer of a volume: its OME metadata, and which generation counts.
+pub(super) fn pointer(ome: &Value, target: &Target) -> Vec<u8> {
+    pretty(&json!({
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {"ome": ome, "voxpatch": target},
+    }))
+}
+
+/// The OME metadata of a pointer.
+pub(super) fn ome_of(document: &[u8]) -> Result<Value, String> {
+    let mut document: Value = serde_json::from_slice(document).map_err(|e| e.to_string())?;
+    let ome = document.pointer_mut("/attributes/ome").map(Value::take);
+    ome.ok_or_else(|| "it has no ome attribute".into())
 }
 
 /// The array of a volume.

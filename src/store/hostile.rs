@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::digest;
 use super::manifest::Manifest;
 use super::strips::Strips;
-use super::{DOCUMENT, Dataset, LocalDisk};
+use super::{DOCUMENT, Dataset};
+use crate::disk::LocalDisk;
 use crate::layout::ChunkLayout;
 use crate::{Dtype, Error, Pool, Region, Result};
 
@@ -34,8 +35,20 @@ impl Store {
         self.folder.path().join("s.zarr")
     }
 
+    /// A file of the generation.
     fn file(&self, key: &str) -> PathBuf {
-        self.root().join("a/b").join(key)
+        self.generation().join(key)
+    }
+
+    fn generation(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.root().join("a/b")).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        paths.find(|path| path.is_dir()).unwrap()
+    }
+
+    /// The volume's own document.
+    fn pointer(&self) -> PathBuf {
+        self.root().join("a/b").join(DOCUMENT)
     }
 
     fn json(&self, key: &str) -> Value {
@@ -48,7 +61,12 @@ impl Store {
             let manifest = document["manifest"].to_string();
             let blake3 = digest::of_bytes(manifest.as_bytes());
             let sealed = format!("{{\"blake3\":\"{blake3}\",\"manifest\":{manifest}}}");
-            std::fs::write(self.file(key), sealed).unwrap();
+            std::fs::write(self.file(key), &sealed).unwrap();
+            let mut pointer: Value =
+                serde_json::from_slice(&std::fs::read(self.pointer()).unwrap()).unwrap();
+            pointer["attributes"]["voxpatch"]["manifest"] =
+                json!({"bytes": sealed.len(), "blake3": digest::of_bytes(sealed.as_bytes())});
+            std::fs::write(self.pointer(), pointer.to_string()).unwrap();
             return;
         }
         std::fs::write(self.file(key), document.to_string()).unwrap();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sealed;
 
-/// Key of the manifest inside an image's group.
+/// Key of the manifest inside a generation.
 pub(crate) const KEY: &str = "0/manifest.json";
 
 /// Name of the content in the sealed document.
@@ -17,16 +17,23 @@ const NAME: &str = "manifest";
 /// What the manifest holds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// `SUBJECT/IMAGE`, so that volumes which have changed places are noticed. Stores that were
-    /// written before there was this field have none.
+    /// `SUBJECT/IMAGE`, so that volumes which have changed places are noticed; `None` in the first
+    /// stores of format version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) volume: Option<String>,
+    /// Name of the generation that this is the manifest of; `None` in stores of format versions 1
+    /// and 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) generation: Option<String>,
+    /// Digest of the OME metadata in the volume's pointer; `None` where `generation` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ome: Option<String>,
     /// Whether an index for sampling was published with the volume, so that a loss is noticed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) indexed: bool,
     /// Digest of the decoded voxels: see [`super::VoxelDigest`].
     pub(crate) voxels: String,
-    /// Digest of the group's document, `zarr.json`.
+    /// Digest of the group's document, `zarr.json` of the generation.
     pub(crate) group: String,
     /// Digest of the array's document, `0/zarr.json`.
     pub(crate) array: String,
@@ -74,6 +81,8 @@ mod tests {
         let file = ShardFile { bytes: 7, blake3: "ab".into(), tag: Some("cd".into()) };
         let manifest = Manifest {
             volume: Some("s/i".into()),
+            generation: Some("g-0".into()),
+            ome: Some("o".into()),
             indexed: true,
             voxels: "v".into(),
             group: "g".into(),

@@ -66,7 +66,6 @@
 //! - Not promised: disks that lie about flushing, file systems without POSIX rename, and files
 //!   changed in place by other programs while a handle has them mapped.
 
-mod ahead;
 mod array;
 mod cache;
 mod chunks;
@@ -74,16 +73,16 @@ mod codec;
 mod dataset;
 mod decode;
 mod digest;
-mod disk;
 mod documents;
 mod encode;
+mod gather;
+mod generation;
 mod grid;
 #[cfg(test)]
 mod hostile;
 mod info;
 mod job;
 mod layer;
-mod local;
 mod lock;
 mod manifest;
 mod name;
@@ -92,13 +91,15 @@ mod open_shards;
 mod parts;
 mod place;
 mod plugin;
+mod pointer;
+mod remove;
 mod sampling;
-mod seal;
 mod sealed;
 mod shard;
 mod staging;
 mod stored;
 mod strips;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trial;
@@ -110,21 +111,20 @@ mod writer;
 
 pub use cache::{CacheCounts, ChunkCache};
 pub use dataset::Dataset;
-pub use disk::{Blob, Disk, Stamp};
 pub use documents::Attributes;
 pub use info::{Distribution, Percentile, VolumeInfo};
 pub use job::UnfinishedAggregation;
-pub use local::LocalDisk;
 pub use name::VolumeName;
 pub use place::Place;
 pub use sampling::IndexInfo;
+pub use sweep::{SweepReport, Swept};
 pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
 pub(crate) use array::ArrayShape;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
-pub(crate) use documents::version_of;
+pub(crate) use documents::VERSION;
 pub use job::Overwrite;
 pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;

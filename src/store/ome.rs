@@ -14,6 +14,8 @@ use crate::{Affine, Spacing};
 /// What the metadata is made from.
 pub(super) struct Image<'a> {
     pub(super) name: &'a str,
+    /// Path from the image's group to its array.
+    pub(super) array: String,
     pub(super) has_time: bool,
     pub(super) has_channel: bool,
     pub(super) affine: &'a Affine,
@@ -65,7 +67,7 @@ impl Image<'_> {
                 "name": self.name,
                 "axes": axes,
                 "datasets": [{
-                    "path": "0",
+                    "path": self.array,
                     "coordinateTransformations": [
                         {"type": "scale", "scale": scale},
                         {"type": "translation", "translation": translation},

@@ -3,8 +3,8 @@
 use std::iter;
 use std::path::Path;
 
-use super::disk::is_absent;
 use super::{Dataset, Volume, VolumeName};
+use crate::disk::is_absent;
 use crate::{Error, Result};
 
 /// A dataset and, where the path goes on, one subject or one volume of it.

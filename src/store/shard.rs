@@ -19,7 +19,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::disk::Blob;
+use crate::disk::Blob;
 
 const EMPTY: u64 = u64::MAX;
 const CRC_BYTES: usize = 4;
@@ -99,12 +99,20 @@ const fn index_bytes(chunks: usize) -> usize {
     chunks * 16 + CRC_BYTES
 }
 
-/// An opened shard: its bytes, its checked index, and which of its chunks have been verified.
+/// Where the tag and the index lie in a shard of so many bytes and chunks.
+pub(super) fn end_of(bytes: u64, chunks: usize) -> Result<Range<usize>, String> {
+    let bytes = usize::try_from(bytes).map_err(|e| e.to_string())?;
+    let index = bytes.checked_sub(index_bytes(chunks)).ok_or("shorter than its index")?;
+    Ok(index.saturating_sub(TAG_BYTES)..bytes)
+}
+
+/// An opened shard: its bytes, if the disk has a view of them, its checked index, and which of its
+/// chunks have been verified.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    blob: Blob,
-    /// Where the index begins.
-    end: usize,
+    blob: Option<Blob>,
+    /// As the manifest names it; of a shard that was written without one, some bytes.
+    tag: String,
     /// Offset and length of each chunk, checked to lie inside the file.
     index: Box<[(u64, u64)]>,
     verified: Box<[AtomicU64]>,
@@ -114,15 +122,24 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Checks length, index checksum and every entry of the index.
+    /// A shard in view. Checks length, index checksum and every entry of the index.
     pub(crate) fn open(blob: Blob, chunks: usize, expected_bytes: u64) -> Result<Self, String> {
         if blob.len() as u64 != expected_bytes {
             return Err(format!("{} bytes, the manifest says {expected_bytes}", blob.len()));
         }
-        let body = blob.len().checked_sub(index_bytes(chunks)).ok_or("shorter than its index")?;
+        let end = end_of(expected_bytes, chunks)?;
         // And nothing around it.
-        blob.will_need(body..blob.len());
-        let (entries, crc) = blob[body..].split_at(chunks * 16);
+        blob.will_need(end.clone());
+        let shard = Self::of_end(&blob[end.clone()], end, chunks)?;
+        Ok(Self { blob: Some(blob), ..shard })
+    }
+
+    /// A shard whose chunks are fetched, by the bytes that lie at [`end_of`]. Checks the index.
+    pub(crate) fn of_end(end: &[u8], range: Range<usize>, chunks: usize) -> Result<Self, String> {
+        let index = end.len().checked_sub(index_bytes(chunks)).ok_or("shorter than its index")?;
+        let body = range.start + index;
+        let (tag, index) = end.split_at(index);
+        let (entries, crc) = index.split_at(chunks * 16);
         if crc32c::crc32c(entries).to_le_bytes() != crc {
             return Err("the checksum of the shard index does not match".into());
         }
@@ -140,18 +157,30 @@ impl Shard {
         let none = || (0..chunks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         let (verified, announced, period) = (none(), none(), AtomicU64::new(0));
         let index = index.into_boxed_slice();
-        Ok(Self { blob, end: body, index, verified, announced, period })
+        Ok(Self { blob: None, tag: hex(tag), index, verified, announced, period })
     }
 
     /// The tag, as the manifest names it; of a shard that was written without one, some bytes.
-    pub(crate) fn tag(&self) -> String {
-        hex(&self.blob[self.end.saturating_sub(TAG_BYTES)..self.end])
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
     }
 
-    /// The encoded chunk without its checksum, which is verified at the first call for this
-    /// chunk; `None` if every voxel is 0.
-    pub(crate) fn chunk(&self, n: usize) -> Result<Option<&[u8]>, String> {
-        let Some(bytes) = self.raw_chunk(n) else { return Ok(None) };
+    /// Where the encoded chunk lies in the file, checksum included; `None` if every voxel is 0.
+    #[allow(clippy::cast_possible_truncation, reason = "checked to lie inside the file")]
+    pub(crate) fn range(&self, n: usize) -> Option<Range<usize>> {
+        let (offset, length) = self.index[n];
+        (offset != EMPTY).then(|| offset as usize..(offset + length) as usize)
+    }
+
+    /// A stretch of the file, if the shard is in view.
+    pub(crate) fn view(&self, range: &Range<usize>) -> Option<&[u8]> {
+        self.blob.as_ref().map(|blob| &blob[range.clone()])
+    }
+
+    /// The encoded chunk without its checksum, given with it; the checksum is verified at the first
+    /// call for this chunk, as the bytes of a shard in view do not change, and at each call for one
+    /// whose chunks are fetched.
+    pub(crate) fn check<'a>(&self, n: usize, bytes: &'a [u8]) -> Result<&'a [u8], String> {
         let (encoded, crc) = bytes
             .len()
             .checked_sub(CRC_BYTES)
@@ -159,20 +188,13 @@ impl Shard {
             .ok_or_else(|| format!("chunk {n} is shorter than its checksum"))?;
         let (word, bit) = bit_of(&self.verified, n);
         // Several threads may verify the same chunk at once; each finds the same answer.
-        if word.load(Ordering::Relaxed) & bit == 0 {
+        if self.blob.is_none() || word.load(Ordering::Relaxed) & bit == 0 {
             if crc32c::crc32c(encoded).to_le_bytes() != crc {
                 return Err(format!("the checksum of chunk {n} of the shard does not match"));
             }
             word.fetch_or(bit, Ordering::Relaxed);
         }
-        Ok(Some(encoded))
-    }
-
-    /// The encoded chunk with its checksum, unverified; `None` if every voxel is 0.
-    pub(crate) fn raw_chunk(&self, n: usize) -> Option<&[u8]> {
-        let (offset, length) = self.index[n];
-        #[allow(clippy::cast_possible_truncation)]
-        (offset != EMPTY).then(|| &self.blob[offset as usize..][..length as usize])
+        Ok(encoded)
     }
 
     /// Where the chunk lies in the file, if it is stored and was not asked for in this period yet.
@@ -188,23 +210,24 @@ impl Shard {
             return None;
         }
         word.fetch_or(bit, Ordering::Relaxed);
-        let (offset, length) = self.index[n];
-        #[allow(clippy::cast_possible_truncation)]
-        (offset != EMPTY).then(|| offset as usize..(offset + length) as usize)
+        self.range(n)
+    }
+
+    /// Whether the disk has a view of the shard, so that its chunks need not be fetched.
+    pub(super) fn is_in_view(&self) -> bool {
+        self.blob.is_some()
     }
 
     /// Tells the system that this stretch of the file is about to be read.
     pub(super) fn will_need(&self, range: Range<usize>) {
-        self.blob.will_need(range);
+        if let Some(blob) = &self.blob {
+            blob.will_need(range);
+        }
     }
 
     /// Where a chunk begins in the file; the greatest number if it is not stored.
     pub(crate) fn offset(&self, n: usize) -> u64 {
         self.index[n].0
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.blob
     }
 }
 
@@ -226,16 +249,28 @@ mod tests {
         let (body, end) = parts("c/0/0/0", &chunks, [1, 3, 1], [4, 2, 2]);
         let bytes = [body.concat(), end.bytes].concat();
         let open = |b: Vec<u8>| Shard::open(b.into(), 3, bytes.len() as u64);
-        let shard = open(bytes.clone()).unwrap();
-        assert_eq!(shard.chunk(0).unwrap(), Some(&b"abc"[..]));
-        assert_eq!(shard.chunk(1).unwrap(), None);
-        assert_eq!(shard.chunk(2).unwrap(), Some(&b""[..]));
+        // In view, and by its end alone.
+        let fetched = |b: &[u8]| {
+            let end = end_of(b.len() as u64, 3)?;
+            Shard::of_end(&b[end.clone()], end, 3)
+        };
+        for shard in [open(bytes.clone()).unwrap(), fetched(&bytes).unwrap()] {
+            let chunk = |n| shard.range(n).map(|range| shard.check(n, &bytes[range]).unwrap());
+            assert_eq!([chunk(0), chunk(1), chunk(2)], [Some(&b"abc"[..]), None, Some(&b""[..])]);
+            assert_eq!(shard.tag(), end.tag);
+        }
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
-            let caught = open(damaged)
-                .map_or(true, |s| s.tag() != end.tag || (0..3).any(|n| s.chunk(n).is_err()));
-            assert!(caught, "byte {at}");
+            for shard in [fetched(&damaged), open(damaged.clone())] {
+                let is_damaged = |shard: &Shard, n: usize| {
+                    shard.range(n).is_some_and(|range| shard.check(n, &damaged[range]).is_err())
+                };
+                let caught = shard.map_or(true, |shard| {
+                    shard.tag() != end.tag || (0..3).any(|n| is_damaged(&shard, n))
+                });
+                assert!(caught, "byte {at}");
+            }
         }
         for length in 0..bytes.len() {
             assert!(open(bytes[..length].to_vec()).is_err());

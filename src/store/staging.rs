@@ -1,86 +1,80 @@
-//! A volume beside its place: its documents, and the step that publishes it.
+//! A generation in the making: its documents, and the step that publishes it.
 
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use serde_json::Value;
 
 use super::array::ArrayShape;
-use super::disk::Disk;
-use super::documents::{self, Attributes};
+use super::documents::{self, Attributes, VERSION};
+use super::generation::Generation;
 use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
+use super::pointer::{self, Extent, Meaning, Pointer, Target};
 use super::sampling::{self, SamplingIndex};
 use super::{DOCUMENT, digest};
+use crate::disk::{Disk, Swap, Version};
 use crate::layout::ChunkLayout;
 use crate::{Error, Kind, Result};
 
 /// Largest number of files of one volume: more would be a burden to any file system.
 const MAX_SHARDS: usize = 1 << 18;
 
-/// A hidden folder of the dataset in which a volume comes about.
+/// A generation that no pointer names yet.
 #[derive(Debug)]
 pub(super) struct Staging {
-    pub(super) disk: Arc<dyn Disk>,
+    pub(super) disk: Disk,
     pub(super) name: VolumeName,
-    /// Its key.
-    pub(super) folder: String,
-    /// Whether a volume that is there already is to be replaced.
-    pub(super) replace: bool,
+    pub(super) generation: Generation,
+}
+
+/// A generation all of whose files are there, but for those that wait to be flushed.
+pub(super) struct Complete {
+    ome: Value,
+    pub(super) manifest: Extent,
 }
 
 impl Staging {
+    pub(super) fn new(disk: &Disk, name: &VolumeName, generation: Generation) -> Self {
+        Self { disk: disk.clone(), name: name.clone(), generation }
+    }
+
     pub(super) fn write(&self, key: &str, parts: &[&[u8]]) -> Result<()> {
-        let key = format!("{}/{key}", self.folder);
-        self.disk.write(&key, parts).map_err(Error::io("write", self.disk.path(&key)))
+        let key = self.generation.key(key);
+        self.disk.sink()?.put(&key, parts).map_err(Error::io("write", self.disk.path(&key)))
     }
 
     pub(super) fn remove(&self) -> Result<()> {
-        let path = self.disk.path(&self.folder);
-        self.disk.remove(&self.folder).map_err(Error::io("remove", path))
-    }
-
-    /// Where the volume is to be.
-    pub(super) fn target(&self) -> PathBuf {
-        self.disk.path(&self.name.to_string())
+        let folder = self.generation.folder();
+        let removed = self.disk.sink()?.delete(folder);
+        removed.map_err(Error::io("remove", self.disk.path(folder)))
     }
 
     /// Writes the index for sampling.
     pub(super) fn write_index(&self, index: &SamplingIndex) -> Result<()> {
-        let path = self.disk.path(&format!("{}/{}", self.folder, sampling::KEY));
+        let path = self.disk.path(&self.generation.key(sampling::KEY));
         self.write(sampling::KEY, &[&index.to_bytes(&path)?])
     }
 
-    /// Writes the metadata and, last, the manifest, and gives the manifest's digest. `voxels` is
-    /// the digest of the decoded voxels, `shards` every shard of the grid.
-    pub(super) fn seal(
+    /// Writes the documents and, last, the manifest. `voxels` is the digest of the decoded voxels,
+    /// `shards` every shard of the grid, `indexed` whether an index for sampling was written.
+    pub(super) fn complete(
         &self,
         shape: &ArrayShape,
         attributes: &Attributes,
         voxels: String,
         shards: Vec<ShardRecord>,
-    ) -> Result<String> {
-        let ome = Image {
-            name: self.name.image(),
-            has_time: shape.times > 1,
-            has_channel: shape.channels > 1,
-            affine: &attributes.affine,
-            spacing: attributes.spacing,
-            time_step: attributes.time_step,
-            is_label: attributes.kind == Kind::Label,
-            // From SUBJECT/IMAGE to the root, and down again.
-            label_of: attributes.predicted_from.as_ref().map(|name| format!("../../{name}")),
-        };
-        let group = documents::volume_group(attributes, &ome);
-        let array = documents::array(shape, &attributes.layout, &ome.dimension_names());
+        indexed: bool,
+    ) -> Result<Complete> {
+        let image = self.image(shape, attributes);
+        let ome = image.attribute();
+        let group = documents::generation_group(attributes);
+        let array = documents::array(shape, &attributes.layout, &image.dimension_names());
         self.write(DOCUMENT, &[&group])?;
         self.write(&format!("0/{DOCUMENT}"), &[&array])?;
-        let indexed = list(&*self.disk, &format!("{}/0", self.folder))?
-            .iter()
-            .any(|name| sampling::KEY.ends_with(&format!("/{name}")));
         let manifest = Manifest {
             volume: Some(self.name.to_string()),
+            generation: self.generation.id().map(str::to_owned),
+            ome: Some(digest::of_json(&ome)),
             indexed,
             voxels,
             group: digest::of_bytes(&group),
@@ -89,135 +83,127 @@ impl Staging {
         };
         let bytes = manifest.to_bytes().map_err(|e| Error::Store {
             action: "write the manifest",
-            path: self.disk.path(&self.folder),
+            path: self.disk.path(self.generation.folder()),
             source: e.into(),
         })?;
         self.write(manifest::KEY, &[&bytes])?;
-        Ok(digest::of_bytes(&bytes))
+        let manifest = Extent { bytes: bytes.len() as u64, blake3: digest::of_bytes(&bytes) };
+        Ok(Complete { ome, manifest })
     }
 
-    /// The step from nothing, or the old volume, to the new one, whose manifest has the digest
-    /// `seal`. While `keep` is set the folder may hold the volume that was replaced, and is not to
-    /// be removed.
-    pub(super) fn publish(&self, seal: &str, keep: &mut bool) -> Result<()> {
-        let disk = &self.disk;
-        disk.sync(&self.folder).map_err(Error::io("sync", disk.path(&self.folder)))?;
-        // Held while groups are made, so that writers of other volumes of a new dataset do not
-        // meet each other's half of it.
-        let _root = disk.lock("", true).map_err(Error::io("lock", disk.path("")))?;
-        let mut made = Vec::new();
-        let placed = self.place(seal, &mut made, keep);
-        if placed.is_err()
-            && disk.list(&self.name.to_string()).is_ok_and(|inside| inside.is_empty())
-        {
-            // Best effort, as an empty group harms nobody.
-            let _ = self.remove_groups(&made);
+    /// What [`Self::complete`] gave, whose manifest had this extent.
+    pub(super) fn completed(
+        &self,
+        shape: &ArrayShape,
+        attributes: &Attributes,
+        manifest: Extent,
+    ) -> Complete {
+        Complete { ome: self.image(shape, attributes).attribute(), manifest }
+    }
+
+    fn image<'a>(&'a self, shape: &ArrayShape, attributes: &'a Attributes) -> Image<'a> {
+        Image {
+            name: self.name.image(),
+            array: self.generation.id().map_or_else(|| "0".into(), |id| format!("{id}/0")),
+            has_time: shape.times > 1,
+            has_channel: shape.channels > 1,
+            affine: &attributes.affine,
+            spacing: attributes.spacing,
+            time_step: attributes.time_step,
+            is_label: attributes.kind == Kind::Label,
+            // From SUBJECT/IMAGE to the root, and down again.
+            label_of: attributes.predicted_from.as_ref().map(|name| format!("../../{name}")),
         }
-        placed
     }
 
-    /// Removes groups that were made for this volume alone. What is below a group is gone for good
-    /// before its document goes: a subject in a dataset without one is in nobody's store.
-    fn remove_groups(&self, made: &[String]) -> io::Result<()> {
-        for folder in made.iter().rev() {
-            self.disk.remove(&group_key(folder))?;
-            if !folder.is_empty() {
-                match self.disk.remove_empty(folder) {
-                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                    _ => self.disk.sync_names("")?,
-                }
-            }
+    /// Makes everything of the generation last.
+    pub(super) fn flush(&self) -> Result<()> {
+        let folder = self.generation.folder();
+        self.disk.sink()?.flush(folder).map_err(Error::io("sync", self.disk.path(folder)))
+    }
+
+    /// The step from nothing, or the old volume, to the new one, all of which must last already: the
+    /// pointer that has the version `replaced`, or none, makes room for one to this generation. The
+    /// files of the old volume go then.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] or [`Error::Conflict`] if another pointer is there.
+    pub(super) fn publish(&self, complete: &Complete, replaced: Option<&Pointer>) -> Result<()> {
+        for (folder, role) in [("", "dataset"), (self.name.subject(), "subject")] {
+            self.make_group(folder, role)?;
+        }
+        let target = Target {
+            version: VERSION,
+            generation: self.generation.id().unwrap_or_default().to_owned(),
+            manifest: complete.manifest.clone(),
+        };
+        let (key, document) =
+            (pointer::key(&self.name), documents::pointer(&complete.ome, &target));
+        let expected = replaced.map(|pointer| &pointer.version);
+        let swapped = self.swap(&key, expected, &document);
+        // The answer alone does not say what is there: it may have been lost on the way.
+        if !matches!(swapped, Ok(Swap::Done)) && !self.is_published()? {
+            let _ = swapped?;
+            let path = self.disk.path(&self.name.to_string());
+            return Err(match replaced {
+                None => Error::AlreadyExists { path },
+                Some(_) => Error::Conflict { path },
+            });
+        }
+        if let Some(replaced) = replaced {
+            // Best effort: nobody looks there any more, and `Dataset::sweep` removes what stays.
+            let _ = remove_files(&self.disk, &self.name, replaced);
         }
         Ok(())
     }
 
-    /// Makes the groups on the way, noting them in `made`, and moves the volume into its place.
-    fn place(&self, seal: &str, made: &mut Vec<String>, keep: &mut bool) -> Result<()> {
-        let disk = &self.disk;
-        let subject = self.name.subject();
-        for (folder, role) in [("", "dataset"), (subject, "subject")] {
-            if !list(&**disk, folder)?.iter().any(|name| name == DOCUMENT) {
-                made.push(folder.to_owned());
-                let key = group_key(folder);
-                disk.write(&key, &[&documents::plain_group(role)])
-                    .map_err(Error::io("write", disk.path(&key)))?;
-            }
-            // Whoever made it: nothing is in a group that may not be there after a power cut.
-            self.sync_names(folder)?;
+    /// Makes the document of a group, unless there is one.
+    fn make_group(&self, folder: &str, role: &str) -> Result<()> {
+        let key = group_key(folder);
+        if self.disk.document(&key)?.is_none() {
+            // If another writer is first, the group is there.
+            let _ = self.swap(&key, None, &documents::plain_group(role))?;
         }
-        let target = self.name.to_string();
-        let path = disk.path(&target);
-        if self.replace && !list(&**disk, &target)?.is_empty() {
-            // What is staged from here on is the old volume, or may be. It goes only when the
-            // exchange is durable.
-            *keep = true;
-            disk.exchange(&self.folder, &target).map_err(|source| {
-                // Unless it is known that the old volume is where it was.
-                *keep = !self.in_place().is_ok_and(|there| there != seal);
-                Error::Io { action: "replace", path, source }
-            })?;
-        } else {
-            disk.rename(&self.folder, &target).map_err(|source| match source.kind() {
-                io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
-                    Error::AlreadyExists { path }
-                }
-                _ => Error::Io { action: "publish", path, source },
-            })?;
-        }
-        self.sync_parents()?;
-        *keep = false;
         Ok(())
     }
 
-    /// Makes durable that the volume is in its place, and not where it was staged.
-    pub(super) fn sync_parents(&self) -> Result<()> {
-        let above = self.folder.rsplit_once('/').map_or("", |(above, _)| above);
-        let folders = [self.name.subject(), "", above];
-        let folders = if above.is_empty() { &folders[..2] } else { &folders };
-        folders.iter().try_for_each(|folder| self.sync_names(folder))
+    fn swap(&self, key: &str, expected: Option<&Version>, new: &[u8]) -> Result<Swap> {
+        let swapped = self.disk.sink()?.swap(key, expected, Some(new));
+        swapped.map_err(Error::io("write", self.disk.path(key)))
     }
 
-    fn sync_names(&self, folder: &str) -> Result<()> {
-        self.disk.sync_names(folder).map_err(Error::io("sync", self.disk.path(folder)))
-    }
-
-    /// Whether the volume whose manifest has this digest is in its place.
-    pub(super) fn is_published(&self, seal: &str) -> bool {
-        self.in_place().is_ok_and(|there| there == seal)
-    }
-
-    /// The digest of the manifest of the volume that is in its place.
-    fn in_place(&self) -> io::Result<String> {
-        let manifest = self.disk.read(&format!("{}/{}", self.name, manifest::KEY))?;
-        Ok(digest::of_bytes(&manifest))
-    }
-
-    /// Finds out before the work is done whether the old volume can be replaced in one step.
-    pub(super) fn probe_exchange(&self) -> Result<()> {
-        let folders = ["a", "b"].map(|name| format!("{}/probe-{name}", self.folder));
-        let tried = folders
-            .iter()
-            .try_for_each(|folder| self.disk.write(&format!("{folder}/file"), &[]))
-            .and_then(|()| self.disk.exchange(&folders[0], &folders[1]))
-            .and_then(|()| self.disk.remove(&self.folder));
-        if tried.is_err() {
-            let _ = self.disk.remove(&self.folder);
-        }
-        tried.map_err(Error::io(
-            "replace in one step, which this file system may not offer (remove the old volume first)",
-            self.target(),
+    /// Whether the volume's pointer names this generation.
+    pub(super) fn is_published(&self) -> Result<bool> {
+        let Some(pointer) = Pointer::read(&self.disk, &self.name)? else { return Ok(false) };
+        let path = self.disk.path(&pointer::key(&self.name));
+        // One that is not understood is another's.
+        Ok(matches!(
+            pointer.meaning(&path),
+            Ok(Meaning::Generation(target, _)) if Some(&*target.generation) == self.generation.id()
         ))
     }
 }
 
-/// Whether a volume is there. It is an error if it is not to be replaced.
-pub(super) fn is_taken(disk: &dyn Disk, name: &VolumeName, replace: bool) -> Result<bool> {
-    let target = name.to_string();
-    let taken = !list(disk, &target)?.is_empty();
-    if taken && !replace {
-        return Err(Error::AlreadyExists { path: disk.path(&target) });
+/// Removes the files that a pointer, which is no longer there, has named.
+pub(super) fn remove_files(disk: &Disk, name: &VolumeName, pointer: &Pointer) -> Result<()> {
+    let delete =
+        |key: String| disk.sink()?.delete(&key).map_err(Error::io("remove", disk.path(&key)));
+    match pointer.meaning(&disk.path(&pointer::key(name)))? {
+        Meaning::InPlace(_) => delete(format!("{name}/0")),
+        Meaning::Generation(target, _) => match Generation::of(name, target.generation) {
+            Some(generation) => delete(generation.folder().to_owned()),
+            None => Ok(()),
+        },
     }
-    Ok(taken)
+}
+
+/// The volume that is there, if there is one. It is an error if it is not to be replaced.
+pub(super) fn replaced(disk: &Disk, name: &VolumeName, replace: bool) -> Result<Option<Pointer>> {
+    let there = Pointer::read(disk, name)?;
+    if there.is_some() && !replace {
+        return Err(Error::AlreadyExists { path: disk.path(&name.to_string()) });
+    }
+    Ok(there)
 }
 
 /// Shards of all frames of a volume, if it can have so many.
@@ -236,8 +222,4 @@ pub(super) fn count_shards(shape: &ArrayShape, layout: &ChunkLayout) -> Result<u
 /// Key of a folder's group document; the dataset itself is the empty key.
 pub(super) fn group_key(folder: &str) -> String {
     if folder.is_empty() { DOCUMENT.to_owned() } else { format!("{folder}/{DOCUMENT}") }
-}
-
-fn list(disk: &dyn Disk, key: &str) -> Result<Vec<String>> {
-    disk.list(key).map_err(Error::io("list", disk.path(key)))
 }

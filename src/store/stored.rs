@@ -1,24 +1,29 @@
 //! What is stored of a volume, as all its handles share it: documents, manifest and open shards.
 
+use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
+use serde_json::Value;
 
 use super::array::ArrayShape;
 use super::codec::ChunkCodec;
 use super::decode::{Part, Scratch, Target};
-use super::disk::{Blob, Disk};
 use super::documents::{self, ArrayDocument, Attributes, ParsedArray};
+use super::gather::Gathered;
+use super::generation::Generation;
 use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardFile, ShardRecord};
 use super::name::VolumeName;
 use super::open_shards::{OpenShards, OpenedShard};
-use super::seal::{self, Seal};
-use super::shard::Shard;
+use super::pointer::{self, Meaning, Pointer};
+use super::shard::{self, Shard};
 use super::{DOCUMENT, digest};
+use crate::disk::{Disk, FetchError, Span, is_absent};
 use crate::layout::ChunkLayout;
 use crate::sample::BlockIndex;
 use crate::widening::Widening;
@@ -29,10 +34,9 @@ use crate::{Error, Frame, Result};
 pub(super) struct Stored {
     /// A number that no other opened volume of this process has.
     pub(super) serial: u64,
-    pub(super) disk: Arc<dyn Disk>,
+    pub(super) disk: Disk,
     pub(super) name: VolumeName,
-    /// The key of its folder: its name, unless it is not published yet.
-    pub(super) folder: String,
+    pub(super) generation: Generation,
     pub(super) attributes: Attributes,
     pub(super) shape: ArrayShape,
     /// From the stored type to the source's, where they differ.
@@ -40,8 +44,8 @@ pub(super) struct Stored {
     pub(super) grid: ShardGrid,
     pub(super) codec: ChunkCodec,
     pub(super) manifest: Manifest,
-    /// `None` if it is not published yet.
-    pub(super) seal: Option<Seal>,
+    /// Of the volume as it was opened; `None` if it is not published yet.
+    pub(super) pointer: Option<Pointer>,
     /// When that was.
     pub(super) opened: Instant,
     /// Opened at first use.
@@ -57,37 +61,26 @@ pub(super) type Parts = (Attributes, ArrayShape, Option<&'static Widening>, Chun
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
 impl Stored {
-    pub(super) fn open(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+    pub(super) fn open(disk: &Disk, name: &VolumeName) -> Result<Self> {
         let mut tries = 0;
         loop {
-            let before = Seal::read(&**disk, name)?;
-            let opened = Self::open_once(Arc::clone(disk), name);
-            // Replaced in between, so that documents of two volumes were read.
-            if opened.is_ok() || tries == 3 || Seal::read(&**disk, name)? == before {
+            let pointer = Pointer::read(disk, name)?.ok_or_else(|| missing(disk, name))?;
+            let version = pointer.version.clone();
+            let opened = Self::open_at(disk.clone(), name, pointer);
+            // Replaced in between, so that the files of the old volume are gone.
+            let moved = || Ok(Pointer::read(disk, name)?.is_none_or(|now| now.version != version));
+            if opened.is_ok() || tries == 3 || !moved()? {
                 return opened;
             }
             tries += 1;
         }
     }
 
-    fn open_once(disk: Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
-        let volume_path = disk.path(&name.to_string());
-        if disk.list(&name.to_string()).map_err(Error::io("list", &volume_path))?.is_empty() {
-            return Err(Error::NotFound { what: "volume", path: volume_path });
-        }
-        let not_ours = |path: &Path| {
-            let path = path.to_owned();
-            move |reason| Error::NotVoxpatch { what: "volume", path, reason }
-        };
-        let (path, group) = read_document(&*disk, name, DOCUMENT)?;
-        let attribute = documents::attribute_of(&group).map_err(not_ours(&path))?;
-        check_version(&attribute, &path)?;
-        let stamp = seal::stamp(&*disk, name)?;
-        let (manifest_path, manifest) = read_document(&*disk, name, manifest::KEY)?;
-        let seal = Seal::new(&manifest, stamp);
-        let manifest =
-            Manifest::from_bytes(&manifest).map_err(|r| Error::corrupt_store(&manifest_path, r))?;
-        let (array_path, array) = read_document(&*disk, name, &format!("0/{DOCUMENT}"))?;
+    fn open_at(disk: Disk, name: &VolumeName, pointer: Pointer) -> Result<Self> {
+        let pointer_path = disk.path(&pointer::key(name));
+        let Files { generation, group_path, group, attribute, manifest_path, manifest } =
+            Files::read(&disk, name, &pointer, &pointer_path)?;
+        let (array_path, array) = read_document(&disk, &generation.key(format!("0/{DOCUMENT}")))?;
         if let Some(written) = &manifest.volume
             && *written != name.to_string()
         {
@@ -95,10 +88,18 @@ impl Stored {
                 "it was written as {written}, and lies in the place of {name}: move its folder \
                  back, or convert the scan again"
             );
-            return Err(Error::corrupt_store(volume_path, reason));
+            return Err(Error::corrupt_store(disk.path(&name.to_string()), reason));
         }
+        if manifest.generation.as_deref() != generation.id() {
+            let reason = "it is the manifest of another generation of the volume";
+            return Err(Error::corrupt_store(manifest_path, reason));
+        }
+        let not_ours = |path: &Path| {
+            let path = path.to_owned();
+            move |reason| Error::NotVoxpatch { what: "volume", path, reason }
+        };
         for (path, document, named) in
-            [(&path, &group, &manifest.group), (&array_path, &array, &manifest.array)]
+            [(&group_path, &group, &manifest.group), (&array_path, &array, &manifest.array)]
         {
             if digest::of_bytes(document) != *named {
                 return Err(Error::corrupt_store(path, "it is not the one the manifest names"));
@@ -107,13 +108,14 @@ impl Stored {
         // From here on the documents are the ones that were written: what does not fit is of
         // another writer, not damaged.
         let attributes: Attributes =
-            serde_json::from_value(attribute).map_err(|e| not_ours(&path)(e.to_string()))?;
+            serde_json::from_value(attribute).map_err(|e| not_ours(&group_path)(e.to_string()))?;
         let ParsedArray { shape, frames, shard, chunk, chain } =
             serde_json::from_slice::<ArrayDocument>(&array)
                 .map_err(|e| e.to_string())
                 .and_then(ArrayDocument::understand)
                 .map_err(not_ours(&array_path))?;
-        let widening = attributes.widening(&shape).map_err(|reason| not_ours(&path)(reason))?;
+        let widening =
+            attributes.widening(&shape).map_err(|reason| not_ours(&group_path)(reason))?;
         let layout = ChunkLayout::new(chunk, shard, attributes.layout.codec)
             .and_then(|layout| layout.with_frames(frames))
             .and_then(|layout| {
@@ -127,16 +129,16 @@ impl Stored {
             return Err(not_ours(&array_path)(reason));
         }
         let parts = (attributes, shape, widening, codec);
-        Ok(Self::new(disk, name, name.to_string(), parts, manifest, Some(seal)))
+        Ok(Self::new(disk, name, generation, parts, manifest, Some(pointer)))
     }
 
     pub(super) fn new(
-        disk: Arc<dyn Disk>,
+        disk: Disk,
         name: &VolumeName,
-        folder: String,
+        generation: Generation,
         (attributes, shape, widening, codec): Parts,
         manifest: Manifest,
-        seal: Option<Seal>,
+        pointer: Option<Pointer>,
     ) -> Self {
         let shards = OpenShards::new(manifest.shards.len());
         let grid = ShardGrid::new(&shape, &attributes.layout);
@@ -144,25 +146,26 @@ impl Stored {
             serial: OPENED.fetch_add(1, Ordering::Relaxed),
             disk,
             name: name.clone(),
-            folder,
+            generation,
             attributes,
             shape,
             widening,
             grid,
             codec,
             manifest,
-            seal,
+            pointer,
             opened: Instant::now(),
             shards,
             indices: ArcSwapOption::empty(),
         }
     }
 
-    /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame.
+    /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame, from what was gathered
+    /// of its shard, or else from the shard itself.
     pub(super) fn read_part(
         &self,
-        frame: Frame,
-        at: [usize; 3],
+        (frame, at): (Frame, [usize; 3]),
+        gathered: &Gathered,
         part: &Part,
         target: &mut Target<'_>,
         scratch: &mut Scratch,
@@ -173,15 +176,54 @@ impl Stored {
             let reason = format!("chunk {z},{y},{x} (z, y, x): {reason}");
             Error::corrupt_store(self.shard_path(shard_n), reason)
         };
-        let Some(shard) = self.shard(shard_n)? else {
+        let Some((shard, range)) =
+            self.shard(shard_n)?.and_then(|shard| shard.range(n).map(|range| (shard, range)))
+        else {
             target.fill_zero(part);
             return Ok(());
         };
-        let Some(encoded) = shard.chunk(n).map_err(damaged)? else {
-            target.fill_zero(part);
-            return Ok(());
+        let fetched;
+        let bytes = match shard.view(&range).or_else(|| gathered.get(shard_n, &range)) {
+            Some(bytes) => bytes,
+            None => {
+                fetched = self.fetch_one(shard_n, range)?;
+                &fetched
+            }
         };
+        let encoded = shard.check(n, bytes).map_err(damaged)?;
         self.codec.decode(encoded, part, target, scratch).map_err(damaged)
+    }
+
+    fn fetch_one(&self, shard: usize, range: Range<usize>) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.fetch(&[(shard, range)], &mut |_, fetched| bytes = fetched)?;
+        Ok(bytes)
+    }
+
+    /// Fetches stretches of shards, given by their numbers: `each` is called with the place of each
+    /// in the list.
+    pub(super) fn fetch(
+        &self,
+        stretches: &[(usize, Range<usize>)],
+        each: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> Result<()> {
+        let keys: Vec<_> = stretches.iter().map(|(shard, _)| self.shard_key(*shard)).collect();
+        let spans: Vec<_> = keys
+            .iter()
+            .zip(stretches)
+            .map(|(key, (_, range))| Span { key, range: range.start as u64..range.end as u64 })
+            .collect();
+        self.disk.fetch(&spans, each).map_err(|FetchError { span, source }| {
+            let path = self.disk.path(&keys[span]);
+            match source.kind() {
+                _ if self.check_in_place().is_err() => Error::Replaced { path: self.path() },
+                ErrorKind::NotFound => Error::corrupt_store(path, "the shard is missing"),
+                ErrorKind::UnexpectedEof => {
+                    Error::corrupt_store(path, "it is shorter than the manifest says")
+                }
+                _ => Error::Io { action: "read", path, source },
+            }
+        })
     }
 
     /// A shard by its number, opened at first use; `None` if the manifest calls it empty.
@@ -191,9 +233,8 @@ impl Stored {
             return Ok(Some(shard));
         }
         let opened = self.open_shard(n, file);
-        // A shard of the volume that has taken this one's place would do for intact, with other
-        // voxels, if there is no tag to tell. The move is one step: a shard of the new one is
-        // opened after it, and so is the manifest then.
+        // The files of a volume that was replaced go. Stores without tags were replaced in place: a
+        // shard of the new volume would do for intact, with other voxels.
         if opened.is_err() || file.tag.is_none() {
             self.check_in_place()?;
         }
@@ -204,17 +245,31 @@ impl Stored {
     fn open_shard(&self, n: usize, file: &ShardFile) -> Result<Shard> {
         let path = || self.shard_path(n);
         let damaged = |reason| Error::corrupt_store(path(), reason);
-        let blob = self.disk.read(&self.shard_key(n)).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => damaged("the shard is missing".to_owned()),
+        let view = self.disk.view(&self.shard_key(n)).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => damaged("the shard is missing".to_owned()),
             _ => Error::Io { action: "read", path: path(), source },
         })?;
-        let shard = Shard::open(blob, self.grid.chunks(), file.bytes).map_err(damaged)?;
+        let chunks = self.grid.chunks();
+        let shard = if let Some(view) = view {
+            Shard::open(view, chunks, file.bytes)
+        } else {
+            let end = shard::end_of(file.bytes, chunks).map_err(damaged)?;
+            Shard::of_end(&self.fetch_one(n, end.clone())?, end, chunks)
+        };
+        let shard = shard.map_err(damaged)?;
         match &file.tag {
             Some(tag) if shard.tag() != *tag => {
                 Err(damaged("it is not the shard that the manifest names".to_owned()))
             }
             _ => Ok(shard),
         }
+    }
+
+    /// The digest of a shard's file, which is read as a whole.
+    pub(super) fn shard_digest(&self, n: usize) -> Result<String> {
+        let read = self.disk.whole(&self.shard_key(n));
+        let bytes = read.map_err(Error::io("read", self.shard_path(n)))?;
+        Ok(digest::of_bytes(&bytes))
     }
 
     /// The shards that are open, by their numbers.
@@ -224,8 +279,8 @@ impl Stored {
 
     /// Refuses to go on if another volume has taken the place of this one, or none has.
     pub(super) fn check_in_place(&self) -> Result<()> {
-        match &self.seal {
-            Some(seal) if !seal.is_in_place(&*self.disk, &self.name)? => {
+        match &self.pointer {
+            Some(pointer) if !pointer.is_in_place(&self.disk, &self.name)? => {
                 Err(Error::Replaced { path: self.path() })
             }
             _ => Ok(()),
@@ -236,12 +291,13 @@ impl Stored {
         &self.manifest.shards[n]
     }
 
+    /// Where the volume is.
     pub(super) fn path(&self) -> PathBuf {
-        self.disk.path(&self.folder)
+        self.disk.path(&self.name.to_string())
     }
 
-    fn shard_key(&self, n: usize) -> String {
-        format!("{}/0/{}", self.folder, self.record(n).key)
+    pub(super) fn shard_key(&self, n: usize) -> String {
+        self.generation.key(format!("0/{}", self.record(n).key))
     }
 
     pub(super) fn shard_path(&self, n: usize) -> PathBuf {
@@ -249,16 +305,70 @@ impl Stored {
     }
 }
 
-/// A document of a volume, and its path. Missing, the volume is not whole.
-fn read_document(disk: &dyn Disk, name: &VolumeName, key: &str) -> Result<(PathBuf, Blob)> {
-    let key = format!("{name}/{key}");
-    let path = disk.path(&key);
-    match disk.read(&key) {
-        Ok(document) => Ok((path, document)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::corrupt_store(path, "the document is missing"))
+/// The documents of a volume, but for the array's.
+struct Files {
+    generation: Generation,
+    group_path: PathBuf,
+    group: Vec<u8>,
+    /// The `voxpatch` attribute of the group.
+    attribute: Value,
+    manifest_path: PathBuf,
+    manifest: Manifest,
+}
+
+impl Files {
+    /// Follows a pointer, which lies at `path`.
+    fn read(disk: &Disk, name: &VolumeName, pointer: &Pointer, path: &Path) -> Result<Self> {
+        let (generation, target, group) = match pointer.meaning(path)? {
+            Meaning::InPlace(attribute) => {
+                let group = (path.to_owned(), pointer.document.clone(), attribute);
+                (Generation::in_place(name), None, group)
+            }
+            Meaning::Generation(target, ome) => {
+                let generation = pointer::generation_of(&target, name, path)?;
+                let (path, group) = read_document(disk, &generation.key(DOCUMENT))?;
+                let attribute = documents::attribute_of(&group)
+                    .map_err(|reason| Error::corrupt_store(&path, reason))?;
+                (generation, Some((target.manifest, ome)), (path, group, attribute))
+            }
+        };
+        let (manifest_path, bytes) = read_document(disk, &generation.key(manifest::KEY))?;
+        let damaged = |reason: String| Error::corrupt_store(&manifest_path, reason);
+        let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
+        if let Some((extent, ome)) = target {
+            if extent.bytes != bytes.len() as u64 || extent.blake3 != digest::of_bytes(&bytes) {
+                return Err(damaged("it is not the one that the volume's document names".into()));
+            }
+            if manifest.ome.as_deref() != Some(&*digest::of_json(&ome)) {
+                let reason = "its OME metadata is not the one that was written";
+                return Err(Error::corrupt_store(path, reason));
+            }
         }
-        Err(source) => Err(Error::Io { action: "read", path, source }),
+        let (group_path, group, attribute) = group;
+        Ok(Self { generation, group_path, group, attribute, manifest_path, manifest })
+    }
+}
+
+/// A document of a generation, and its path. Missing, the volume is not whole.
+fn read_document(disk: &Disk, key: &str) -> Result<(PathBuf, Vec<u8>)> {
+    let path = disk.path(key);
+    match disk.document(key)? {
+        Some((document, _)) => Ok((path, document)),
+        None => Err(Error::corrupt_store(path, "the document is missing")),
+    }
+}
+
+/// Why a volume without a pointer cannot be opened.
+fn missing(disk: &Disk, name: &VolumeName) -> Error {
+    let path = disk.path(&name.to_string());
+    match disk.list(&name.to_string()) {
+        // Of a store of format version 1 or 2, which had its files beside the document.
+        Ok(there) if there.iter().any(|name| name == "0") => {
+            Error::corrupt_store(path.join(DOCUMENT), "the document is missing")
+        }
+        Ok(_) => Error::NotFound { what: "volume", path },
+        Err(source) if is_absent(&source) => Error::NotFound { what: "volume", path },
+        Err(source) => Error::Io { action: "list", path, source },
     }
 }
 
@@ -267,19 +377,4 @@ fn names_every_shard(manifest: &Manifest, shape: &ArrayShape, layout: &ChunkLayo
     let grid = ShardGrid::new(shape, layout);
     manifest.shards.len() == grid.len()
         && manifest.shards.iter().enumerate().all(|(n, record)| record.key == grid.key(n))
-}
-
-fn check_version(attribute: &serde_json::Value, path: &Path) -> Result<()> {
-    match attribute.get("version").and_then(serde_json::Value::as_u64) {
-        Some(found) if found > documents::VERSION => {
-            let supported = documents::VERSION;
-            Err(Error::VersionTooNew { path: path.into(), found, supported })
-        }
-        Some(_) => Ok(()),
-        None => Err(Error::NotVoxpatch {
-            what: "volume",
-            path: path.into(),
-            reason: "its voxpatch attribute has no version".into(),
-        }),
-    }
 }

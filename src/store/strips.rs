@@ -56,7 +56,7 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
 /// [`Volume::raw_bytes`], says so.
 pub(super) fn look_through(
     volume: &Volume,
-    mut done: impl FnMut(&[(usize, Arc<Shard>)]),
+    mut done: impl FnMut(&[(usize, Arc<Shard>)]) -> Result<()>,
     mut each: impl FnMut(Frame, usize, &Strips) -> Result<()> + Send,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<String> {
@@ -69,7 +69,7 @@ pub(super) fn look_through(
         let ((), looked) = rayon::join(digested, || each(frame, layer, &strips));
         looked?;
         if volume.stored.grid.is_done_with(frame, layer) {
-            done(&volume.stored.open_shards());
+            done(&volume.stored.open_shards())?;
             volume.close_shards();
         }
         if !progress(layer_bytes(volume, layer)) {

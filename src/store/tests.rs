@@ -6,16 +6,17 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use zarrs::array::{Array, ArraySubset};
 
-use super::{Dataset, LocalDisk, Volume, VolumeName};
+use super::{Dataset, Volume, VolumeName};
+use crate::disk::{Disk, LocalDisk};
 use crate::layout::{ChunkLayout, Codec};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{ArrayShape, Attributes, VoxelDigest, version_of};
+use crate::store::{ArrayShape, Attributes, VERSION, VoxelDigest};
 use crate::{Affine, Dtype, Frame, Kind, Region, Spacing};
 
 fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
     let spacing = Spacing::new([1.0; 3]).unwrap();
     Attributes {
-        version: version_of(&layout),
+        version: VERSION,
         kind,
         affine: Affine::from_spacing(spacing),
         spacing,
@@ -52,7 +53,7 @@ pub(super) fn write_as(
     volume: [usize; 3],
     voxels: &[u8],
 ) {
-    let dataset = Dataset::create_on(Arc::new(disk.clone())).unwrap();
+    let dataset = Dataset::create_on(Disk::new(Arc::new(disk.clone()))).unwrap();
     let shape = ArrayShape { dtype, times: 1, channels: 1, shape: volume };
     let mut writer = dataset.write_volume(&name(), shape, layout, false).unwrap();
     let plane = volume[1] * volume[2] * dtype.size();
@@ -61,7 +62,7 @@ pub(super) fn write_as(
     }
     let mut digest = VoxelDigest::new(dtype, 1, 1, volume);
     digest.add(Frame::default(), voxels, dtype);
-    writer.commit(&attributes(layout, dtype, kind), digest.finish()).unwrap();
+    writer.commit(&attributes(layout, dtype, kind), digest.finish(), None).unwrap();
 }
 
 fn name() -> VolumeName {
@@ -94,7 +95,7 @@ proptest! {
         let voxels: Vec<i16> = (0..count).map(|_| random()).collect();
         let folder = tempfile::tempdir().unwrap();
         let disk = LocalDisk::new(folder.path());
-        let shared: Arc<dyn super::Disk> = Arc::new(disk.clone());
+        let shared = Disk::new(Arc::new(disk.clone()));
         let region = Region::whole(volume);
         if wide && !codec.starts_with("packed") {
             let voxels: Vec<f64> = voxels.iter().map(|v| f64::from(*v)).collect();
@@ -117,7 +118,8 @@ proptest! {
         // As a foreign program that knows nothing but Zarr.
         let store = zarrs::storage::store::MemoryStore::new();
         copy(folder.path(), "", &store);
-        let array = Array::open(Arc::new(store), "/a/b/0").unwrap();
+        let path = format!("/{}", own.stored.generation.key("0"));
+        let array = Array::open(Arc::new(store), &path).unwrap();
         let all = ArraySubset::new_with_shape(volume.map(|n| n as u64).to_vec());
         prop_assert_eq!(array.retrieve_array_subset::<Vec<i16>>(&all).unwrap(), voxels);
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::digest::{self, VoxelDigest};
+use super::digest::VoxelDigest;
 use super::sampling;
 use super::strips::{self, Strips};
 use super::volume::Volume;
@@ -160,8 +160,8 @@ fn check_volume(
         .into_par_iter()
         .filter_map(|n| stored.record(n).file.as_ref().map(|file| (n, file)))
         .map(|(n, file)| {
-            let problem = match stored.shard(n) {
-                Ok(Some(shard)) if digest::of_bytes(shard.bytes()) != file.blake3 => {
+            let problem = match stored.shard(n).and_then(|_| stored.shard_digest(n)) {
+                Ok(found) if found != file.blake3 => {
                     Some("its digest is not the one the manifest names".to_owned())
                 }
                 Ok(_) => None,
@@ -190,9 +190,9 @@ fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
     let mut left = vec!["c".to_owned()];
     while let Some(folder) = left.pop() {
         let stray = |key: &str, reason: String| {
-            Damage::voxels(stored.disk.path(&format!("{}/0/{key}", stored.name)), reason)
+            Damage::voxels(stored.disk.path(&stored.generation.key(format!("0/{key}"))), reason)
         };
-        let inside = match stored.disk.list(&format!("{}/0/{folder}", stored.name)) {
+        let inside = match stored.disk.list(&stored.generation.key(format!("0/{folder}"))) {
             Ok(inside) => inside,
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
                 check.damage.push(stray(&folder, "not named in the manifest".into()));
@@ -226,7 +226,7 @@ fn check_voxels(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<()> {
     let (stored, place) = (&*volume.stored, volume.stored.path());
-    let index_path = stored.disk.path(&format!("{}/{}", stored.name, sampling::KEY));
+    let index_path = stored.disk.path(&stored.generation.key(sampling::KEY));
     let index = match stored.indices() {
         Ok(None) if stored.manifest.indexed => Err(Error::corrupt_store(
             index_path.clone(),

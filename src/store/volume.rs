@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::array::ArrayShape;
 use super::cache::Memory;
 use super::decode::Scratch;
-use super::disk::Disk;
 use super::documents::Attributes;
+use super::generation::Generation;
 use super::manifest::{Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::parts::{Destination, for_each_part};
 use super::stored::Stored;
 use super::values::Values;
+use crate::disk::Disk;
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
 use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
@@ -40,7 +41,7 @@ thread_local! {
 }
 
 impl Volume {
-    pub(super) fn open(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+    pub(super) fn open(disk: &Disk, name: &VolumeName) -> Result<Self> {
         Stored::open(disk, name).map(|stored| Self::from_stored(Arc::new(stored)))
     }
 
@@ -140,7 +141,7 @@ impl Volume {
             .fold(0, |sum, file| u64::saturating_add(sum, file.bytes))
     }
 
-    /// Its folder.
+    /// Where it is.
     pub(crate) fn place(&self) -> PathBuf {
         self.stored.path()
     }
@@ -192,10 +193,10 @@ impl Volume {
         let ChunkLayout { chunk, .. } = *self.layout();
         let voxels = (self.rows(), self.stored_dtype().size());
         let cache = self.cache_here();
-        self.announce(cache.as_deref(), start, shape)?;
+        let gathered = self.gather(cache.as_deref(), start, shape)?;
         SCRATCH.with_borrow_mut(|scratch| {
             for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
-                self.take_part(cache.as_deref(), at, part, target, scratch)
+                self.take_part((cache.as_deref(), &gathered), at, part, target, scratch)
             })?;
             scratch.trim();
             Ok(())
@@ -207,20 +208,22 @@ impl Volume {
     pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
         let (shard, n) = self.stored.grid.locate(self.frame, at);
         let shard = self.stored.shard(shard)?;
-        Ok(shard.and_then(|shard| shard.raw_chunk(n).map(<[u8]>::len)))
+        Ok(shard.and_then(|shard| shard.range(n).map(|range| range.len())))
     }
 
-    /// A volume whose shards, and nothing else, lie in `folder`.
+    /// A volume of whose generation nothing but the shards is there.
     pub(super) fn staged(
-        disk: &Arc<dyn Disk>,
+        disk: &Disk,
         name: &VolumeName,
-        folder: String,
+        generation: Generation,
         (shape, attributes): (&ArrayShape, &Attributes),
         shards: Vec<ShardRecord>,
     ) -> Result<Self> {
         let codec = super::codec::for_array(shape, &attributes.layout)?;
         let manifest = Manifest {
             volume: None,
+            generation: None,
+            ome: None,
             indexed: false,
             voxels: String::new(),
             group: String::new(),
@@ -229,7 +232,7 @@ impl Volume {
         };
         let (attributes, shape) = (attributes.clone(), shape.clone());
         let parts = (attributes, shape, None, codec);
-        let stored = Stored::new(Arc::clone(disk), name, folder, parts, manifest, None);
+        let stored = Stored::new(disk.clone(), name, generation, parts, manifest, None);
         Ok(Self::from_stored(Arc::new(stored)))
     }
 
@@ -237,14 +240,15 @@ impl Volume {
     /// source.
     pub(crate) fn reopened(&self) -> Result<Self> {
         let volume = Self::open(&self.stored.disk, &self.stored.name)?;
-        if volume.stored.seal == self.stored.seal {
+        let version = |volume: &Self| volume.stored.pointer.as_ref().map(|p| p.version.clone());
+        if version(&volume) == version(self) {
             return Ok(volume);
         }
         Err(Error::Replaced { path: self.place() })
     }
 
     /// Refuses to go on if another volume has taken the place of this one, or none has: shards that
-    /// are open stay those of the old one. Looks at the manifest's file, and reads it where its
+    /// are open stay those of the old one. Looks at the volume's document, and reads it where its
     /// stamp has changed.
     ///
     /// # Errors
@@ -266,7 +270,7 @@ impl Volume {
 
     /// The same volume read through zarrs alone.
     #[cfg(test)]
-    pub(super) fn by_zarrs(disk: &Arc<dyn Disk>, name: &VolumeName) -> Result<Self> {
+    pub(super) fn by_zarrs(disk: &Disk, name: &VolumeName) -> Result<Self> {
         let mut stored = Stored::open(disk, name)?;
         stored.codec = stored.codec.without_decoder();
         Ok(Self::from_stored(Arc::new(stored)))

@@ -1,30 +1,30 @@
-//! Writing a volume: staged beside its place, published in one step.
+//! Writing a volume: into a generation of its own, published in one step.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::array::ArrayShape;
-use super::disk::Disk;
 use super::documents::Attributes;
+use super::generation::Generation;
 use super::grid::ShardGrid;
 use super::layer::{LayerEncoder, LayerScratch};
-use super::lock::WriteLock;
 use super::manifest::{ShardFile, ShardRecord};
 use super::name::VolumeName;
+use super::pointer::Pointer;
 use super::sampling::SamplingIndex;
 use super::staging::{self, Staging};
-use super::{digest, shard};
+use super::{digest, lock, shard};
+use crate::disk::{Disk, Held};
 use crate::layout::ChunkLayout;
 use crate::process::Maker;
 use crate::{Error, Frame, Result};
 
 /// Writes each shard of one volume once, whole, layer of chunks by layer of chunks.
 ///
-/// Everything goes to a hidden folder of the dataset, which no reader opens; [`Self::commit`]
-/// moves it into place when all of it is durable. Dropped before that, it removes the folder; if
-/// the process is killed, the next writer of the same volume does.
+/// Everything goes to a generation that no pointer names; [`Self::commit`] has the pointer name the
+/// generation when all of that is durable. Dropped before that, the writer removes the generation;
+/// if the process is killed, [`Dataset::sweep`] does.
 pub(crate) struct VolumeWriter {
     staging: Staging,
     shape: ArrayShape,
@@ -36,11 +36,13 @@ pub(crate) struct VolumeWriter {
     /// The rows of shards along z that are begun, by the number of their first shard: one, or one
     /// for each channel where shards span time and channels come in turn.
     rows: BTreeMap<usize, Row>,
-    /// The staged folder is not to be removed: it may be the volume that was replaced.
-    keep_staged: bool,
+    /// What is to be replaced.
+    replaced: Option<Pointer>,
+    /// The generation is published, or may be.
+    keep: bool,
     maker: Maker,
-    /// Keeps other writers of this volume away; goes last.
-    _lock: WriteLock,
+    /// Tells other writers of this volume; goes last.
+    _held: Held,
 }
 
 /// The encoded chunks of a shard, in C order of frame, z, y, x; `None` where every voxel is 0.
@@ -56,35 +58,29 @@ struct Row {
 impl VolumeWriter {
     /// Begins a volume. Fails at once if the target exists and is not to be replaced.
     pub(super) fn begin(
-        disk: Arc<dyn Disk>,
+        disk: &Disk,
         name: &VolumeName,
         shape: ArrayShape,
         layout: ChunkLayout,
         replace: bool,
     ) -> Result<Self> {
-        let taken = staging::is_taken(&*disk, name, replace)?;
+        let replaced = staging::replaced(disk, name, replace)?;
         let shards = staging::count_shards(&shape, &layout)?;
         let encoder = LayerEncoder::new(&shape, &layout)?;
-        let folder = format!(".staging-{}+{}", name.subject(), name.image());
-        let lock = WriteLock::take(&disk, name)?;
-        let writer = Self {
-            staging: Staging { disk, name: name.clone(), folder, replace },
+        let held = lock::hold(disk, name)?;
+        Ok(Self {
+            staging: Staging::new(disk, name, Generation::new(name)),
             grid: ShardGrid::new(&shape, &layout),
             shape,
             layout,
             encoder,
             records: vec![None; shards],
             rows: BTreeMap::new(),
-            keep_staged: false,
+            replaced,
+            keep: false,
             maker: Maker::new(),
-            _lock: lock,
-        };
-        // What a killed writer left behind.
-        writer.staging.remove()?;
-        if taken {
-            writer.staging.probe_exchange()?;
-        }
-        Ok(writer)
+            _held: held,
+        })
     }
 
     /// Encodes a layer of chunks of a frame, `layer` counted in chunks along z; `planes` holds all
@@ -139,7 +135,7 @@ impl VolumeWriter {
             let encoded = self.encoder.encode([n / chunks[2], n % chunks[2]], planes, scratch);
             encoded.map_err(|source| Error::Store {
                 action: "encode a chunk",
-                path: self.staging.target(),
+                path: self.staging.disk.path(&self.staging.name.to_string()),
                 source,
             })
         };
@@ -174,27 +170,35 @@ impl VolumeWriter {
         self.records.iter().flatten().filter_map(|r| r.file.as_ref()).map(|f| f.bytes).sum()
     }
 
-    /// Writes the index for sampling, which is published with the volume.
-    pub(crate) fn write_index(&self, index: &SamplingIndex) -> Result<()> {
-        self.staging.write_index(index)
-    }
-
-    /// Writes the metadata and, last, the manifest; then publishes the volume.
+    /// Writes the documents, the index for sampling if there is one and, last, the manifest; then
+    /// publishes the volume.
     ///
     /// `voxels` is the digest of the decoded voxels. Every shard must have been written.
-    pub(crate) fn commit(mut self, attributes: &Attributes, voxels: String) -> Result<()> {
+    pub(crate) fn commit(
+        mut self,
+        attributes: &Attributes,
+        voxels: String,
+        index: Option<&SamplingIndex>,
+    ) -> Result<()> {
         let shards = std::mem::take(&mut self.records).into_iter().collect::<Option<Vec<_>>>();
         let shards =
             shards.expect("the converter writes every shard of the grid before it commits");
-        let seal = self.staging.seal(&self.shape, attributes, voxels, shards)?;
-        self.staging.publish(&seal, &mut self.keep_staged)
+        let staging = &self.staging;
+        index.map_or(Ok(()), |index| staging.write_index(index))?;
+        let complete =
+            staging.complete(&self.shape, attributes, voxels, shards, index.is_some())?;
+        staging.flush()?;
+        let published = staging.publish(&complete, self.replaced.as_ref());
+        // Unless it is known that no pointer names it.
+        self.keep = published.is_ok() || !staging.is_published().is_ok_and(|published| !published);
+        published
     }
 }
 
 impl Drop for VolumeWriter {
-    /// Best effort: what stays is hidden, and cleared by the next writer of this volume.
+    /// Best effort: nobody looks into what stays.
     fn drop(&mut self) {
-        if self.maker.is_here() && !self.keep_staged {
+        if self.maker.is_here() && !self.keep {
             let _ = self.staging.remove();
         }
     }

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::generation;
 use serde_json::{Value, json};
 use voxpatch::layout::{Access, PlanOptions, Workload};
 use voxpatch::{ConvertOptions, Dataset};
@@ -330,7 +331,7 @@ fn a_copy_that_does_not_fit_is_not_begun() {
 fn of_several_volumes_the_damaged_are_named_and_the_others_measured() {
     let folder = folder();
     let at = folder.path();
-    let shards = at.join("s/a/ct/0/c");
+    let shards = generation(&at.join("s"), "a/ct").join("0/c");
     let mut path = shards;
     while path.is_dir() {
         path = fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();

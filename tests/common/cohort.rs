@@ -12,6 +12,7 @@ use voxpatch::stream::{ImageRequest, Patch, PatchStream, StreamOptions};
 use voxpatch::{ConvertOptions, Dataset, Error, Padding, Region, Result};
 
 use super::dense::{DenseScan, oracle, store, voxels};
+use super::place::generation;
 
 pub struct Cohort {
     pub folder: tempfile::TempDir,
@@ -83,7 +84,7 @@ impl Cohort {
 
     /// Overwrites the middle of every shard of an image.
     pub fn damage(&self, name: &str) {
-        let mut folders = vec![self.dataset.path().join(name).join("0/c")];
+        let mut folders = vec![generation(&self.dataset.path(), name).join("0/c")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).expect("a folder of shards") {
                 let path = entry.expect("an entry").path();

@@ -9,8 +9,9 @@
 )]
 
 use ndarray::{Array3, Array5};
+use voxpatch::disk::Disk;
 use voxpatch::scan::{Scan, ScanHeader};
-use voxpatch::store::{Disk, VolumeName};
+use voxpatch::store::VolumeName;
 use voxpatch::{
     Affine, ConvertOptions, ConvertReport, Dataset, Element, Finding, Frame, Padding, Pool, Region,
     Result, Spacing, convert,
@@ -101,7 +102,7 @@ pub fn store(
 }
 
 /// A dataset on a disk of the test's choosing.
-pub fn dataset_on(disk: std::sync::Arc<dyn Disk>) -> Dataset {
+pub fn dataset_on(disk: Disk) -> Dataset {
     Dataset::create_on(disk).unwrap()
 }
 

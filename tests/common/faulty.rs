@@ -3,48 +3,63 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use voxpatch::store::{Blob, Disk, LocalDisk};
+use voxpatch::disk::LocalDisk;
+
+use super::tapped::{Tap, Tapped};
 
 /// Passes everything on, until the chosen operation.
 #[derive(Debug)]
-pub struct FaultyDisk {
-    disk: LocalDisk,
+pub struct FaultAt {
     left: AtomicUsize,
     fault: Fault,
 }
+
+pub type FaultyDisk = Tapped<FaultAt>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     /// The operation does nothing, all later ones work: an error that the process survives.
     Fails,
-    /// The operation is done and reports failure, all later ones work: a folder is renamed, say,
-    /// and syncing its parents fails.
+    /// The operation is done and reports failure, all later ones work: a document is swapped, say,
+    /// and the answer is lost.
     DoneButFails,
-    /// A write puts half of its bytes in a hidden file, and nothing works from there on, as if
+    /// A put leaves half of its bytes in a hidden file, and nothing works from there on, as if
     /// the process had been killed.
     Stops,
 }
 
-impl FaultyDisk {
-    pub fn new(root: PathBuf, at: usize, fault: Fault) -> Self {
-        Self { disk: LocalDisk::new(root), left: AtomicUsize::new(at), fault }
-    }
+/// A disk that fails at the operation of this number.
+pub fn faulty(root: PathBuf, at: usize, fault: Fault) -> Arc<FaultyDisk> {
+    Tapped::new(root, FaultAt { left: AtomicUsize::new(at), fault })
+}
 
+impl FaultyDisk {
     /// Whether the chosen operation has come.
     pub fn has_faulted(&self) -> bool {
-        let left = self.left.load(SeqCst);
+        let left = self.tap.left.load(SeqCst);
         left == 0 || left > usize::MAX / 2
     }
+}
 
-    fn step<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+impl Tap for FaultAt {
+    fn pass(
+        &self,
+        disk: &LocalDisk,
+        name: &'static str,
+        key: &str,
+        operation: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<()> {
         let before = self.left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
         if !matches!(before, Ok(1) | Err(_)) {
             return operation();
         }
         if self.fault != Fault::Stops {
             self.left.store(usize::MAX, SeqCst);
+        } else if before == Ok(1) {
+            leave_half(disk, name, key)?;
         }
         if self.fault == Fault::DoneButFails {
             operation()?;
@@ -53,110 +68,51 @@ impl FaultyDisk {
     }
 }
 
-impl Disk for FaultyDisk {
-    fn read(&self, key: &str) -> io::Result<Blob> {
-        self.step(|| self.disk.read(key))
-    }
-    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
-        let last = self.left.load(SeqCst) == 1;
-        let written = self.step(|| self.disk.write(key, parts));
-        if written.is_err() && last && self.fault == Fault::Stops {
+/// What a killed process leaves of an operation.
+fn leave_half(disk: &LocalDisk, name: &str, key: &str) -> io::Result<()> {
+    use voxpatch::disk::Source as _;
+    match name {
+        "put" | "streamed" => {
+            let folder = disk.path(key.rsplit_once('/').map_or("", |(folder, _)| folder));
+            std::fs::create_dir_all(&folder)?;
+            std::fs::write(folder.join(".put-0123"), b"half of")
+        }
+        "delete" => {
+            let files = files_in(&disk.path(key));
+            files[..files.len() / 2].iter().try_for_each(std::fs::remove_file)
+        }
+        // The claim of a swap.
+        "swap" => {
             let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
-            let hidden = self.disk.path(folder).join(format!(".writing-{name}"));
-            std::fs::create_dir_all(self.disk.path(folder))?;
-            let bytes = parts.concat();
-            std::fs::write(hidden, &bytes[..bytes.len() / 2])?;
+            let folder = disk.path(folder);
+            std::fs::create_dir_all(&folder)?;
+            std::fs::write(folder.join(format!(".swap-{name}")), b"")
         }
-        written
-    }
-    fn list(&self, key: &str) -> io::Result<Vec<String>> {
-        self.step(|| self.disk.list(key))
-    }
-    fn sync(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.sync(key))
-    }
-    fn sync_names(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.sync_names(key))
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.step(|| self.disk.rename(from, to))
-    }
-    fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
-        self.step(|| self.disk.exchange(a, b))
-    }
-    fn remove(&self, key: &str) -> io::Result<()> {
-        let last = self.left.load(SeqCst) == 1;
-        let removed = self.step(|| self.disk.remove(key));
-        if last && self.fault == Fault::Stops {
-            // Half of what is in it is gone.
-            let files = files_in(&self.disk.path(key));
-            files[..files.len() / 2].iter().try_for_each(std::fs::remove_file)?;
-        }
-        removed
-    }
-    fn remove_empty(&self, key: &str) -> io::Result<()> {
-        self.step(|| self.disk.remove_empty(key))
-    }
-    fn make(&self, key: &str) -> io::Result<bool> {
-        self.step(|| self.disk.make(key))
-    }
-    fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
-        self.step(|| self.disk.lock(key, wait))
-    }
-    fn path(&self, key: &str) -> PathBuf {
-        self.disk.path(key)
+        _ => Ok(()),
     }
 }
 
-/// Calls something with the key of each file before it is written.
-pub struct HookedDisk<F> {
-    pub disk: LocalDisk,
-    pub before_write: F,
-}
+/// Calls something with the key of each file before it is put.
+pub struct Hook<F>(pub F);
 
-impl<F> std::fmt::Debug for HookedDisk<F> {
+impl<F> std::fmt::Debug for Hook<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.disk.fmt(f)
+        f.write_str("Hook")
     }
 }
 
-impl<F: Fn(&str) + Send + Sync> Disk for HookedDisk<F> {
-    fn read(&self, key: &str) -> io::Result<Blob> {
-        self.disk.read(key)
-    }
-    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
-        (self.before_write)(key);
-        self.disk.write(key, parts)
-    }
-    fn list(&self, key: &str) -> io::Result<Vec<String>> {
-        self.disk.list(key)
-    }
-    fn sync(&self, key: &str) -> io::Result<()> {
-        self.disk.sync(key)
-    }
-    fn sync_names(&self, key: &str) -> io::Result<()> {
-        self.disk.sync_names(key)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
-        self.disk.exchange(a, b)
-    }
-    fn remove(&self, key: &str) -> io::Result<()> {
-        self.disk.remove(key)
-    }
-    fn remove_empty(&self, key: &str) -> io::Result<()> {
-        self.disk.remove_empty(key)
-    }
-    fn make(&self, key: &str) -> io::Result<bool> {
-        self.disk.make(key)
-    }
-    fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
-        self.disk.lock(key, wait)
-    }
-    fn path(&self, key: &str) -> PathBuf {
-        self.disk.path(key)
+impl<F: Fn(&str) + Send + Sync + 'static> Tap for Hook<F> {
+    fn pass(
+        &self,
+        _: &LocalDisk,
+        name: &'static str,
+        key: &str,
+        operation: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<()> {
+        if name == "put" {
+            (self.0)(key);
+        }
+        operation()
     }
 }
 

@@ -5,6 +5,8 @@ pub mod cohort;
 pub mod dense;
 pub mod faulty;
 pub mod nifti;
+pub mod place;
 pub mod power;
 pub mod predict;
+pub mod tapped;
 pub mod watched;

@@ -1,29 +1,22 @@
 //! A disk in memory that knows what a power cut leaves of it.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may fail")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use voxpatch::store::{Blob, Disk};
+use voxpatch::disk::{Blob, Disk, FetchError, Held, Sink, Source, Span, Swap, Usage, Version};
 
 /// Keeps every change of a name, in order, so that the disk can be had as it is after a power cut
-/// at any moment. A file's content is durable when it is written, as [`Disk::write`] promises; a
-/// name is when its folder was synced. Until then a change of names may be there after the cut or
+/// at any moment. A file's content is durable when it is put; a name is when its folder was synced. Until then a change of names may be there after the cut or
 /// not, each apart from the others; one that touches two folders is there as a whole or not at
 /// all, and for sure when both were synced.
 #[derive(Debug, Default)]
 pub struct PowerDisk {
     state: Mutex<State>,
-    locks: Arc<Locks>,
-}
-
-#[derive(Debug, Default)]
-struct Locks {
-    held: Mutex<HashSet<usize>>,
-    released: Condvar,
+    held: Arc<Mutex<HashSet<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +55,7 @@ impl PowerDisk {
     /// The disk after the power is back.
     pub fn of(Image(nodes): Image) -> Self {
         let state = State { live: nodes.clone(), base: nodes, log: Vec::new() };
-        Self { state: Mutex::new(state), locks: Arc::default() }
+        Self { state: Mutex::new(state), held: Arc::default() }
     }
 
     /// How much was done so far: a moment to cut the power at.
@@ -225,22 +218,64 @@ impl Image {
     }
 }
 
-impl Disk for PowerDisk {
-    fn read(&self, key: &str) -> io::Result<Blob> {
+impl PowerDisk {
+    fn sync(&self, key: &str) -> io::Result<()> {
+        let mut state = self.lock_state();
+        match state.find(key) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            node => state.sync(node?, true)?,
+        }
+        let mut above = Some(key).filter(|key| !key.is_empty());
+        while let Some(folder) = above {
+            above = folder.rsplit_once('/').map(|(above, _)| above);
+            if let Ok(node) = state.find(above.unwrap_or_default()) {
+                state.sync(node, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever holds a folder holds it for nobody from here on.
+    pub fn forget_held(&self) {
+        self.held.lock().unwrap().clear();
+    }
+
+    /// As a dataset takes it.
+    pub fn handle(self: &Arc<Self>) -> Disk {
+        Disk::new(Arc::clone(self))
+    }
+}
+
+impl Source for PowerDisk {
+    fn get(&self, key: &str) -> io::Result<(Vec<u8>, Version)> {
         let state = self.lock_state();
         match &state.live[state.find(key)?] {
-            Node::File(bytes) => Ok(bytes.to_vec().into()),
+            Node::File(bytes) => Ok((bytes.to_vec(), version(bytes))),
             Node::Folder(_) => Err(ErrorKind::IsADirectory.into()),
         }
     }
 
-    fn write(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
-        let mut state = self.lock_state();
-        let (folder, name) = state.parent(key)?;
-        state.live.push(Node::File(Arc::new(parts.concat())));
-        let new = state.live.len() - 1;
-        state.change(vec![(folder, name, Some(new))]);
+    fn fetch(
+        &self,
+        spans: &[Span<'_>],
+        each: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> Result<(), FetchError> {
+        for (span, Span { key, range }) in spans.iter().enumerate() {
+            let range = range.start as usize..range.end as usize;
+            let bytes = self.get(key).and_then(|(bytes, _)| {
+                bytes.get(range).map(<[u8]>::to_vec).ok_or(ErrorKind::UnexpectedEof.into())
+            });
+            each(span, bytes.map_err(|source| FetchError { span, source })?);
+        }
         Ok(())
+    }
+
+    fn view(&self, key: &str) -> io::Result<Option<Blob>> {
+        self.get(key).map(|(bytes, _)| Some(bytes.into()))
+    }
+
+    fn gap(&self) -> usize {
+        0
     }
 
     fn list(&self, key: &str) -> io::Result<Vec<String>> {
@@ -251,89 +286,94 @@ impl Disk for PowerDisk {
         }
     }
 
-    fn sync(&self, key: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        let node = state.find(key)?;
-        state.sync(node, true)
-    }
-
-    fn sync_names(&self, key: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        let node = state.find(key)?;
-        state.sync(node, false)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        let node = state.find(from)?;
-        let there = state.find(to).and_then(|node| state.folder(node));
-        if there.is_ok_and(|inside| !inside.is_empty()) {
-            return Err(ErrorKind::DirectoryNotEmpty.into());
-        }
-        let ((a, from), (b, to)) = (state.parent(from)?, state.parent(to)?);
-        state.change(vec![(a, from, None), (b, to, Some(node))]);
-        Ok(())
-    }
-
-    fn exchange(&self, a: &str, b: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        let (first, second) = (state.find(a)?, state.find(b)?);
-        let ((in_a, a), (in_b, b)) = (state.parent(a)?, state.parent(b)?);
-        state.change(vec![(in_a, a, Some(second)), (in_b, b, Some(first))]);
-        Ok(())
-    }
-
-    fn remove(&self, key: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        match state.find(key) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-            node => node?,
-        };
-        let (folder, name) = state.parent(key)?;
-        state.remove(folder, &name);
-        Ok(())
-    }
-
-    fn remove_empty(&self, key: &str) -> io::Result<()> {
-        let mut state = self.lock_state();
-        let node = state.find(key)?;
-        if key.is_empty() || !state.folder(node)?.is_empty() {
-            return Err(ErrorKind::DirectoryNotEmpty.into());
-        }
-        let (folder, name) = state.parent(key)?;
-        state.change(vec![(folder, name, None)]);
-        Ok(())
-    }
-
-    fn make(&self, key: &str) -> io::Result<bool> {
-        self.lock_state().make(key, true).map(|(_, made)| made)
-    }
-
-    fn lock(&self, key: &str, wait: bool) -> io::Result<Box<dyn Send + Sync>> {
-        let (node, _) = self.lock_state().make(key, true)?;
-        let mut held = self.locks.held.lock().unwrap();
-        while !held.insert(node) {
-            if !wait {
-                return Err(ErrorKind::WouldBlock.into());
-            }
-            held = self.locks.released.wait(held).unwrap();
-        }
-        Ok(Box::new(Held { locks: Arc::clone(&self.locks), node }))
-    }
-
     fn path(&self, key: &str) -> PathBuf {
         PathBuf::from("disk.zarr").join(key)
     }
 }
 
-struct Held {
-    locks: Arc<Locks>,
-    node: usize,
+impl Sink for PowerDisk {
+    fn put(&self, key: &str, parts: &[&[u8]]) -> io::Result<()> {
+        let mut state = self.lock_state();
+        let (folder, name) = state.parent(key)?;
+        state.live.push(Node::File(Arc::new(parts.concat())));
+        let new = state.live.len() - 1;
+        state.change(vec![(folder, name, Some(new))]);
+        Ok(())
+    }
+
+    fn flush(&self, folder: &str) -> io::Result<()> {
+        self.sync(folder)
+    }
+
+    fn swap(&self, key: &str, expected: Option<&Version>, new: Option<&[u8]>) -> io::Result<Swap> {
+        let there = match self.get(key) {
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            there => Some(there?.1),
+        };
+        // Nobody else changes this disk in between.
+        if there.as_ref() != expected {
+            return Ok(Swap::Lost);
+        }
+        let mut state = self.lock_state();
+        let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
+        let (folder, _) = state.make(folder, true)?;
+        let new = new.map(|new| {
+            state.live.push(Node::File(Arc::new(new.to_vec())));
+            state.live.len() - 1
+        });
+        if there.is_some() || new.is_some() {
+            state.change(vec![(folder, name.to_owned(), new)]);
+            state.log.push(Event::Synced(folder));
+        }
+        Ok(Swap::Done)
+    }
+
+    fn delete(&self, key: &str) -> io::Result<()> {
+        let mut state = self.lock_state();
+        if state.find(key).is_err() {
+            return Ok(());
+        }
+        let (folder, name) = state.parent(key)?;
+        state.remove(folder, &name);
+        let mut key = key;
+        while let Some((above, _)) = key.rsplit_once('/') {
+            let node = state.find(above)?;
+            if !state.folder(node)?.is_empty() {
+                break;
+            }
+            let (folder, name) = state.parent(above)?;
+            state.change(vec![(folder, name, None)]);
+            key = above;
+        }
+        Ok(())
+    }
+
+    fn usage(&self, key: &str) -> io::Result<Option<Usage>> {
+        Ok(self.lock_state().find(key).is_ok().then(Usage::default))
+    }
+
+    fn hold(&self, folder: &str) -> io::Result<Held> {
+        let mut held = self.held.lock().unwrap();
+        if !held.insert(folder.to_owned()) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(Held::new(Hold { held: Arc::clone(&self.held), folder: folder.to_owned() }))
+    }
 }
 
-impl Drop for Held {
+fn version(bytes: &[u8]) -> Version {
+    let mut digest = DefaultHasher::new();
+    bytes.hash(&mut digest);
+    Version(format!("{:x}", digest.finish()))
+}
+
+struct Hold {
+    held: Arc<Mutex<HashSet<String>>>,
+    folder: String,
+}
+
+impl Drop for Hold {
     fn drop(&mut self) {
-        self.locks.held.lock().unwrap().remove(&self.node);
-        self.locks.released.notify_all();
+        self.held.lock().unwrap().remove(&self.folder);
     }
 }

@@ -4,7 +4,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use crate::common::faulty::{Fault, FaultyDisk, litter};
+use crate::common::faulty::{Fault, faulty, litter};
+use crate::common::place::generations_in;
 use crate::common::predict::{predict, source, views};
 use ndarray::{Array4, Array5, s};
 use voxpatch::aggregate::{
@@ -350,8 +351,8 @@ fn every_operation(fault: Fault, replaces: bool) -> usize {
             run(&sound, &Arc::new(other), &options).unwrap();
             published(&sound).unwrap()
         });
-        let disk = Arc::new(FaultyDisk::new(sound.path(), at, fault));
-        let dataset = Dataset::open_on(Arc::<FaultyDisk>::clone(&disk));
+        let disk = faulty(sound.path(), at, fault);
+        let dataset = Dataset::open_on(disk.handle());
         let result = dataset.and_then(|dataset| run(&dataset, &plan, &options));
         if let Some(old) = &old {
             // One after the other, each as a whole.
@@ -430,8 +431,8 @@ fn what_is_finished_survives_a_resumption_that_fails_anywhere() {
         };
         let before = left(&sound);
         assert!((before as u64) < plan.grid().len());
-        let disk = Arc::new(FaultyDisk::new(sound.path(), at, Fault::Fails));
-        let dataset = Dataset::open_on(Arc::<FaultyDisk>::clone(&disk));
+        let disk = faulty(sound.path(), at, Fault::Fails);
+        let dataset = Dataset::open_on(disk.handle());
         let result = dataset.and_then(|dataset| run(&dataset, &plan, &resume));
         if result.is_err() && published(&sound).is_err() {
             assert!(left(&sound) <= before, "operation {at}");
@@ -470,15 +471,14 @@ fn a_part_that_is_made_again_makes_all_of_it_and_never_of_what_is_complete() {
     let error = Aggregator::begin_part(&dataset, Arc::clone(&plan), part, &restart).unwrap_err();
     assert!(error.to_string().contains("Plan::split"), "{error}");
     // Publishing fails where all is complete and nothing in its place.
-    let seals = dataset.path().join(".aggregate-a+scores/seals.json");
+    let work = generations_in(&dataset.path().join(".aggregate-a+scores"));
     let pool = Pool::new(1).unwrap();
     for at in 1.. {
-        let disk = Arc::new(FaultyDisk::new(dataset.path(), at, Fault::Stops));
-        let faulty = Dataset::open_on(disk);
+        let faulty = Dataset::open_on(faulty(dataset.path(), at, Fault::Stops).handle());
         let result = faulty
             .and_then(|faulty| finalise(&faulty, &name(), Overwrite::Nothing, &pool, &|_| true));
         assert!(result.is_err(), "operation {at}");
-        if seals.exists() {
+        if work[0].join("complete.json").exists() {
             break;
         }
     }
@@ -495,10 +495,10 @@ fn after_held_sums_are_lost_nothing_is_taken_for_complete() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [8, 8, 8]);
     let plan = plan_of(&volume, Values::Float32);
-    let options = AggregateOptions { budget: Some(0), ..AggregateOptions::default() };
-    let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
     // The scratch file has no folder to be in.
-    fs::remove_dir_all(dataset.path().join(".aggregate-a+scores")).unwrap();
+    let scratch = Some(folder.path().join("none"));
+    let options = AggregateOptions { budget: Some(0), scratch, ..AggregateOptions::default() };
+    let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
     let add = |aggregator: &Aggregator, n| aggregator.add(n, &views(&predict(&plan, n)));
     assert!(matches!(add(&aggregator, 0_u64), Err(Error::Io { .. })));
     for error in [

@@ -4,6 +4,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use crate::common::place::generations;
 use crate::common::predict::{blended, predict, source, views};
 use ndarray::Array4;
 use voxpatch::aggregate::{
@@ -106,13 +107,15 @@ fn an_output_that_lost_a_shard_is_made_again_and_the_others_are_left_as_they_are
         ["a/organs", "a/scores", "a/bytes"].map(|name| digest(name).unwrap())
     };
     let mut whole = None;
-    for lost in [&[][..], &["0/0/c/1/0/0"], &["1/0/c/3/2/0/0", "2/0/c/0/4/0/0"]] {
+    for lost in [&[][..], &["organs/c/1/0/0"], &["scores/c/3/2/0/0", "bytes/c/0/4/0/0"]] {
         let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
         add(&aggregator, plan.order());
         aggregator.check_complete().unwrap();
         drop(aggregator);
         for shard in lost {
-            fs::remove_file(dataset.path().join(".aggregate-a+organs").join(shard)).unwrap();
+            let (name, key) = shard.split_once('/').unwrap();
+            let [made] = &generations(&dataset.path(), &format!("a/{name}"))[..] else { panic!() };
+            fs::remove_file(made.join("0").join(key)).unwrap();
         }
         let resumed = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
         let left: Vec<u64> = resumed.remaining().collect();

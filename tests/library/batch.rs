@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::generation;
 use ndarray::{Array5, Axis};
 use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
@@ -225,7 +226,7 @@ fn impossible_batches_are_errors_that_say_what_to_do() {
 #[test]
 fn a_damaged_chunk_of_a_batch_is_named() {
     let Stored { folder, volume } = usual();
-    let shard = folder.path().join("a/b/0/c/0/0/0/0");
+    let shard = generation(folder.path(), "a/b").join("0/c/0/0/0/0");
     let mut bytes = std::fs::read(&shard).unwrap();
     bytes[10] ^= 4;
     std::fs::write(&shard, bytes).unwrap();

@@ -8,6 +8,7 @@
 use std::os::unix::fs::FileExt as _;
 
 use crate::common::dense::{DenseScan, oracle, store, voxels};
+use crate::common::place::generation;
 use ndarray::{Array3, Array5, s};
 use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
@@ -128,7 +129,7 @@ fn chunks_of_zeros_and_chunks_beyond_half_the_budget_are_not_kept() {
 #[test]
 fn errors_are_not_kept() {
     let Stored { folder, volume, dense } = usual();
-    let shard = folder.path().join("a/b/0/c/0/0/0/0");
+    let shard = generation(folder.path(), "a/b").join("0/c/0/0/0/0");
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&shard).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, 10).unwrap();

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::common::place::{generations, generations_in};
 use crate::common::predict::{predict, source, views};
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values,
@@ -69,8 +70,18 @@ fn shuffled(plan: &Plan, seed: u64) -> Vec<u64> {
     numbers
 }
 
+/// What was kept last of a part.
+fn kept_of(dataset: &Dataset, part: usize) -> PathBuf {
+    let job = dataset.path().join(".aggregate-a+scores");
+    let [work] = &generations_in(&job)[..] else { panic!("the folder of one job") };
+    let files = ["a", "b"].map(|place| work.join(format!("open-{part}-{place}.bin")));
+    // The number of the run stands after the mark and the digest of the document.
+    let run = |file: &PathBuf| fs::read(file).ok().and_then(|bytes| Some(*bytes.get(48)?));
+    files.into_iter().max_by_key(|file| (file.exists(), run(file))).unwrap()
+}
+
 fn kept(dataset: &Dataset) -> PathBuf {
-    dataset.path().join(".aggregate-a+scores/open-0.bin")
+    kept_of(dataset, 0)
 }
 
 #[test]
@@ -161,7 +172,8 @@ fn what_is_kept_counts_for_nothing_if_it_is_damaged_of_another_run_or_of_shards_
     assert_eq!(resumed.remaining().count(), numbers.len() - stop);
     drop(resumed);
     // A shard that was there when it was kept is gone: its patches count as taken in it.
-    fs::remove_file(dataset.path().join(".aggregate-a+scores/1/0/c/0/0/0")).unwrap();
+    let [organs] = &generations(&dataset.path(), NAMES[1])[..] else { panic!("one job") };
+    fs::remove_file(organs.join("0/c/0/0/0")).unwrap();
     let resumed = begin(&dataset, &plan, None);
     assert!(resumed.remaining().count() > numbers.len() - stop);
     assert_eq!(end(resumed, &dataset), whole);
@@ -187,7 +199,7 @@ fn a_part_that_is_made_again_and_a_part_that_is_complete_keep_nothing() {
         let options = AggregateOptions { unfinished, ..options(None) };
         Aggregator::begin_part(&dataset, Arc::clone(&plan), parts[part].clone(), &options).unwrap()
     };
-    let file = |part| dataset.path().join(format!(".aggregate-a+scores/open-{part}.bin"));
+    let file = |part| kept_of(&dataset, part);
     for part in 0..2 {
         let mut making = begin(part, Unfinished::Refuse);
         let numbers: Vec<u64> = making.remaining().collect();
@@ -234,11 +246,14 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     first.checkpoint().unwrap();
     let before = fs::read(kept(&dataset)).unwrap();
     add(&first, &numbers[10..20]);
-    // Nobody can write beside it.
-    fs::create_dir_all(kept(&dataset).with_file_name(".writing-open-0.bin/in/the/way")).unwrap();
+    // Nothing can take its place.
+    let (file, apart) = (kept(&dataset), folder.path().join("apart"));
+    fs::rename(&file, &apart).unwrap();
+    fs::create_dir_all(file.join("in/the/way")).unwrap();
     assert!(first.checkpoint().is_err());
+    fs::remove_dir_all(&file).unwrap();
+    fs::rename(&apart, &file).unwrap();
     assert!(before == fs::read(kept(&dataset)).unwrap());
-    fs::remove_dir_all(kept(&dataset).with_file_name(".writing-open-0.bin")).unwrap();
     // It is tried again, and no patch was lost meanwhile.
     assert!(first.checkpoint().unwrap());
     drop(first);
@@ -259,8 +274,8 @@ fn what_is_kept_may_be_anything_and_nothing_panics() {
         first.checkpoint().unwrap();
         drop(first);
         let bytes = fs::read(kept(&dataset)).unwrap();
-        // Between the mark and the digest of the document, and the digest of all.
-        let (from, to) = (48, bytes.len() - 32);
+        // Between the head, of mark, digest of the document and number of the run, and the digest.
+        let (from, to) = (56, bytes.len() - 32);
         let words = (from..to - 8).step_by(8);
         let step = words.len() / 60;
         for at in words.clone().take(30).chain(words.step_by(step)) {

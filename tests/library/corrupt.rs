@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::{generation, generation_name};
 use ndarray::{Array3, Array5, s};
 use voxpatch::layout::PlanOptions;
 use voxpatch::{ConvertOptions, Dataset, Element, Error, Pool, Region, Result, f16};
@@ -70,6 +71,10 @@ impl<T: Element> Stored<T> {
         noticed
     }
 
+    fn generation(&self) -> PathBuf {
+        generation(&self.dataset.path(), "a/b")
+    }
+
     fn is_sound(&self) -> bool {
         let dataset = Dataset::open(self.dataset.path()).unwrap();
         dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap().is_sound()
@@ -104,7 +109,7 @@ fn every_byte_flipped<T: Element>(stored: &Stored<T>, folder: &Path, codec: &str
             std::fs::write(&path, &damaged).unwrap();
             let what = format!("{codec}: {} byte {at}", path.display());
             let noticed = stored.never_wrong(&small_regions(), &what);
-            let in_a_shard = path.starts_with(stored.file("a/b/0/c"));
+            let in_a_shard = path.starts_with(stored.generation().join("0/c"));
             assert!(noticed || !in_a_shard, "the whole volume is read, {what}");
         }
         std::fs::write(&path, &intact).unwrap();
@@ -116,11 +121,11 @@ fn every_byte_flipped<T: Element>(stored: &Stored<T>, folder: &Path, codec: &str
 fn every_flipped_byte_of_a_small_store_is_an_error_or_harmless() {
     for (n, codec) in CODECS.into_iter().enumerate() {
         let stored = <Stored>::small(codec);
-        let folder = if n == 0 { stored.dataset.path() } else { stored.file("a/b/0/c") };
+        let folder = if n == 0 { stored.dataset.path() } else { stored.generation().join("0/c") };
         every_byte_flipped(&stored, &folder, codec);
         if !codec.starts_with("packed") {
             let stored = Stored::<f16>::small(codec);
-            every_byte_flipped(&stored, &stored.file("a/b/0/c"), codec);
+            every_byte_flipped(&stored, &stored.generation().join("0/c"), codec);
         }
     }
 }
@@ -135,7 +140,7 @@ fn random_damage_of_a_larger_store_never_gives_wrong_voxels() {
     for codec in CODECS {
         let shape = [40, 70, 90];
         let stored = stored::<i16>(codec, shape, [8, 16, 32], [16, 64, 64]);
-        let shards = files(&stored.file("a/b/0/c"));
+        let shards = files(&stored.generation().join("0/c"));
         for _ in 0..25 {
             let path = &shards[random(shards.len())];
             let intact = std::fs::read(path).unwrap();
@@ -165,7 +170,7 @@ fn a_missing_shard_is_an_error_that_names_it_unless_it_was_recorded_as_empty() {
     let dense_empty = (0..4)
         .filter(|z| stored.dense.slice(s![2 * z..2 * z + 2, .., ..]).iter().all(|v| *v == 0))
         .count();
-    let shards = files(&stored.file("a/b/0/c"));
+    let shards = files(&stored.generation().join("0/c"));
     assert_eq!(shards.len() + dense_empty, 4);
     assert!(!stored.never_wrong(&[Region::whole([8, 4, 4])], "intact"));
     for path in shards {
@@ -220,7 +225,7 @@ fn files_among_the_shards_that_the_manifest_does_not_name_are_found_by_verify() 
         PlanOptions { chunk: Some([2, 4, 4]), shard: Some([2, 4, 4]), ..PlanOptions::default() };
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
-    let array = dataset.path().join("a/b/0");
+    let array = generation(&dataset.path(), "a/b").join("0");
     let shard = array.join("c/1/0/1");
     assert_eq!(files(&array.join("c")), [shard.as_path()], "the others are empty");
     let verify = || dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
@@ -245,7 +250,7 @@ fn files_among_the_shards_that_the_manifest_does_not_name_are_found_by_verify() 
 #[test]
 fn exchanged_shards_are_found_by_verify() {
     let stored = stored::<i16>("none", [8, 20, 8], [8, 5, 8], [8, 5, 8]);
-    let shards = files(&stored.file("a/b/0/c"));
+    let shards = files(&stored.generation().join("0/c"));
     let (a, b) = (std::fs::read(&shards[0]).unwrap(), std::fs::read(&shards[1]).unwrap());
     assert_ne!(a, b);
     std::fs::write(&shards[0], b).unwrap();
@@ -264,9 +269,10 @@ fn newer_and_foreign_stores_are_told_apart_from_damaged_ones() {
         (path, text)
     };
     let read = || stored.read(Region::whole([5, 6, 11]));
+    let id = generation_name(&stored.dataset.path(), "a/b");
 
-    let (path, text) = replace("a/b/zarr.json", "\"version\": 1", "\"version\": 3");
-    assert!(matches!(read(), Err(Error::VersionTooNew { found: 3, supported: 2, .. })));
+    let (path, text) = replace("a/b/zarr.json", "\"version\": 3", "\"version\": 4");
+    assert!(matches!(read(), Err(Error::VersionTooNew { found: 4, supported: 3, .. })));
     std::fs::write(path, text).unwrap();
 
     let (path, text) = replace("a/b/zarr.json", "\"voxpatch\"", "\"foxpatch\"");
@@ -277,12 +283,12 @@ fn newer_and_foreign_stores_are_told_apart_from_damaged_ones() {
     assert!(matches!(read(), Err(Error::VersionTooNew { found: 7, .. })));
     std::fs::write(path, text).unwrap();
 
-    let (path, text) = replace("a/b/0/zarr.json", "int16", "uint16");
+    let (path, text) = replace(&format!("a/b/{id}/0/zarr.json"), "int16", "uint16");
     assert!(matches!(read(), Err(Error::CorruptStore { .. })));
     std::fs::write(path, text).unwrap();
 
-    std::fs::remove_file(stored.file("a/b/0/manifest.json")).unwrap();
+    std::fs::remove_file(stored.generation().join("0/manifest.json")).unwrap();
     assert!(read().is_err());
     assert!(matches!(Dataset::open(stored.file("nothing")), Err(Error::NotFound { .. })));
-    assert!(matches!(Dataset::open(stored.file("a/b/0")), Err(Error::NotVoxpatch { .. })));
+    assert!(matches!(Dataset::open(stored.generation().join("0")), Err(Error::NotVoxpatch { .. })));
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::nifti::read;
+use crate::common::place::generation;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use voxpatch::layout::PlanOptions;
@@ -109,7 +110,8 @@ fn a_damaged_chunk_anywhere_is_an_error_and_leaves_nothing() {
     let volume = dataset(folder.path(), &ConvertOptions::default());
     drop(volume);
     for (time, layer) in [(0, 0), (0, 2), (1, 1), (1, 2)] {
-        let shard = folder.path().join(format!("s.zarr/a/b/0/c/{time}/{layer}/0/0"));
+        let shard = generation(&folder.path().join("s.zarr"), "a/b")
+            .join(format!("0/c/{time}/{layer}/0/0"));
         let sound = fs::read(&shard).unwrap();
         let mut bad = sound.clone();
         bad[sound.len() / 3] ^= 4;

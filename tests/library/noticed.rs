@@ -8,11 +8,11 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use crate::common::dense::{DenseScan, store, voxels};
-use crate::common::watched::WatchedDisk;
+use crate::common::place::generation;
+use crate::common::watched::watched;
 use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
 use voxpatch::store::{Remedy, VerifyReport};
@@ -51,8 +51,8 @@ fn a_subject_that_cannot_be_listed_is_an_error_and_never_a_shorter_dataset() {
         convert_to(folder.path(), name, 1, &options("none"));
     }
     for kind in [ErrorKind::PermissionDenied, ErrorKind::StaleNetworkFileHandle, ErrorKind::Other] {
-        let disk = Arc::new(WatchedDisk::new(folder.path()));
-        let dataset = Dataset::open_on(disk.clone()).unwrap();
+        let disk = watched(folder.path());
+        let dataset = Dataset::open_on(disk.handle()).unwrap();
         assert_eq!(dataset.subjects().unwrap(), ["a", "b", "c"]);
         for refused in ["b", "b/ct"] {
             disk.refuse("list", refused, kind);
@@ -76,8 +76,8 @@ fn a_subject_that_cannot_be_listed_is_an_error_and_never_a_shorter_dataset() {
 fn reading_many_shards_reads_the_manifest_only_when_the_volume_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     convert_to(folder.path(), "a/ct", 1, &options("none"));
-    let disk = Arc::new(WatchedDisk::new(folder.path()));
-    let volume = Dataset::open_on(disk.clone()).unwrap().volume("a/ct").unwrap();
+    let disk = watched(folder.path());
+    let volume = Dataset::open_on(disk.handle()).unwrap().volume("a/ct").unwrap();
     let opened = disk.reads_of("manifest.json");
     volume.read::<i16>(Region::whole([6, 8, 16])).unwrap();
     let shards: usize = (0..2).map(|x| disk.reads_of(&format!("/{x}"))).sum();
@@ -89,13 +89,13 @@ fn reading_many_shards_reads_the_manifest_only_when_the_volume_is_opened() {
 fn a_shard_that_the_system_refuses_to_open_is_told_as_that() {
     let folder = tempfile::tempdir().unwrap();
     convert_to(folder.path(), "a/ct", 1, &options("none"));
-    for refused in ["c/1/0/1", "0/manifest.json"] {
-        let disk = Arc::new(WatchedDisk::new(folder.path()));
-        let volume = Dataset::open_on(disk.clone()).unwrap().volume("a/ct").unwrap();
+    for refused in ["c/1/0/1", "a/ct/zarr.json"] {
+        let disk = watched(folder.path());
+        let volume = Dataset::open_on(disk.handle()).unwrap().volume("a/ct").unwrap();
         disk.refuse("read", refused, ErrorKind::QuotaExceeded);
-        if refused.contains("manifest") {
-            // So that the manifest is asked whether the volume is in its place still.
-            fs::remove_file(folder.path().join("a/ct/0/c/0/0/0")).unwrap();
+        if refused.contains("zarr.json") {
+            // So that the document is asked whether the volume is in its place still.
+            fs::remove_file(generation(folder.path(), "a/ct").join("0/c/0/0/0")).unwrap();
         }
         let error = volume.read::<i16>(Region::whole([6, 8, 16])).unwrap_err();
         assert!(
@@ -111,7 +111,7 @@ fn shards_that_changed_places_are_noticed_by_a_read_without_any_compression() {
         let folder = tempfile::tempdir().unwrap();
         convert_to(folder.path(), "a/ct", 1, &options(codec));
         convert_to(folder.path(), "b/ct", 2, &options(codec));
-        let shard = |name: &str, key: &str| folder.path().join(name).join("0/c").join(key);
+        let shard = |name: &str, key: &str| generation(folder.path(), name).join("0/c").join(key);
         let read = || {
             let volume = Dataset::open(folder.path()).unwrap().volume("a/ct").unwrap();
             volume.read::<i16>(Region::whole([6, 8, 16]))
@@ -194,7 +194,7 @@ fn verify_checks_the_volume_that_replaces_another_meanwhile() {
 fn a_shard_with_other_bytes_but_the_right_voxels_is_found_by_verify() {
     let folder = tempfile::tempdir().unwrap();
     convert_to(folder.path(), "a/ct", 1, &options("none"));
-    let path = folder.path().join("a/ct/0/c/0/0/0");
+    let path = generation(folder.path(), "a/ct").join("0/c/0/0/0");
     // Two chunks of 32 voxels of 16 bits with a checksum, then a tag, then the index.
     let (bytes, chunk) = (fs::read(&path).unwrap(), 2 * 4 * 4 * 2 + 4);
     assert_eq!(bytes.len(), 2 * chunk + 16 + 2 * 16 + 4);

@@ -1,12 +1,11 @@
 //! A program that predicts: what it is given, what it may answer, and what happens if it does not.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::predict::source;
-use crate::common::watched::WatchedDisk;
+use crate::common::watched::watched;
 use ndarray::{Array3, Array5, Axis};
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Plan, Unfinished, Values, finalise,
@@ -664,11 +663,11 @@ fn what_an_earlier_run_has_kept_outlives_one_whose_answers_are_out_of_step() {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
         let volume = volume.scaled();
-        let disk = WatchedDisk::new(dataset.path());
+        let disk = watched(dataset.path());
         if fails {
-            disk.refuse("written", "open-0.bin", std::io::ErrorKind::QuotaExceeded);
+            disk.refuse("streamed", ".bin", std::io::ErrorKind::QuotaExceeded);
         }
-        let watched = Dataset::open_on(Arc::new(disk)).unwrap();
+        let watched = Dataset::open_on(disk.handle()).unwrap();
         let bytes = u64::try_from(BLOCK).unwrap() * ANSWERED;
         let begun = format!("head -c {bytes}; exit 1");
         let twice = format!(
@@ -719,10 +718,9 @@ fn a_shard_that_cannot_be_written_is_told_with_its_cause_however_often_the_rest_
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
         // A file where shards go, made when the aggregation has begun.
-        let shards = dataset.path().join(".aggregate-a+p/0/0");
+        let shards = dataset.path().join("a/p");
         let shards = shards.display();
-        let command =
-            format!("head -c {BLOCK}; sleep 0.5; mkdir -p {shards}; touch {shards}/c; cat");
+        let command = format!("head -c {BLOCK}; sleep 0.5; rm -rf {shards}; touch {shards}; cat");
         let mut options = options(Blend::Crop);
         options.aggregate.checkpoint = often;
         let error = run(&dataset, &volume.scaled(), &command, &options).unwrap_err();

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::common::dense::{DenseScan, store, voxels};
-use crate::common::faulty::{Fault, FaultyDisk, litter};
+use crate::common::faulty::{Fault, faulty, litter};
+use crate::common::place::generation;
 use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::BlockIndex;
@@ -37,14 +38,15 @@ fn every_operation(fault: Fault, before: Option<&[u8]>) -> usize {
         let root = folder.path().join("s.zarr");
         let dataset = Dataset::create(&root).unwrap();
         store(DenseScan::new(&labels()), &dataset, "a/b", &options()).unwrap();
-        let (file, sound) = (root.join("a/b/0/sampling.json"), index(&root).unwrap());
+        let (file, sound) =
+            (generation(&root, "a/b").join("0/sampling.json"), index(&root).unwrap());
         match before {
             Some(bytes) => std::fs::write(&file, bytes).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
         }
-        let disk = Arc::new(FaultyDisk::new(root.clone(), at, fault));
+        let disk = faulty(root.clone(), at, fault);
         let pool = Pool::new(1).unwrap();
-        let built = Dataset::open_on(disk.clone())
+        let built = Dataset::open_on(disk.handle())
             .and_then(|dataset| dataset.build_index(&name(), &pool, &|_| true));
         match (index(&root), before) {
             (Ok(found), _) => assert_eq!(found, sound),
@@ -92,14 +94,14 @@ fn a_volume_is_not_replaced_while_its_index_is_built() {
     let pool = Pool::new(1).unwrap();
     let meanwhile = |_| {
         let replaced = store(DenseScan::new(&labels()), &dataset, "a/b", &options());
-        assert!(matches!(replaced, Err(Error::InvalidArgument { .. })), "{replaced:?}");
+        assert!(matches!(replaced, Err(Error::Busy { .. })), "{replaced:?}");
         true
     };
     dataset.build_index(&name(), &pool, &meanwhile).unwrap();
     // Nor is an index built for a volume that is about to be replaced.
     let meanwhile = |_| {
         let built = dataset.build_index(&name(), &Pool::new(1).unwrap(), &|_| true);
-        assert!(matches!(built, Err(Error::InvalidArgument { .. })), "{built:?}");
+        assert!(matches!(built, Err(Error::Busy { .. })), "{built:?}");
         true
     };
     let scan = Box::new(DenseScan::new(&labels()));

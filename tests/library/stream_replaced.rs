@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::common::cohort::{Cohort, PATCH, Planes, Scattered, both, planes};
 use crate::common::dense::{DenseScan, oracle, store, voxels};
-use crate::common::watched::WatchedDisk;
+use crate::common::watched::watched;
 use ndarray::Array3;
 use voxpatch::sample::{Draw, Field, Regions, Sample, Sampler};
 use voxpatch::stream::{ImageRequest, OnError, Patch, PatchStream, StreamOptions};
@@ -31,10 +31,10 @@ fn is_of(patch: &Patch, (image, label): &(Array3<i16>, Array3<u8>)) -> bool {
 }
 
 #[test]
-fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_manifests() {
+fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_documents() {
     let cohort = Cohort::new(2);
-    let disk = Arc::new(WatchedDisk::new(cohort.dataset.path()));
-    let dataset = Dataset::open_on(disk.clone()).unwrap();
+    let disk = watched(cohort.dataset.path());
+    let dataset = Dataset::open_on(disk.handle()).unwrap();
     let sampler = Arc::new(Scattered::default());
     let stream =
         PatchStream::new(&dataset, cohort.subjects(), Arc::clone(&sampler) as _, &options())
@@ -42,24 +42,24 @@ fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_manifests()
     let mut reads = Vec::new();
     for patch in stream {
         cohort.check(&patch.unwrap());
-        reads.push(disk.reads_of("manifest.json"));
+        reads.push(disk.reads_of("image/zarr.json") + disk.reads_of("label/zarr.json"));
     }
     let (opened, all) = (reads[reads.len() / 2], *reads.last().unwrap());
-    assert_eq!(opened, all, "once all subjects are open, nothing of a manifest is read");
+    assert_eq!(opened, all, "once all subjects are open, no document is read");
 
-    // A manifest that was copied back is read once more, to see that it is the same.
+    // A document that was copied back is read once more, to see that it is the same.
     let stream = PatchStream::new(&dataset, vec!["s0".into()], sampler, &options()).unwrap();
-    let manifest = cohort.dataset.path().join("s0/image/0/manifest.json");
-    let before = disk.reads_of("s0/image/0/manifest.json");
+    let document = cohort.dataset.path().join("s0/image/zarr.json");
+    let before = disk.reads_of("s0/image/zarr.json");
     for (n, patch) in stream.enumerate() {
         cohort.check(&patch.unwrap());
         if n == 2 {
-            let copy = manifest.with_extension("copy");
-            std::fs::copy(&manifest, &copy).unwrap();
-            std::fs::rename(&copy, &manifest).unwrap();
+            let copy = document.with_extension("copy");
+            std::fs::copy(&document, &copy).unwrap();
+            std::fs::rename(&copy, &document).unwrap();
         }
     }
-    let reads = disk.reads_of("s0/image/0/manifest.json") - before;
+    let reads = disk.reads_of("s0/image/zarr.json") - before;
     assert_eq!(reads, 1);
 }
 

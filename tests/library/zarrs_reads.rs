@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::generation_name;
 use crate::common::predict::source;
 use ndarray::{Array4, s};
 use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
@@ -29,7 +30,9 @@ fn is_read<T: Element + ElementOwned>(codec: &str) {
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     assert_eq!(metadata["data_type"], T::DTYPE.name());
     let files = FilesystemStore::new(folder.path()).unwrap();
-    let array = Array::open(Arc::new(files), "/a/b/0").unwrap();
+    let array =
+        Array::open(Arc::new(files), &format!("/a/b/{}/0", generation_name(folder.path(), "a/b")))
+            .unwrap();
     let read = |start: [u64; 3], shape: [u64; 3]| {
         let subset = ArraySubset::new_with_start_shape(start.to_vec(), shape.to_vec()).unwrap();
         array.retrieve_array_subset::<Vec<T>>(&subset).unwrap()
@@ -68,7 +71,9 @@ fn chunks(grid: &[u64]) -> Vec<Vec<u64>> {
 /// each voxel is inside, and the voxel.
 fn whole_shards(folder: &std::path::Path, name: &str) -> Vec<(bool, f32)> {
     let files = FilesystemStore::new(folder).unwrap();
-    let array = Array::open(Arc::new(files), &format!("/{name}/0")).unwrap();
+    let array =
+        Array::open(Arc::new(files), &format!("/{name}/{}/0", generation_name(folder, name)))
+            .unwrap();
     let [_, depth, rows, columns] = <[u64; 4]>::try_from(array.shape().to_vec()).unwrap();
     let mut found = Vec::new();
     for at in chunks(array.chunk_grid_shape()) {

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::disk::Disk;
 use crate::exec::{Workers, caught, locked};
 use crate::layout::ChunkLayout;
-use crate::store::disk::Disk;
 use crate::store::shard;
 use crate::{Error, Result};
 
@@ -31,17 +31,17 @@ impl ShardToWrite {
     }
 
     /// Where it goes, as messages name it, whatever the disk does.
-    fn path(&self, disk: &dyn Disk) -> PathBuf {
+    fn path(&self, disk: &Disk) -> PathBuf {
         let path = caught("naming a shard", || Ok(disk.path(&self.key)));
         path.unwrap_or_else(|_| PathBuf::from(&self.key))
     }
 
-    fn write(&self, disk: &dyn Disk) -> Result<()> {
+    fn write(&self, disk: &Disk) -> Result<()> {
         let ChunkLayout { chunk, .. } = self.layout;
         let grid = self.layout.chunks_per_shard();
         let (mut parts, end) = shard::parts(&self.inside, &self.chunks, grid, chunk);
         parts.push(&end.bytes);
-        disk.write(&self.key, &parts).map_err(Error::io("write", disk.path(&self.key)))
+        disk.sink()?.put(&self.key, &parts).map_err(Error::io("write", disk.path(&self.key)))
     }
 }
 
@@ -66,7 +66,7 @@ struct State {
     is_writing: bool,
     /// Nothing more is written after the first error, at this shard.
     failed: Option<PathBuf>,
-    /// It, until somebody was told.
+    /// The first error, kept until a caller has received it.
     error: Option<Error>,
     is_closed: bool,
 }
@@ -86,11 +86,11 @@ impl State {
 }
 
 impl Behind {
-    pub(super) fn start(disk: Arc<dyn Disk>) -> Result<Self> {
+    pub(super) fn start(disk: Disk) -> Result<Self> {
         let queue = Arc::<Queue>::default();
         let mut workers = Workers::new();
         let served = Arc::clone(&queue);
-        workers.start(move || served.serve(&*disk))?;
+        workers.start(move || served.serve(&disk))?;
         Ok(Self { queue, workers })
     }
 
@@ -135,7 +135,7 @@ impl Queue {
     }
 
     /// Writes what is there, until it is closed and nothing is left.
-    fn serve(&self, disk: &dyn Disk) {
+    fn serve(&self, disk: &Disk) {
         let mut state = self.lock();
         loop {
             let Some(shard) = state.waiting.pop_front() else {

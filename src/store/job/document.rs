@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use crate::layout::ChunkLayout;
 use crate::store::array::ArrayShape;
-use crate::store::disk::Disk;
 use crate::store::documents::Attributes;
+use crate::store::generation::Generation;
 use crate::store::{VolumeName, sealed};
 use crate::{Error, Result};
 
-/// The version written here, and the newest that is read.
-const VERSION: u64 = 1;
+/// The version written here, and the only one that is gone on with.
+const VERSION: u64 = 2;
 
 /// Name of the content in the sealed document.
 const NAME: &str = "job";
@@ -19,7 +19,7 @@ const NAME: &str = "job";
 /// Most parts and outputs of a job: more are a mistake.
 const MOST: usize = 1 << 16;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobDocument {
     version: u64,
     /// Whatever decides the voxels, in the words of whoever makes them.
@@ -30,10 +30,12 @@ pub(crate) struct JobDocument {
 }
 
 /// A volume that is to be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobOutput {
     /// `SUBJECT/IMAGE`.
     pub(crate) name: String,
+    /// Name of the generation that its shards are put into.
+    generation: String,
     pub(crate) array: ArrayShape,
     /// With the statistics of no voxel yet.
     pub(crate) attributes: Attributes,
@@ -49,17 +51,61 @@ impl JobDocument {
         self.outputs[0].name()
     }
 
+    /// What tells this job from every other, those of the same plan included.
+    pub(super) fn id(&self) -> &str {
+        &self.outputs[0].generation
+    }
+
+    /// Whether both make the same volumes in the same way, wherever their shards lie.
+    pub(crate) fn makes_the_same(&self, other: &Self) -> bool {
+        let outputs = |document: &Self| -> Vec<_> {
+            let outputs = document.outputs.iter().cloned();
+            outputs.map(|o| (o.name, o.array, o.attributes)).collect()
+        };
+        (&self.plan, self.parts, outputs(self)) == (&other.plan, other.parts, outputs(other))
+    }
+
     fn check(&self) -> Result<(), String> {
         if !(1..=MOST).contains(&self.parts) || !(1..=MOST).contains(&self.outputs.len()) {
             return Err("it has an impossible number of parts or outputs".into());
         }
         self.outputs.iter().try_for_each(JobOutput::check)
     }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        sealed::seal(NAME, self).expect("a document is JSON")
+    }
+
+    /// The document that a file holds, or why it holds none that can be gone on with.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let content = sealed::open(NAME, bytes)?;
+        let value: Value = serde_json::from_str(content).map_err(|e| e.to_string())?;
+        if value["version"].as_u64().is_some_and(|version| version != VERSION) {
+            let reason = "it was begun by another version of voxpatch: finish it with that, or \
+                          throw it away and begin anew";
+            return Err(reason.into());
+        }
+        let document: Self = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        document.check().map(|()| document)
+    }
 }
 
 impl JobOutput {
+    /// One whose shards go to a generation of its own.
+    pub(crate) fn new(name: &VolumeName, array: ArrayShape, attributes: Attributes) -> Self {
+        let generation = Generation::new(name).id().unwrap_or_default().to_owned();
+        Self { name: name.to_string(), generation, array, attributes }
+    }
+
     pub(crate) fn name(&self) -> Result<VolumeName> {
         self.name.parse()
+    }
+
+    /// Where its shards lie.
+    pub(super) fn generation(&self) -> Result<Generation> {
+        Generation::of(&self.name()?, self.generation.clone()).ok_or_else(|| {
+            Error::invalid("generation", &self.generation, "is no name of a generation")
+        })
     }
 
     fn check(&self) -> Result<(), String> {
@@ -70,49 +116,10 @@ impl JobOutput {
         let layout = ChunkLayout::new(chunk, shard, codec);
         let of = [self.array.times, self.array.channels];
         let fits = layout.and_then(|layout| layout.check_for(self.array.shape, of));
-        fits.and_then(|()| self.name()).map_err(|error| error.to_string())?;
+        fits.and_then(|()| self.generation()).map_err(|error| error.to_string())?;
         if self.array.bytes_as(self.array.dtype).is_none() || self.array.times != 1 {
             return Err(format!("{} has an impossible shape", self.name));
         }
         Ok(())
     }
-}
-
-/// The document in the folder of a job; `None` if there is none.
-pub(super) fn read(disk: &dyn Disk, folder: &str) -> Result<Option<JobDocument>> {
-    let key = format!("{folder}/job.json");
-    let path = disk.path(&key);
-    let bytes = match disk.read(&key) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(Error::io("read", &path))?,
-    };
-    let understood = || {
-        let content = sealed::open(NAME, &bytes)?;
-        let value: Value = serde_json::from_str(content).map_err(|e| e.to_string())?;
-        if value["version"].as_u64().is_some_and(|version| version > VERSION) {
-            return Err("it was begun by a newer version of voxpatch: finish it with that".into());
-        }
-        let document: JobDocument = serde_json::from_value(value).map_err(|e| e.to_string())?;
-        document.check().map(|()| document)
-    };
-    understood().map(Some).map_err(|reason| Error::corrupt_store(path, reason))
-}
-
-pub(super) fn write(disk: &dyn Disk, folder: &str, document: &JobDocument) -> Result<()> {
-    write_sealed(disk, &format!("{folder}/job.json"), NAME, document)
-}
-
-pub(super) fn write_sealed(
-    disk: &dyn Disk,
-    key: &str,
-    name: &str,
-    content: &impl Serialize,
-) -> Result<()> {
-    let path = disk.path(key);
-    let bytes = sealed::seal(name, content).map_err(|e| Error::Store {
-        action: "write",
-        path: path.clone(),
-        source: e.into(),
-    })?;
-    disk.write(key, &[&bytes]).map_err(Error::io("write", path))
 }

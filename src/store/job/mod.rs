@@ -1,37 +1,28 @@
 //! Volumes that come about shard by shard, by several processes, and over several runs.
 //!
-//! A job is a hidden folder of the dataset:
-//!
 //! ```text
 //! .aggregate-case01+organs/
-//!   job.json         what is made, of what, in how many parts: sealed, written first
-//!   part-0 ...       folders, each locked by whoever makes the part
-//!   fingerprint.json how the model answered the patch that it is known by
-//!   doubt-0.json ... why what a part has written may be wrong, if so
-//!   open-0.bin ...   what a part held of shards that were not finished when it was stopped
-//!   before-0.bin ... the same of the run before
-//!   publishing       a folder, locked by whoever publishes the outputs
-//!   0/  1/ ...       a folder for each output, as it will be published
-//!   seals.json       digests of the outputs' manifests, once all of them are complete
-//!   sealed-0/ ...    the outputs on their way to their places; or the volumes that they replaced
+//!   job.json             what is made, of what, in how many parts, and the generations of the outputs
+//!   g-0123456789abcdef/  the first of these: what follows is of this very job
+//!     part-0 ...         folders, each held by whoever makes the part
+//!     fingerprint.json   how the model answered the patch that it is known by
+//!     doubt-0.json ...   why what a part has written may be wrong, if so
+//!     open-0-a.bin ...   what a part held of shards that were not finished when it was stopped
+//!     publishing         a folder, held by whoever publishes the outputs
+//!     complete.json      lengths and digests of the outputs' manifests, once all are complete
+//! case01/organs/
+//!   g-0123456789abcdef/  the shards, where they stay
 //! ```
 //!
-//! The shards themselves are the journal: each is written beside its place, synced and renamed, so
-//! that one that is there is finished. One of zeros alone is a file with an index and no chunk
-//! until the volume is published, and then none. With `seals.json` in place the outputs are
-//! published one after the other; who comes back after that was interrupted goes on with those that
-//! are not there. In `0/` lies nothing but shards of this job, ever: a volume that was replaced
-//! cannot be taken for what replaces it, whatever else is lost.
+//! The shards themselves are the journal: each is put as a whole, so that one that is there is
+//! finished, and anybody who makes it again puts the same bytes. One of zeros alone is a file with
+//! an index and no chunk until the job is complete, and then none. Nobody reads a generation that
+//! no pointer names. [`state`] has the states of a job and the steps between them.
 //!
-//! What a part holds between patches is lost with its process, but for what `open-N.bin` keeps of
+//! What a part holds between patches is lost with its process, but for what `open-N-a.bin` keeps of
 //! it now and then: whole, and of shards that were not written then. It is read by whoever goes on
 //! with the part, and a shard that is there by then counts more. It is removed before shards of the
 //! part are, as those are made anew.
-//!
-//! Names become durable in the order in which they are relied on: `job.json` before the first
-//! shard, shards that are removed before others are written in their place, all outputs before
-//! `seals.json`, that before the first output leaves its folder, and every output in its place
-//! before `job.json` is removed, the first of all to go.
 
 mod behind;
 mod checkpoint;
@@ -40,12 +31,12 @@ mod notes;
 mod overwrite;
 mod publish;
 mod shards;
+mod state;
 mod unfinished;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 pub(crate) use checkpoint::Checkpoint;
 use checkpoint::Kept;
@@ -55,13 +46,16 @@ pub use overwrite::Overwrite;
 pub use unfinished::UnfinishedAggregation;
 
 use behind::{Behind, ShardToWrite};
+use state::Begun;
 
 use super::Dataset;
 use super::codec::{self, ChunkCodec};
-use super::disk::Disk;
+use super::generation::Generation;
 use super::name::VolumeName;
-use super::staging::{self, Staging};
+use super::staging;
+use crate::disk::{Disk, Held};
 use crate::exec::locked;
+use crate::process::Maker;
 use crate::{Error, Result};
 
 pub(crate) use super::codec::EncodeScratch;
@@ -71,166 +65,157 @@ pub(crate) use super::codec::EncodeScratch;
 /// Shards are written by a thread of its own. Dropped, it waits for those that were given to it; if
 /// there is no shard at all then, and no checkpoint, of a job of one part, nothing is left of it.
 pub(crate) struct Job {
-    disk: Arc<dyn Disk>,
-    folder: String,
-    document: JobDocument,
+    disk: Disk,
+    begun: Begun,
+    /// Of each output.
+    generations: Vec<Generation>,
     /// Counted from 0.
     part: usize,
     codecs: Vec<ChunkCodec>,
     behind: Behind,
-    /// All shards are there, and some outputs perhaps in their places.
-    is_sealed: bool,
+    /// All shards are there, and some outputs perhaps published.
+    is_complete: bool,
     /// Nothing of it was there when it was opened.
     is_new: bool,
     kept: Kept,
     /// Keys of the shards that were given to be written.
     written: Mutex<Vec<String>>,
-    /// How many of them were when their names were synced.
-    synced: AtomicUsize,
+    /// How many of them were when they were flushed.
+    flushed: AtomicUsize,
+    maker: Maker,
     /// Goes last.
-    _part: Lock,
+    _part: Held,
 }
-
-type Lock = Box<dyn Send + Sync>;
 
 impl Dataset {
     /// What the job whose first output has this name is about; `None` if there is none.
     pub(crate) fn job(&self, name: &VolumeName) -> Result<Option<JobDocument>> {
-        let _root = self.lock_root()?;
-        self.remove_published_job(name)?;
-        document::read(&*self.disk, &folder_of(name))
+        let Some(job) = Begun::find(&self.disk, name)? else { return Ok(None) };
+        if job.completed(&self.disk)?.is_some() && job.is_published(&self.disk)? {
+            // All that was left to do was to say so.
+            job.end(&self.disk, false)?;
+            return Ok(None);
+        }
+        Ok(Some(job.document))
     }
 
-    /// Begins a job, or goes on with the one that is there, which must be the same; and locks a
+    /// Begins a job, or goes on with the one that is there, which must make the same; and holds a
     /// part of it.
     pub(crate) fn open_job(
         &self,
-        document: JobDocument,
+        document: &JobDocument,
         part: usize,
         overwrite: Overwrite,
     ) -> Result<Job> {
         let name = document.name()?;
-        let folder = folder_of(&name);
         let codecs = document.outputs.iter().map(|output| {
             let (array, layout) = (&output.array, &output.attributes.layout);
             staging::count_shards(array, layout)?;
             codec::for_array(array, layout)
         });
         let codecs = codecs.collect::<Result<_>>()?;
-        let root = self.lock_root()?;
-        let (is_new, is_sealed) = self.begin_job(&document, &folder, overwrite)?;
-        let publishing = self.lock_publishing(&name)?;
-        let lock = self.lock_part(&name, part)?;
-        drop((publishing, root));
-        let disk = Arc::clone(&self.disk);
-        let behind = Behind::start(Arc::clone(&disk))?;
-        let (written, synced) = <(Mutex<_>, AtomicUsize)>::default();
+        let disk = self.disk.clone();
+        let (begun, is_new, is_complete) = self.begin_job(document, &name, overwrite)?;
+        let held = hold_part(&disk, &begun, part)?;
+        let behind = Behind::start(disk.clone())?;
         Ok(Job {
+            generations: begun.generations()?,
             disk,
-            folder,
-            document,
+            begun,
             part,
             codecs,
             behind,
-            is_sealed,
+            is_complete,
             is_new,
             kept: Kept::default(),
-            written,
-            synced,
-            _part: lock,
+            written: Mutex::default(),
+            flushed: AtomicUsize::default(),
+            maker: Maker::new(),
+            _part: held,
         })
     }
 
-    /// Makes the folder of a job, if it is not there. Whether it was made, and whether the job is
-    /// complete.
+    /// The job that is there, begun now if there is none. Whether it was begun now, and whether it
+    /// is complete.
     fn begin_job(
         &self,
         document: &JobDocument,
-        folder: &str,
+        name: &VolumeName,
         overwrite: Overwrite,
-    ) -> Result<(bool, bool)> {
-        let disk = &*self.disk;
-        let there = document::read(disk, folder)?;
-        if there.as_ref().is_some_and(|there| there != document) {
-            let reason = "another process has begun it in another way";
-            return Err(Error::invalid("aggregation", &document.outputs[0].name, reason));
-        }
-        if there.is_some() && publish::is_sealed(disk, folder)? {
-            // Some outputs may be in their places already.
-            return Ok((false, true));
-        }
-        for output in &document.outputs {
-            let name = output.name()?;
-            if overwrite::check(disk, &name, overwrite)? {
-                let folder = format!(".probe-{}+{}", name.subject(), name.image());
-                let disk = Arc::clone(&self.disk);
-                Staging { disk, name, folder, replace: true }.probe_exchange()?;
+    ) -> Result<(Begun, bool, bool)> {
+        let disk = &self.disk;
+        let there = Begun::find(disk, name)?;
+        let is_complete = match &there {
+            Some(job) => job.completed(disk)?.is_some(),
+            None => false,
+        };
+        // Some outputs of a complete one may be in their places already.
+        if !is_complete {
+            for output in &document.outputs {
+                overwrite::check(disk, &output.name()?, overwrite)?;
             }
         }
-        if there.is_none() {
-            // What is left of one that was being removed.
-            disk.remove(folder).map_err(Error::io("remove", disk.path(folder)))?;
-            document::write(disk, folder, document)?;
-            sync_names(disk, folder)?;
-            sync_names(disk, "")?;
+        let (job, is_new) = match there {
+            Some(job) => (job, false),
+            None => Begun::begin(disk, name, document)?,
+        };
+        if !job.document.makes_the_same(document) {
+            let reason = "another process has begun it in another way";
+            return Err(Error::invalid("aggregation", name, reason));
         }
-        Ok((there.is_none(), false))
+        Ok((job, is_new, is_complete))
     }
 
     /// Throws away a job that nobody is working on, whatever its document says.
     pub(crate) fn discard_job(&self, name: &VolumeName) -> Result<()> {
-        let _root = self.lock_root()?;
-        let folder = folder_of(name);
-        let inside = self.disk.list(&folder).map_err(Error::io("list", self.disk.path(&folder)))?;
-        let _publishing = self.lock_publishing(name)?;
-        let parts = inside.iter().filter_map(|name| name.strip_prefix("part-")?.parse().ok());
-        let _parts = parts.map(|part| self.lock_part(name, part)).collect::<Result<Vec<_>>>()?;
-        remove_job(&*self.disk, &folder)
-    }
-
-    /// Held while a job appears or disappears.
-    fn lock_root(&self) -> Result<Lock> {
-        self.disk.lock("", true).map_err(Error::io("lock", self.disk.path("")))
-    }
-
-    /// Keeps everybody else away from a job.
-    fn lock_all(&self, name: &VolumeName, parts: usize) -> Result<Vec<Lock>> {
-        let publishing = self.lock_publishing(name)?;
-        let mut locks = (0..parts).map(|part| self.lock_part(name, part)).collect::<Result<_>>()?;
-        Vec::push(&mut locks, publishing);
-        Ok(locks)
-    }
-
-    fn lock_part(&self, name: &VolumeName, part: usize) -> Result<Lock> {
-        let making = format!("another process is making part {} of it right now", part + 1);
-        self.lock_of_job(name, &format!("part-{part}"), &making)
-    }
-
-    fn lock_publishing(&self, name: &VolumeName) -> Result<Lock> {
-        self.lock_of_job(name, "publishing", "another process is publishing it right now")
-    }
-
-    fn lock_of_job(&self, name: &VolumeName, lock: &str, is_held: &str) -> Result<Lock> {
-        let key = format!("{}/{lock}", folder_of(name));
-        self.disk.lock(&key, false).map_err(|source| match source.kind() {
-            std::io::ErrorKind::WouldBlock => Error::invalid("aggregation", name, is_held),
-            _ => Error::Io { action: "lock", path: self.disk.path(&key), source },
-        })
+        let disk = &self.disk;
+        match Begun::find(disk, name) {
+            Ok(None) => Ok(()),
+            Ok(Some(job)) => {
+                let _held = hold_all(disk, &job)?;
+                job.end(disk, true)
+            }
+            Err(Error::CorruptStore { .. }) => state::end_damaged(disk, name),
+            Err(error) => Err(error),
+        }
     }
 }
 
+/// Tells everybody else that all of a job is in use.
+fn hold_all(disk: &Disk, job: &Begun) -> Result<Vec<Held>> {
+    let publishing = hold(disk, job, "publishing", "another process is publishing it right now")?;
+    let parts = (0..job.document.parts).map(|part| hold_part(disk, job, part));
+    parts.chain([Ok(publishing)]).collect()
+}
+
+fn hold_part(disk: &Disk, job: &Begun, part: usize) -> Result<Held> {
+    let reason = "another process is making this part of its predictions right now";
+    hold(disk, job, &format!("part-{part}"), reason)
+}
+
+fn hold(disk: &Disk, job: &Begun, what: &str, reason: &'static str) -> Result<Held> {
+    let key = job.key(what);
+    disk.sink()?.hold(&key).map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            Error::Busy { path: disk.path(&job.document.outputs[0].name), reason }
+        }
+        _ => Error::Io { action: "lock", path: disk.path(&key), source },
+    })
+}
+
 impl Job {
-    /// A folder for what is only needed meanwhile.
+    /// Where the shards of the first output are put.
     pub(crate) fn folder(&self) -> PathBuf {
-        self.disk.path(&self.folder)
+        self.disk.path(self.generations[0].folder())
     }
 
     /// Which shards of an output are there, in C order of channel, z, y, x.
     pub(crate) fn done(&self, output: usize) -> Result<Vec<bool>> {
-        if self.is_sealed {
-            return Ok(shards::keys(&self.document.outputs[output]).map(|_| true).collect());
+        let document = &self.begun.document.outputs[output];
+        if self.is_complete {
+            return Ok(shards::keys(document).map(|_| true).collect());
         }
-        shards::written(&*self.disk, &self.folder, output, &self.document.outputs[output])
+        shards::written(&self.disk, &self.generations[output], document)
     }
 
     /// The encoded chunk of voxels in native byte order; `None` if each is 0.
@@ -245,7 +230,7 @@ impl Job {
         }
         self.codecs[output].encode(voxels, scratch).map(Some).map_err(|source| Error::Store {
             action: "encode a chunk",
-            path: self.disk.path(&self.document.outputs[output].name),
+            path: self.disk.path(&self.begun.document.outputs[output].name),
             source,
         })
     }
@@ -262,14 +247,14 @@ impl Job {
         at: [usize; 3],
         chunks: Vec<Option<Vec<u8>>>,
     ) -> Result<()> {
-        let JobOutput { array, attributes, .. } = &self.document.outputs[output];
+        let JobOutput { array, attributes, .. } = &self.begun.document.outputs[output];
         let inside = array.shard_key(0, channel, at);
-        let key = format!("{}/{output}/0/{inside}", self.folder);
+        let key = self.generations[output].key(format!("0/{inside}"));
         locked(&self.written).push(key.clone());
         self.behind.write(ShardToWrite { key, inside, chunks, layout: attributes.layout })
     }
 
-    /// Waits until all shards that were given are written, and makes their names durable.
+    /// Waits until all shards that were given are written, and makes them last.
     ///
     /// # Errors
     /// That of a shard.
@@ -278,12 +263,29 @@ impl Job {
         self.behind.flush()?;
         let written = locked(&self.written).len();
         self.behind.flush()?;
-        if written > self.synced.load(Ordering::Relaxed) {
-            // With the folders that were made for them.
-            self.disk.sync(&self.folder).map_err(Error::io("sync", self.folder()))?;
-            self.synced.fetch_max(written, Ordering::Relaxed);
+        if written > self.flushed.load(Ordering::Relaxed) {
+            self.flush_generations()?;
+            self.flushed.fetch_max(written, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Makes all that was put into the generations and deleted from them last.
+    fn flush_generations(&self) -> Result<()> {
+        self.generations.iter().try_for_each(|generation| self.flush_folder(generation.folder()))
+    }
+
+    /// The same of what lies beside the job's document.
+    fn flush_work(&self) -> Result<()> {
+        self.flush_folder(&self.begun.work())
+    }
+
+    fn flush_folder(&self, folder: &str) -> Result<()> {
+        self.disk.sink()?.flush(folder).map_err(Error::io("sync", self.disk.path(folder)))
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        self.disk.sink()?.delete(key).map_err(Error::io("remove", self.disk.path(key)))
     }
 
     /// Removes the shards that were written since this was opened, and what this run has kept of
@@ -293,25 +295,15 @@ impl Job {
         // What could not be written is not there.
         let _ = self.behind.flush();
         let written = std::mem::take(&mut *locked(&self.written));
-        self.synced.store(0, Ordering::Relaxed);
+        self.flushed.store(0, Ordering::Relaxed);
         self.remove(written).and(forgotten)
     }
 
     /// Removes shards so that none comes back: others may be written in their place from here on,
     /// which are not of the same predictions.
     fn remove(&self, keys: impl IntoIterator<Item = String>) -> Result<()> {
-        let mut folders = BTreeSet::new();
-        for key in keys {
-            self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
-            folders.extend(key.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
-        }
-        folders.iter().try_for_each(|folder| match sync_names(&*self.disk, folder) {
-            // Nothing was ever written there.
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Ok(())
-            }
-            synced => synced,
-        })
+        keys.into_iter().try_for_each(|key| self.delete(&key))?;
+        self.flush_generations()
     }
 
     /// Removes shards, each given by channel and place. What is kept of others must be gone by
@@ -324,14 +316,17 @@ impl Job {
         output: usize,
         shards: impl Iterator<Item = (usize, [usize; 3])>,
     ) -> Result<()> {
-        if self.is_sealed {
+        let JobOutput { array, name, .. } = &self.begun.document.outputs[output];
+        if self.is_complete {
             let reason = "all of it is complete; finalise it before it is made again";
-            return Err(Error::invalid("aggregation", &self.document.outputs[0].name, reason));
+            return Err(Error::invalid("aggregation", name, reason));
         }
-        let array = &self.document.outputs[output].array;
-        self.remove(shards.map(|(channel, at)| {
-            format!("{}/{output}/0/{}", self.folder, array.shard_key(0, channel, at))
-        }))
+        let generation = &self.generations[output];
+        self.remove(
+            shards.map(|(channel, at)| {
+                generation.key(format!("0/{}", array.shard_key(0, channel, at)))
+            }),
+        )
     }
 }
 
@@ -340,31 +335,16 @@ impl Drop for Job {
         // Refused in a process that was forked off, where the lock may be held for ever.
         let is_flushed = self.flush().is_ok();
         let is_empty = || locked(&self.written).is_empty() && !self.has_checkpoint();
-        if self.is_new && self.document.parts == 1 && is_flushed && is_empty() {
-            // Best effort: it is hidden, and can be gone on with.
-            let _root = self.disk.lock("", true);
-            let _ = remove_job(&*self.disk, &self.folder);
+        let is_alone = self.is_new && self.begun.document.parts == 1;
+        if self.maker.is_here() && is_alone && is_flushed && is_empty() {
+            // Best effort: it can be gone on with.
+            let _ = self.begun.end(&self.disk, true);
         }
     }
 }
 
-/// Removes the folder of a job, which the caller keeps others away from. Its document goes first:
-/// among what is left, if it is interrupted, may be shards of a volume that was replaced, which are
-/// nobody's to go on with.
-fn remove_job(disk: &dyn Disk, folder: &str) -> Result<()> {
-    let removed = disk
-        .remove(&format!("{folder}/job.json"))
-        .and_then(|()| if disk.list(folder)?.is_empty() { Ok(()) } else { disk.sync_names(folder) })
-        .and_then(|()| disk.remove(folder));
-    removed.map_err(Error::io("remove", disk.path(folder)))
-}
-
-fn sync_names(disk: &dyn Disk, folder: &str) -> Result<()> {
-    disk.sync_names(folder).map_err(Error::io("sync", disk.path(folder)))
-}
-
 /// What the folders of all jobs begin with.
-const PREFIX: &str = ".aggregate-";
+pub(super) const PREFIX: &str = ".aggregate-";
 
 /// Key of a job's folder.
 fn folder_of(name: &VolumeName) -> String {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::document;
+use super::state::Begun;
 use super::{Dataset, Job};
+use crate::disk::Disk;
 use crate::store::VolumeName;
 use crate::store::sealed;
 use crate::{Error, Result};
@@ -26,10 +27,10 @@ impl Note {
         }
     }
 
-    fn key(self, folder: &str) -> String {
+    fn key(self, job: &Begun) -> String {
         match self {
-            Self::Fingerprint => format!("{folder}/fingerprint.json"),
-            Self::Doubt(part) => format!("{folder}/doubt-{part}.json"),
+            Self::Fingerprint => job.key("fingerprint.json"),
+            Self::Doubt(part) => job.key(&format!("doubt-{part}.json")),
         }
     }
 }
@@ -38,23 +39,24 @@ impl Job {
     /// Leaves a note, unless there is one: of several processes the first is heard. Gives the note
     /// that is there then.
     pub(crate) fn note(&self, note: Note, content: &Value) -> Result<Value> {
-        let _root = self.disk.lock("", true).map_err(Error::io("lock", self.disk.path("")))?;
-        if let Some(there) = read(&*self.disk, &self.folder, note)? {
-            return Ok(there);
+        let key = note.key(&self.begun);
+        let document = sealed::seal(note.name(), content).expect("a note is JSON");
+        let swapped = self.disk.sink()?.swap(&key, None, Some(&document));
+        match read(&self.disk, &self.begun, note)? {
+            Some(there) => Ok(there),
+            None => {
+                let _ = swapped.map_err(Error::io("write", self.disk.path(&key)))?;
+                Ok(content.clone())
+            }
         }
-        let key = note.key(&self.folder);
-        document::write_sealed(&*self.disk, &key, note.name(), content)?;
-        let folder = self.disk.path(&self.folder);
-        self.disk.sync_names(&self.folder).map_err(Error::io("sync", folder))?;
-        Ok(content.clone())
     }
 
     /// Removes a note.
     pub(crate) fn forget(&self, note: Note) -> Result<()> {
-        let key = note.key(&self.folder);
-        self.disk.remove(&key).map_err(Error::io("remove", self.disk.path(&key)))?;
-        let folder = self.disk.path(&self.folder);
-        self.disk.sync_names(&self.folder).map_err(Error::io("sync", folder))
+        let key = note.key(&self.begun);
+        let Some((_, version)) = self.disk.document(&key)? else { return Ok(()) };
+        let swapped = self.disk.sink()?.swap(&key, Some(&version), None);
+        swapped.map(drop).map_err(Error::io("remove", self.disk.path(&key)))
     }
 }
 
@@ -65,9 +67,10 @@ impl Dataset {
     }
 
     /// Refuses a part, counted from 0, that may be wrong.
-    pub(crate) fn check_doubt_of(&self, job: &VolumeName, part: usize) -> Result<()> {
-        let Some(reason) = self.job_note(job, Note::Doubt(part))? else { return Ok(()) };
-        let path = self.disk.path(&job.to_string());
+    pub(crate) fn check_doubt_of(&self, name: &VolumeName, part: usize) -> Result<()> {
+        let Some(job) = Begun::find(&self.disk, name)? else { return Ok(()) };
+        let Some(reason) = read(&self.disk, &job, Note::Doubt(part))? else { return Ok(()) };
+        let path = self.disk.path(&name.to_string());
         let reason = format!(
             "what was written of part {} may be wrong: {}. Restart it, or go on in spite of the \
              doubt if all answers before that were right",
@@ -76,21 +79,13 @@ impl Dataset {
         );
         Err(Error::InDoubt { path, reason })
     }
-
-    /// A note of an unfinished job; `None` if there is none.
-    fn job_note(&self, job: &VolumeName, note: Note) -> Result<Option<Value>> {
-        read(&*self.disk, &super::folder_of(job), note)
-    }
 }
 
-fn read(disk: &dyn super::Disk, folder: &str, note: Note) -> Result<Option<Value>> {
-    let key = note.key(folder);
-    let path = disk.path(&key);
-    let bytes = match disk.read(&key) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(Error::io("read", &path))?,
-    };
+/// A note of a job; `None` if there is none.
+fn read(disk: &Disk, job: &Begun, note: Note) -> Result<Option<Value>> {
+    let key = note.key(job);
+    let Some((bytes, _)) = disk.document(&key)? else { return Ok(None) };
     let content = sealed::open(note.name(), &bytes)
         .and_then(|content| serde_json::from_str(content).map_err(|e| e.to_string()));
-    content.map(Some).map_err(|reason| Error::corrupt_store(path, reason))
+    content.map(Some).map_err(|reason| Error::corrupt_store(disk.path(&key), reason))
 }

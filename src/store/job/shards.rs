@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::JobOutput;
-use crate::store::disk::Disk;
+use crate::disk::Disk;
+use crate::store::generation::Generation;
 use crate::store::grid::ShardGrid;
 use crate::{Error, Result};
 
@@ -13,16 +14,14 @@ pub(super) fn keys(output: &JobOutput) -> impl Iterator<Item = String> + use<> {
     (0..grid.len()).map(move |n| grid.key(n))
 }
 
-/// Which shards of the `n`-th output of the job in `folder` are there, in the order of [`keys`].
+/// Which shards of an output are there, in the order of [`keys`].
 pub(super) fn written(
-    disk: &dyn Disk,
-    folder: &str,
-    n: usize,
+    disk: &Disk,
+    generation: &Generation,
     output: &JobOutput,
 ) -> Result<Vec<bool>> {
-    let root = format!("{folder}/{n}/0");
     let list = |folder: &String| -> Result<Vec<String>> {
-        let key = format!("{root}/{folder}");
+        let key = generation.key(format!("0/{folder}"));
         let names = disk.list(&key).map_err(Error::io("list", disk.path(&key)))?;
         Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
     };

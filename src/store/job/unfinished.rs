@@ -1,9 +1,12 @@
 //! What was begun in a dataset and not finished.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
-use super::{PREFIX, document, publish, shards};
-use crate::store::Dataset;
+use super::state::Begun;
+use super::{PREFIX, shards};
+use crate::store::{Dataset, VolumeName};
 use crate::{Error, Result};
 
 /// An aggregation that was begun, and whose volumes are not all published yet.
@@ -26,27 +29,52 @@ impl Dataset {
     /// # Errors
     /// [`Error::CorruptStore`], [`Error::Io`].
     pub fn unfinished_aggregations(&self) -> Result<Vec<UnfinishedAggregation>> {
-        let inside = self.disk.list("").map_err(Error::io("list", self.disk.path("")))?;
-        let mut unfinished = Vec::new();
-        for folder in inside.iter().filter(|name| name.starts_with(PREFIX)) {
-            unfinished.extend(self.unfinished_in(folder)?);
-        }
-        Ok(unfinished)
+        let jobs = self.begun()?;
+        jobs.iter().map(|job| self.unfinished(job)).collect()
     }
 
-    /// `None` if there is nothing but what is left of one that was ended.
-    fn unfinished_in(&self, folder: &str) -> Result<Option<UnfinishedAggregation>> {
-        let disk = &*self.disk;
-        let Some(document) = document::read(disk, folder)? else { return Ok(None) };
-        let is_sealed = publish::is_sealed(disk, folder)?;
-        let (mut shards, mut written) = (0, 0);
-        for (n, output) in document.outputs.iter().enumerate() {
-            let there = shards::written(disk, folder, n, output)?;
-            shards += there.len();
-            // Once all are complete, some volumes may have gone to their places.
-            written += there.iter().filter(|there| is_sealed || **there).count();
+    /// Every job that is there.
+    pub(super) fn begun(&self) -> Result<Vec<Begun>> {
+        let inside = self.disk.list("").map_err(Error::io("list", self.disk.path("")))?;
+        let folders = inside.into_iter().filter(|name| name.starts_with(PREFIX));
+        let jobs = folders.map(|folder| Begun::find_in(&self.disk, folder));
+        jobs.filter_map(Result::transpose).collect()
+    }
+
+    /// Keys of the folders that unfinished aggregations need: of their generations, and their own.
+    pub(in crate::store) fn folders_of_jobs(&self) -> Result<HashSet<String>> {
+        let mut folders = HashSet::new();
+        for job in self.begun()? {
+            let generations = job.generations()?;
+            folders.extend(generations.iter().map(|generation| generation.folder().to_owned()));
+            folders.insert(job.work());
         }
-        let outputs = document.outputs.into_iter().map(|output| output.name).collect();
-        Ok(Some(UnfinishedAggregation { outputs, parts: document.parts, shards, written }))
+        Ok(folders)
+    }
+
+    /// Throws away an aggregation that was begun and not finished, given by the name of any of its
+    /// outputs, with all that was predicted. False if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if a process works on it; [`Error::Io`].
+    pub fn discard_aggregation(&self, name: &VolumeName) -> Result<bool> {
+        let name = name.to_string();
+        let makes = |job: &&Begun| job.document.outputs.iter().any(|output| output.name == name);
+        let jobs = self.begun()?;
+        let Some(job) = jobs.iter().find(makes) else { return Ok(false) };
+        self.discard_job(&job.document.name()?).map(|()| true)
+    }
+
+    fn unfinished(&self, job: &Begun) -> Result<UnfinishedAggregation> {
+        let is_complete = job.completed(&self.disk)?.is_some();
+        let (mut shards, mut written) = (0, 0);
+        for output in &job.document.outputs {
+            let there = shards::written(&self.disk, &output.generation()?, output)?;
+            shards += there.len();
+            // Once all are complete, shards of zeros alone go.
+            written += there.iter().filter(|there| is_complete || **there).count();
+        }
+        let outputs = job.document.outputs.iter().map(|output| output.name.clone()).collect();
+        Ok(UnfinishedAggregation { outputs, parts: job.document.parts, shards, written })
     }
 }

@@ -1,7 +1,7 @@
 //! Building the index of a volume that is stored already.
 
 use super::{IndexInfo, KEY, SamplingIndex};
-use crate::store::lock::WriteLock;
+use crate::store::lock;
 use crate::store::strips::{self, Strips};
 use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Error, Pool, Result};
@@ -15,8 +15,9 @@ impl Dataset {
     /// cancels. Handles that found no index before find this one.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a volume that cannot have one, with the reason, and while
-    /// another process writes the volume; those of [`Dataset::open_volume`];
+    /// [`Error::InvalidArgument`] for a volume that cannot have one, with the reason;
+    /// [`Error::Busy`] while another process writes the volume; [`Error::Replaced`] if one has
+    /// replaced it; those of [`Dataset::open_volume`];
     /// [`Error::CorruptStore`] if its voxels are not the ones that were written;
     /// [`Error::Cancelled`]; [`Error::Io`].
     pub fn build_index(
@@ -27,16 +28,21 @@ impl Dataset {
     ) -> Result<IndexInfo> {
         let found = self.open_volume(name)?;
         found.stored.counted().map_err(|reason| Error::invalid("volume", name, reason))?;
-        let disk = &found.stored.disk;
-        let _lock = WriteLock::take(disk, name)?;
-        // Again: from here on nobody replaces it.
-        let volume = self.open_volume(name)?;
-        let index = pool.run(|| count(&volume, progress))?;
-        let (key, folder) = (format!("{name}/{KEY}"), format!("{name}/0"));
+        let (disk, generation) = (&found.stored.disk, &found.stored.generation);
+        let _held = lock::hold(disk, name)?;
+        let index = pool.run(|| count(&found, progress))?;
+        let key = generation.key(KEY);
         let path = disk.path(&key);
         let bytes = index.to_bytes(&path)?;
-        disk.write(&key, &[&bytes]).map_err(Error::io("write", &path))?;
-        disk.sync_names(&folder).map_err(Error::io("sync", disk.path(&folder)))?;
+        let sink = disk.sink()?;
+        sink.put(&key, &[&bytes]).map_err(Error::io("write", &path))?;
+        let folder = generation.folder();
+        sink.flush(folder).map_err(Error::io("sync", disk.path(folder)))?;
+        if let Err(replaced) = found.check_in_place() {
+            // It was written for nobody, into a folder that may be gone.
+            let _ = sink.delete(&key);
+            return Err(replaced);
+        }
         Ok(index.info())
     }
 }
@@ -49,7 +55,7 @@ fn count(volume: &Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<Sam
     let add = |frame, _, strips: &Strips| {
         tally.add_planes(frame, strips.planes(), |plane, row| strips.row(plane, row))
     };
-    let voxels = strips::look_through(volume, |_| (), add, progress)?;
+    let voxels = strips::look_through(volume, |_| Ok(()), add, progress)?;
     // Chunks that are intact but in each other's places would make a wrong index.
     if voxels != volume.voxel_digest() {
         let reason = "the decoded voxels are not the ones the manifest names; verify tells more";

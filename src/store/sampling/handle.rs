@@ -1,7 +1,6 @@
 //! The index of an open volume.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -129,15 +128,12 @@ impl Stored {
             return Ok(Some(indices));
         }
         let Ok(counted) = self.counted() else { return Ok(None) };
-        let key = format!("{}/{KEY}", self.name);
+        let key = self.generation.key(KEY);
         let path = self.disk.path(&key);
-        let file = match self.disk.read(&key) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            file => Some(file.map_err(Error::io("read", &path))?),
-        };
+        let file = self.disk.document(&key)?;
         // What was read, or was not, may be of the volume that has taken this one's place.
         self.check_in_place()?;
-        let Some(file) = file else { return Ok(None) };
+        let Some((file, _)) = file else { return Ok(None) };
         let Some(index) = SamplingIndex::from_bytes(&file, &path)? else { return Ok(None) };
         index.check(self, counted).map_err(|reason| Error::corrupt_store(&path, reason))?;
         // Two threads may read it at once; one of the two is kept.

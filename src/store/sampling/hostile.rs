@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Counted, KEY, NAME, sealed};
+use crate::disk::LocalDisk;
 use crate::layout::ChunkLayout;
 use crate::sample::{BLOCK, BlockIndex, Contents};
+use crate::store::Dataset;
 use crate::store::tests::write_as;
-use crate::store::{Dataset, LocalDisk};
 use crate::{Dtype, Error, Kind, Pool, Result, Scaling};
 
 /// Two blocks, and many chunks.
@@ -41,7 +42,8 @@ impl Store {
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join("a/b").join(KEY)
+        let volume = self.dataset().volume("a/b").unwrap();
+        self.folder.path().join(volume.stored.generation.key(KEY))
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -104,6 +104,9 @@ pub struct Aggregate {
     /// a scratch file. By default as much as the order of the patches needs, twice.
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub memory: Option<u64>,
+    /// The folder of the scratch file, on a disk with room. By default that of TMPDIR, or /var/tmp.
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
     /// Save what is held between patches every so many seconds, so that a run that is killed loses
     /// little; 0 means never. Less often where saving would take more than a twentieth of the time.
     /// A run that is interrupted, or whose program fails, saves in any case.
@@ -272,6 +275,7 @@ impl Aggregate {
         };
         let aggregate = AggregateOptions {
             budget: self.memory,
+            scratch: self.scratch.clone(),
             unfinished,
             overwrite: self.replace.overwrite(),
             non_finite: self.non_finite,

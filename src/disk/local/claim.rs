@@ -1,0 +1,176 @@
+//! The right to replace one document, held by one writer at a time.
+//!
+//! On a disk of this machine it is a lock on a hidden file, which the system takes back from a
+//! writer that is killed. Between machines locks need not hold: there the hidden file itself is the
+//! claim, since of all that create a file exclusively one succeeds (scale of NFS and FUSE alike). A
+//! claim that nobody touched for [`PATIENCE`] is taken from its writer, who gives up before that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::folders::TRIES;
+use super::hold::is_still;
+use crate::process::Maker;
+use crate::unique;
+
+/// How long a claim is waited for: a writer holds it for as long as a small file takes to be read
+/// and another to be renamed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a writer that must create its claim relies on it.
+const HOLDS: Duration = Duration::from_secs(8);
+
+pub(super) struct Claim {
+    path: PathBuf,
+    /// Of a claim by creation: when it was made.
+    since: Option<Instant>,
+    /// What is locked, or was created.
+    file: File,
+    maker: Maker,
+}
+
+impl Claim {
+    /// Waits until no other writer holds the claim on `path`.
+    pub(super) fn take(path: &Path, is_shared: bool) -> io::Result<Self> {
+        let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+        let mut hidden = std::ffi::OsString::from(".swap-");
+        hidden.push(name);
+        let path = path.with_file_name(hidden);
+        if is_shared { Self::create(path) } else { Self::lock(path) }
+    }
+
+    fn lock(path: PathBuf) -> io::Result<Self> {
+        for _ in 0..TRIES {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+            match file.lock() {
+                Err(e) if e.kind() == ErrorKind::Unsupported => return Self::create(path),
+                locked => locked?,
+            }
+            if is_still(&file, &path)? {
+                return Ok(Self { path, since: None, file, maker: Maker::new() });
+            }
+        }
+        Err(ErrorKind::ResourceBusy.into())
+    }
+
+    fn create(path: PathBuf) -> io::Result<Self> {
+        let begun = Instant::now();
+        // The claim of another, and since when it has been seen.
+        let mut other: Option<([u64; 2], Instant)> = None;
+        while begun.elapsed() < 3 * PATIENCE {
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    let since = Some(Instant::now());
+                    return Ok(Self { path, since, file, maker: Maker::new() });
+                }
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+            let there = match fs::metadata(&path) {
+                Ok(there) => [there.dev(), there.ino()],
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            match other {
+                Some((seen, since)) if seen == there => {
+                    if since.elapsed() > PATIENCE {
+                        take_away(&path, there)?;
+                    }
+                }
+                _ => other = Some((there, Instant::now())),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(ErrorKind::ResourceBusy.into())
+    }
+
+    /// Refuses to go on with a claim that others may have taken away.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let holds = match self.since {
+            None => true,
+            Some(since) => since.elapsed() < HOLDS && is_still(&self.file, &self.path)?,
+        };
+        if holds { Ok(()) } else { Err(ErrorKind::ResourceBusy.into()) }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.maker.is_here() && is_still(&self.file, &self.path).unwrap_or(false) {
+            // While it is locked: whoever waits for it finds that it is gone, and makes another.
+            let _ = fs::remove_file(&self.path);
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+/// Removes the claim of a writer that has gone, and no other that came to stand in its place.
+fn take_away(path: &Path, claim: [u64; 2]) -> io::Result<()> {
+    let aside = path.with_file_name(format!(".put-{}", unique::id()));
+    match fs::rename(path, &aside) {
+        // Another did.
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        renamed => renamed?,
+    }
+    let moved = fs::metadata(&aside)?;
+    if [moved.dev(), moved.ino()] != claim {
+        // Of somebody who is alive: put back, unless another is there by now.
+        let _ = fs::hard_link(&aside, path);
+    }
+    fs::remove_file(&aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_held_by_one_at_a_time_and_leaves_nothing() {
+        for is_shared in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("document");
+            let inside = std::sync::atomic::AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        for _ in 0..20 {
+                            let claim = Claim::take(&path, is_shared).unwrap();
+                            claim.check().unwrap();
+                            use std::sync::atomic::Ordering::SeqCst;
+                            assert_eq!(inside.fetch_add(1, SeqCst), 0);
+                            std::thread::yield_now();
+                            inside.fetch_sub(1, SeqCst);
+                        }
+                    });
+                }
+            });
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn the_claim_of_a_writer_that_has_gone_is_taken_away_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("claim");
+        let id = |path: &Path| {
+            let there = fs::metadata(path).unwrap();
+            [there.dev(), there.ino()]
+        };
+        fs::write(&path, b"").unwrap();
+        let gone = id(&path);
+        // Kept open, so that its number is not used again.
+        let _open = File::open(&path).unwrap();
+        take_away(&path, gone).unwrap();
+        assert!(!path.exists());
+        fs::write(&path, b"").unwrap();
+        let alive = id(&path);
+        take_away(&path, gone).unwrap();
+        assert_eq!(id(&path), alive);
+        take_away(&path, alive).unwrap();
+        take_away(&path, alive).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,195 @@
+//! Before a box is decoded: every stretch of the shards that will be read is under way at once.
+//!
+//! Of a shard in view the system is told ahead: decoding waits for one page at a time, and told
+//! ahead the system has all of them under way, in few requests, and fetches nothing else. Chunks
+//! that were asked for a moment ago are taken to be in memory still, so that a box whose chunks all
+//! are costs no call. Of other shards the stretches are fetched, and the box is decoded from them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::cache::CachedChunks;
+use super::parts::chunks_of;
+use super::shard::Shard;
+use super::volume::Volume;
+use crate::{Region, Result};
+
+/// For as long, in seconds, a chunk is not announced again. Pages that were just used stay longer
+/// than that, even where memory is short.
+const PERIOD: u64 = 4;
+
+/// Stretches of shards that were fetched for one read, by the number of the shard and the place in
+/// its file, ascending.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(Vec<(usize, usize, Vec<u8>)>);
+
+impl Gathered {
+    /// The bytes of a shard at this place, if they were fetched.
+    pub(super) fn get(&self, shard: usize, range: &Range<usize>) -> Option<&[u8]> {
+        let after = self.0.partition_point(|(n, start, _)| (*n, *start) <= (shard, range.start));
+        let (n, start, bytes) = self.0.get(after.checked_sub(1)?)?;
+        let inside = range.start - start..range.end - start;
+        if *n == shard { bytes.get(inside) } else { None }
+    }
+}
+
+impl Volume {
+    /// Tells the system that a region will soon be read, so that what of it is not in memory is
+    /// fetched meanwhile; what lies outside of the volume is left out. Reading does this by itself,
+    /// for one region: whoever knows the next ones can have them fetched too. Opens the shards that
+    /// the region touches, decodes nothing, and does not wait for the rest. Does nothing more where
+    /// files are not mapped.
+    ///
+    /// # Errors
+    /// [`crate::Error::CorruptStore`], [`crate::Error::Io`], [`crate::Error::Replaced`].
+    pub fn prefetch(&self, region: Region) -> Result<()> {
+        let Some(region) = region.clip(self.shape()) else { return Ok(()) };
+        let start = region.start.map(|s| usize::try_from(s).expect("clipped to the volume"));
+        let cache = self.cache_here();
+        self.stretches(cache.as_deref(), start, region.shape).map(drop)
+    }
+
+    /// Announces the chunks of a box that lies inside the volume, `z, y, x` in voxels, or fetches
+    /// them.
+    pub(super) fn gather(
+        &self,
+        cache: Option<&CachedChunks>,
+        start: [usize; 3],
+        shape: [usize; 3],
+    ) -> Result<Gathered> {
+        let stretches = self.stretches(cache, start, shape)?;
+        let mut gathered: Vec<_> =
+            stretches.iter().map(|(shard, range)| (*shard, range.start, Vec::new())).collect();
+        if !stretches.is_empty() {
+            self.stored.fetch(&stretches, &mut |n, bytes| gathered[n].2 = bytes)?;
+        }
+        gathered.sort_unstable_by_key(|(shard, start, _)| (*shard, *start));
+        Ok(Gathered(gathered))
+    }
+
+    /// Announces the chunks of a box of the shards in view, and gives the stretches of the others.
+    fn stretches(
+        &self,
+        cache: Option<&CachedChunks>,
+        start: [usize; 3],
+        shape: [usize; 3],
+    ) -> Result<Vec<(usize, Range<usize>)>> {
+        let stored = &*self.stored;
+        let period = stored.opened.elapsed().as_secs() / PERIOD;
+        let mut to_fetch = Vec::new();
+        let mut joined = Joined {
+            gap: stored.disk.gap(),
+            stretch: None,
+            take: |(n, shard): (usize, &Shard), range: Range<usize>| {
+                if shard.is_in_view() { shard.will_need(range) } else { to_fetch.push((n, range)) }
+            },
+        };
+        for at in chunks_of(self.layout().chunk, start, shape) {
+            if self.has_in_memory(cache, at) {
+                continue;
+            }
+            let (shard_n, n) = stored.grid.locate(self.frame, at);
+            let Some(shard) = stored.shard(shard_n)? else { continue };
+            let range =
+                if shard.is_in_view() { shard.to_announce(n, period) } else { shard.range(n) };
+            if let Some(range) = range {
+                joined.add(shard_n, &shard, range);
+            }
+        }
+        joined.flush();
+        Ok(to_fetch)
+    }
+}
+
+/// Joins chunks of one file that come along in its order.
+struct Joined<T: FnMut((usize, &Shard), Range<usize>)> {
+    gap: usize,
+    stretch: Option<((usize, Arc<Shard>), Range<usize>)>,
+    take: T,
+}
+
+impl<T: FnMut((usize, &Shard), Range<usize>)> Joined<T> {
+    fn add(&mut self, n: usize, shard: &Arc<Shard>, chunk: Range<usize>) {
+        match &mut self.stretch {
+            Some(((_, current), stretch))
+                if Arc::ptr_eq(current, shard)
+                    && (stretch.start..=stretch.end + self.gap).contains(&chunk.start) =>
+            {
+                stretch.end = stretch.end.max(chunk.end);
+            }
+            _ => {
+                self.flush();
+                self.stretch = Some(((n, Arc::clone(shard)), chunk));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(((n, shard), stretch)) = self.stretch.take() {
+            (self.take)((n, &shard), stretch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::shard;
+
+    /// A shard of 3 x 5 x 4 chunks of these lengths, checksums not counted; none at 0.
+    fn shard(lengths: &[usize], chunk: [usize; 3]) -> Arc<Shard> {
+        let chunks: Vec<_> = lengths.iter().map(|n| (*n > 0).then(|| vec![7; n + 4])).collect();
+        let (body, end) = shard::parts("c/0/0/0", &chunks, GRID, chunk);
+        let bytes = [body.concat(), end.bytes].concat();
+        let length = bytes.len() as u64;
+        Arc::new(Shard::open(bytes.into(), chunks.len(), length).expect("sound"))
+    }
+
+    const GRID: [usize; 3] = [3, 5, 4];
+    const GAP_BYTES: usize = 16 << 10;
+
+    proptest! {
+        #[test]
+        fn stretches_hold_what_is_wanted_once_and_no_wide_gap(
+            lengths in prop::collection::vec(prop_oneof![Just(0_usize), 1..40_000_usize], 60),
+            first in (0..3_usize, 0..5_usize, 0..4_usize),
+            last in (0..3_usize, 0..5_usize, 0..4_usize),
+            chunk in prop::sample::select(vec![[2, 4, 8], [2, 8, 4], [2, 4, 4]]),
+        ) {
+            let shard = shard(&lengths, chunk);
+            let (first, last) = ([first.0, first.1, first.2], [last.0, last.1, last.2]);
+            let low = std::array::from_fn(|a| first[a].min(last[a]));
+            let high = std::array::from_fn(|a| first[a].max(last[a]));
+            let number = |[z, y, x]: [usize; 3]| (z * GRID[1] + y) * GRID[2] + x;
+            let wanted: Vec<_> = shard::file_order(chunk, low, high).map(number).collect();
+            for period in [0, 1] {
+                let mut told = Vec::new();
+                let mut joined = Joined {
+                    gap: GAP_BYTES,
+                    stretch: None,
+                    take: |_: (usize, &Shard), range| told.push(range),
+                };
+                // The second time around, nothing is left to be told.
+                for n in wanted.iter().chain(&wanted) {
+                    if let Some(range) = shard.to_announce(*n, period) {
+                        joined.add(0, &shard, range);
+                    }
+                }
+                joined.flush();
+                let inside = |n: &usize| match shard.range(*n) {
+                    None => true,
+                    Some(range) => {
+                        told.iter().filter(|t| t.start <= range.start && range.end <= t.end).count() == 1
+                    }
+                };
+                prop_assert!(wanted.iter().all(inside));
+                prop_assert!(told.windows(2).all(|t| t[0].end + GAP_BYTES < t[1].start));
+                let total: usize = told.iter().map(Range::len).sum();
+                let asked: usize = wanted.iter().filter_map(|n| shard.range(*n)).map(|range| range.len()).sum();
+                prop_assert!(total <= asked + wanted.len() * GAP_BYTES);
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Removing a volume.
+
+use super::name::VolumeName;
+use super::pointer::{self, Pointer};
+use super::staging::{group_key, remove_files};
+use super::{DOCUMENT, Dataset, lock};
+use crate::disk::Swap;
+use crate::{Error, Result};
+
+impl Dataset {
+    /// Removes a volume: its document first, so that nobody finds half of it, then its files, and
+    /// the group of a subject that has nothing else. Handles that have all they need open go on;
+    /// others end with [`Error::Replaced`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Busy`] while another process of this machine writes the volume;
+    /// [`Error::Conflict`] if one has replaced it meanwhile, and [`Error::Io`]. After that the volume
+    /// is there as a whole, or not at all, with files that [`Dataset::sweep`] removes.
+    pub fn remove(&self, name: &VolumeName) -> Result<()> {
+        let (disk, sink) = (&self.disk, self.disk.sink()?);
+        let path = disk.path(&name.to_string());
+        let Some(there) = Pointer::read(disk, name)? else {
+            return Err(Error::NotFound { what: "volume", path });
+        };
+        let _held = lock::hold(disk, name)?;
+        let key = pointer::key(name);
+        match sink.swap(&key, Some(&there.version), None) {
+            Ok(Swap::Done) => {}
+            Ok(Swap::Lost) => return Err(Error::Conflict { path }),
+            Err(source) => return Err(Error::Io { action: "remove", path, source }),
+        }
+        remove_files(disk, name, &there)?;
+        let subject = name.subject();
+        let inside = disk.list(subject).map_err(Error::io("list", disk.path(subject)))?;
+        if inside == [DOCUMENT] {
+            let key = group_key(subject);
+            sink.delete(&key).map_err(Error::io("remove", disk.path(&key)))?;
+        }
+        sink.flush("").map_err(Error::io("sync", disk.path("")))
+    }
+}
