@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 17] = [
+const GROUND: [&str; 18] = [
     "error",
     "hint",
     "dtype",
@@ -22,18 +22,20 @@ const GROUND: [&str; 17] = [
     "padding",
     "process",
     "staged",
+    "unique",
     "widening",
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 12] = [
+const STATIONS: [(&str, &[&str]); 13] = [
+    ("disk", &[]),
     ("phantom", &[]),
     ("scan", &[]),
     ("layout", &[]),
     ("statistics", &[]),
     ("packed", &[]),
     ("sample", &[]),
-    ("store", &["layout", "packed", "sample", "statistics"]),
+    ("store", &["disk", "layout", "packed", "sample", "statistics"]),
     ("query", &["sample", "statistics", "store"]),
     ("ingest", &["scan", "layout", "sample", "statistics", "store"]),
     ("export", &["scan", "store"]),

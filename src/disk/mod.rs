@@ -23,4 +23,5 @@ pub use local::LocalDisk;
 pub use sink::{Held, Sink, Swap, Usage};
 pub use source::{FetchError, Source, Span, Stamp, Version};
 
+pub(crate) use sink::is_in_the_making;
 pub(crate) use source::is_absent;

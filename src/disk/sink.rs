@@ -71,6 +71,14 @@ pub trait Sink: Source {
     }
 }
 
+/// What names of objects in the making begin with, on disks where they have one.
+pub(super) const IN_THE_MAKING: &str = ".put-";
+
+/// Whether a name is that of an object in the making, or of one whose writer was killed.
+pub(crate) fn is_in_the_making(name: &str) -> bool {
+    name.starts_with(IN_THE_MAKING)
+}
+
 /// See [`Sink::usage`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

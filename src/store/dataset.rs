@@ -56,7 +56,7 @@ impl Dataset {
                 return Err(Error::NotFound { what: "store", path });
             }
             // Else somebody has just made it.
-            if !there.iter().any(|name| name == DOCUMENT) {
+            if disk.document(DOCUMENT)?.is_none() {
                 break;
             }
         }
@@ -227,33 +227,24 @@ fn inside(disk: &Disk) -> Result<Vec<String>> {
 /// Hidden names, and subjects in which there are generations alone, are what a writer leaves that
 /// is killed before the first volume is there.
 fn is_of_others(disk: &Disk, there: &[String]) -> Result<bool> {
-    let list = |key: &str| disk.list(key).map_err(Error::io("list", disk.path(key)));
-    let is_begun = |subject: &String| -> Result<bool> {
-        if subject.starts_with('.') {
-            return Ok(true);
-        }
-        if !name::is_valid(subject) || subject == DOCUMENT {
-            return Ok(false);
-        }
-        let images = match disk.list(subject) {
-            Err(e) if is_absent(&e) => return Ok(false),
-            images => images.map_err(Error::io("list", disk.path(subject)))?,
-        };
-        let is_begun = |image: &String| -> Result<bool> {
-            let inside = list(&format!("{subject}/{image}"))?;
-            let ours = |name: &String| name.starts_with('.') || generation::is_id(name);
-            Ok(!inside.is_empty() && inside.iter().all(ours))
-        };
-        // The group of the subject comes after that of the dataset.
-        let mut images = images.iter().filter(|image| !image.starts_with('.')).peekable();
-        Ok(images.peek().is_some()
-            && images.map(is_begun).collect::<Result<Vec<_>>>()?.into_iter().all(|b| b))
+    let is_hidden = |name: &str| name.starts_with('.');
+    // False of what is a file.
+    let all_are = |key: &str, is_begun: &dyn Fn(&str) -> Result<bool>| match disk.list(key) {
+        Err(e) if is_absent(&e) => Ok(false),
+        Err(source) => Err(Error::Io { action: "list", path: disk.path(key), source }),
+        Ok(names) => names.iter().try_fold(true, |all, name| Ok(all && is_begun(name)?)),
     };
-    there
-        .iter()
-        .map(is_begun)
-        .collect::<Result<Vec<_>>>()
-        .map(|begun| !begun.into_iter().all(|b| b))
+    let is_image =
+        |key: &str| all_are(key, &|name: &str| Ok(is_hidden(name) || generation::is_id(name)));
+    let is_subject = |subject: &str| {
+        all_are(subject, &|image: &str| {
+            Ok(is_hidden(image) || is_image(&format!("{subject}/{image}"))?)
+        })
+    };
+    there.iter().try_fold(false, |any, name| {
+        let is_begun = is_hidden(name) || (name::is_valid(name) && is_subject(name)?);
+        Ok(any || !is_begun)
+    })
 }
 
 fn check_role(document: &[u8], role: &str, path: PathBuf) -> Result<()> {

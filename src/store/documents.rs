@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::array::ArrayShape;
 use super::codec;
-use super::pointer::Target;
 use crate::layout::{ChunkLayout, Workload};
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
@@ -67,6 +66,23 @@ impl Attributes {
     }
 }
 
+/// The `voxpatch` attribute of a pointer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Target {
+    pub(super) version: u64,
+    /// Name of the folder.
+    pub(super) generation: String,
+    /// The manifest in it.
+    pub(super) manifest: Extent,
+}
+
+/// Length and digest of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Extent {
+    pub(super) bytes: u64,
+    pub(super) blake3: String,
+}
+
 /// A group without content of its own: the dataset, or a subject.
 pub(super) fn plain_group(role: &str) -> Vec<u8> {
     pretty(&json!({
@@ -94,13 +110,15 @@ pub(super) fn generation_group(attributes: &Attributes) -> Vec<u8> {
     }))
 }
 
-/// The pointer of a volume: its OME metadata, and which generation counts.
+/// The pointer of a volume: its OME metadata, and which generation counts. Any shorter document is
+/// none.
 pub(super) fn pointer(ome: &Value, target: &Target) -> Vec<u8> {
-    pretty(&json!({
+    let document = json!({
         "zarr_format": 3,
         "node_type": "group",
         "attributes": {"ome": ome, "voxpatch": target},
-    }))
+    });
+    serde_json::to_vec_pretty(&document).expect("JSON values serialise")
 }
 
 /// The OME metadata of a pointer.

@@ -8,11 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::DOCUMENT;
-use super::documents::{self, VERSION};
+use super::documents::{self, Target, VERSION};
 use super::generation::Generation;
 use super::name::VolumeName;
 use crate::disk::{Disk, Stamp, Version};
@@ -28,23 +27,6 @@ pub(super) struct Pointer {
     pub(super) version: Version,
     /// Taken before the document was read. A document of another stamp may still be the same.
     stamp: ArcSwapOption<Stamp>,
-}
-
-/// The `voxpatch` attribute of a pointer.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Target {
-    pub(super) version: u64,
-    /// Name of the folder.
-    pub(super) generation: String,
-    /// The manifest in it.
-    pub(super) manifest: Extent,
-}
-
-/// Length and digest of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Extent {
-    pub(super) bytes: u64,
-    pub(super) blake3: String,
 }
 
 /// What a pointer says.

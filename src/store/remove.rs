@@ -29,7 +29,11 @@ impl Dataset {
             Ok(Swap::Lost) => return Err(Error::Conflict { path }),
             Err(source) => return Err(Error::Io { action: "remove", path, source }),
         }
-        remove_files(disk, name, &there)?;
+        // Of a document that is not understood nobody knows the files: `Dataset::sweep` finds them.
+        match remove_files(disk, name, &there) {
+            Err(error @ Error::Io { .. }) => return Err(error),
+            _ => {}
+        }
         let subject = name.subject();
         let inside = disk.list(subject).map_err(Error::io("list", disk.path(subject)))?;
         if inside == [DOCUMENT] {

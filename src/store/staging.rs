@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::array::ArrayShape;
-use super::documents::{self, Attributes, VERSION};
+use super::documents::{self, Attributes, Extent, Target, VERSION};
 use super::generation::Generation;
 use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardRecord};
 use super::name::VolumeName;
 use super::ome::Image;
-use super::pointer::{self, Extent, Meaning, Pointer, Target};
+use super::pointer::{self, Meaning, Pointer};
 use super::sampling::{self, SamplingIndex};
 use super::{DOCUMENT, digest};
 use crate::disk::{Disk, Swap, Version};

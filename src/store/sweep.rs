@@ -11,6 +11,7 @@ use super::job::PREFIX as JOB;
 use super::name::VolumeName;
 use super::pointer::{self, Meaning, Pointer};
 use super::{DOCUMENT, Dataset};
+use crate::disk::is_in_the_making;
 use crate::{Error, Result};
 
 /// What was swept.
@@ -108,6 +109,13 @@ impl Dataset {
                     (is_file || is_left) && Some(inside) != named.as_ref()
                 });
                 unnamed.extend(ours.map(|inside| format!("{name}/{inside}")));
+                // Of an index that was being built.
+                if let Some(named) = named {
+                    let array = if named == "0" { named } else { format!("{named}/0") };
+                    let inside = self.list(&format!("{name}/{array}"))?.into_iter();
+                    let inside = inside.filter(|inside| is_of_a_writer(inside));
+                    unnamed.extend(inside.map(|inside| format!("{name}/{array}/{inside}")));
+                }
             }
         }
         unnamed.retain(|key| !jobs.contains(key));
@@ -153,6 +161,6 @@ impl Dataset {
 /// Whether a name is one that writers use for a while: files in the making, claims and locks, and
 /// the folders in which earlier versions staged volumes.
 fn is_of_a_writer(name: &str) -> bool {
-    const PREFIXES: [&str; 6] = [".put-", ".swap-", ".lock-", ".writing-", ".staging-", ".probe-"];
-    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    const PREFIXES: [&str; 5] = [".swap-", ".lock-", ".writing-", ".staging-", ".probe-"];
+    is_in_the_making(name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

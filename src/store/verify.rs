@@ -8,10 +8,14 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::digest::VoxelDigest;
+use super::generation::Generation;
 use super::sampling;
+use super::shard::Shard;
+use super::stored::Stored;
 use super::strips::{self, Strips};
 use super::volume::Volume;
-use super::{Dataset, VolumeName};
+use super::{DOCUMENT, Dataset, VolumeName, manifest, pointer};
+use crate::disk::is_in_the_making;
 use crate::{Error, Pool, Result};
 
 /// What was checked, and what was found damaged.
@@ -105,7 +109,37 @@ impl Dataset {
     ) -> Result<VerifyReport> {
         let volumes = self.volumes()?;
         let check = |name: &VolumeName| self.verify_volume(name, pool, progress);
-        Ok(VerifyReport { volumes: volumes.iter().map(check).collect::<Result<_>>()? })
+        let mut volumes = volumes.iter().map(check).collect::<Result<Vec<_>>>()?;
+        volumes.extend(self.lost()?);
+        Ok(VerifyReport { volumes })
+    }
+
+    /// Volumes that are complete, and have no document.
+    fn lost(&self) -> Result<Vec<VolumeCheck>> {
+        let of_jobs = self.folders_of_jobs().unwrap_or_default();
+        let mut lost = Vec::new();
+        for subject in self.folders("")? {
+            for image in self.folders(&subject)? {
+                let Ok(name) = VolumeName::new(&subject, image) else { continue };
+                let inside = self.disk.list(&name.to_string()).unwrap_or_default();
+                let is_complete = |id: &String| {
+                    let generation = Generation::of(&name, id.clone());
+                    generation.is_some_and(|generation| {
+                        !of_jobs.contains(generation.folder())
+                            && self.disk.get(&generation.key(manifest::KEY)).is_ok()
+                    })
+                };
+                if inside.iter().any(|name| name == DOCUMENT) || !inside.iter().any(is_complete) {
+                    continue;
+                }
+                let path = self.disk.path(&pointer::key(&name));
+                let reason = "the document is missing, of a volume that is complete: it was lost, \
+                              or its writer was killed at the last moment; sweep removes its files";
+                let damage = vec![Damage::voxels(path, reason)];
+                lost.push(VolumeCheck { name: name.to_string(), shards: 0, bytes: 0, damage });
+            }
+        }
+        Ok(lost)
     }
 
     /// Checks one volume as [`Self::verify`] does.
@@ -206,11 +240,28 @@ fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
         for key in inside.into_iter().map(|name| format!("{folder}/{name}")) {
             if folders.contains(&*key) {
                 left.push(key);
-            } else if !named.contains(&*key) {
+            } else if !named.contains(&*key) && !is_harmless(stored, &key) {
                 check.damage.push(stray(&key, "not named in the manifest".into()));
             }
         }
     }
+}
+
+/// Whether a file says nothing to other readers: it is in the making, or holds the index of an empty
+/// shard, which an aggregation writes.
+fn is_harmless(stored: &Stored, key: &str) -> bool {
+    let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
+    let is_empty = || {
+        let shards = &stored.manifest.shards;
+        let chunks = stored.grid.chunks();
+        shards.iter().any(|shard| shard.key == key)
+            && stored.disk.whole(&stored.generation.key(format!("0/{key}"))).is_ok_and(|blob| {
+                let bytes = blob.len() as u64;
+                Shard::open(blob, chunks, bytes)
+                    .is_ok_and(|shard| (0..chunks).all(|n| shard.range(n).is_none()))
+            })
+    };
+    is_in_the_making(name) || is_empty()
 }
 
 fn parent(key: &str) -> Option<&str> {

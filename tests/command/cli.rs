@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may stop a test")]
 #![allow(clippy::float_cmp, reason = "the numbers are exact in single precision")]
 
+use crate::common::place::generation;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -404,7 +405,7 @@ fn label_maps_and_weights_are_indexed_and_those_stored_before_can_be() {
     assert_eq!(index, serde_json::json!({"by": "weights", "blocks": 4}));
     succeed(at, "convert ct.nii --out s --name ct/image");
 
-    let organs = at.join("s/ct/organs/0/sampling.json");
+    let organs = generation(&at.join("s"), "ct/organs").join("0/sampling.json");
     let built = fs::read(&organs).unwrap();
     let info = json(&succeed(at, "info s/ct/organs --json"))["index"].clone();
     assert_eq!(info["by"], "labels");

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::generation;
 use ndarray::{Array3, Array5, s};
 use voxpatch::{
     ConvertOptions, Dataset, Dtype, ExportOptions, Kind, Padding, Pool, Region, Scaling, export,
@@ -100,7 +101,8 @@ fn the_store_says_float16_and_takes_half_the_bytes_of_float32() {
     let volume = Dataset::open(folder.path().join("s")).unwrap().volume("a/b").unwrap();
     assert_eq!((volume.dtype(), volume.stored_dtype()), (Dtype::Float16, Dtype::Float16));
     assert_eq!(volume.raw_bytes(), 2 * dense.len() as u64);
-    let metadata = std::fs::read(folder.path().join("s/a/b/0/zarr.json")).unwrap();
+    let metadata =
+        std::fs::read(generation(&folder.path().join("s"), "a/b").join("0/zarr.json")).unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     assert_eq!(metadata["data_type"], "float16");
     assert_eq!(metadata["fill_value"], 0.0);

@@ -1,6 +1,7 @@
 //! Where the files of a volume lie.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The folder of the generation that a volume's document names: the folder that has `0` in it.
@@ -9,6 +10,42 @@ pub fn generation(root: &Path, name: &str) -> PathBuf {
     let document = std::fs::read(volume.join("zarr.json")).unwrap();
     let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
     volume.join(document["attributes"]["voxpatch"]["generation"].as_str().unwrap())
+}
+
+/// The content of each file below a folder, by its path, without what is another each time that a
+/// volume is written: the name of its generation, and digests of documents that hold the name.
+pub fn files_as_written(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![folder.to_owned()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let inside = path.strip_prefix(folder).unwrap().to_str().unwrap();
+        let plain = |part| if is_id(part) { "g" } else { part };
+        let parts: Vec<_> = inside.split('/').map(plain).collect();
+        let mut content = std::fs::read(&path).unwrap();
+        if let Ok(mut document) = serde_json::from_slice::<serde_json::Value>(&content) {
+            document.as_object_mut().unwrap().remove("blake3");
+            for pointer in [
+                "/manifest/generation",
+                "/manifest/ome",
+                "/attributes/ome",
+                "/attributes/voxpatch/generation",
+                "/attributes/voxpatch/manifest",
+            ] {
+                document.pointer_mut(pointer).map(serde_json::Value::take);
+            }
+            content = document.to_string().into_bytes();
+        }
+        found.insert(parts.join("/"), content);
+    }
+    found
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == 18 && name.starts_with("g-")
 }
 
 /// All generations in the folder of a volume, named or not, sorted.

@@ -349,7 +349,16 @@ impl Sink for PowerDisk {
     }
 
     fn usage(&self, key: &str) -> io::Result<Option<Usage>> {
-        Ok(self.lock_state().find(key).is_ok().then(Usage::default))
+        let state = self.lock_state();
+        let Ok(node) = state.find(key) else { return Ok(None) };
+        let (mut bytes, mut left) = (0, vec![node]);
+        while let Some(node) = left.pop() {
+            match &state.live[node] {
+                Node::File(content) => bytes += content.len() as u64,
+                Node::Folder(inside) => left.extend(inside.values()),
+            }
+        }
+        Ok(Some(Usage { bytes, ..Usage::default() }))
     }
 
     fn hold(&self, folder: &str) -> io::Result<Held> {

@@ -6,10 +6,9 @@
     reason = "a test may fail, and its numbers are exact"
 )]
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
+use crate::common::place::files_as_written;
 use crate::common::predict::{blended, predict, source, views};
 use ndarray::{Array4, Array5, ArrayView5, Axis, stack};
 use proptest::prelude::*;
@@ -67,23 +66,6 @@ fn read(volume: &Volume) -> Array4<f32> {
     };
     let channels: Vec<_> = (0..volume.channels()).map(channel).collect();
     stack(Axis(0), &channels.iter().map(|c| c.view()).collect::<Vec<_>>()).unwrap()
-}
-
-/// Every file of a volume with its bytes.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().display().to_string();
-                found.insert(name, std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 fn nothing_hidden(dataset: &Dataset) {
@@ -169,14 +151,14 @@ proptest! {
         prop_assert_eq!(used.spilled_peak, 0);
         aggregator.finish(&pool, &|_| true).unwrap();
         let path = |image: &str| dataset.path().join("a").join(image);
-        let first = ["scores", "coarse"].map(|image| files(&path(image)));
+        let first = ["scores", "coarse"].map(|image| files_as_written(&path(image)));
 
         let again = AggregateOptions { overwrite: Overwrite::Predictions, budget: Some(seed % 3000), ..options() };
         let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &again).unwrap();
         add_all(&aggregator, seed | 2, Some(&pool));
         prop_assert!(aggregator.memory().peak <= seed % 3000);
         aggregator.finish(&pool, &|_| true).unwrap();
-        prop_assert!(first == ["scores", "coarse"].map(|image| files(&path(image))));
+        prop_assert!(first == ["scores", "coarse"].map(|image| files_as_written(&path(image))));
 
         let most = (1..5).take_while(|n| plan.split(*n).is_ok()).count();
         for part in plan.split(most).unwrap().into_iter().rev() {
@@ -187,7 +169,7 @@ proptest! {
             one.check_complete().unwrap();
         }
         finalise(&dataset, &name(), Overwrite::Predictions, &pool, &|_| true).unwrap();
-        prop_assert!(first == ["scores", "coarse"].map(|image| files(&path(image))));
+        prop_assert!(first == ["scores", "coarse"].map(|image| files_as_written(&path(image))));
         nothing_hidden(&dataset);
     }
 
@@ -297,13 +279,13 @@ fn what_was_written_before_is_not_asked_for_again() {
     aggregator.add(first, &views(&predict(&plan, first))).unwrap();
     add_all(&aggregator, 0, None);
     aggregator.finish(&pool, &|_| true).unwrap();
-    let resumed = files(&dataset.path().join("a/scores"));
+    let resumed = files_as_written(&dataset.path().join("a/scores"));
 
     let restart = AggregateOptions { overwrite: Overwrite::Predictions, ..options() };
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &restart).unwrap();
     add_all(&aggregator, 0, None);
     aggregator.finish(&pool, &|_| true).unwrap();
-    assert!(resumed == files(&dataset.path().join("a/scores")));
+    assert!(resumed == files_as_written(&dataset.path().join("a/scores")));
     nothing_hidden(&dataset);
 }
 
@@ -388,7 +370,8 @@ fn several_threads_that_add_at_once_give_the_same_bytes() {
                 }
             });
             aggregator.finish(&pool, &|_| true).unwrap();
-            let made = ["scores", "coarse"].map(|name| files(&dataset.path().join("a").join(name)));
+            let made = ["scores", "coarse"]
+                .map(|name| files_as_written(&dataset.path().join("a").join(name)));
             assert!(*first.get_or_insert_with(|| made.clone()) == made, "{blend}, {threads}");
         }
     }

@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::common::faulty::{Fault, faulty, litter};
-use crate::common::place::generations_in;
+use crate::common::place::{generation, generations_in};
 use crate::common::predict::{predict, source, views};
 use ndarray::{Array4, Array5, s};
 use voxpatch::aggregate::{
@@ -372,10 +373,14 @@ fn every_operation(fault: Fault, replaces: bool) -> usize {
         }
         let found = published(&sound).unwrap_or_else(|e| panic!("operation {at}, {fault:?}: {e}"));
         assert_eq!(*expected.get_or_insert_with(|| found.clone()), found, "operation {at}");
-        let mut left = litter(&sound.path());
-        // Whoever cannot remove an empty folder leaves it.
-        left.retain(|f| !f.file_name().unwrap().to_str().unwrap().starts_with(".lock-"));
-        assert!(left.is_empty() || fault == Fault::Stops, "operation {at}, {fault:?}: {left:?}");
+        // What could not be removed, or was left by a killed process, is swept.
+        sound.sweep(Duration::ZERO, false).unwrap();
+        let left = litter(&sound.path());
+        assert!(left.is_empty(), "operation {at}, {fault:?}: {left:?}");
+        for name in NAMES {
+            let named = generation(&sound.path(), name);
+            assert_eq!(generations_in(&sound.path().join(name)), [named], "operation {at}");
+        }
         if !disk.has_faulted() {
             result.unwrap();
             return at;

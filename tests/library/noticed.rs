@@ -153,7 +153,7 @@ fn verify_notices_a_lost_index_and_a_damaged_group_and_names_the_remedy_of_each(
     let folder = tempfile::tempdir().unwrap();
     convert_to(folder.path(), "a/organs", 1, &label_options());
     assert!(verify(folder.path()).is_sound());
-    fs::remove_file(folder.path().join("a/organs/0/sampling.json")).unwrap();
+    fs::remove_file(generation(folder.path(), "a/organs").join("0/sampling.json")).unwrap();
     let report = verify(folder.path());
     let [damage] = &report.volumes[0].damage[..] else { panic!("{report:?}") };
     assert_eq!(damage.remedy, Remedy::Index);

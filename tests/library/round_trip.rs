@@ -8,6 +8,7 @@
 )]
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::files_as_written;
 use ndarray::s;
 use voxpatch::layout::{Codec, PlanOptions};
 use voxpatch::{
@@ -142,21 +143,6 @@ fn many_small_frames_share_a_file() {
     assert_eq!(shards_of_small_frames(small(2, 313), [1; 3]), [[2, 105], [3, 0]]);
 }
 
-fn files(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            found.push((path, bytes));
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 fn one_thread_or_many_give_the_same_bytes() {
     fn same<T: Element>(codec: &str) {
@@ -170,7 +156,7 @@ fn one_thread_or_many_give_the_same_bytes() {
             let options = options(codec, [8, 32, 64], [16, 96, 128]);
             let pool = Pool::new(threads).unwrap();
             voxpatch::convert(scan, &dataset, &name, &options, &pool, &|_| true).unwrap();
-            let files = files(&place);
+            let files = files_as_written(&place);
             std::fs::remove_dir_all(place).unwrap();
             files
         });

@@ -9,10 +9,11 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::common::dense::DenseScan;
+use crate::common::place::generation;
 use ndarray::{Array3, Array5, s};
 use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
@@ -23,7 +24,9 @@ use voxpatch::{
     Region, Result, Scaling, Volume, convert, with_element,
 };
 
-const FILE: &str = "a/b/0/sampling.json";
+fn file(folder: &Path) -> PathBuf {
+    generation(folder, "a/b").join("0/sampling.json")
+}
 
 fn options(kind: Kind, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let plan =
@@ -128,11 +131,11 @@ fn the_one_index<T: Element>(
         stored(folder.path(), scan, options, threads).unwrap();
         folder
     });
-    let [one, three] = [0, 1].map(|n: usize| std::fs::read(folders[n].path().join(FILE)).unwrap());
+    let [one, three] = [0, 1].map(|n: usize| std::fs::read(file(folders[n].path())).unwrap());
     assert_eq!(one, three);
     let [folder, _] = folders;
     let built = rebuild(folder.path(), 2).unwrap();
-    assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), one);
+    assert_eq!(std::fs::read(file(folder.path())).unwrap(), one);
     let volume = open(folder.path());
     assert_eq!(volume.info().index, Some(built));
     (folder, volume)
@@ -227,7 +230,7 @@ fn labels_as_large_and_as_small_as_int64_are_sampled_and_larger_ones_told_of() {
     assert_eq!(report.index, None);
     let told = &report.findings.last().unwrap().message;
     assert!(told.contains("9223372036854775808 is beyond int64"), "{told}");
-    assert!(!folder.path().join(FILE).exists());
+    assert!(!file(folder.path()).exists());
     let error = rebuild(folder.path(), 3).unwrap_err().to_string();
     assert!(error.contains("beyond int64"), "{error}");
     let mut out = Vec::new();
@@ -317,7 +320,7 @@ fn a_volume_without_an_index_says_how_to_get_one_and_open_handles_find_it() {
     let options = options(Kind::Label, [4; 3], [8; 3]);
     let report = stored(folder.path(), DenseScan::new(&labels), &options, 1).unwrap();
     assert_eq!(report.index, Some(IndexInfo::Labels { labels: 4, blocks: 1 }));
-    std::fs::remove_file(folder.path().join(FILE)).unwrap();
+    std::fs::remove_file(file(folder.path())).unwrap();
     let volume = open(folder.path());
     let error = volume.block_index().unwrap_err();
     assert!(matches!(error, Error::InvalidArgument { .. }), "{error}");
@@ -349,7 +352,7 @@ fn volumes_of_another_kind_are_refused_with_what_to_do() {
     let one = Region::whole([1; 3]);
     let (mut labels, mut weights) = (Vec::new(), Vec::new());
     let volume = convert(Kind::Intensity);
-    assert!(!folder.path().join(FILE).exists());
+    assert!(!file(folder.path()).exists());
     for error in [
         volume.block_index().map(drop).unwrap_err(),
         volume.labels(one, &mut labels).unwrap_err(),
@@ -370,13 +373,13 @@ fn a_build_that_is_cancelled_leaves_nothing() {
     let labels = blobs([1, 1, 6, 7, 8], 1, 0, 4);
     let options = options(Kind::Label, [2; 3], [8; 3]);
     stored(folder.path(), DenseScan::new(&labels), &options, 1).unwrap();
-    std::fs::remove_file(folder.path().join(FILE)).unwrap();
+    std::fs::remove_file(file(folder.path())).unwrap();
     let (dataset, pool) = (Dataset::open(folder.path()).unwrap(), Pool::new(1).unwrap());
     let done = std::sync::atomic::AtomicU64::new(0);
     let count = |bytes| done.fetch_add(bytes, std::sync::atomic::Ordering::SeqCst) < 100;
     let cancelled = dataset.build_index(&"a/b".parse().unwrap(), &pool, &count);
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
-    assert!(!folder.path().join(FILE).exists());
+    assert!(!file(folder.path()).exists());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "the group and the subject");
     done.store(0, std::sync::atomic::Ordering::SeqCst);
     let all = |bytes| done.fetch_add(bytes, std::sync::atomic::Ordering::SeqCst) < u64::MAX;

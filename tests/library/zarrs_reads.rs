@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::common::dense::{DenseScan, store, voxels};
-use crate::common::place::generation_name;
+use crate::common::place::{generation, generation_name};
 use crate::common::predict::source;
 use ndarray::{Array4, s};
 use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
@@ -26,7 +26,7 @@ fn is_read<T: Element + ElementOwned>(codec: &str) {
     let expected = voxels::<T>([1, 1, 13, 21, 35], 3);
     store(DenseScan::new(&expected), &dataset, "a/b", &options).unwrap();
 
-    let metadata = std::fs::read(folder.path().join("a/b/0/zarr.json")).unwrap();
+    let metadata = std::fs::read(generation(folder.path(), "a/b").join("0/zarr.json")).unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     assert_eq!(metadata["data_type"], T::DTYPE.name());
     let files = FilesystemStore::new(folder.path()).unwrap();

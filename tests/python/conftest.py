@@ -1,6 +1,7 @@
 """Helpers: run the command, make scans with nibabel, name what the store must hold."""
 
 import gzip
+import json
 import os
 import pathlib
 import signal
@@ -42,6 +43,13 @@ def convert(scan, store, *args, name="case01/image", **options):
         "convert", scan, "--out", store, "--name", name, "--patch", "8x8x8", *args, **options
     )
     return pathlib.Path(store) / name
+
+
+def generation(volume):
+    """The folder that a volume's document names: the group with the array `0` in it."""
+    document = json.loads((pathlib.Path(volume) / "zarr.json").read_text())
+    (image,) = document["attributes"]["ome"]["multiscales"]
+    return (pathlib.Path(volume) / image["datasets"][0]["path"]).parent
 
 
 def voxels(shape, dtype, seed=0):

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from conftest import convert, read, save, stored, triple, voxpatch
+from conftest import convert, generation, read, save, stored, triple, voxpatch
 
 SHAPE, PATCH, OVERLAP = (26, 30, 34), (8, 12, 16), (4, 6, 8)
 
@@ -57,7 +57,7 @@ def aggregate(folder, command, *args, mode="crop", overlap=triple(OVERLAP, "x"),
 
 
 def made(folder, name="prediction"):
-    return zarr.open_array(folder / "s/case01" / name / "0", mode="r")
+    return zarr.open_array(generation(folder / "s/case01" / name) / "0", mode="r")
 
 
 def starts(length, patch, overlap):
@@ -183,7 +183,7 @@ def test_heads_of_another_stride_have_their_own_grid_and_affine(scan):
     assert coarse.shape == (13, 15, 17)
     np.testing.assert_allclose(coarse[:], data[::2, ::2, ::2], atol=1e-6)
     attributes = [
-        zarr.open_group(folder / "s/case01" / name, mode="r").attrs["voxpatch"]["affine"]
+        zarr.open_group(generation(folder / "s/case01" / name), mode="r").attrs["voxpatch"]["affine"]
         for name in ("image", "coarse")
     ]
     image, small = map(np.array, attributes)
@@ -231,11 +231,14 @@ def test_label_maps_are_ome_zarr_labels(scan):
         volume = folder / "s/case01" / name
         done = subprocess.run([command, "validate", volume], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    attributes = json.loads((folder / "s/case01/organs/zarr.json").read_text())["attributes"]
-    source = json.loads((folder / "s/case01/image/zarr.json").read_text())["attributes"]
-    assert attributes["voxpatch"]["kind"] == "label"
-    assert attributes["voxpatch"]["affine"] == source["voxpatch"]["affine"]
-    assert (folder / "s/case01/organs/0/sampling.json").exists()
+
+    def facts(name):
+        document = (generation(folder / "s/case01" / name) / "zarr.json").read_text()
+        return json.loads(document)["attributes"]["voxpatch"]
+
+    assert facts("organs")["kind"] == "label"
+    assert facts("organs")["affine"] == facts("image")["affine"]
+    assert (generation(folder / "s/case01/organs") / "0/sampling.json").exists()
 
 
 def test_what_a_model_prints_or_raises_is_told(scan):

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import BINARY, convert, files, litter, read, save, voxels, voxpatch
+from conftest import BINARY, convert, files, generation, litter, read, save, voxels, voxpatch
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_existing_volume_is_not_overwritten_unasked(scan, tmp_path):
 
 def test_the_default_name_is_the_stem(scan, tmp_path):
     voxpatch("convert", scan, "--out", tmp_path / "store", "--patch", "8x8x8")
-    assert (tmp_path / "store/scan/image/0/zarr.json").exists()
+    assert (generation(tmp_path / "store/scan/image") / "0/zarr.json").exists()
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999])

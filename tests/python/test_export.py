@@ -12,7 +12,7 @@ import time
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import AFFINE, BINARY, ROOT, convert, save, voxels, voxpatch
+from conftest import AFFINE, BINARY, ROOT, convert, generation, save, voxels, voxpatch
 
 SCANS = pathlib.Path(os.environ.get("VOXPATCH_SCANS", ROOT.parent / "shared/data"))
 DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
@@ -189,9 +189,9 @@ def same_volume(before, after, digest):
     """What converting the exported file stored, beside what was stored before."""
 
     def facts(folder):
-        attributes = json.loads((folder / "zarr.json").read_text())["attributes"]["voxpatch"]
+        attributes = json.loads((generation(folder) / "zarr.json").read_text())["attributes"]["voxpatch"]
         names = ["affine", "spacing", "scaling", "time_step", "kind", "statistics"]
-        manifest = json.loads((folder / "0/manifest.json").read_text())
+        manifest = json.loads((generation(folder) / "0/manifest.json").read_text())
         return [attributes.get(name) for name in names], digest in json.dumps(manifest)
 
     return facts(before) == facts(after) and facts(before)[1]

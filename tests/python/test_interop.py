@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorstore
 import zarr
-from conftest import convert, files, read, save, stored, voxels
+from conftest import convert, files, generation, read, save, stored, voxels
 
 DTYPES = ["u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"]
 
@@ -19,12 +19,12 @@ CODECS = ["blosc", "blosc-lz4:1", "blosc-lz4hc:5", "blosc-zstd:3", "zstd:9", "gz
 
 
 def open_tensorstore(volume):
-    kvstore = {"driver": "file", "path": str(volume / "0")}
+    kvstore = {"driver": "file", "path": str(generation(volume) / "0")}
     return tensorstore.open({"driver": "zarr3", "kvstore": kvstore}).result()
 
 
 def assert_read_by_others(volume, expected):
-    python = zarr.open_array(volume / "0", mode="r")
+    python = zarr.open_array(generation(volume) / "0", mode="r")
     tensor = open_tensorstore(volume)
     assert python.dtype == expected.dtype.newbyteorder("=")
     assert python.shape == tensor.shape == expected.shape

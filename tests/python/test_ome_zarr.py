@@ -8,7 +8,7 @@ import sys
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import AFFINE, convert, save, voxels
+from conftest import AFFINE, convert, generation, save, voxels
 
 # The anatomical values of RFC-4.
 ORIENTATIONS = {
@@ -44,7 +44,8 @@ def node(folder):
 
 
 def assert_rules(volume, axes, affine):
-    group, array = node(volume), node(volume / "0")
+    group, made = node(volume), generation(volume)
+    array = node(made / "0")
     ome = group["attributes"]["ome"]
     assert ome["version"] == "0.5"
     (image,) = ome["multiscales"]
@@ -60,8 +61,8 @@ def assert_rules(volume, axes, affine):
             assert axis["orientation"]["value"] == TOWARDS[codes[axis["name"]]]
     for dataset in image["datasets"]:
         assert_transforms(dataset["coordinateTransformations"], axes, affine)
-    assert image["datasets"][0]["path"] == "0"
-    np.testing.assert_array_equal(group["attributes"]["voxpatch"]["affine"], affine)
+    assert image["datasets"][0]["path"] == f"{made.name}/0"
+    np.testing.assert_array_equal(node(made)["attributes"]["voxpatch"]["affine"], affine)
 
 
 def assert_transforms(transforms, axes, affine):
@@ -108,4 +109,4 @@ def test_store_and_subject_are_groups(tmp_path):
     for folder in ["store", "store/case01", "store/case01/image"]:
         assert node(tmp_path / folder)["node_type"] == "group"
         assert node(tmp_path / folder)["zarr_format"] == 3
-    json.loads((tmp_path / "store/case01/image/0/manifest.json").read_text())
+    json.loads((generation(tmp_path / "store/case01/image") / "0/manifest.json").read_text())

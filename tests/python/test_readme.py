@@ -8,7 +8,7 @@ import sys
 import nibabel as nib
 import numpy as np
 import zarr
-from conftest import BINARY, ROOT, files, save
+from conftest import BINARY, ROOT, files, generation, save
 
 README = (ROOT / "README.md").read_text()
 
@@ -53,7 +53,7 @@ def test_the_readme_works_from_top_to_bottom_and_keeps_the_ground_truth(tmp_path
             truth = files(tmp_path / "scans.zarr/case01/organs")
     again = nib.load(tmp_path / "ct-again.nii.gz")
     assert np.array_equal(np.asarray(again.dataobj), scan)
-    predicted = zarr.open_array(tmp_path / "scans.zarr/case01/predicted/0", mode="r")[:]
+    predicted = zarr.open_array(generation(tmp_path / "scans.zarr/case01/predicted") / "0", mode="r")[:]
     # The model's second class is the greater above 0.
     assert np.array_equal(predicted[: z // 2], (scan.T > 0)[: z // 2])
     patch = np.load(tmp_path / "mr.npy")

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import zarr
-from conftest import AFFINE, convert, save, stored, voxpatch
+from conftest import AFFINE, convert, generation, save, stored, voxpatch
 
 BLOCK = (32, 32, 32)
 FLAGS = ["--chunk", "8x4x16", "--shard", "16x8x16"]
@@ -22,8 +22,8 @@ def blocks(frame):
 
 
 def index(volume):
-    content = json.loads((volume / "0/sampling.json").read_text())["sampling"]
-    manifest = json.loads((volume / "0/manifest.json").read_text())["manifest"]
+    content = json.loads((generation(volume) / "0/sampling.json").read_text())["sampling"]
+    manifest = json.loads((generation(volume) / "0/manifest.json").read_text())["manifest"]
     assert content["voxels"] == manifest["voxels"]
     assert content["version"] == 2 and content["block"] == list(BLOCK)
     return content
@@ -44,8 +44,8 @@ def test_labels_are_counted_as_numpy_counts_them(tmp_path, dtype, shape):
             for label, count in zip(*np.unique(voxels, return_counts=True)):
                 expected.setdefault(int(label), []).append([n, int(count)])
         assert {c["label"]: c["blocks"] for c in found["classes"]} == expected
-    np.testing.assert_array_equal(zarr.open_array(volume / "0", mode="r")[...], data)
-    assert list(zarr.open_group(volume, mode="r")) == ["0"]
+    np.testing.assert_array_equal(zarr.open_array(generation(volume) / "0", mode="r")[...], data)
+    assert list(zarr.open_group(generation(volume), mode="r")) == ["0"]
 
 
 def test_weights_are_summed_as_numpy_sums_them(tmp_path):
@@ -62,7 +62,7 @@ def test_weights_are_summed_as_numpy_sums_them(tmp_path):
 def test_a_volume_without_an_index_gets_the_same_one(tmp_path):
     save(tmp_path / "scan.nii", np.arange(2000).reshape(20, 10, 10).astype("i4") // 100)
     volume = convert(tmp_path / "scan.nii", tmp_path / "store", *FLAGS, "--label")
-    path = volume / "0/sampling.json"
+    path = generation(volume) / "0/sampling.json"
     before = path.read_bytes()
     path.unlink()
     built = json.loads(voxpatch("index", volume, "--json").stdout)["volumes"]
@@ -80,7 +80,7 @@ def test_labels_that_nibabel_scales_are_stored_as_what_nibabel_reads(tmp_path, d
     scan = nib.load(tmp_path / "scan.nii.gz")
     assert scan.dataobj.slope != 1
     volume = convert(tmp_path / "scan.nii.gz", tmp_path / "store", *FLAGS, "--label")
-    found = zarr.open_array(volume / "0", mode="r")[...]
+    found = zarr.open_array(generation(volume) / "0", mode="r")[...]
     assert found.dtype == "u1"
     np.testing.assert_array_equal(found, np.rint(scan.get_fdata()).T)
     np.testing.assert_array_equal(found, labels.T)

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::folders::TRIES;
 use super::hold::is_still;
+use crate::disk::sink::IN_THE_MAKING;
 use crate::process::Maker;
 use crate::unique;
 
@@ -109,7 +110,7 @@ impl Drop for Claim {
 
 /// Removes the claim of a writer that has gone, and no other that came to stand in its place.
 fn take_away(path: &Path, claim: [u64; 2]) -> io::Result<()> {
-    let aside = path.with_file_name(format!(".put-{}", unique::id()));
+    let aside = path.with_file_name(format!("{IN_THE_MAKING}{}", unique::id()));
     match fs::rename(path, &aside) {
         // Another did.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),

@@ -5,11 +5,9 @@ use std::io::{self, ErrorKind, IoSlice, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::folders::TRIES;
+use crate::disk::sink::IN_THE_MAKING;
 use crate::process::Maker;
 use crate::{durable, unique};
-
-/// What names of files in the making begin with.
-const PREFIX: &str = ".put-";
 
 /// A file in the making, under a name that nobody else has. Dropped before it gets its name, it is
 /// removed; a process that is killed leaves it behind.
@@ -37,7 +35,7 @@ impl Staged {
     fn create(folder: &Path) -> io::Result<(Self, File)> {
         let mut missing = ErrorKind::NotFound.into();
         for _ in 0..TRIES {
-            let path = folder.join(format!("{PREFIX}{}", unique::id()));
+            let path = folder.join(format!("{IN_THE_MAKING}{}", unique::id()));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok((Self { path, maker: Maker::new() }, file)),
                 Err(e) if e.kind() == ErrorKind::NotFound => {

@@ -183,14 +183,22 @@ impl Dataset {
 
 /// Tells everybody else that all of a job is in use.
 fn hold_all(disk: &Disk, job: &Begun) -> Result<Vec<Held>> {
-    let publishing = hold(disk, job, "publishing", "another process is publishing it right now")?;
+    let publishing = hold_publishing(disk, job)?;
     let parts = (0..job.document.parts).map(|part| hold_part(disk, job, part));
     parts.chain([Ok(publishing)]).collect()
 }
 
 fn hold_part(disk: &Disk, job: &Begun, part: usize) -> Result<Held> {
     let reason = "another process is making this part of its predictions right now";
-    hold(disk, job, &format!("part-{part}"), reason)
+    match hold(disk, job, &format!("part-{part}"), reason) {
+        // Whoever publishes holds all parts.
+        Err(error @ Error::Busy { .. }) => hold_publishing(disk, job).and(Err(error)),
+        held => held,
+    }
+}
+
+fn hold_publishing(disk: &Disk, job: &Begun) -> Result<Held> {
+    hold(disk, job, "publishing", "another process is publishing it right now")
 }
 
 fn hold(disk: &Disk, job: &Begun, what: &str, reason: &'static str) -> Result<Held> {

@@ -1,5 +1,6 @@
 //! From complete shards to volumes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -8,10 +9,10 @@ use super::document::{JobDocument, JobOutput};
 use super::overwrite::{self, Overwrite};
 use super::state::Begun;
 use super::{hold_all, shards};
-use crate::disk::{Disk, is_absent};
+use crate::disk::{Disk, is_absent, is_in_the_making};
 use crate::statistics::StatisticsAccumulator;
+use crate::store::documents::Extent;
 use crate::store::manifest::{self, Manifest, ShardFile, ShardRecord};
-use crate::store::pointer::Extent;
 use crate::store::shard::Shard;
 use crate::store::staging::{Complete, Staging};
 use crate::store::strips::{self, Strips};
@@ -180,15 +181,15 @@ impl<'a> StagedOutput<'a> {
         if staging.is_published()? {
             return Ok(());
         }
-        self.remove_empty_shards(&manifest)?;
+        self.tidy(&manifest)?;
         let replaced = overwrite::check(&staging.disk, &staging.name, overwrite)?;
         let JobOutput { array, attributes, .. } = self.output;
         let complete: Complete = staging.completed(array, attributes, manifest);
         staging.publish(&complete, replaced.as_ref())
     }
 
-    /// Removes files that only said that they would hold nothing.
-    fn remove_empty_shards(&self, extent: &Extent) -> Result<()> {
+    /// Removes files that only said that they would hold nothing, and those of killed writers.
+    fn tidy(&self, extent: &Extent) -> Result<()> {
         let Staging { disk, generation, .. } = &self.staging;
         let key = generation.key(manifest::KEY);
         let (bytes, _) = disk.get(&key).map_err(Error::io("read", disk.path(&key)))?;
@@ -198,9 +199,19 @@ impl<'a> StagedOutput<'a> {
             .ok_or_else(|| {
                 Error::corrupt_store(disk.path(&key), "it is not the one that was written")
             })?;
+        let delete =
+            |key: String| disk.sink()?.delete(&key).map_err(Error::io("remove", disk.path(&key)));
         for empty in manifest.shards.iter().filter(|record| record.file.is_none()) {
-            let key = generation.key(format!("0/{}", empty.key));
-            disk.sink()?.delete(&key).map_err(Error::io("remove", disk.path(&key)))?;
+            delete(generation.key(format!("0/{}", empty.key)))?;
+        }
+        let above = |record: &ShardRecord| Some(record.key.rsplit_once('/')?.0.to_owned());
+        let folders: BTreeSet<String> = manifest.shards.iter().filter_map(above).collect();
+        for folder in folders {
+            let key = generation.key(format!("0/{folder}"));
+            let inside = disk.list(&key).map_err(Error::io("list", disk.path(&key)))?;
+            for name in inside.iter().filter(|name| is_in_the_making(name)) {
+                delete(format!("{key}/{name}"))?;
+            }
         }
         self.staging.flush()
     }

@@ -12,9 +12,9 @@
 use super::document::JobDocument;
 use super::folder_of;
 use crate::disk::{Disk, Swap, Version};
+use crate::store::documents::Extent;
 use crate::store::generation::Generation;
 use crate::store::name::VolumeName;
-use crate::store::pointer::Extent;
 use crate::store::sealed;
 use crate::store::staging::Staging;
 use crate::{Error, Result};
@@ -131,8 +131,7 @@ impl Begun {
         Ok(true)
     }
 
-    /// From any state to gone, and with `generations` what was made of the outputs too. What cannot
-    /// be removed after the document is, nobody looks at.
+    /// From any state to gone, with what was made of the outputs if that is asked for.
     pub(super) fn end(&self, disk: &Disk, with_generations: bool) -> Result<()> {
         let key = key_of(&self.folder);
         let sink = disk.sink()?;
@@ -141,13 +140,15 @@ impl Begun {
             // Another process has ended it, or it never was.
             return Ok(());
         }
+        // Best effort: nobody looks there any more, and `Dataset::sweep` removes what stays.
         if with_generations {
             let outputs = self.document.outputs.iter().filter_map(|o| o.generation().ok());
             for generation in outputs {
-                remove(disk, generation.folder())?;
+                let _ = remove(disk, generation.folder());
             }
         }
-        remove(disk, &self.work())
+        let _ = remove(disk, &self.work());
+        Ok(())
     }
 
     /// The generations of its outputs.

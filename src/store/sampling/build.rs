@@ -38,11 +38,12 @@ impl Dataset {
         sink.put(&key, &[&bytes]).map_err(Error::io("write", &path))?;
         let folder = generation.folder();
         sink.flush(folder).map_err(Error::io("sync", disk.path(folder)))?;
-        if let Err(replaced) = found.check_in_place() {
-            // It was written for nobody, into a folder that may be gone.
-            let _ = sink.delete(&key);
-            return Err(replaced);
-        }
+        found.check_in_place().inspect_err(|error| {
+            if matches!(error, Error::Replaced { .. }) {
+                // It was written for nobody, into a folder that may be gone.
+                let _ = sink.delete(&key);
+            }
+        })?;
         Ok(index.info())
     }
 }
