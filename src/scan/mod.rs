@@ -8,12 +8,15 @@
 //! Voxels are delivered as stored: scale factors and geometry are metadata. Free text of a header
 //! (names, dates, descriptions, paths) never leaves this folder.
 
+mod bytes;
 mod foreign;
 mod header;
 pub mod nifti;
+mod reject;
 
 use std::path::Path;
 
+pub use bytes::data_file;
 pub use header::ScanHeader;
 
 use crate::{Finding, Frame, Result};

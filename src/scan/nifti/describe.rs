@@ -2,8 +2,9 @@
 //! sform, and as qform where that can hold it.
 
 use super::WriteHeader;
-use super::fields::{ByteOrder, Fields};
+use super::fields::Fields;
 use super::quaternion;
+use crate::scan::bytes::ByteOrder;
 use crate::{Affine, Dtype};
 
 /// `NIFTI_UNITS_MM` and `NIFTI_UNITS_SEC`.

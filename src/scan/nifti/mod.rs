@@ -1,10 +1,9 @@
 //! NIfTI-1 and NIfTI-2: single files and header/image pairs, plain and gzipped.
 //!
-//! On the way in, a file is a `Stream` of bytes; `Fields` are the numbers of its header as
+//! On the way in, a file is a stream of bytes; `Fields` are the numbers of its header as
 //! they stand; `check` decides what of them can be, and `geometry` where the voxels are. What
 //! passes these is trusted from there on. On the way out, a [`NiftiWriter`] is told what to
-//! `describe`, and may `choose` among headers that say the same; `encode` makes bytes of one, and
-//! `members` compress.
+//! `describe`, and may `choose` among headers that say the same; `encode` makes bytes of one.
 //!
 //! The bytes of a file run `x` fastest, then `y`, `z`, time, channel: read in order they are
 //! C-contiguous `z, y, x` frames, and nothing is ever transposed.
@@ -17,15 +16,10 @@ mod describe;
 mod encode;
 mod fields;
 mod geometry;
-mod gzip;
 mod mapped;
-mod members;
 mod pair;
 mod quaternion;
 mod record;
-mod reject;
-mod stream;
-mod swap;
 mod write;
 
 use std::path::Path;
@@ -33,11 +27,11 @@ use std::path::Path;
 pub use mapped::MappedNifti;
 pub use write::{NiftiVersion, NiftiWriter, WriteHeader};
 
+use super::bytes::{ByteOrder, Stream, reverse_each};
+use super::reject::Reject;
 use super::{Scan, ScanHeader};
 use crate::{Certainty, Error, Finding, Frame, Result};
-use fields::{ByteOrder, Fields};
-use reject::Reject;
-use stream::Stream;
+use fields::Fields;
 
 /// Inflated bytes after the voxels that are still read to reach the checksum: more than any
 /// padding, little enough that a decompression bomb ends soon.
@@ -137,7 +131,7 @@ impl Scan for NiftiScan {
         self.stream.read_exact(out)?;
         self.frame_left -= out.len();
         if self.swapped {
-            swap::reverse_each(out, self.header.dtype.size());
+            reverse_each(out, self.header.dtype.size());
         }
         Ok(())
     }

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::choose::Chosen;
-use super::fields::ByteOrder;
-use super::members::MemberWriter;
-use super::{choose, describe, encode, record, swap};
+use super::{choose, describe, encode, record};
+use crate::scan::bytes::{ByteOrder, MemberWriter, reverse_each};
 use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
 
 /// The two versions of NIfTI.
@@ -217,7 +216,7 @@ impl NiftiWriter {
             self.write(voxels)?;
         } else {
             let mut swapped = voxels.to_vec();
-            swap::reverse_each(&mut swapped, self.item);
+            reverse_each(&mut swapped, self.item);
             self.write(&swapped)?;
         }
         self.left -= length as u64;
