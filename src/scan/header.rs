@@ -1,5 +1,6 @@
 //! What every format tells of its voxels, in one shape.
 
+use super::Order;
 use crate::{Affine, Dtype, Finding, Scaling, Spacing};
 
 /// What a scan says of its voxels.
@@ -13,6 +14,8 @@ pub struct ScanHeader {
     pub times: usize,
     /// Number of channels, 1 if there is no channel axis.
     pub channels: usize,
+    /// The order in which the voxels of several frames are delivered.
+    pub order: Order,
     /// Voxel `(x, y, z)` to RAS millimetres.
     pub affine: Affine,
     /// Voxel spacing in millimetres, `z, y, x`: the lengths of the affine's columns.

@@ -9,15 +9,21 @@
 //! (names, dates, descriptions, paths) never leaves this folder.
 
 mod bytes;
+mod channels;
+mod find;
 mod foreign;
 mod header;
 pub mod nifti;
+mod order;
 mod reject;
 
 use std::path::Path;
 
 pub use bytes::data_file;
+pub use find::{Found, find};
 pub use header::ScanHeader;
+pub use order::Order;
+pub(crate) use order::steps;
 
 use crate::{Finding, Frame, Result};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::nifti::{Nifti, expected};
-use voxpatch::{Dtype, Frame, npy, scan};
+use voxpatch::{Dataset, Dtype, Frame, npy, scan};
 
 /// Shape of a frame of `mr.nii`.
 const SHAPE: [usize; 3] = [4, 5, 6];
@@ -105,4 +105,23 @@ fn which_frames_are_read_is_said_or_asked_for() {
     let told = fail(at, 2, "convert mr.nii --out s --fourth-axis c");
     assert!(told.contains("use channels or time"), "{told}");
     assert!(!at.join("p.npy").exists() && !at.join("p.nii").exists());
+}
+
+#[test]
+fn files_are_joined_as_channels_and_folders_give_their_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::create_dir(at.join("in")).unwrap();
+    for name in ["case_0000.nii", "case_0001.nii"] {
+        fs::write(at.join("in").join(name), Nifti::small().bytes()).unwrap();
+    }
+    let files = "in/case_0000.nii in/case_0001.nii";
+    succeed(at, &format!("convert {files} --channels --out s"));
+    let volume = Dataset::open(at.join("s")).unwrap().volume("case/image").unwrap();
+    assert_eq!((volume.times(), volume.channels()), (1, 2));
+    succeed(at, &format!("convert {files} --channels --out s --name a/b"));
+    succeed(at, "convert in --out s");
+    let names = Dataset::open(at.join("s")).unwrap().volumes().unwrap();
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a/b", "case/image", "case_0000/image", "case_0001/image"]);
 }

@@ -9,7 +9,7 @@
 )]
 
 use ndarray::{Array3, Array5};
-use voxpatch::scan::{Scan, ScanHeader};
+use voxpatch::scan::{Order, Scan, ScanHeader};
 use voxpatch::store::{Disk, VolumeName};
 use voxpatch::{
     Affine, ConvertOptions, ConvertReport, Dataset, Element, Finding, Frame, Padding, Pool, Region,
@@ -32,6 +32,7 @@ impl DenseScan {
             shape: [z, y, x],
             times,
             channels,
+            order: Order::Frames,
             affine: Affine::from_spacing(spacing),
             spacing,
             time_step: None,

@@ -34,6 +34,7 @@ mod sample_index;
 mod sampled_stream;
 mod sampling_index;
 mod sampling_index_crash;
+mod scan_find;
 mod scan_hostile;
 mod scan_malformed;
 mod scan_nifti;

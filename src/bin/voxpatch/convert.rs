@@ -1,7 +1,7 @@
 //! `convert`: each scan becomes a volume, or a message why not.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use serde::Serialize;
 use voxpatch::layout::Codec;
 use voxpatch::{
     Certainty, CodecTrial, ConvertOptions, ConvertReport, Dataset, Error, Finding, Pool,
-    VolumeName, scan,
+    VolumeName,
+    scan::{self, Found},
 };
 
 use crate::args::Convert;
@@ -30,7 +31,8 @@ struct Failure {
 }
 
 pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
-    let names = names(args)?;
+    let scans = scans(args)?;
+    let names = names(&scans, args)?;
     let options = ConvertOptions {
         workload: args.reads.workload()?,
         plan: args.layout.options(),
@@ -43,8 +45,8 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
     let mut outcome = Outcome::default();
-    for (path, name) in args.scans.iter().zip(names) {
-        match one(path, &dataset, &name, &options, &pool, &interrupt, args.json) {
+    for (scan, name) in scans.iter().zip(names) {
+        match one(scan, &dataset, &name, &options, &pool, &interrupt, args.json) {
             Ok(report) => {
                 if !args.json {
                     output::print(&text(&report, args))?;
@@ -69,7 +71,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
                 let nameless = matches!(error, Error::InvalidArgument { .. });
                 let mut told = anyhow::Error::new(error);
                 if nameless {
-                    told = told.context(path.display().to_string());
+                    told = told.context(scan.name());
                 }
                 crate::complain(&told);
                 outcome.failed.push(Failure { name: name.to_string(), error: reason });
@@ -78,23 +80,46 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         output::print_json(&outcome)?;
-    } else if args.scans.len() > 1 {
-        let (done, of) = (outcome.converted.len(), args.scans.len());
+    } else if scans.len() > 1 {
+        let (done, of) = (outcome.converted.len(), scans.len());
         output::print(&format!("{done} of {} converted", output::count(of, "scan")))?;
     }
     Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
 }
 
+/// What is to be converted, each to a volume of its own.
+fn scans(args: &Convert) -> voxpatch::Result<Vec<Found>> {
+    let found = scan::find(&args.scans)?;
+    if args.channels { Found::channels(found).map(|joined| vec![joined]) } else { Ok(found) }
+}
+
+/// The path that a scan is named for: that of its first file, for channels without the number of
+/// the first, as nnU-Net has it.
+fn path(scan: &Found, args: &Convert) -> PathBuf {
+    let first = scan.files()[0];
+    let file = first.file_name().unwrap_or_default().to_string_lossy();
+    match file.split_once("_0000.").filter(|_| args.channels) {
+        Some((case, ending)) => first.with_file_name(format!("{case}.{ending}")),
+        None => first.into(),
+    }
+}
+
 /// A name for each scan, all different.
-fn names(args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
+fn names(scans: &[Found], args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
     if let Some(name) = &args.name {
+        anyhow::ensure!(
+            scans.len() == 1,
+            "--name names one volume, but {} scans are given",
+            scans.len()
+        );
         return Ok(vec![name.clone()]);
     }
-    let mut taken: BTreeMap<VolumeName, &Path> = BTreeMap::new();
+    let mut taken: BTreeMap<VolumeName, PathBuf> = BTreeMap::new();
     let mut names = Vec::new();
-    for path in &args.scans {
-        let name = VolumeName::for_file(path);
-        if let Some(other) = taken.insert(name.clone(), path) {
+    for scan in scans {
+        let path = path(scan, args);
+        let name = VolumeName::for_file(&path);
+        if let Some(other) = taken.insert(name.clone(), path.clone()) {
             anyhow::bail!(
                 "{} and {} would both be stored as {name}; nothing was converted (convert them \
                  one by one, with --name)",
@@ -112,7 +137,7 @@ fn names(args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
 }
 
 fn one(
-    path: &Path,
+    scan: &Found,
     dataset: &Dataset,
     name: &VolumeName,
     options: &ConvertOptions,
@@ -120,7 +145,7 @@ fn one(
     interrupt: &Interrupt,
     quiet: bool,
 ) -> voxpatch::Result<ConvertReport> {
-    let scan = scan::open(path)?;
+    let scan = scan.open()?;
     let header = scan.header();
     // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame
     // once more.

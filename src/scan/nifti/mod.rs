@@ -22,14 +22,14 @@ mod quaternion;
 mod record;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use mapped::MappedNifti;
 pub use write::{NiftiVersion, NiftiWriter, WriteHeader};
 
 use super::bytes::{ByteOrder, Stream, reverse_each};
 use super::reject::Reject;
-use super::{Scan, ScanHeader};
+use super::{Order, Scan, ScanHeader};
 use crate::{Certainty, Error, Finding, Frame, Result};
 use fields::Fields;
 
@@ -54,6 +54,28 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Scan>> {
     Ok(Box::new(NiftiScan::open(path)?))
 }
 
+/// Header and image of the pair that a path names a half of, where both are there.
+pub(super) fn halves(path: &Path) -> Option<[PathBuf; 2]> {
+    pair::halves(path)
+}
+
+/// Whether a file is to be read as NIfTI: by its name, or by how it begins.
+pub(super) fn is_like_scan(path: &Path) -> bool {
+    let is = |path: &Path, ending: &str| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+    };
+    let inner = path.with_extension("");
+    // A compressed image half must not be inflated to know that it has no header.
+    if is(path, "nii") || is(path, "gz") && is(&inner, "nii") || halves(path).is_some() {
+        return true;
+    }
+    let begins = || {
+        let mut start = [0; 4];
+        Stream::open(path)?.read_up_to(&mut start).map(|held| start[..held].to_vec())
+    };
+    begins().is_ok_and(|start: Vec<u8>| fields::header_length(&start).is_some())
+}
+
 impl NiftiScan {
     fn open(path: &Path) -> Result<Self> {
         let header_path = pair::header_of(path);
@@ -76,6 +98,7 @@ impl NiftiScan {
             shape: voxels.shape,
             times: voxels.times,
             channels: voxels.channels,
+            order: Order::Frames,
             affine,
             spacing: affine.spacing()?,
             time_step: geometry::time_step(&fields, voxels.times, &mut findings),
