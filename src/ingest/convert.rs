@@ -105,7 +105,9 @@ const FEW_VALUES: usize = 128;
 ///
 /// The scan is read once, in layers of whole chunks: while the pool encodes one layer, one of its
 /// threads reads the next ones; shards are written with their last layer. Memory holds a few
-/// layers and the encoded chunks of one row of shards; the plan tells how much that is. Narrowing
+/// layers and the encoded chunks of one row of shards; the plan tells how much that is. Frames that
+/// the scan interleaves ([`crate::scan::Order`]) are read and taken apart in layers of all of them:
+/// memory then holds as much for each. Narrowing
 /// ([`ConvertOptions::narrow`]) reads the scan once more before that, and takes a plane of it, or
 /// 1 MiB, besides. Trying codecs ([`ConvertOptions::codecs`]) reads its first frame once more,
 /// also before that; it holds one layer of chunks, a patch of at most 8 MiB, and of each layer
@@ -137,6 +139,7 @@ pub fn convert(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<ConvertReport> {
     let began = std::time::Instant::now();
+    scan.header().order.check(scan.header().frames())?;
     let (scan, fourth_axis) = fourth_axis::read_as(scan, options.fourth_axis)?;
     let item = scan.header().dtype.size() as u64;
     if options.surveys(scan.header()) || !options.codecs.is_empty() {
@@ -144,7 +147,8 @@ pub fn convert(
         dataset.check_free(name, options.overwrite)?;
     }
     let kind = options.kind_of(scan.header());
-    let Surveyed { mut scan, source, finding: narrowing } = survey(scan, options, progress)?;
+    let Surveyed { mut scan, source, finding: narrowing } =
+        pool.run(|| survey(scan, options, progress))?;
     let header = scan.header().clone();
     let voxels = header.shape.iter().product::<usize>() * header.frames();
     let spec = VolumeSpec {

@@ -41,6 +41,12 @@ impl ScanHeader {
         self.times * self.channels
     }
 
+    /// Bytes that are delivered together at least: one z-plane of each interleaved frame.
+    #[must_use]
+    pub const fn step_bytes(&self) -> usize {
+        self.order.group() * self.plane_bytes()
+    }
+
     /// Bytes of one z-plane.
     #[must_use]
     pub const fn plane_bytes(&self) -> usize {

@@ -15,6 +15,7 @@ mod foreign;
 mod header;
 pub mod nifti;
 mod order;
+mod planes;
 mod reject;
 
 use std::path::Path;
@@ -23,7 +24,7 @@ pub use bytes::data_file;
 pub use find::{Found, find};
 pub use header::ScanHeader;
 pub use order::Order;
-pub(crate) use order::steps;
+pub use planes::{PlaneScan, Planes};
 
 use crate::{Finding, Frame, Result};
 
@@ -31,7 +32,8 @@ use crate::{Finding, Frame, Result};
 ///
 /// The voxels come in `frames` (one 3-D volume for each time point and channel), in the order of
 /// the file; [`Scan::frame`] tells which frame comes `n`-th. Within a frame, planes come from
-/// `z = 0` up.
+/// `z = 0` up. Where the file interleaves frames, so does the scan: [`ScanHeader::order`] tells how,
+/// and a plane then is one of each frame that is interleaved.
 pub trait Scan: Send {
     /// What the file says of its voxels.
     fn header(&self) -> &ScanHeader;
@@ -40,8 +42,9 @@ pub trait Scan: Send {
     fn frame(&self, n: usize) -> Frame;
 
     /// Fills `out` with the next planes of the current frame, C-contiguous, in the byte order of
-    /// this machine. `out` holds a whole number of planes and does not reach past the frame; after
-    /// its last plane the next frame begins.
+    /// this machine. `out` holds a whole number of planes ([`ScanHeader::step_bytes`]) and does not
+    /// reach past the frame, or the frames that are interleaved; after the last plane the next
+    /// begin.
     ///
     /// # Errors
     /// [`crate::Error::CorruptScan`] if the file ends early or its voxels cannot be decoded,

@@ -1,7 +1,5 @@
 //! The order in which a scan delivers voxels, and frames taken out of it.
 
-use std::ops::Range;
-
 use crate::{Error, Result};
 
 /// How the voxels of several frames follow each other as a [`crate::scan::Scan`] delivers them.
@@ -89,8 +87,48 @@ fn every<const ITEM: usize>(delivered: &[u8], n: usize, group: usize, out: &mut 
     }
 }
 
-/// Ranges of at most `most` that follow each other from 0 up to `all`.
-pub(crate) fn steps(all: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let most = most.max(1);
-    (0..all).step_by(most).map(move |start| start..all.min(start + most))
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_is_taken_out_voxel_by_voxel_as_places_tell(
+            group in 1_usize..5,
+            planes in 1_usize..4,
+            plane in 1_usize..7,
+            item in prop::sample::select(vec![1_usize, 2, 4, 8]),
+            interleaved: bool,
+        ) {
+            let order = if interleaved { Order::Voxels(group) } else { Order::Planes(group) };
+            let voxels = group * planes * plane;
+            // Every voxel is told from every other by its first byte.
+            let delivered: Vec<u8> =
+                (0..voxels * item).map(|at| u8::try_from(at / item).unwrap_or(0)).collect();
+            for n in 0..group {
+                let mut out = vec![255; planes * plane * item];
+                order.take_frame(&delivered, n, (item, plane * item), &mut out);
+                for at in (0..voxels).filter(|at| order.place(*at, plane).0 == n) {
+                    let (_, within) = order.place(at, plane);
+                    let found = &out[within * item..][..item];
+                    prop_assert_eq!(found, &delivered[at * item..][..item]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn groups_are_whole() {
+        for (order, frames, is_sound) in [
+            (Order::Frames, 5, true),
+            (Order::Planes(3), 6, true),
+            (Order::Voxels(6), 6, true),
+            (Order::Planes(4), 6, false),
+            (Order::Voxels(0), 6, false),
+        ] {
+            assert_eq!(order.check(frames).is_ok(), is_sound, "{order:?}");
+        }
+    }
 }

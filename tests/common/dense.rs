@@ -47,6 +47,25 @@ impl DenseScan {
         Self { header, bytes, at: 0 }
     }
 
+    /// The same voxels, delivered in another order.
+    pub fn ordered<T: Element>(voxels: &Array5<T>, order: Order) -> Self {
+        let (times, channels, z, y, x) = voxels.dim();
+        let group = order.group();
+        let groups = voxels.as_standard_layout().into_owned();
+        let groups = groups.into_shape_with_order((times * channels / group, group, z, y, x));
+        let axes = match order {
+            Order::Frames => [0, 1, 2, 3, 4],
+            Order::Planes(_) => [0, 2, 1, 3, 4],
+            Order::Voxels(_) => [0, 2, 3, 4, 1],
+        };
+        let delivered = groups.unwrap().permuted_axes(axes);
+        let delivered = delivered.as_standard_layout();
+        let mut scan = Self::new(voxels);
+        scan.header.order = order;
+        scan.bytes = bytemuck::cast_slice(delivered.as_slice().unwrap()).to_vec();
+        scan
+    }
+
     pub fn header_mut(&mut self) -> &mut ScanHeader {
         &mut self.header
     }

@@ -39,6 +39,8 @@ mod scan_hostile;
 mod scan_malformed;
 mod scan_nifti;
 mod scan_nifti_write;
+mod scan_order;
+mod scan_planes;
 mod statistics;
 mod stream;
 mod stream_errors;
