@@ -9,7 +9,9 @@ use super::{fourth_axis, labels};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
-use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VolumeName, version_of};
+use crate::store::{
+    Attributes, Dataset, IndexInfo, LabelName, SamplingIndex, SourceInfo, VERSION, VolumeName,
+};
 use crate::{Dtype, Error, Finding, FourthAxis, Hint, Kind, Pool, Result, Spacing};
 
 /// How to convert.
@@ -35,6 +37,11 @@ pub struct ConvertOptions {
     /// bytes; they are read in the source's type all the same. The source is then read twice, and
     /// a finding tells what became of it.
     pub narrow: bool,
+    /// What labels are called; kept with a label map, and of nothing else.
+    pub labels: Vec<LabelName>,
+    /// Digest of the scan's files ([`crate::scan::Found::digest`]), kept with the volume so that
+    /// [`is_converted`](super::is_converted) knows it again.
+    pub source_digest: Option<String>,
     /// Replace a volume that is there already. It stays until the new one is complete.
     pub overwrite: bool,
 }
@@ -128,7 +135,7 @@ const FEW_VALUES: usize = 128;
 ///
 /// # Errors
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
-/// [`Error::InvalidArgument`] for labels and weights that are none, for a codec that cannot store the
+/// [`Error::InvalidArgument`] for labels and weights that are none, for names of no labels, for a codec that cannot store the
 /// voxels' type and for a fourth axis as channels where a fifth holds them, [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
     scan: Box<dyn Scan>,
@@ -147,6 +154,7 @@ pub fn convert(
         dataset.check_free(name, options.overwrite)?;
     }
     let kind = options.kind_of(scan.header());
+    check_label_names(&options.labels, kind)?;
     let Surveyed { mut scan, source, finding: narrowing } =
         pool.run(|| survey(scan, options, progress))?;
     let header = scan.header().clone();
@@ -191,9 +199,10 @@ pub fn convert(
         .chain(unindexed)
         .collect();
     let attributes = Attributes {
-        version: version_of(&layout),
+        version: VERSION,
         kind,
         affine: header.affine,
+        space: header.space,
         spacing: header.spacing,
         time_step: header.time_step,
         scaling: header.scaling,
@@ -202,8 +211,13 @@ pub fn convert(
         layout,
         workload: workload.clone(),
         statistics,
-        source_format: header.format.to_owned(),
-        source_fields: header.fields.clone(),
+        source: SourceInfo {
+            format: header.format.to_owned(),
+            fields: header.fields.clone(),
+            digest: options.source_digest.clone(),
+        },
+        labels: options.labels.clone(),
+        options_digest: Some(options.digest()),
         findings: findings.clone(),
     };
     if !progress(0) {
@@ -235,6 +249,16 @@ pub fn convert(
         findings,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// Names go with labels alone.
+fn check_label_names(names: &[LabelName], kind: Kind) -> Result<()> {
+    if kind == Kind::Label || names.is_empty() {
+        return LabelName::check_all(names);
+    }
+    let reason = "only the labels of a label map have names; leave them out, or say that the \
+                  voxels are labels";
+    Err(Error::invalid("label names of a volume of", kind, reason))
 }
 
 /// A scan as it is stored.

@@ -1,6 +1,7 @@
 //! Scan + layout + store: converting.
 
 mod convert;
+mod done;
 mod fourth_axis;
 mod labels;
 mod narrow;
@@ -9,4 +10,5 @@ mod sample;
 mod trial;
 
 pub use convert::{ConvertOptions, ConvertReport, convert};
+pub use done::is_converted;
 pub use trial::CodecTrial;

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::bytes::digest;
 use super::channels::Channels;
 use super::{Scan, foreign, nifti, open};
 use crate::{Error, Result};
@@ -75,6 +76,15 @@ impl Found {
     #[must_use]
     pub fn files(&self) -> Vec<&Path> {
         self.parts.iter().flat_map(|part| &part.files).map(PathBuf::as_path).collect()
+    }
+
+    /// BLAKE3 of the files as they lie on disk, in hexadecimal: of several, that of the digests of
+    /// each, in the order of [`Found::files`]. Reads all of them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Io`].
+    pub fn digest(&self) -> Result<String> {
+        digest::of_files(&self.files())
     }
 
     /// One file or pair.

@@ -1,7 +1,7 @@
 //! What every format tells of its voxels, in one shape.
 
 use super::Order;
-use crate::{Affine, Dtype, Finding, Scaling, Spacing};
+use crate::{Affine, Dtype, Finding, Scaling, Space, Spacing};
 
 /// What a scan says of its voxels.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct ScanHeader {
     pub order: Order,
     /// Voxel `(x, y, z)` to RAS millimetres.
     pub affine: Affine,
+    /// Which coordinates these are, where the file says.
+    pub space: Option<Space>,
     /// Voxel spacing in millimetres, `z, y, x`: the lengths of the affine's columns.
     pub spacing: Spacing,
     /// Seconds between time points, where the file says.

@@ -15,8 +15,10 @@ mod foreign;
 mod header;
 pub mod nifti;
 mod order;
+mod outgoing;
 mod planes;
 mod reject;
+mod writer;
 
 use std::path::Path;
 
@@ -24,7 +26,9 @@ pub use bytes::data_file;
 pub use find::{Found, find};
 pub use header::ScanHeader;
 pub use order::Order;
+pub use outgoing::WriteHeader;
 pub use planes::{PlaneScan, Planes};
+pub use writer::{ScanFormat, ScanWriter, WriteOptions};
 
 use crate::{Finding, Frame, Result};
 

@@ -28,8 +28,10 @@
 //!   bytes that belong to neither, the shard's tag: the first bytes of the BLAKE3 of the shard's
 //!   key, the checksums of its chunks in their order, and the entries of its index.
 //! - **Group.** The `ome` attribute is for other readers; `voxpatch` ([`Attributes`]) is the
-//!   truth: exact affine, scaling, kind, layout, statistics, numeric fields of the source. No
-//!   free text, names, dates or paths of the source are kept. `original_dtype` is there if the
+//!   truth: exact affine, the coordinates it leads to, scaling, kind, layout, statistics, format,
+//!   numeric fields and digest of the source. No free text, names, dates or paths of the source are
+//!   kept; names of labels are there if whoever converted gave them. Versions 1 and 2 have
+//!   `source_format` and `source_fields` instead of `source` and `space`, and no digests. `original_dtype` is there if the
 //!   array's type is narrower than the source's: every voxel of it is then to be read as that;
 //!   `predicted_from` if the voxels are predictions, made from that volume.
 //! - **Manifest.** Digests (BLAKE3) of both documents and of every shard, a digest of the decoded
@@ -82,6 +84,7 @@ mod grid;
 mod hostile;
 mod info;
 mod job;
+mod label_name;
 mod layer;
 mod local;
 mod lock;
@@ -96,6 +99,7 @@ mod sampling;
 mod seal;
 mod sealed;
 mod shard;
+mod source;
 mod staging;
 mod stored;
 mod strips;
@@ -114,17 +118,19 @@ pub use disk::{Blob, Disk, Stamp};
 pub use documents::Attributes;
 pub use info::{Distribution, Percentile, VolumeInfo};
 pub use job::UnfinishedAggregation;
+pub use label_name::LabelName;
 pub use local::LocalDisk;
 pub use name::VolumeName;
 pub use place::Place;
 pub use sampling::IndexInfo;
+pub use source::SourceInfo;
 pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
 pub(crate) use array::ArrayShape;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
-pub(crate) use documents::version_of;
+pub(crate) use documents::VERSION;
 pub use job::Overwrite;
 pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;

@@ -9,13 +9,13 @@ use zarrs::array::{Array, ArraySubset};
 use super::{Dataset, LocalDisk, Volume, VolumeName};
 use crate::layout::{ChunkLayout, Codec};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{ArrayShape, Attributes, VoxelDigest, version_of};
+use crate::store::{ArrayShape, Attributes, SourceInfo, VERSION, VoxelDigest};
 use crate::{Affine, Dtype, Frame, Kind, Region, Spacing};
 
 fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
     let spacing = Spacing::new([1.0; 3]).unwrap();
     Attributes {
-        version: version_of(&layout),
+        version: VERSION,
         kind,
         affine: Affine::from_spacing(spacing),
         spacing,
@@ -26,8 +26,10 @@ fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
         layout,
         workload: crate::layout::Workload::default_for(spacing),
         statistics: StatisticsAccumulator::new(dtype, kind).finish(),
-        source_format: "test".into(),
-        source_fields: serde_json::Map::new(),
+        space: None,
+        source: SourceInfo { format: "test".into(), fields: serde_json::Map::new(), digest: None },
+        labels: Vec::new(),
+        options_digest: None,
         findings: Vec::new(),
     }
 }

@@ -125,3 +125,23 @@ fn files_are_joined_as_channels_and_folders_give_their_scans() {
     let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["a/b", "case/image", "case_0000/image", "case_0001/image"]);
 }
+
+#[test]
+fn patches_of_a_frozen_store_are_written_as_the_voxpatch_that_stored_it_wrote_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen");
+    for image in ["scanner", "talairach", "mni", "template", "meaningless", "untold", "times"] {
+        let volume = frozen.join("nifti.zarr/nifti").join(image);
+        let read = format!("read {} --start 1,1,1 --shape 2x2x2", volume.display());
+        succeed(folder.path(), &format!("{read} --frame 0,0 --out p.nii --overwrite"));
+        let expected = frozen.join("nifti").join(format!("{image}-patch.nii"));
+        let found = fs::read(folder.path().join("p.nii")).unwrap();
+        assert!(found == fs::read(expected).unwrap(), "{image}");
+    }
+    let volume = frozen.join("nifti.zarr/nifti/mni");
+    let read = format!("read {} --start 0,0,0 --shape 2x2x2 --out", volume.display());
+    let told = fail(folder.path(), 2, &format!("{read} p.nrrd"));
+    assert!(told.contains(".npy, .nii.gz or .nii"), "{told}");
+    let told = fail(folder.path(), 1, &format!("export {} --out p.nrrd", volume.display()));
+    assert!(told.contains("must end in .nii.gz or .nii"), "{told}");
+}

@@ -34,6 +34,7 @@ impl DenseScan {
             channels,
             order: Order::Frames,
             affine: Affine::from_spacing(spacing),
+            space: None,
             spacing,
             time_step: None,
             scaling: None,

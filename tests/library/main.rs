@@ -8,6 +8,7 @@ mod sample_common;
 mod aggregate;
 mod aggregate_errors;
 mod aggregate_heads;
+mod attributes;
 mod batch;
 mod batch_cache;
 mod checkpoint;

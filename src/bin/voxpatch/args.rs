@@ -20,7 +20,7 @@ use voxpatch::{Dtype, Error, Frames, Spacing};
 
 pub use aggregate::{Aggregate, Finalise};
 pub use bench::{Bench, BenchStarts};
-pub use convert::Convert;
+pub use convert::{Convert, IfExists};
 pub use export::Export;
 pub use read::Read;
 

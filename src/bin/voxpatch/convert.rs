@@ -13,14 +13,17 @@ use voxpatch::{
     scan::{self, Found},
 };
 
-use crate::args::Convert;
+use crate::args::{Convert, IfExists};
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::{label_names, output};
 
 /// What is printed as JSON.
 #[derive(Default, Serialize)]
 struct Outcome {
     converted: Vec<ConvertReport>,
+    /// Volumes that were converted before, from the same files with the same options.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unchanged: Vec<String>,
     failed: Vec<Failure>,
 }
 
@@ -40,14 +43,24 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         kind: args.meaning.kind(),
         fourth_axis: args.fourth_axis,
         narrow: args.narrow,
-        overwrite: args.overwrite,
+        labels: args.label_names.as_deref().map(label_names::read).transpose()?.unwrap_or_default(),
+        source_digest: None,
+        overwrite: args.overwrite || args.if_exists == IfExists::Overwrite,
     };
     let interrupt = Interrupt::listen()?;
     let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
     let mut outcome = Outcome::default();
     for (scan, name) in scans.iter().zip(names) {
-        match one(scan, &dataset, &name, &options, &pool, &interrupt, args.json) {
-            Ok(report) => {
+        match one(scan, &dataset, &name, &options, &pool, &interrupt, args) {
+            Ok(None) => {
+                if !args.json {
+                    output::print(&format!(
+                        "{name}: there already, from the same file with the same options"
+                    ))?;
+                }
+                outcome.unchanged.push(name.to_string());
+            }
+            Ok(Some(report)) => {
                 if !args.json {
                     output::print(&text(&report, args))?;
                 }
@@ -82,7 +95,11 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         output::print_json(&outcome)?;
     } else if scans.len() > 1 {
         let (done, of) = (outcome.converted.len(), scans.len());
-        output::print(&format!("{done} of {} converted", output::count(of, "scan")))?;
+        let before = match outcome.unchanged.len() {
+            0 => String::new(),
+            n => format!(", {n} there already"),
+        };
+        output::print(&format!("{done} of {} converted{before}", output::count(of, "scan")))?;
     }
     Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
 }
@@ -136,30 +153,35 @@ fn names(scans: &[Found], args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
     Ok(names)
 }
 
+/// Nothing to report of a volume that is there already, if that is to be left.
 fn one(
-    scan: &Found,
+    found: &Found,
     dataset: &Dataset,
     name: &VolumeName,
     options: &ConvertOptions,
     pool: &Pool,
     interrupt: &Interrupt,
-    quiet: bool,
-) -> voxpatch::Result<ConvertReport> {
-    let scan = scan.open()?;
+    args: &Convert,
+) -> voxpatch::Result<Option<ConvertReport>> {
+    let scan = found.open()?;
+    let options = &ConvertOptions { source_digest: Some(found.digest()?), ..options.clone() };
+    if args.if_exists == IfExists::Same && voxpatch::is_converted(dataset, name, options)? {
+        return Ok(None);
+    }
     let header = scan.header();
     // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame
     // once more.
     let passes = 1 + usize::from(options.surveys(header));
     let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
     let total = frames * header.plane_bytes() * header.shape[0];
-    let bar = output::progress(total as u64, &name.to_string(), quiet);
+    let bar = output::progress(total as u64, &name.to_string(), args.json);
     let progress = |bytes| {
         bar.inc(bytes);
         !interrupt.is_set()
     };
     let report = voxpatch::convert(scan, dataset, name, options, pool, &progress);
     bar.finish_and_clear();
-    report
+    report.map(Some)
 }
 
 fn text(report: &ConvertReport, args: &Convert) -> String {

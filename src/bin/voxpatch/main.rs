@@ -10,6 +10,7 @@ mod hint;
 mod index;
 mod info;
 mod interrupt;
+mod label_names;
 mod measure;
 mod output;
 mod plan;

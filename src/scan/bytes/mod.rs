@@ -5,6 +5,7 @@
 //! of its own beside `gzip`.
 
 mod confined;
+pub(in crate::scan) mod digest;
 mod gzip;
 mod members;
 mod stream;

@@ -30,16 +30,7 @@ enum Bytes {
 
 impl Stream {
     pub(in crate::scan) fn open(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Error::NotFound { what: "scan", path: path.into() },
-            _ => Error::io("open", path)(e),
-        })?;
-        // Opening a named pipe would wait for a writer.
-        if !metadata.is_file() {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-            return Err(Error::io("open", path)(source));
-        }
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let (mut file, length) = regular(path)?;
         let mut start = Vec::with_capacity(MAGIC.len());
         (&mut file)
             .take(MAGIC.len() as u64)
@@ -51,7 +42,7 @@ impl Stream {
         } else {
             Bytes::Plain(file)
         };
-        Ok(Self { path: path.into(), bytes, length: metadata.len(), at: 0 })
+        Ok(Self { path: path.into(), bytes, length, at: 0 })
     }
 
     pub(in crate::scan) fn path(&self) -> &Path {
@@ -186,6 +177,20 @@ impl Stream {
         );
         Error::CorruptScan { path: self.path.clone(), reason }
     }
+}
+
+/// A file of a scan, open, and its length.
+pub(super) fn regular(path: &Path) -> Result<(File, u64)> {
+    let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { what: "scan", path: path.into() },
+        _ => Error::io("open", path)(e),
+    })?;
+    // Opening a named pipe would wait for a writer.
+    if !metadata.is_file() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+        return Err(Error::io("open", path)(source));
+    }
+    Ok((File::open(path).map_err(Error::io("open", path))?, metadata.len()))
 }
 
 /// Tells damage of the file from failures of the system.

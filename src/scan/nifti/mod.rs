@@ -24,13 +24,14 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+pub use super::WriteHeader;
 pub use mapped::MappedNifti;
-pub use write::{NiftiVersion, NiftiWriter, WriteHeader};
+pub use write::{NiftiVersion, NiftiWriter};
 
 use super::bytes::{ByteOrder, Stream, reverse_each};
 use super::reject::Reject;
 use super::{Order, Scan, ScanHeader};
-use crate::{Certainty, Error, Finding, Frame, Result};
+use crate::{Certainty, Error, Finding, Frame, Result, Space};
 use fields::Fields;
 
 /// Inflated bytes after the voxels that are still read to reach the checksum: more than any
@@ -100,6 +101,7 @@ impl NiftiScan {
             channels: voxels.channels,
             order: Order::Frames,
             affine,
+            space: Space::of_codes(fields.sform_code, fields.qform_code),
             spacing: affine.spacing()?,
             time_step: geometry::time_step(&fields, voxels.times, &mut findings),
             scaling: check::scaling(&fields).map_err(reject)?,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
 use voxpatch::{FourthAxis, Kind, VolumeName};
 
 use super::{Layout, Reads};
@@ -57,12 +57,29 @@ pub struct Convert {
     /// Worker threads; 0 means one for each processor.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
-    /// Replace what is stored under that name; until the new volume is complete, the old one stays.
-    #[arg(long)]
+    /// Names of labels, kept with a label map: the "labels" of an nnU-Net dataset.json, or a JSON
+    /// object such as {"liver": 1, "tumour": 2}.
+    #[arg(long, value_name = "FILE")]
+    pub label_names: Option<PathBuf>,
+    /// What to do where a volume is stored under that name: fail, overwrite it (until the new volume
+    /// is complete, the old one stays), or same: leave it, if it was converted from the same file
+    /// with the same options, and fail if not.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "fail")]
+    pub if_exists: IfExists,
+    /// As --if-exists overwrite.
+    #[arg(long, conflicts_with = "if_exists")]
     pub overwrite: bool,
     /// Print a JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What becomes of a volume that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IfExists {
+    Fail,
+    Same,
+    Overwrite,
 }
 
 /// What the voxels mean; the file decides where nothing is said.

@@ -1,8 +1,9 @@
 //! The arguments of `read`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use voxpatch::scan::ScanFormat;
 use voxpatch::{Dtype, Frame, Frames, Padding};
 
 /// Read one patch of a stored volume to a file.
@@ -56,8 +57,9 @@ fn frame(text: &str) -> Result<Frame, String> {
 }
 
 fn patch_file(text: &str) -> Result<PathBuf, String> {
-    let known = [".npy", ".nii", ".nii.gz"].iter().any(|ending| text.ends_with(ending));
-    known
-        .then(|| PathBuf::from(text))
-        .ok_or_else(|| "the file must end in .npy, .nii or .nii.gz".to_owned())
+    if text.ends_with(".npy") || ScanFormat::of(Path::new(text)).is_ok() {
+        return Ok(text.into());
+    }
+    let endings: Vec<_> = ScanFormat::endings().collect();
+    Err(format!("the file must end in .npy, {}", endings.join(" or ")))
 }
