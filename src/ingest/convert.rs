@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::narrow::narrow;
 use super::pass::{Gathered, Pass, array_shape};
+use super::real::scaled_alike;
 use super::trial::{self, CodecTrial, try_codecs};
 use super::{fourth_axis, labels};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
@@ -120,6 +121,9 @@ const FEW_VALUES: usize = 128;
 /// also before that; it holds one layer of chunks, a patch of at most 8 MiB, and of each layer
 /// sampled the encoded chunks of one codec, 2 MiB of voxels or one chunk.
 ///
+/// Where planes are scaled each in its own way, real values are stored: as integers if these hold
+/// all that voxels of the scan's type can mean, else as `float32`; a finding tells.
+///
 /// Labels with a scaling are stored as the whole numbers that they mean, in the narrowest type, and
 /// without a scaling; a finding tells. The scan is read once more for that, as for narrowing.
 ///
@@ -148,7 +152,10 @@ pub fn convert(
     let began = std::time::Instant::now();
     scan.header().order.check(scan.header().frames())?;
     let (scan, fourth_axis) = fourth_axis::read_as(scan, options.fourth_axis)?;
+    let raw_item = scan.header().dtype.size() as u64;
+    let (scan, real) = scaled_alike(scan)?;
     let item = scan.header().dtype.size() as u64;
+    let progress: &(dyn Fn(u64) -> bool + Sync) = &|bytes| progress(bytes / item * raw_item);
     if options.surveys(scan.header()) || !options.codecs.is_empty() {
         // Told before the first of several passes, not after it.
         dataset.check_free(name, options.overwrite)?;
@@ -193,6 +200,7 @@ pub fn convert(
     let (index, unindexed) = or_finding(index);
     let unsaid = options.kind.is_none();
     let findings: Vec<_> = (header.findings.iter().cloned().chain(late).chain(fourth_axis))
+        .chain(real)
         .chain(narrowing)
         .chain(trial::finding(&trial))
         .chain(unsaid.then(|| perhaps_labels(&statistics, header.dtype)).flatten())

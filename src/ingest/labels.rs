@@ -14,8 +14,9 @@ const LARGEST: f64 = 9_007_199_254_740_992.0;
 /// Voxels that are converted together.
 const BLOCK: usize = 256;
 
-/// Types for labels, the narrowest first, and unsigned before signed.
-const TYPES: [(Dtype, i64, i64); 7] = [
+/// Types for labels and other whole numbers, with the least and the greatest they hold: the
+/// narrowest first, and unsigned before signed.
+pub(super) const TYPES: [(Dtype, i64, i64); 7] = [
     (Dtype::UInt8, 0, u8::MAX as i64),
     (Dtype::Int8, i8::MIN as i64, i8::MAX as i64),
     (Dtype::UInt16, 0, u16::MAX as i64),

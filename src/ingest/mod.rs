@@ -6,6 +6,7 @@ mod fourth_axis;
 mod labels;
 mod narrow;
 mod pass;
+mod real;
 mod sample;
 mod trial;
 

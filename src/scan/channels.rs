@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Order, Scan, ScanHeader, open};
-use crate::{Affine, Error, Finding, Frame, Result};
+use crate::{Affine, Error, Finding, Frame, Result, Scaling};
 
 /// How far a corner of the volume may be from where the first channel has it, in voxels of the
 /// least spacing: more than single precision loses, less than anybody would resample for.
@@ -13,6 +13,8 @@ const FURTHEST: f64 = 0.01;
 pub(super) struct Channels {
     files: Vec<PathBuf>,
     header: ScanHeader,
+    /// The planes' scalings of each, as they were when the files were compared.
+    scalings: Vec<Vec<Scaling>>,
     /// The file that is being read, and its channel.
     current: Option<(usize, Box<dyn Scan>)>,
     /// Bytes left of its frame.
@@ -28,16 +30,22 @@ impl Channels {
     /// [`Error::InvalidArgument`] for files that do not fit each other; those of [`open`].
     pub(super) fn open(files: Vec<PathBuf>) -> Result<Self> {
         let (mut header, mut is_label) = (Self::header_of(&files[0])?, true);
-        let mut findings = Vec::new();
+        let (mut findings, mut scalings) = (Vec::new(), Vec::new());
         for (channel, file) in files.iter().enumerate() {
             let other = Self::header_of(file)?;
             check(&files[0], &header, file, &other)?;
             is_label &= other.is_label;
+            scalings.push(scalings_of(&other));
             findings.extend(other.findings.into_iter().map(|finding| of(channel, finding)));
         }
         (header.channels, header.order) = (files.len(), Order::Frames);
         (header.is_label, header.findings) = (is_label, findings);
-        Ok(Self { files, header, current: None, left: 0, late: Vec::new() })
+        if scalings.iter().any(|of_channel| *of_channel != scalings[0]) {
+            (header.scaling, header.plane_scalings) = (None, scalings.concat());
+        } else {
+            header.plane_scalings = header.plane_scalings.repeat(files.len());
+        }
+        Ok(Self { files, header, scalings, current: None, left: 0, late: Vec::new() })
     }
 
     fn header_of(file: &Path) -> Result<ScanHeader> {
@@ -56,6 +64,10 @@ impl Channels {
         let scan = open(file)?;
         // The file may be another than when it was compared.
         check(&self.files[0], &self.header, file, scan.header())?;
+        if scalings_of(scan.header()) != self.scalings[next] {
+            let reason = "its scaling changed since the scan was opened; convert it again";
+            return Err(Error::invalid("channel", file.display(), reason));
+        }
         (self.current, self.left) = (Some((next, scan)), self.frame_bytes());
         Ok(())
     }
@@ -117,6 +129,16 @@ impl Scan for Channels {
     }
 }
 
+/// The scaling of each plane of a file of one frame.
+fn scalings_of(header: &ScanHeader) -> Vec<Scaling> {
+    if header.plane_scalings.is_empty() {
+        let scaling = header.scaling.unwrap_or(Scaling { slope: 1.0, intercept: 0.0 });
+        vec![scaling; header.shape[0]]
+    } else {
+        header.plane_scalings.clone()
+    }
+}
+
 /// A finding of one channel.
 fn of(channel: usize, finding: Finding) -> Finding {
     Finding { message: format!("channel {channel}: {}", finding.message), ..finding }
@@ -146,13 +168,6 @@ fn check(first: &Path, header: &ScanHeader, file: &Path, other: &ScanHeader) -> 
     }
     if header.dtype != other.dtype {
         return differs("the voxel type", header.dtype.to_string(), other.dtype.to_string());
-    }
-    if header.scaling != other.scaling {
-        let show = |header: &ScanHeader| match header.scaling {
-            Some(scaling) => format!("{} x voxel + {}", scaling.slope, scaling.intercept),
-            None => "none".to_owned(),
-        };
-        return differs("the scaling", show(header), show(other));
     }
     let least = header.spacing.mm().into_iter().fold(f64::INFINITY, f64::min);
     let distance = distance(&header.affine, &other.affine, header.shape);

@@ -30,7 +30,8 @@ impl Found {
     /// Joins scans of one time point and one channel each as the channels of one scan, in this
     /// order, as nnU-Net's `case_0000.nii.gz`, `case_0001.nii.gz` need.
     ///
-    /// Shape, voxel type and scaling must be the same. Affines may differ by rounding: no corner of
+    /// Shape and voxel type must be the same; where scalings differ, each channel keeps its own
+    /// ([`ScanHeader::plane_scalings`](super::ScanHeader::plane_scalings)). Affines may differ by rounding: no corner of
     /// the volume may be further than a hundredth of the least voxel spacing from where the first
     /// scan has it, and the first scan's affine is taken. Of the header's other fields, too, those
     /// of the first scan are kept.

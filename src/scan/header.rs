@@ -26,6 +26,10 @@ pub struct ScanHeader {
     pub time_step: Option<f64>,
     /// Stored voxel to real value, where the file says.
     pub scaling: Option<Scaling>,
+    /// The same where planes are scaled each in its own way: one for each plane of each frame, in
+    /// the order of [`Scan::frame`](super::Scan::frame); [`ScanHeader::scaling`] then says nothing.
+    /// Otherwise empty.
+    pub plane_scalings: Vec<Scaling>,
     /// The file itself declares its voxels to be labels.
     pub is_label: bool,
     /// Name of the format, such as `nifti-1`.

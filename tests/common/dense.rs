@@ -38,6 +38,7 @@ impl DenseScan {
             spacing,
             time_step: None,
             scaling: None,
+            plane_scalings: Vec::new(),
             is_label: false,
             format: "dense",
             fields: serde_json::Map::new(),

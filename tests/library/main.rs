@@ -26,6 +26,7 @@ mod layout_plan;
 mod narrow;
 mod noticed;
 mod patch_query;
+mod plane_scalings;
 mod power_cut;
 mod predict;
 mod round_trip;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::common::nifti::{Nifti, expected, gzipped};
 use proptest::prelude::*;
 use voxpatch::scan::{self, Found, Scan};
-use voxpatch::{ConvertOptions, Dataset, Dtype, Error, Frame, Pool, Result, convert};
+use voxpatch::{ConvertOptions, Dataset, Dtype, Error, Frame, Pool, Region, Result, convert};
 
 /// A folder with two scans, a pair, and files and folders that are none.
 fn folder() -> tempfile::TempDir {
@@ -174,7 +174,6 @@ fn scan_channels_that_differ_are_refused_with_both_files_and_values() {
     refused(&other(sizes), &["2x4x5", "3x4x5", "shape"]);
     let types = Nifti::new(1, false, true, Dtype::UInt16, &[5, 4, 3]);
     refused(&other(types), &["int16", "uint16"]);
-    refused(&|nifti| nifti.scl = [2.0, 1.0], &["2 x voxel + 1", "none"]);
     // The least spacing is 2 mm: a hundredth is 0.02 mm.
     refused(&|nifti| nifti.srow[1][3] += 0.021, &["affine", "mm away", "-20.0", "-19.979"]);
     refused(&|nifti| nifti.srow[2][2] += 0.01, &["affine", "4.01"]);
@@ -226,4 +225,33 @@ fn scan_channels_are_stored_as_the_file_of_five_axes_is() {
     assert_eq!(joined.voxel_digest, whole.voxel_digest);
     let told = |words: &str| joined.findings.iter().any(|found| found.message.contains(words));
     assert!(told("channel 1: the file is named .gz") && !told("channel 0: the file is named"));
+}
+
+#[test]
+fn scan_channels_that_are_scaled_otherwise_are_stored_as_their_real_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, scl: [f64; 2]| {
+        let path = folder.path().join(name);
+        fs::write(&path, Nifti { scl, ..Nifti::small() }.bytes()).unwrap();
+        path
+    };
+    let files = [write("a.nii", [0.0, 0.0]), write("b.nii", [2.0, -1.0])];
+    let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
+    let (name, options, pool) = ("a/b".parse().unwrap(), ConvertOptions::default(), Pool::new(1));
+    let scan = joined(&files).unwrap().open().unwrap();
+    convert(scan, &dataset, &name, &options, &pool.unwrap(), &|_| true).unwrap();
+    let volume = dataset.open_volume(&name).unwrap();
+    assert_eq!((volume.dtype(), volume.attributes().scaling), (Dtype::Int32, None));
+    let raw = expected(Dtype::Int16, Frame::default(), [3, 4, 5]);
+    let raw: Vec<i16> = bytemuck::pod_collect_to_vec(&raw);
+    let whole = Region::whole([3, 4, 5]);
+    for (channel, slope, intercept) in [(0, 1, 0), (1, 2, -1)] {
+        let frame = volume.frame(Frame { time: 0, channel }).unwrap();
+        let expected = raw.iter().map(|voxel| i32::from(*voxel) * slope + intercept);
+        assert!(frame.read::<i32>(whole).unwrap().into_iter().eq(expected), "channel {channel}");
+    }
+    // Scaled alike, voxels stay as they are.
+    let scan = joined(&[files[1].clone(), write("c.nii", [2.0, -1.0])]).unwrap().open().unwrap();
+    assert_eq!((scan.header().dtype, scan.header().plane_scalings.len()), (Dtype::Int16, 0));
+    assert!(scan.header().scaling.is_some());
 }

@@ -105,6 +105,7 @@ impl NiftiScan {
             spacing: affine.spacing()?,
             time_step: geometry::time_step(&fields, voxels.times, &mut findings),
             scaling: check::scaling(&fields).map_err(reject)?,
+            plane_scalings: Vec::new(),
             is_label: check::is_label(&fields, &mut findings),
             format: if fields.version == 1 { "nifti-1" } else { "nifti-2" },
             fields: record::record(&fields, voxels.shape),
