@@ -64,7 +64,7 @@
 //!
 //! | station | what it does | what it alone knows |
 //! | --- | --- | --- |
-//! | [`scan`] | files to planes of voxels | medical file formats |
+//! | [`scan`] | files and folders to planes of voxels, and back | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
 //! | [`packed`] | a chunk codec of our own, which [`store`] uses | bits |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
@@ -75,8 +75,8 @@
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
-//! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Padding`],
-//! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
+//! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Space`],
+//! [`Padding`], [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
 //! workers, memory is mapped in another, and files are made to last in a third.
 //!
 //! # Conventions

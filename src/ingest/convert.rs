@@ -206,28 +206,8 @@ pub fn convert(
         .chain(unsaid.then(|| perhaps_labels(&statistics, header.dtype)).flatten())
         .chain(unindexed)
         .collect();
-    let attributes = Attributes {
-        version: VERSION,
-        kind,
-        affine: header.affine,
-        space: header.space,
-        spacing: header.spacing,
-        time_step: header.time_step,
-        scaling: header.scaling,
-        original_dtype: (header.dtype != source).then_some(source),
-        predicted_from: None,
-        layout,
-        workload: workload.clone(),
-        statistics,
-        source: SourceInfo {
-            format: header.format.to_owned(),
-            fields: header.fields.clone(),
-            digest: options.source_digest.clone(),
-        },
-        labels: options.labels.clone(),
-        options_digest: Some(options.digest()),
-        findings: findings.clone(),
-    };
+    let made = Made { kind, layout, workload: workload.clone(), statistics };
+    let attributes = made.attributes(&header, source, options, findings.clone());
     if !progress(0) {
         return Err(Error::Cancelled);
     }
@@ -257,6 +237,48 @@ pub fn convert(
         findings,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// What the options leave to the scan and the planner, and what the voxels are.
+struct Made {
+    kind: Kind,
+    layout: ChunkLayout,
+    workload: Workload,
+    statistics: Statistics,
+}
+
+impl Made {
+    /// What is kept beside the voxels; `source` is the type that these are read as.
+    fn attributes(
+        self,
+        header: &ScanHeader,
+        source: Dtype,
+        options: &ConvertOptions,
+        findings: Vec<Finding>,
+    ) -> Attributes {
+        Attributes {
+            version: VERSION,
+            kind: self.kind,
+            affine: header.affine,
+            space: header.space,
+            spacing: header.spacing,
+            time_step: header.time_step,
+            scaling: header.scaling,
+            original_dtype: (header.dtype != source).then_some(source),
+            predicted_from: None,
+            layout: self.layout,
+            workload: self.workload,
+            statistics: self.statistics,
+            source: SourceInfo {
+                format: header.format.to_owned(),
+                fields: header.fields.clone(),
+                digest: options.source_digest.clone(),
+            },
+            labels: options.labels.clone(),
+            options_digest: Some(options.digest()),
+            findings,
+        }
+    }
 }
 
 /// Names go with labels alone.

@@ -140,8 +140,9 @@ fn scalings_of(header: &ScanHeader) -> Vec<Scaling> {
 }
 
 /// A finding of one channel.
-fn of(channel: usize, finding: Finding) -> Finding {
-    Finding { message: format!("channel {channel}: {}", finding.message), ..finding }
+fn of(channel: usize, mut finding: Finding) -> Finding {
+    finding.message = format!("channel {channel}: {}", finding.message);
+    finding
 }
 
 /// Whether a file can be a channel beside the first.

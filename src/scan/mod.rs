@@ -1,9 +1,14 @@
 //! Medical files as streams of voxel planes; the only folder that knows their formats.
 //!
-//! [`open`] sniffs the content and returns a [`Scan`]: a header, and the voxels frame by frame,
-//! plane by plane, in `z, y, x` order, never more of them in memory than the caller asks for. A
-//! new format is one new file here, and one line in [`open`]; what is known and not read is named by
-//! `foreign`.
+//! [`open`] sniffs the content and returns a [`Scan`]: a header, and the voxels plane by plane in
+//! `z, y, x` order, frames one after the other or interleaved ([`Order`]), never more of them in
+//! memory than the caller asks for. [`find`] tells which scans some paths stand for, folders and
+//! several files among them; [`Planes`] are sources that several threads read. On the way out,
+//! [`ScanWriter`] takes the format from the ending of a name.
+//!
+//! A new format is one new folder here, one line in [`open`] and in [`find`], and one in
+//! [`ScanFormat`] if it is written, too; `bytes` holds what formats share, and what is known and not
+//! read is named by `foreign`.
 //!
 //! Voxels are delivered as stored: scale factors and geometry are metadata. Free text of a header
 //! (names, dates, descriptions, paths) never leaves this folder.

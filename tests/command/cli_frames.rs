@@ -141,7 +141,7 @@ fn patches_of_a_frozen_store_are_written_as_the_voxpatch_that_stored_it_wrote_th
     let volume = frozen.join("nifti.zarr/nifti/mni");
     let read = format!("read {} --start 0,0,0 --shape 2x2x2 --out", volume.display());
     let told = fail(folder.path(), 2, &format!("{read} p.nrrd"));
-    assert!(told.contains(".npy, .nii.gz or .nii"), "{told}");
+    assert!(told.contains(".npy, .nii.gz, .nii"), "{told}");
     let told = fail(folder.path(), 2, &format!("export {} --out p.nrrd", volume.display()));
     assert!(told.contains("must end in .nii.gz or .nii"), "{told}");
 }

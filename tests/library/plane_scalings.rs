@@ -1,5 +1,11 @@
 //! Scans that scale each plane in its own way are stored as their real values.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may stop a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 use crate::common::dense::{DenseScan, voxels};
 use ndarray::{Array5, ArrayD, Axis};

@@ -1,6 +1,12 @@
 //! Voxels may come frame by frame, plane by plane or voxel by voxel of several frames: stored are
 //! the same bytes.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may stop a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test's numbers are small, and it may fail"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::dense::{DenseScan, voxels};
@@ -60,6 +60,19 @@ impl Planes for DensePlanes {
     }
 }
 
+/// Planes that a test still sees while they are converted.
+struct Shared(Arc<DensePlanes>);
+
+impl Planes for Shared {
+    fn header(&self) -> &ScanHeader {
+        self.0.header()
+    }
+
+    fn read_plane(&self, frame: Frame, z: usize, out: &mut [u8]) -> Result<()> {
+        self.0.read_plane(frame, z, out)
+    }
+}
+
 fn options(depth: usize) -> ConvertOptions {
     let plan = PlanOptions { chunk: Some([depth, 4, 4]), ..Default::default() };
     ConvertOptions { plan, ..Default::default() }
@@ -111,16 +124,7 @@ fn scan_planes_of_a_layer_are_read_by_several_threads_of_the_pool_and_by_no_othe
     let dense = voxels::<i16>([1, 1, 12, 4, 4], 3);
     let mut planes = DensePlanes::new(&dense);
     planes.pause = Duration::from_millis(5);
-    let planes = std::sync::Arc::new(planes);
-    struct Shared(std::sync::Arc<DensePlanes>);
-    impl Planes for Shared {
-        fn header(&self) -> &ScanHeader {
-            self.0.header()
-        }
-        fn read_plane(&self, frame: Frame, z: usize, out: &mut [u8]) -> Result<()> {
-            self.0.read_plane(frame, z, out)
-        }
-    }
+    let planes = Arc::new(planes);
     let folder = tempfile::tempdir().unwrap();
     let scan = Box::new(PlaneScan::new(Shared(planes.clone())));
     let options = ConvertOptions { narrow: true, ..options(6) };

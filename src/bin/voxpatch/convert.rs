@@ -45,7 +45,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         narrow: args.narrow,
         labels: args.label_names.as_deref().map(label_names::read).transpose()?.unwrap_or_default(),
         source_digest: None,
-        overwrite: args.overwrite || args.if_exists == IfExists::Overwrite,
+        overwrite: args.existing.is_to() == IfExists::Overwrite,
     };
     let interrupt = Interrupt::listen()?;
     let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
@@ -165,7 +165,7 @@ fn one(
 ) -> voxpatch::Result<Option<ConvertReport>> {
     let scan = found.open()?;
     let options = &ConvertOptions { source_digest: Some(found.digest()?), ..options.clone() };
-    if args.if_exists == IfExists::Same && voxpatch::is_converted(dataset, name, options)? {
+    if args.existing.is_to() == IfExists::Same && voxpatch::is_converted(dataset, name, options)? {
         return Ok(None);
     }
     let header = scan.header();

@@ -61,6 +61,16 @@ pub struct Convert {
     /// object such as {"liver": 1, "tumour": 2}.
     #[arg(long, value_name = "FILE")]
     pub label_names: Option<PathBuf>,
+    #[command(flatten)]
+    pub existing: Existing,
+    /// Print a JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do where a volume is there already.
+#[derive(Debug, Args)]
+pub struct Existing {
     /// What to do where a volume is stored under that name: fail, overwrite it (until the new volume
     /// is complete, the old one stays), or same: leave it, if it was converted from the same file
     /// with the same options, and fail if not.
@@ -69,9 +79,13 @@ pub struct Convert {
     /// As --if-exists overwrite.
     #[arg(long, conflicts_with = "if_exists")]
     pub overwrite: bool,
-    /// Print a JSON document.
-    #[arg(long)]
-    pub json: bool,
+}
+
+impl Existing {
+    /// As typed, in either way.
+    pub fn is_to(&self) -> IfExists {
+        if self.overwrite { IfExists::Overwrite } else { self.if_exists }
+    }
 }
 
 /// What becomes of a volume that is there.

@@ -1,6 +1,6 @@
 //! The arguments of `read`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use voxpatch::scan::ScanFormat;
@@ -57,9 +57,9 @@ fn frame(text: &str) -> Result<Frame, String> {
 }
 
 fn patch_file(text: &str) -> Result<PathBuf, String> {
-    if text.ends_with(".npy") || ScanFormat::of(Path::new(text)).is_ok() {
-        return Ok(text.into());
-    }
-    let endings: Vec<_> = ScanFormat::endings().collect();
-    Err(format!("the file must end in .npy, {}", endings.join(" or ")))
+    let endings: Vec<_> = std::iter::once(".npy").chain(ScanFormat::endings()).collect();
+    let known = endings.iter().any(|ending| text.ends_with(ending));
+    known
+        .then(|| PathBuf::from(text))
+        .ok_or_else(|| format!("the file must end in one of {}", endings.join(", ")))
 }
