@@ -193,7 +193,7 @@ mod tests {
     fn integers_are_taken_where_they_hold_whatever_a_voxel_can_mean() {
         for (from, pairs, to) in [
             (Dtype::UInt8, &[(1.0, 0.0), (1.0, -1.0)][..], Dtype::Int16),
-            (Dtype::Int8, &[(1.0, 128.0), (-1.0, 127.0)], Dtype::UInt16),
+            (Dtype::Int8, &[(1.0, 128.0), (-1.0, 127.0)], Dtype::UInt8),
             (Dtype::Int8, &[(1.0, 128.0), (1.0, 127.0)], Dtype::Int16),
             (Dtype::UInt8, &[(2.0, 0.0), (257.0, 0.0)], Dtype::UInt16),
             (Dtype::UInt8, &[(2.0, 0.0), (258.0, 0.0)], Dtype::UInt32),
