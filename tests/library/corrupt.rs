@@ -265,8 +265,8 @@ fn newer_and_foreign_stores_are_told_apart_from_damaged_ones() {
     };
     let read = || stored.read(Region::whole([5, 6, 11]));
 
-    let (path, text) = replace("a/b/zarr.json", "\"version\": 1", "\"version\": 3");
-    assert!(matches!(read(), Err(Error::VersionTooNew { found: 3, supported: 2, .. })));
+    let (path, text) = replace("a/b/zarr.json", "\"version\": 3", "\"version\": 4");
+    assert!(matches!(read(), Err(Error::VersionTooNew { found: 4, supported: 3, .. })));
     std::fs::write(path, text).unwrap();
 
     let (path, text) = replace("a/b/zarr.json", "\"voxpatch\"", "\"foxpatch\"");
