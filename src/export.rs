@@ -1,5 +1,5 @@
-//! Store to file: a volume becomes the NIfTI file that it came from, in memory that does not grow
-//! with it.
+//! Store to file: a volume becomes the file that it came from, in memory that does not grow with
+//! it.
 //!
 //! Voxels, type and numbers of the header are those of the source; its text, its extensions, its
 //! byte order and how it was compressed are not kept in a store, and do not come back.
@@ -9,12 +9,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::scan::nifti::{NiftiVersion, NiftiWriter, WriteHeader};
+use crate::scan::nifti::NiftiVersion;
+use crate::scan::{ScanFormat, ScanWriter, WriteHeader, WriteOptions};
 use crate::store::{Strips, Volume, layer_bytes};
 use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
-
-/// Types that NIfTI does not have, and the one to write instead, which holds every voxel exactly.
-const CARRIED_AS: &[(Dtype, Dtype)] = &[(Dtype::Float16, Dtype::Float32)];
 
 /// How to export.
 #[derive(Debug, Clone)]
@@ -106,15 +104,18 @@ pub fn export(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<ExportReport> {
     let began = Instant::now();
-    let level = level(path, options)?;
+    let format = ScanFormat::of(path)?;
     check_free(path, options.overwrite)?;
-    let header = header(volume);
-    let fields = &volume.attributes().source_fields;
-    let mut writer = NiftiWriter::create_exact(path, &header, fields, options.nifti, level)?;
-    let (format, is_rounded) = (writer.format(), writer.is_rounded());
+    let (fields, how) = (
+        &volume.attributes().source.fields,
+        WriteOptions { level: options.level, nifti: options.nifti },
+    );
+    let mut writer = ScanWriter::create_exact(path, header(volume, format), fields, how)?;
+    let (dtype, version) = (writer.header().dtype, writer.version());
+    let findings = findings(volume, &writer, options);
     // A handle of its own, whose shards are closed again: a mapped file counts as memory.
     let own = volume.reopened()?;
-    pool.run(|| write(&own, header.dtype, &mut writer, progress))?;
+    pool.run(|| write(&own, dtype, &mut writer, progress))?;
     if !progress(0) {
         return Err(Error::Cancelled);
     }
@@ -125,9 +126,9 @@ pub fn export(
     Ok(ExportReport {
         name: volume.name().to_string(),
         path: path.into(),
-        format: format.to_owned(),
-        level,
-        dtype: header.dtype,
+        format: version.to_owned(),
+        level: format.is_compressed().then_some(options.level),
+        dtype,
         stored_dtype: volume.stored_dtype(),
         kind: volume.kind(),
         shape: volume.shape(),
@@ -137,21 +138,9 @@ pub fn export(
         raw_bytes: volume.raw_bytes(),
         file_bytes,
         voxel_digest: volume.voxel_digest().to_owned(),
-        findings: findings(volume, &header, options, (format, is_rounded)),
+        findings,
         seconds: began.elapsed().as_secs_f64(),
     })
-}
-
-/// The level of compression, if the name asks for any.
-fn level(path: &Path, options: &ExportOptions) -> Result<Option<u32>> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    match (name.ends_with(".nii.gz"), name.ends_with(".nii")) {
-        (true, _) => Ok(Some(options.level)),
-        (false, true) => Ok(None),
-        (false, false) => {
-            Err(Error::invalid("output path", path.display(), "must end in .nii.gz or .nii"))
-        }
-    }
 }
 
 fn check_free(path: &Path, overwrite: bool) -> Result<()> {
@@ -161,25 +150,19 @@ fn check_free(path: &Path, overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-fn header(volume: &Volume) -> WriteHeader {
+fn header(volume: &Volume, format: ScanFormat) -> WriteHeader {
     let attributes = volume.attributes();
-    let header = WriteHeader {
-        dtype: carried_as(volume.dtype()),
+    WriteHeader {
+        dtype: format.carries(volume.dtype()),
         shape: volume.shape(),
         times: volume.times(),
         channels: volume.channels(),
         affine: attributes.affine,
-        xform_code: WriteHeader::xform_code_of(&attributes.source_fields),
+        space: attributes.space,
         scaling: attributes.scaling,
         time_step: attributes.time_step,
         is_label: attributes.kind == Kind::Label,
-    };
-    header.with_axes_of(&attributes.source_fields)
-}
-
-/// The type to write voxels as.
-fn carried_as(dtype: Dtype) -> Dtype {
-    CARRIED_AS.iter().find(|(from, _)| *from == dtype).map_or(dtype, |(_, to)| *to)
+    }
 }
 
 /// Every layer of every frame in the order of the file, time faster than channel: one is decoded
@@ -187,7 +170,7 @@ fn carried_as(dtype: Dtype) -> Dtype {
 fn write(
     volume: &Volume,
     dtype: Dtype,
-    writer: &mut NiftiWriter,
+    writer: &mut ScanWriter,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<()> {
     let (times, depth) = (volume.times(), volume.layout().chunk[0]);
@@ -222,28 +205,26 @@ fn write(
 }
 
 /// What the file says otherwise than the volume, and why it is no NIfTI-1.
-fn findings(
-    volume: &Volume,
-    header: &WriteHeader,
-    options: &ExportOptions,
-    (format, is_rounded): (&str, bool),
-) -> Vec<Finding> {
+fn findings(volume: &Volume, writer: &ScanWriter, options: &ExportOptions) -> Vec<Finding> {
     let (dtype, kind) = (volume.dtype(), volume.kind());
+    let (header, format) = (writer.header(), writer.format().name());
     let written = header.dtype;
     let other = (dtype != written).then(|| {
-        format!("NIfTI has no {dtype}; written as {written}, which holds every voxel exactly")
+        format!("{format} has no {dtype}; written as {written}, which holds every voxel exactly")
     });
-    let wide = (format == "nifti-2" && options.nifti.is_none()).then(|| {
+    let wide = (writer.version() == "nifti-2" && options.nifti.is_none()).then(|| {
         "written as NIfTI-2: a size or a number is beyond what NIfTI-1 holds exactly".to_owned()
     });
-    let rounded = is_rounded.then(|| {
+    let rounded = writer.is_rounded().then(|| {
         "numbers of the header are rounded to single precision, as NIfTI-1 holds them; the voxels \
          are as they were"
             .to_owned()
     });
     let weights = (kind == Kind::Weights).then(|| {
-        "NIfTI cannot tell weights from intensities; to convert the file, say that they are weights"
-            .to_owned()
+        format!(
+            "{format} cannot tell weights from intensities; to convert the file, say that they are \
+             weights"
+        )
     });
     let step = (header.time_step.is_some() && header.times == 1)
         .then(|| "the time step is left out: there is one time point alone".to_owned());

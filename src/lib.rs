@@ -17,7 +17,7 @@
 //! # let (dtype, affine) = (Dtype::Int16, Affine::from_spacing(spacing));
 //! # let phantom = ChestPhantom::new(shape, spacing)?;
 //! # let header = WriteHeader { dtype, shape, times: 1, channels: 1, affine, scaling: None,
-//! #     xform_code: WriteHeader::SCANNER, time_step: None, is_label: false };
+//! #     space: None, time_step: None, is_label: false };
 //! # let mut writer = NiftiWriter::create(&path, &header, None)?;
 //! # let mut plane = vec![0_i16; 48 * 56];
 //! # for z in 0..40 {
@@ -64,7 +64,7 @@
 //!
 //! | station | what it does | what it alone knows |
 //! | --- | --- | --- |
-//! | [`scan`] | files to planes of voxels | medical file formats |
+//! | [`scan`] | files and folders to planes of voxels, and back | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
 //! | [`packed`] | a chunk codec of our own, which [`store`] uses | bits |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
@@ -75,8 +75,8 @@
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //!
-//! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Padding`],
-//! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
+//! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Space`],
+//! [`Padding`], [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
 //! workers, memory is mapped in another, and files are made to last in a third.
 //!
 //! # Conventions
@@ -103,6 +103,7 @@ mod normalise;
 pub mod npy;
 mod padding;
 mod process;
+mod space;
 mod staged;
 pub mod statistics;
 mod unique;
@@ -141,12 +142,13 @@ pub use finding::{Certainty, Finding};
 pub use frame::{FourthAxis, Frame, Frames};
 pub use geometry::{Affine, Region, Spacing, voxels};
 pub use hint::Hint;
-pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
+pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert, is_converted};
 pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
 pub use query::stream::{self, PatchStream, StreamOptions};
 pub use query::{Aligned, ReadCost, Voxels};
+pub use space::Space;
 pub use staged::StagedFile;
 pub use statistics::Statistics;
 pub use store::{CacheCounts, ChunkCache, Dataset, Volume, VolumeName};

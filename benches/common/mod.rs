@@ -32,7 +32,7 @@ pub fn write(path: &Path, shape: [usize; 3], spacing: Spacing, voxels: &[i16], g
         times: 1,
         channels: 1,
         affine: Affine::from_spacing(spacing),
-        xform_code: WriteHeader::SCANNER,
+        space: None,
         scaling: None,
         time_step: None,
         is_label: false,

@@ -6,7 +6,7 @@ use super::planned::PlannedOutput;
 use super::report::AggregateReport;
 use super::{AggregateOptions, Overwrite, Plan, document};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{Attributes, JobDocument, JobOutput, VERSION};
+use crate::store::{Attributes, JobDocument, JobOutput, SourceInfo, VERSION};
 use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
 
 /// Publishes the outputs of an aggregation, all of whose parts are complete: looks through every
@@ -75,6 +75,7 @@ impl Plan {
             version: VERSION,
             kind,
             affine: planned.affine(&source.affine),
+            space: source.space,
             spacing: planned.spacing,
             time_step: None,
             scaling: output.values.scaling(),
@@ -83,8 +84,13 @@ impl Plan {
             layout: planned.layout,
             workload: planned.workload.clone(),
             statistics: StatisticsAccumulator::new(planned.array().dtype, kind).finish(),
-            source_format: "predictions".to_owned(),
-            source_fields: planned.fields(source),
+            source: SourceInfo {
+                format: "predictions".to_owned(),
+                fields: planned.fields(source),
+                digest: None,
+            },
+            labels: Vec::new(),
+            options_digest: None,
             findings: vec![Finding::decided(made)],
         }
     }

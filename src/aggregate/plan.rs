@@ -69,13 +69,14 @@ impl Plan {
         let planned = |(uncut, layout)| PlannedOutput::new(uncut, layout);
         let outputs: Vec<_> = uncut.into_iter().zip(layouts).map(planned).collect();
         let groups = Group::all(&outputs, &grid, blend);
-        let fields = &source.attributes().source_fields;
+        let fields = &source.attributes().source.fields;
         let field = |name: &str| Some((name.to_owned(), fields.get(name)?.clone()));
         let source = Source {
             path: source.place(),
             name: source.name().to_string(),
             voxels: source.voxel_digest().to_owned(),
             affine: *source.affine(),
+            space: source.attributes().space,
             fields: COORDINATES.into_iter().chain(GRID).filter_map(field).collect(),
         };
         Ok(Self { walk: walk(&grid), source, grid, blend, outputs, groups })

@@ -8,7 +8,7 @@ use crate::error::show;
 use crate::layout::{Access, ChunkLayout, PatchShape, VolumeSpec, WeightedPatch, Workload};
 use crate::sample::Grid;
 use crate::store::ArrayShape;
-use crate::{Affine, Error, Result, Spacing, Volume};
+use crate::{Affine, Error, Result, Space, Spacing, Volume};
 
 /// What is taken over from the volume that predictions are of.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub(super) struct Source {
     pub(super) name: String,
     pub(super) voxels: String,
     pub(super) affine: Affine,
+    pub(super) space: Option<Space>,
     /// The numeric header fields that say where voxels are.
     pub(super) fields: serde_json::Map<String, serde_json::Value>,
 }

@@ -4,12 +4,15 @@ use serde::Serialize;
 
 use super::narrow::narrow;
 use super::pass::{Gathered, Pass, array_shape};
+use super::real::scaled_alike;
 use super::trial::{self, CodecTrial, try_codecs};
 use super::{fourth_axis, labels};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
 use crate::statistics::Statistics;
-use crate::store::{Attributes, Dataset, IndexInfo, SamplingIndex, VERSION, VolumeName};
+use crate::store::{
+    Attributes, Dataset, IndexInfo, LabelName, SamplingIndex, SourceInfo, VERSION, VolumeName,
+};
 use crate::{Dtype, Error, Finding, FourthAxis, Hint, Kind, Pool, Result, Spacing};
 
 /// How to convert.
@@ -35,6 +38,11 @@ pub struct ConvertOptions {
     /// bytes; they are read in the source's type all the same. The source is then read twice, and
     /// a finding tells what became of it.
     pub narrow: bool,
+    /// What labels are called; kept with a label map, and of nothing else.
+    pub labels: Vec<LabelName>,
+    /// Digest of the scan's files ([`crate::scan::Found::digest`]), kept with the volume so that
+    /// [`is_converted`](super::is_converted) knows it again.
+    pub source_digest: Option<String>,
     /// Replace a volume that is there already. It stays until the new one is complete.
     pub overwrite: bool,
 }
@@ -105,11 +113,16 @@ const FEW_VALUES: usize = 128;
 ///
 /// The scan is read once, in layers of whole chunks: while the pool encodes one layer, one of its
 /// threads reads the next ones; shards are written with their last layer. Memory holds a few
-/// layers and the encoded chunks of one row of shards; the plan tells how much that is. Narrowing
+/// layers and the encoded chunks of one row of shards; the plan tells how much that is. Frames that
+/// the scan interleaves ([`crate::scan::Order`]) are read and taken apart in layers of all of them:
+/// memory then holds as much for each. Narrowing
 /// ([`ConvertOptions::narrow`]) reads the scan once more before that, and takes a plane of it, or
 /// 1 MiB, besides. Trying codecs ([`ConvertOptions::codecs`]) reads its first frame once more,
 /// also before that; it holds one layer of chunks, a patch of at most 8 MiB, and of each layer
 /// sampled the encoded chunks of one codec, 2 MiB of voxels or one chunk.
+///
+/// Where planes are scaled each in its own way, real values are stored: as integers if these hold
+/// all that voxels of the scan's type can mean, else as `float32`; a finding tells.
 ///
 /// Labels with a scaling are stored as the whole numbers that they mean, in the narrowest type, and
 /// without a scaling; a finding tells. The scan is read once more for that, as for narrowing.
@@ -126,7 +139,7 @@ const FEW_VALUES: usize = 128;
 ///
 /// # Errors
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
-/// [`Error::InvalidArgument`] for labels and weights that are none, for a codec that cannot store the
+/// [`Error::InvalidArgument`] for labels and weights that are none, for names of no labels, for a codec that cannot store the
 /// voxels' type and for a fourth axis as channels where a fifth holds them, [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
     scan: Box<dyn Scan>,
@@ -137,14 +150,20 @@ pub fn convert(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<ConvertReport> {
     let began = std::time::Instant::now();
+    scan.header().order.check(scan.header().frames())?;
     let (scan, fourth_axis) = fourth_axis::read_as(scan, options.fourth_axis)?;
+    let raw_item = scan.header().dtype.size() as u64;
+    let (scan, real) = scaled_alike(scan)?;
     let item = scan.header().dtype.size() as u64;
+    let progress: &(dyn Fn(u64) -> bool + Sync) = &|bytes| progress(bytes / item * raw_item);
     if options.surveys(scan.header()) || !options.codecs.is_empty() {
         // Told before the first of several passes, not after it.
         dataset.check_free(name, options.overwrite)?;
     }
     let kind = options.kind_of(scan.header());
-    let Surveyed { mut scan, source, finding: narrowing } = survey(scan, options, progress)?;
+    check_label_names(&options.labels, kind)?;
+    let Surveyed { mut scan, source, finding: narrowing } =
+        pool.run(|| survey(scan, options, progress))?;
     let header = scan.header().clone();
     let voxels = header.shape.iter().product::<usize>() * header.frames();
     let spec = VolumeSpec {
@@ -181,27 +200,14 @@ pub fn convert(
     let (index, unindexed) = or_finding(index);
     let unsaid = options.kind.is_none();
     let findings: Vec<_> = (header.findings.iter().cloned().chain(late).chain(fourth_axis))
+        .chain(real)
         .chain(narrowing)
         .chain(trial::finding(&trial))
         .chain(unsaid.then(|| perhaps_labels(&statistics, header.dtype)).flatten())
         .chain(unindexed)
         .collect();
-    let attributes = Attributes {
-        version: VERSION,
-        kind,
-        affine: header.affine,
-        spacing: header.spacing,
-        time_step: header.time_step,
-        scaling: header.scaling,
-        original_dtype: (header.dtype != source).then_some(source),
-        predicted_from: None,
-        layout,
-        workload: workload.clone(),
-        statistics,
-        source_format: header.format.to_owned(),
-        source_fields: header.fields.clone(),
-        findings: findings.clone(),
-    };
+    let made = Made { kind, layout, workload: workload.clone(), statistics };
+    let attributes = made.attributes(&header, source, options, findings.clone());
     if !progress(0) {
         return Err(Error::Cancelled);
     }
@@ -228,6 +234,58 @@ pub fn convert(
         findings,
         seconds: began.elapsed().as_secs_f64(),
     })
+}
+
+/// What the options leave to the scan and the planner, and what the voxels are.
+struct Made {
+    kind: Kind,
+    layout: ChunkLayout,
+    workload: Workload,
+    statistics: Statistics,
+}
+
+impl Made {
+    /// What is kept beside the voxels; `source` is the type that these are read as.
+    fn attributes(
+        self,
+        header: &ScanHeader,
+        source: Dtype,
+        options: &ConvertOptions,
+        findings: Vec<Finding>,
+    ) -> Attributes {
+        Attributes {
+            version: VERSION,
+            kind: self.kind,
+            affine: header.affine,
+            space: header.space,
+            spacing: header.spacing,
+            time_step: header.time_step,
+            scaling: header.scaling,
+            original_dtype: (header.dtype != source).then_some(source),
+            predicted_from: None,
+            layout: self.layout,
+            workload: self.workload,
+            statistics: self.statistics,
+            source: SourceInfo {
+                format: header.format.to_owned(),
+                fields: header.fields.clone(),
+                digest: options.source_digest.clone(),
+            },
+            labels: options.labels.clone(),
+            options_digest: Some(options.digest()),
+            findings,
+        }
+    }
+}
+
+/// Names go with labels alone.
+fn check_label_names(names: &[LabelName], kind: Kind) -> Result<()> {
+    if kind == Kind::Label || names.is_empty() {
+        return LabelName::check_all(names);
+    }
+    let reason = "only the labels of a label map have names; leave them out, or say that the \
+                  voxels are labels";
+    Err(Error::invalid("label names of a volume of", kind, reason))
 }
 
 /// A scan as it is stored.

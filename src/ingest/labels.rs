@@ -14,8 +14,9 @@ const LARGEST: f64 = 9_007_199_254_740_992.0;
 /// Voxels that are converted together.
 const BLOCK: usize = 256;
 
-/// Types for labels, the narrowest first, and unsigned before signed.
-const TYPES: [(Dtype, i64, i64); 7] = [
+/// Types for labels and other whole numbers, with the least and the greatest they hold: the
+/// narrowest first, and unsigned before signed.
+pub(super) const TYPES: [(Dtype, i64, i64); 7] = [
     (Dtype::UInt8, 0, u8::MAX as i64),
     (Dtype::Int8, i8::MIN as i64, i8::MAX as i64),
     (Dtype::UInt16, 0, u16::MAX as i64),
@@ -95,15 +96,15 @@ fn survey(
     scaling: Scaling,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<(i64, i64)> {
-    let (dtype, plane) = (scan.header().dtype, scan.header().plane_bytes());
+    let ScanHeader { dtype, shape: [deep, rows, columns], order, .. } = *scan.header();
+    let step = scan.header().step_bytes();
     let mut batch = planes(scan.header())?;
     let (mut least, mut greatest) = (i64::MAX, i64::MIN);
-    for n in 0..scan.header().frames() {
-        let deep = scan.header().shape[0];
+    for first in (0..scan.header().frames()).step_by(order.group()) {
         let mut z = 0;
         while z < deep {
-            let count = (batch.len() / plane).min(deep - z);
-            let voxels = &mut batch[..count * plane];
+            let count = (batch.len() / step).min(deep - z);
+            let voxels = &mut batch[..count * step];
             scan.read_planes(voxels)?;
             let each = |labels: &[i64]| {
                 for label in labels {
@@ -111,7 +112,10 @@ fn survey(
                 }
             };
             with_element!(dtype, T => labels::<T>(voxels, scaling, each)).map_err(
-                |(place, value)| no_label(scan.header(), scan.frame(n), (z, place), value),
+                |(delivered, value)| {
+                    let (n, place) = order.place(delivered, rows * columns);
+                    no_label(scan.header(), scan.frame(first + n), (z, place), value)
+                },
             )?;
             if !progress(voxels.len() as u64) {
                 return Err(Error::Cancelled);

@@ -45,9 +45,10 @@ fn survey<T: Element>(
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<Survey> {
     let header = scan.header();
-    let frame = header.shape[0] * header.plane_bytes();
-    let frames = header.frames();
-    let mut left = (frame * frames) as u64;
+    // Frames that are interleaved are read together.
+    let together = header.shape[0] * header.step_bytes();
+    let groups = header.frames() / header.order.group();
+    let mut left = (together * groups) as u64;
     let count = |bytes| if progress(bytes) { Ok(()) } else { Err(Error::Cancelled) };
     if Widening::to(T::DTYPE).next().is_none() {
         count(left)?;
@@ -60,8 +61,8 @@ fn survey<T: Element>(
     }
     let mut planes = planes(header)?;
     let mut found: Option<(Range<T>, &'static Widening)> = None;
-    for _ in 0..frames {
-        let mut frame_left = frame;
+    for _ in 0..groups {
+        let mut frame_left = together;
         while frame_left > 0 {
             let bytes = planes.len().min(frame_left);
             let batch = &mut planes[..bytes];
@@ -126,13 +127,13 @@ fn voxels<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
     bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned)
 }
 
-/// Room for the planes that are read at a time.
+/// Room for the planes that are read at a time, of all frames that are interleaved.
 pub(super) fn planes(header: &ScanHeader) -> Result<Vec<u8>> {
-    let plane = header.plane_bytes();
-    let bytes = plane * (BATCH / plane).clamp(1, header.shape[0]);
+    let step = header.step_bytes();
+    let bytes = step * (BATCH / step).clamp(1, header.shape[0]);
     bytemuck::allocation::try_zeroed_vec(bytes).map_err(|()| {
         let reason = "more than memory can hold at once";
-        Error::invalid("bytes of a plane", plane, reason)
+        Error::invalid("bytes of a plane", step, reason)
     })
 }
 

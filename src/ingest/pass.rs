@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 
 use crate::layout::{self, ChunkLayout};
-use crate::scan::{Scan, ScanHeader};
+use crate::scan::{Order, Scan, ScanHeader};
 use crate::statistics::{Statistics, StatisticsAccumulator};
 use crate::store::{ArrayShape, SamplingIndex, Tally, VolumeWriter, VoxelDigest};
 use crate::{Dtype, Error, Frame, Kind, Result};
@@ -21,10 +21,11 @@ pub(super) fn array_shape(header: &ScanHeader) -> ArrayShape {
     ArrayShape { dtype, times, channels, shape }
 }
 
-/// The planes of one layer of chunks.
+/// The planes of one layer of chunks, of a frame or of all that are interleaved.
 #[derive(Clone, Copy)]
 struct Layer {
-    frame: Frame,
+    /// The first of its frames, as they are delivered.
+    first: usize,
     /// In chunks along z.
     number: usize,
     bytes: usize,
@@ -44,6 +45,7 @@ pub(super) struct Pass {
     shape: [usize; 3],
     dtype: Dtype,
     plane_bytes: usize,
+    order: Order,
     kind: Kind,
     statistics: StatisticsAccumulator,
     digest: VoxelDigest,
@@ -59,6 +61,7 @@ impl Pass {
             shape,
             dtype,
             plane_bytes: header.plane_bytes(),
+            order: header.order,
             kind,
             statistics: StatisticsAccumulator::new(dtype, kind),
             digest: VoxelDigest::new(dtype, times, channels, shape),
@@ -67,33 +70,42 @@ impl Pass {
     }
 
     /// Every layer, in the order in which the scan delivers them.
-    fn layers(&self, frames: Vec<Frame>) -> impl Iterator<Item = Layer> + use<> {
-        let (depth, planes, plane_bytes) = (self.layout.chunk[0], self.shape[0], self.plane_bytes);
-        frames.into_iter().flat_map(move |frame| {
+    fn layers(&self, frames: usize) -> impl Iterator<Item = Layer> + use<> {
+        let (depth, planes, group) = (self.layout.chunk[0], self.shape[0], self.order.group());
+        let step = group * self.plane_bytes;
+        (0..frames).step_by(group).flat_map(move |first| {
             (0..planes).step_by(depth).enumerate().map(move |(number, z)| {
-                let bytes = depth.min(planes - z) * plane_bytes;
-                Layer { frame, number, bytes }
+                let bytes = depth.min(planes - z) * step;
+                Layer { first, number, bytes }
             })
         })
     }
 
-    /// Encodes every layer while one thread of the pool reads on.
+    /// Encodes every layer while one thread of the pool reads on. Frames that are interleaved are
+    /// taken apart layer by layer.
     pub(super) fn run(
         &mut self,
         scan: &mut dyn Scan,
         writer: &mut VolumeWriter,
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<()> {
-        let frames = (0..scan.header().frames()).map(|n| scan.frame(n)).collect();
+        let frames: Vec<_> = (0..scan.header().frames()).map(|n| scan.frame(n)).collect();
         let largest = self.layout.chunk[0].min(self.shape[0]) * self.plane_bytes;
-        let mut ahead = ReadAhead::new(scan, self.layers(frames), largest)?;
+        let group = self.order.group();
+        let mut apart = if group > 1 { buffer(largest)? } else { Vec::new() };
+        let layers = self.layers(frames.len());
+        let mut ahead = ReadAhead::new(scan, layers, largest.saturating_mul(group))?;
         while let Some((layer, voxels)) = ahead.next()? {
             let encoded = AtomicBool::new(false);
             let (read, written) = rayon::join(
                 || ahead.fill(&encoded),
                 || {
                     let voxels = &voxels[..layer.bytes];
-                    let written = self.write(&layer, voxels, writer, progress);
+                    let frames = &frames[layer.first..][..group];
+                    let written = frames.iter().enumerate().try_for_each(|(n, frame)| {
+                        let voxels = self.frame_of(voxels, n, &mut apart);
+                        self.write(*frame, layer.number, voxels, writer, progress)
+                    });
                     encoded.store(true, Ordering::Relaxed);
                     written
                 },
@@ -108,9 +120,22 @@ impl Pass {
         Ok(())
     }
 
+    /// The voxels of the `n`-th frame of a layer, taken apart if others are among them.
+    fn frame_of<'a>(&self, delivered: &'a [u8], n: usize, apart: &'a mut [u8]) -> &'a [u8] {
+        let group = self.order.group();
+        if group == 1 {
+            return delivered;
+        }
+        let apart = &mut apart[..delivered.len() / group];
+        self.order.take_frame(delivered, n, (self.dtype.size(), self.plane_bytes), apart);
+        apart
+    }
+
+    /// Encodes, digests and counts a layer of one frame; `number` is that of the layer.
     fn write(
         &mut self,
-        layer: &Layer,
+        frame: Frame,
+        number: usize,
         voxels: &[u8],
         writer: &mut VolumeWriter,
         progress: &(dyn Fn(u64) -> bool + Sync),
@@ -119,12 +144,12 @@ impl Pass {
         let (dtype, kind, plane) = (self.dtype, self.kind, self.plane_bytes);
         let bytes = plane / self.shape[1];
         let row = |z: usize, y: usize| &voxels[z * plane + y * bytes..][..bytes];
-        let first = layer.number * self.layout.chunk[0];
-        let planes = first..first + layer.bytes / plane;
+        let first = number * self.layout.chunk[0];
+        let planes = first..first + voxels.len() / plane;
         let (written, gathered) = rayon::join(
-            || writer.write_layer(layer.frame, layer.number, voxels, progress),
+            || writer.write_layer(frame, number, voxels, progress),
             || {
-                digest.add(layer.frame, voxels, dtype);
+                digest.add(frame, voxels, dtype);
                 // As many at a time as there are threads: one takes up to 100 MB for floats.
                 for pieces in voxels.chunks(STATISTICS_PIECE * rayon::current_num_threads()) {
                     let parts: Vec<_> = pieces
@@ -137,7 +162,7 @@ impl Pass {
                     parts.into_iter().try_for_each(|part| statistics.merge(part))?;
                 }
                 let Some(tally) = &mut self.tally else { return Ok(()) };
-                tally.add_planes(layer.frame, planes, row)
+                tally.add_planes(frame, planes, row)
             },
         );
         written.and(gathered)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pass::buffer;
-use crate::scan::Scan;
+use crate::scan::{Scan, ScanHeader};
 use crate::{Error, Result};
 
 /// Stacks of planes that are taken from a scan, if it has so many.
@@ -20,22 +20,29 @@ pub(super) fn for_each_stack(
     progress: &(dyn Fn(u64) -> bool + Sync),
     mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let (planes, plane) = (scan.header().shape[0], scan.header().plane_bytes());
+    let ScanHeader { dtype, shape: [planes, ..], order, .. } = *scan.header();
+    let (plane, step) = (scan.header().plane_bytes(), scan.header().step_bytes());
     let count = |bytes| if progress(bytes as u64) { Ok(()) } else { Err(Error::Cancelled) };
     let depth = depth.clamp(1, planes);
-    let mut stack = buffer(depth * plane)?;
+    let mut delivered = buffer(depth.saturating_mul(step))?;
+    let mut apart = if step > plane { buffer(depth * plane)? } else { Vec::new() };
     let mut at = 0;
     for start in starts_of_stacks(planes, depth) {
         while at < start {
             let skipped = depth.min(start - at);
-            scan.read_planes(&mut stack[..skipped * plane])?;
+            scan.read_planes(&mut delivered[..skipped * step])?;
             count(skipped * plane)?;
             at += skipped;
         }
-        scan.read_planes(&mut stack)?;
-        count(stack.len())?;
+        scan.read_planes(&mut delivered)?;
+        count(depth * plane)?;
         at += depth;
-        take(&stack)?;
+        if step > plane {
+            order.take_frame(&delivered, 0, (dtype.size(), plane), &mut apart);
+            take(&apart)?;
+        } else {
+            take(&delivered)?;
+        }
     }
     count((planes - at) * plane)?;
     scan.rewind()

@@ -29,6 +29,8 @@ const ANNEX: &str =
     "a git-annex pointer, not the scan itself: git annex get (or datalad get) gets it";
 const DICOM: &str = "a DICOM file, a slice of a series: make one NIfTI file of the series' folder, \
                      with dcm2niix -z y FOLDER for example";
+const STORE: &str = "a Zarr store already: give the file that it was made from";
+const FOLDER: &str = "a folder: give the scans in it, each by its file";
 const META: &str = "a MetaImage header (.mhd, .mha): save it as NIfTI, with SimpleITK for example";
 
 /// Refuses what is known to be something else; whatever is not known passes.
@@ -70,16 +72,36 @@ fn mark(path: &Path) -> Option<&'static str> {
     MARKS.iter().find(has).map(|(_, _, what)| *what)
 }
 
+/// Refuses a folder that is known to hold no scans, whatever files are in it.
+pub(super) fn refuse_folder(path: &Path) -> Result<()> {
+    if path.join("zarr.json").is_file() {
+        return Err(Error::UnsupportedScan { path: path.into(), reason: format!("it is {STORE}") });
+    }
+    Ok(())
+}
+
+/// Why a folder stands for no scans, though folders with files of these formats do.
+pub(super) fn folder_without_scans(path: &Path, formats: &str) -> Error {
+    let reason = match folder(path) {
+        FOLDER => format!(
+            "it is a folder without a scan that is read here: {formats} files directly inside a \
+             folder are"
+        ),
+        what => format!("it is {what}"),
+    };
+    Error::UnsupportedScan { path: path.into(), reason }
+}
+
 /// What a folder is, by the files in it.
 fn folder(path: &Path) -> &'static str {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten().take(MOST_ENTRIES);
     let mut files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
     if path.join("zarr.json").is_file() {
-        return "a Zarr store already: give the file that it was made from";
+        return STORE;
     }
     if files.any(|file| mark(&file) == Some(DICOM)) {
         return "a folder of DICOM files: make a NIfTI file of it, with dcm2niix -z y FOLDER for \
                 example";
     }
-    "a folder: give the scans in it, each by its file"
+    FOLDER
 }

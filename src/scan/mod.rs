@@ -1,20 +1,39 @@
 //! Medical files as streams of voxel planes; the only folder that knows their formats.
 //!
-//! [`open`] sniffs the content and returns a [`Scan`]: a header, and the voxels frame by frame,
-//! plane by plane, in `z, y, x` order, never more of them in memory than the caller asks for. A
-//! new format is one new file here, and one line in [`open`]; what is known and not read is named by
-//! `foreign`.
+//! [`open`] sniffs the content and returns a [`Scan`]: a header, and the voxels plane by plane in
+//! `z, y, x` order, frames one after the other or interleaved ([`Order`]), never more of them in
+//! memory than the caller asks for. [`find`] tells which scans some paths stand for, folders and
+//! several files among them; [`Planes`] are sources that several threads read. On the way out,
+//! [`ScanWriter`] takes the format from the ending of a name.
+//!
+//! A new format is one new folder here, one line in [`open`] and in [`find`], and one in
+//! [`ScanFormat`] if it is written, too; `bytes` holds what formats share, and what is known and not
+//! read is named by `foreign`.
 //!
 //! Voxels are delivered as stored: scale factors and geometry are metadata. Free text of a header
 //! (names, dates, descriptions, paths) never leaves this folder.
 
+mod bytes;
+mod channels;
+mod find;
 mod foreign;
 mod header;
 pub mod nifti;
+mod order;
+mod outgoing;
+mod planes;
+mod reject;
+mod writer;
 
 use std::path::Path;
 
+pub use bytes::data_file;
+pub use find::{Found, find};
 pub use header::ScanHeader;
+pub use order::Order;
+pub use outgoing::WriteHeader;
+pub use planes::{PlaneScan, Planes};
+pub use writer::{ScanFormat, ScanWriter, WriteOptions};
 
 use crate::{Finding, Frame, Result};
 
@@ -22,7 +41,8 @@ use crate::{Finding, Frame, Result};
 ///
 /// The voxels come in `frames` (one 3-D volume for each time point and channel), in the order of
 /// the file; [`Scan::frame`] tells which frame comes `n`-th. Within a frame, planes come from
-/// `z = 0` up.
+/// `z = 0` up. Where the file interleaves frames, so does the scan: [`ScanHeader::order`] tells how,
+/// and a plane then is one of each frame that is interleaved.
 pub trait Scan: Send {
     /// What the file says of its voxels.
     fn header(&self) -> &ScanHeader;
@@ -31,8 +51,9 @@ pub trait Scan: Send {
     fn frame(&self, n: usize) -> Frame;
 
     /// Fills `out` with the next planes of the current frame, C-contiguous, in the byte order of
-    /// this machine. `out` holds a whole number of planes and does not reach past the frame; after
-    /// its last plane the next frame begins.
+    /// this machine. `out` holds a whole number of planes ([`ScanHeader::step_bytes`]) and does not
+    /// reach past the frame, or the frames that are interleaved; after the last plane the next
+    /// begin.
     ///
     /// # Errors
     /// [`crate::Error::CorruptScan`] if the file ends early or its voxels cannot be decoded,

@@ -57,14 +57,13 @@ pub(crate) fn of_parts(parts: &[&[u8]]) -> String {
 ///
 /// BLAKE3 over a head (`voxpatch voxels 1`, the dtype's name, and the shape t, c, z, y, x as
 /// little-endian u64) followed by the BLAKE3 of each frame's little-endian voxels in C order, in
-/// order of time, then channel. Frames may come in any order, one after the other, each from its
-/// first plane to its last.
+/// order of time, then channel. Frames may come in any order, or take turns, each from its first
+/// plane to its last.
 pub(crate) struct VoxelDigest {
     head: blake3::Hasher,
-    frames: Vec<[u8; blake3::OUT_LEN]>,
+    /// By time, then channel: about 2 kB each.
+    frames: Vec<blake3::Hasher>,
     channels: usize,
-    current: Frame,
-    hasher: blake3::Hasher,
 }
 
 impl VoxelDigest {
@@ -75,39 +74,28 @@ impl VoxelDigest {
         for n in [times, channels, shape[0], shape[1], shape[2]] {
             head.update(&(n as u64).to_le_bytes());
         }
-        let frames = vec![[0; blake3::OUT_LEN]; times * channels];
-        Self { head, frames, channels, current: Frame::default(), hasher: blake3::Hasher::new() }
+        Self { head, frames: vec![blake3::Hasher::new(); times * channels], channels }
     }
 
     /// Adds the next planes of a frame, in native byte order.
     pub(crate) fn add(&mut self, frame: Frame, planes: &[u8], dtype: Dtype) {
-        if frame != self.current {
-            self.end_frame();
-            self.current = frame;
-        }
+        let hasher = &mut self.frames[frame.time * self.channels + frame.channel];
         if cfg!(target_endian = "little") || dtype.size() == 1 {
-            self.hasher.update(planes);
+            hasher.update(planes);
         } else {
             for voxel in planes.chunks_exact(dtype.size()) {
                 let mut bytes = [0; 8];
                 let bytes = &mut bytes[..voxel.len()];
                 bytes.copy_from_slice(voxel);
                 bytes.reverse();
-                self.hasher.update(bytes);
+                hasher.update(bytes);
             }
         }
     }
 
-    fn end_frame(&mut self) {
-        let n = self.current.time * self.channels + self.current.channel;
-        self.frames[n] = *self.hasher.finalize().as_bytes();
-        self.hasher.reset();
-    }
-
     pub(crate) fn finish(mut self) -> String {
-        self.end_frame();
         for frame in &self.frames {
-            self.head.update(frame);
+            self.head.update(frame.finalize().as_bytes());
         }
         self.head.finalize().to_hex().to_string()
     }

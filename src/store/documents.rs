@@ -1,29 +1,39 @@
 //! The two `zarr.json` of a volume: its group, and its array.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::array::ArrayShape;
 use super::codec;
+use super::label_name::LabelName;
+use super::source::{SourceInfo, upgraded};
 use crate::layout::{ChunkLayout, Workload};
 use crate::widening::Widening;
-use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
+use crate::{Affine, Dtype, Finding, Kind, Scaling, Space, Spacing, Statistics};
 
-/// The newest format version that is read, and that of volumes that are written.
+/// The newest format version that is read, and that of every volume that is written. Of version 2
+/// were volumes whose shards span frames, of version 1 all others; both told the source in other
+/// fields ([`upgraded`]).
 pub(crate) const VERSION: u64 = 3;
 
 /// The format version of the groups of datasets and subjects, which have not changed since.
 const GROUP_VERSION: u64 = 1;
 
-/// The `voxpatch` attribute of a volume's group: the truth about its voxels.
+/// The `voxpatch` attribute of a volume's group: the truth about its voxels. Read of any version,
+/// written of the newest.
+// Remote, so that what is read can be upgraded first: below.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Attributes {
-    /// Version of this format.
+    /// Version of this format that the volume was written in.
     pub version: u64,
     /// What the voxels mean.
     pub kind: Kind,
     /// Voxel `(x, y, z)` to RAS millimetres, exactly as decided when converting.
     pub affine: Affine,
+    /// Which coordinates these are, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
     /// Voxel spacing in millimetres, `z, y, x`.
     pub spacing: Spacing,
     /// Seconds between time points, where known.
@@ -44,12 +54,29 @@ pub struct Attributes {
     pub workload: Workload,
     /// Gathered over every voxel while converting.
     pub statistics: Statistics,
-    /// Format of the source, such as `nifti-1`.
-    pub source_format: String,
-    /// Numeric header fields of the source, by their names there.
-    pub source_fields: serde_json::Map<String, Value>,
+    /// Where the voxels came from.
+    pub source: SourceInfo,
+    /// What labels are called, if whoever converted said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<LabelName>,
+    /// Digest of the options of the conversion: [`crate::ConvertOptions::digest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options_digest: Option<String>,
     /// What was decided, guessed and repaired while converting.
     pub findings: Vec<Finding>,
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let attributes = upgraded(Value::deserialize(deserializer)?);
+        Self::deserialize(attributes).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Attributes {

@@ -145,7 +145,7 @@ impl Volume {
             distribution: (&attributes.statistics).into(),
             index: self.index_info(),
             voxel_digest: self.voxel_digest().to_owned(),
-            source_format: attributes.source_format.clone(),
+            source_format: attributes.source.format.clone(),
             findings: attributes.findings.clone(),
         }
     }

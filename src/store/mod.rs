@@ -34,9 +34,10 @@
 //!   last chunk and the index stand 16 bytes that belong to neither, the shard's tag: the first
 //!   bytes of the BLAKE3 of the shard's key, the checksums of its chunks in their order, and the
 //!   entries of its index.
-//! - **Group.** [`Attributes`] is the truth about the voxels: exact affine, scaling, kind, layout,
-//!   statistics, numeric fields of the source. No free text, names, dates or paths of the source
-//!   are kept. `original_dtype` is there if the array's type is narrower than the source's: every
+//! - **Group.** [`Attributes`] is the truth about the voxels: exact affine, the coordinates that it
+//!   leads to, scaling, kind, layout, statistics, and of the source its format, numeric fields and
+//!   digest. No free text, names, dates or paths of the source are kept; names of labels are there
+//!   if whoever converted gave them. `original_dtype` is there if the array's type is narrower than the source's: every
 //!   voxel of it is then to be read as that; `predicted_from` if the voxels are predictions, made
 //!   from that volume.
 //! - **Manifest.** Digests (BLAKE3) of the group's and the array's documents, of the pointer's OME
@@ -58,7 +59,8 @@
 //!   that may be written later.
 //!
 //! Volumes of versions 1 and 2 are read as they are. They have no generation: the pointer is the
-//! group, and the array lies beside it in `0`. In version 1 a shard is of one frame; the first of
+//! group, and the array lies beside it in `0`. Their attributes have `source_format` and
+//! `source_fields` instead of `source` and `space`, and no digests. In version 1 a shard is of one frame; the first of
 //! them have no tags.
 //!
 //! # What is promised
@@ -98,6 +100,7 @@ mod hostile;
 mod hostile_pointer;
 mod info;
 mod job;
+mod label_name;
 mod layer;
 mod lock;
 mod manifest;
@@ -112,6 +115,7 @@ mod remove;
 mod sampling;
 mod sealed;
 mod shard;
+mod source;
 mod staging;
 mod stored;
 mod strips;
@@ -130,9 +134,11 @@ pub use dataset::Dataset;
 pub use documents::Attributes;
 pub use info::{Distribution, Percentile, VolumeInfo};
 pub use job::UnfinishedAggregation;
+pub use label_name::LabelName;
 pub use name::VolumeName;
 pub use place::Place;
 pub use sampling::IndexInfo;
+pub use source::SourceInfo;
 pub use sweep::{SweepReport, Swept};
 pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
 pub use volume::Volume;

@@ -10,7 +10,7 @@ use super::{Dataset, Volume, VolumeName};
 use crate::disk::{Disk, LocalDisk};
 use crate::layout::{ChunkLayout, Codec};
 use crate::statistics::StatisticsAccumulator;
-use crate::store::{ArrayShape, Attributes, VERSION, VoxelDigest};
+use crate::store::{ArrayShape, Attributes, SourceInfo, VERSION, VoxelDigest};
 use crate::{Affine, Dtype, Frame, Kind, Region, Spacing};
 
 fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
@@ -27,8 +27,10 @@ fn attributes(layout: ChunkLayout, dtype: Dtype, kind: Kind) -> Attributes {
         layout,
         workload: crate::layout::Workload::default_for(spacing),
         statistics: StatisticsAccumulator::new(dtype, kind).finish(),
-        source_format: "test".into(),
-        source_fields: serde_json::Map::new(),
+        space: None,
+        source: SourceInfo { format: "test".into(), fields: serde_json::Map::new(), digest: None },
+        labels: Vec::new(),
+        options_digest: None,
         findings: Vec::new(),
     }
 }

@@ -70,7 +70,7 @@ fn phantom(path: &Path) {
         times: 1,
         channels: 1,
         affine: Affine::from_spacing(spacing),
-        xform_code: WriteHeader::SCANNER,
+        space: None,
         scaling: Some(SCALING),
         time_step: None,
         is_label: false,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::nifti::{Nifti, expected};
-use voxpatch::{Dtype, Frame, npy, scan};
+use voxpatch::{Dataset, Dtype, Frame, npy, scan};
 
 /// Shape of a frame of `mr.nii`.
 const SHAPE: [usize; 3] = [4, 5, 6];
@@ -105,4 +105,43 @@ fn which_frames_are_read_is_said_or_asked_for() {
     let told = fail(at, 2, "convert mr.nii --out s --fourth-axis c");
     assert!(told.contains("use channels or time"), "{told}");
     assert!(!at.join("p.npy").exists() && !at.join("p.nii").exists());
+}
+
+#[test]
+fn files_are_joined_as_channels_and_folders_give_their_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::create_dir(at.join("in")).unwrap();
+    for name in ["case_0000.nii", "case_0001.nii"] {
+        fs::write(at.join("in").join(name), Nifti::small().bytes()).unwrap();
+    }
+    let files = "in/case_0000.nii in/case_0001.nii";
+    succeed(at, &format!("convert {files} --channels --out s"));
+    let volume = Dataset::open(at.join("s")).unwrap().volume("case/image").unwrap();
+    assert_eq!((volume.times(), volume.channels()), (1, 2));
+    succeed(at, &format!("convert {files} --channels --out s --name a/b"));
+    succeed(at, "convert in --out s");
+    let names = Dataset::open(at.join("s")).unwrap().volumes().unwrap();
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a/b", "case/image", "case_0000/image", "case_0001/image"]);
+}
+
+#[test]
+fn patches_of_a_frozen_store_are_written_as_the_voxpatch_that_stored_it_wrote_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let frozen = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen");
+    for image in ["scanner", "talairach", "mni", "template", "meaningless", "untold", "times"] {
+        let volume = frozen.join("nifti.zarr/nifti").join(image);
+        let read = format!("read {} --start 1,1,1 --shape 2x2x2", volume.display());
+        succeed(folder.path(), &format!("{read} --frame 0,0 --out p.nii --overwrite"));
+        let expected = frozen.join("nifti").join(format!("{image}-patch.nii"));
+        let found = fs::read(folder.path().join("p.nii")).unwrap();
+        assert!(found == fs::read(expected).unwrap(), "{image}");
+    }
+    let volume = frozen.join("nifti.zarr/nifti/mni");
+    let read = format!("read {} --start 0,0,0 --shape 2x2x2 --out", volume.display());
+    let told = fail(folder.path(), 2, &format!("{read} p.nrrd"));
+    assert!(told.contains(".npy, .nii.gz, .nii"), "{told}");
+    let told = fail(folder.path(), 2, &format!("export {} --out p.nrrd", volume.display()));
+    assert!(told.contains("must end in .nii.gz or .nii"), "{told}");
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod cli;
+mod cli_again;
 mod cli_aggregate;
 mod cli_bench;
 mod cli_frames;

@@ -10,7 +10,7 @@
 
 use ndarray::{Array3, Array5};
 use voxpatch::disk::Disk;
-use voxpatch::scan::{Scan, ScanHeader};
+use voxpatch::scan::{Order, Scan, ScanHeader};
 use voxpatch::store::VolumeName;
 use voxpatch::{
     Affine, ConvertOptions, ConvertReport, Dataset, Element, Finding, Frame, Padding, Pool, Region,
@@ -33,10 +33,13 @@ impl DenseScan {
             shape: [z, y, x],
             times,
             channels,
+            order: Order::Frames,
             affine: Affine::from_spacing(spacing),
+            space: None,
             spacing,
             time_step: None,
             scaling: None,
+            plane_scalings: Vec::new(),
             is_label: false,
             format: "dense",
             fields: serde_json::Map::new(),
@@ -45,6 +48,25 @@ impl DenseScan {
         let voxels = voxels.as_standard_layout();
         let bytes = bytemuck::cast_slice(voxels.as_slice().unwrap()).to_vec();
         Self { header, bytes, at: 0 }
+    }
+
+    /// The same voxels, delivered in another order.
+    pub fn ordered<T: Element>(voxels: &Array5<T>, order: Order) -> Self {
+        let (times, channels, z, y, x) = voxels.dim();
+        let group = order.group();
+        let groups = voxels.as_standard_layout().into_owned();
+        let groups = groups.into_shape_with_order((times * channels / group, group, z, y, x));
+        let axes = match order {
+            Order::Frames => [0, 1, 2, 3, 4],
+            Order::Planes(_) => [0, 2, 1, 3, 4],
+            Order::Voxels(_) => [0, 2, 3, 4, 1],
+        };
+        let delivered = groups.unwrap().permuted_axes(axes);
+        let delivered = delivered.as_standard_layout();
+        let mut scan = Self::new(voxels);
+        scan.header.order = order;
+        scan.bytes = bytemuck::cast_slice(delivered.as_slice().unwrap()).to_vec();
+        scan
     }
 
     pub fn header_mut(&mut self) -> &mut ScanHeader {

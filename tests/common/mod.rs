@@ -4,6 +4,7 @@
 pub mod cohort;
 pub mod dense;
 pub mod faulty;
+pub mod files;
 pub mod nifti;
 pub mod place;
 pub mod power;

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::files::tree;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{ConvertOptions, ConvertReport, Dataset, Error, Pool, Result, convert};
 
@@ -30,22 +31,6 @@ fn cancelled_at(dataset: &Dataset, n: usize, threads: usize) -> (Result<ConvertR
     let (name, pool) = ("a/b".parse().unwrap(), Pool::new(threads).unwrap());
     let done = convert(Box::new(scan(2)), dataset, &name, &options(true), &pool, &progress);
     (done, calls.into_inner())
-}
-
-/// Every file and folder below a folder, hidden ones too; files with their bytes.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            found.insert(path.clone(), fs::read(&path).ok());
-            if path.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    found
 }
 
 #[test]

@@ -14,7 +14,7 @@ use voxpatch::layout::PlanOptions;
 use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
 use voxpatch::{
     Affine, ConvertOptions, Dataset, Dtype, Error, ExportOptions, ExportReport, Kind, Pool, Result,
-    Scaling, Volume, export,
+    Scaling, Space, Volume, export,
 };
 
 /// Three layers of chunks in each of two frames.
@@ -184,7 +184,7 @@ proptest! {
             times,
             channels: 1,
             affine: Affine([[x, 0.0, 0.1, 1.0], [0.0, -2.0, 0.0, 2.0], [0.0, 0.0, 3.0, 4.0], [0.0, 0.0, 0.0, 1.0]]),
-            xform_code: 4,
+            space: Some(Space::Mni),
             scaling: Some(Scaling { slope: 0.3, intercept: 2.0 }),
             time_step: (times > 1).then_some(0.72),
             is_label: label,

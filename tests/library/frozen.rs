@@ -1,6 +1,7 @@
 //! Stores that an earlier version wrote are read as they were: `tests/frozen/v1.zarr` holds one
-//! volume for each codec and kind of content, `v2.zarr` those whose shards span frames, and beside
-//! them lies an `.npy` of what each must be.
+//! volume for each codec and kind of content, `v2.zarr` those whose shards span frames, `v3.zarr`
+//! those that tell coordinates, source and names of labels as version 3 does, and beside them lies an
+//! `.npy` of what each must be. `nifti.zarr` and the files of `nifti` are of `attributes.rs`.
 //!
 //! The stores are never written again for the same format version. A new version, or a new codec,
 //! gets volumes of its own: `cargo test --test library -- --ignored freeze`, into a folder that is
@@ -20,11 +21,13 @@ use crate::common::dense::{DenseScan, store, voxels};
 use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::Contents;
-use voxpatch::store::VolumeName;
-use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Frame, Kind, Pool, Region, Volume, npy};
+use voxpatch::store::{LabelName, VolumeName};
+use voxpatch::{
+    ConvertOptions, Dataset, Dtype, Element, Frame, Kind, Pool, Region, Space, Volume, npy,
+};
 
 /// Stores of each format version, and how many volumes they hold.
-const STORES: [(&str, usize); 2] = [("v1", 15), ("v2", 3)];
+const STORES: [(&str, usize); 3] = [("v1", 15), ("v2", 3), ("v3", 2)];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen")
@@ -152,21 +155,37 @@ fn copy(from: &Path, to: &Path) {
 fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, codec: &str) {
     let plan = PlanOptions { codec: codec.parse().unwrap(), chunk: Some([3, 4, 5]), shard: None };
     let kind = (T::DTYPE == Dtype::UInt8).then_some(Kind::Label);
-    let options = ConvertOptions { plan, kind, ..ConvertOptions::default() };
-    store(DenseScan::new(voxels), dataset, name, &options).unwrap();
+    let named = |value, name| LabelName::new(value, name, Some([255, 128, 0])).unwrap();
+    let labels = if kind.is_some() { vec![named(1, "liver"), named(2, "tumour")] } else { vec![] };
+    let source_digest = Some(blake3::hash(name.as_bytes()).to_hex().to_string());
+    let options = ConvertOptions { plan, kind, labels, source_digest, ..ConvertOptions::default() };
+    let mut scan = DenseScan::new(voxels);
+    scan.header_mut().space = Some(Space::Mni);
+    store(scan, dataset, name, &options).unwrap();
     let volume = dataset.volume(name).unwrap();
     let all: Vec<T> = voxels.iter().copied().collect();
-    std::fs::write(expectation("v2", volume.name()), as_npy(&volume, &all)).unwrap();
+    std::fs::write(expectation("v3", volume.name()), as_npy(&volume, &all)).unwrap();
 }
 
-/// Version 2 is that of shards which span time points and channels.
+/// Version 3 is that of coordinates and sources in words of no format.
 #[test]
 #[ignore = "writes the frozen stores of the newest format version, once"]
 fn freeze_stores() {
-    std::fs::create_dir(folder().join("v2")).expect("nothing frozen is written again");
-    let dataset = Dataset::create(folder().join("v2.zarr")).unwrap();
-    freeze(&dataset, "frames/times", &voxels::<i16>([4, 1, 7, 9, 11], 3), "packed:8");
-    freeze(&dataset, "frames/channels", &voxels::<f32>([1, 3, 4, 5, 6], 5), "blosc");
-    let labels = voxels::<u8>([3, 2, 4, 5, 6], 7).mapv(|v| v % 5);
-    freeze(&dataset, "frames/both", &labels, "zstd:3");
+    std::fs::create_dir(folder().join("v3")).expect("nothing frozen is written again");
+    let dataset = Dataset::create(folder().join("v3.zarr")).unwrap();
+    freeze(&dataset, "spaces/mni", &voxels::<i16>([1, 2, 4, 5, 6], 3), "packed:8");
+    freeze(&dataset, "labels/named", &voxels::<u8>([1, 1, 4, 5, 6], 7).mapv(|v| v % 3), "blosc");
+}
+
+#[test]
+fn a_frozen_volume_of_version_3_tells_coordinates_source_and_labels() {
+    let mni = dataset("v3").volume("spaces/mni").unwrap();
+    assert_eq!(mni.attributes().space, Some(Space::Mni));
+    let named = dataset("v3").volume("labels/named").unwrap();
+    let names = named.attributes().labels.iter().map(|label| (label.value(), label.name()));
+    assert_eq!(names.collect::<Vec<_>>(), [(1, "liver"), (2, "tumour")]);
+    assert_eq!(named.attributes().labels[1].colour(), Some([255, 128, 0]));
+    let digest = blake3::hash(b"labels/named").to_hex().to_string();
+    assert_eq!(named.attributes().source.digest, Some(digest));
+    assert_eq!(named.attributes().source.format, "dense");
 }

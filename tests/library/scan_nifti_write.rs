@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::common::nifti::{expected, read, types};
 use proptest::prelude::*;
 use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
-use voxpatch::{Affine, Certainty, Dtype, Error, Frame, Scaling};
+use voxpatch::{Affine, Certainty, Dtype, Error, Frame, Scaling, Space};
 
 /// Oblique and sheared, every entry exact in single precision.
 const SHEARED: Affine = Affine([
@@ -16,9 +16,9 @@ const SHEARED: Affine = Affine([
 ]);
 
 fn header(dtype: Dtype, shape: [usize; 3], affine: Affine) -> WriteHeader {
-    let (times, channels, xform_code) = (1, 1, WriteHeader::SCANNER);
+    let (times, channels, space) = (1, 1, None);
     let (scaling, time_step, is_label) = (None, None, false);
-    WriteHeader { dtype, shape, times, channels, affine, xform_code, scaling, time_step, is_label }
+    WriteHeader { dtype, shape, times, channels, affine, space, scaling, time_step, is_label }
 }
 
 /// Frames in the order of the file, filled with their expected voxels.
@@ -46,7 +46,7 @@ fn every_type_is_read_back_bit_for_bit() {
             (header.times, header.channels) = (3, 2);
             header.scaling = Some(Scaling { slope: 0.5, intercept: -3.0 });
             header.time_step = Some(2.5);
-            (header.is_label, header.xform_code) = (true, 4);
+            (header.is_label, header.space) = (true, Some(Space::Mni));
             write(&path, &header, gzip, 2);
             let whole = read(&path, 3).expect("read back");
             let ours = &whole.header;
@@ -111,8 +111,6 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
         WriteHeader { times: 0, ..good.clone() },
         WriteHeader { affine: flat, ..good.clone() },
         WriteHeader { scaling: nan, ..good.clone() },
-        WriteHeader { xform_code: 0, ..good.clone() },
-        WriteHeader { xform_code: 6, ..good.clone() },
         WriteHeader { time_step: Some(0.0), ..good.clone() },
     ] {
         let refused = NiftiWriter::create(&path, &bad, None);

@@ -1,7 +1,7 @@
 //! `convert`: each scan becomes a volume, or a message why not.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,17 +9,21 @@ use serde::Serialize;
 use voxpatch::layout::Codec;
 use voxpatch::{
     Certainty, CodecTrial, ConvertOptions, ConvertReport, Dataset, Error, Finding, Pool,
-    VolumeName, scan,
+    VolumeName,
+    scan::{self, Found},
 };
 
-use crate::args::Convert;
+use crate::args::{Convert, IfExists};
 use crate::interrupt::Interrupt;
-use crate::output;
+use crate::{label_names, output};
 
 /// What is printed as JSON.
 #[derive(Default, Serialize)]
 struct Outcome {
     converted: Vec<ConvertReport>,
+    /// Volumes that were converted before, from the same files with the same options.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unchanged: Vec<String>,
     failed: Vec<Failure>,
 }
 
@@ -30,7 +34,8 @@ struct Failure {
 }
 
 pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
-    let names = names(args)?;
+    let scans = scans(args)?;
+    let names = names(&scans, args)?;
     let options = ConvertOptions {
         workload: args.reads.workload()?,
         plan: args.layout.options(),
@@ -38,14 +43,24 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         kind: args.meaning.kind(),
         fourth_axis: args.fourth_axis,
         narrow: args.narrow,
-        overwrite: args.overwrite,
+        labels: args.label_names.as_deref().map(label_names::read).transpose()?.unwrap_or_default(),
+        source_digest: None,
+        overwrite: args.existing.is_to() == IfExists::Overwrite,
     };
     let interrupt = Interrupt::listen()?;
     let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
     let mut outcome = Outcome::default();
-    for (path, name) in args.scans.iter().zip(names) {
-        match one(path, &dataset, &name, &options, &pool, &interrupt, args.json) {
-            Ok(report) => {
+    for (scan, name) in scans.iter().zip(names) {
+        match one(scan, &dataset, &name, &options, &pool, &interrupt, args) {
+            Ok(None) => {
+                if !args.json {
+                    output::print(&format!(
+                        "{name}: there already, from the same file with the same options"
+                    ))?;
+                }
+                outcome.unchanged.push(name.to_string());
+            }
+            Ok(Some(report)) => {
                 if !args.json {
                     output::print(&text(&report, args))?;
                 }
@@ -69,7 +84,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
                 let nameless = matches!(error, Error::InvalidArgument { .. });
                 let mut told = anyhow::Error::new(error);
                 if nameless {
-                    told = told.context(path.display().to_string());
+                    told = told.context(scan.name());
                 }
                 crate::complain(&told);
                 outcome.failed.push(Failure { name: name.to_string(), error: reason });
@@ -78,23 +93,50 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         output::print_json(&outcome)?;
-    } else if args.scans.len() > 1 {
-        let (done, of) = (outcome.converted.len(), args.scans.len());
-        output::print(&format!("{done} of {} converted", output::count(of, "scan")))?;
+    } else if scans.len() > 1 {
+        let (done, of) = (outcome.converted.len(), scans.len());
+        let before = match outcome.unchanged.len() {
+            0 => String::new(),
+            n => format!(", {n} there already"),
+        };
+        output::print(&format!("{done} of {} converted{before}", output::count(of, "scan")))?;
     }
     Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
 }
 
+/// What is to be converted, each to a volume of its own.
+fn scans(args: &Convert) -> voxpatch::Result<Vec<Found>> {
+    let found = scan::find(&args.scans)?;
+    if args.channels { Found::channels(found).map(|joined| vec![joined]) } else { Ok(found) }
+}
+
+/// The path that a scan is named for: that of its first file, for channels without the number of
+/// the first, as nnU-Net has it.
+fn path(scan: &Found, args: &Convert) -> PathBuf {
+    let first = scan.files()[0];
+    let file = first.file_name().unwrap_or_default().to_string_lossy();
+    match file.split_once("_0000.").filter(|_| args.channels) {
+        Some((case, ending)) => first.with_file_name(format!("{case}.{ending}")),
+        None => first.into(),
+    }
+}
+
 /// A name for each scan, all different.
-fn names(args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
+fn names(scans: &[Found], args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
     if let Some(name) = &args.name {
+        anyhow::ensure!(
+            scans.len() == 1,
+            "--name names one volume, but {} scans are given",
+            scans.len()
+        );
         return Ok(vec![name.clone()]);
     }
-    let mut taken: BTreeMap<VolumeName, &Path> = BTreeMap::new();
+    let mut taken: BTreeMap<VolumeName, PathBuf> = BTreeMap::new();
     let mut names = Vec::new();
-    for path in &args.scans {
-        let name = VolumeName::for_file(path);
-        if let Some(other) = taken.insert(name.clone(), path) {
+    for scan in scans {
+        let path = path(scan, args);
+        let name = VolumeName::for_file(&path);
+        if let Some(other) = taken.insert(name.clone(), path.clone()) {
             anyhow::bail!(
                 "{} and {} would both be stored as {name}; nothing was converted (convert them \
                  one by one, with --name)",
@@ -111,30 +153,35 @@ fn names(args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
     Ok(names)
 }
 
+/// Nothing to report of a volume that is there already, if that is to be left.
 fn one(
-    path: &Path,
+    found: &Found,
     dataset: &Dataset,
     name: &VolumeName,
     options: &ConvertOptions,
     pool: &Pool,
     interrupt: &Interrupt,
-    quiet: bool,
-) -> voxpatch::Result<ConvertReport> {
-    let scan = scan::open(path)?;
+    args: &Convert,
+) -> voxpatch::Result<Option<ConvertReport>> {
+    let scan = found.open()?;
+    let options = &ConvertOptions { source_digest: Some(found.digest()?), ..options.clone() };
+    if args.existing.is_to() == IfExists::Same && voxpatch::is_converted(dataset, name, options)? {
+        return Ok(None);
+    }
     let header = scan.header();
     // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame
     // once more.
     let passes = 1 + usize::from(options.surveys(header));
     let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
     let total = frames * header.plane_bytes() * header.shape[0];
-    let bar = output::progress(total as u64, &name.to_string(), quiet);
+    let bar = output::progress(total as u64, &name.to_string(), args.json);
     let progress = |bytes| {
         bar.inc(bytes);
         !interrupt.is_set()
     };
     let report = voxpatch::convert(scan, dataset, name, options, pool, &progress);
     bar.finish_and_clear();
-    report
+    report.map(Some)
 }
 
 fn text(report: &ConvertReport, args: &Convert) -> String {

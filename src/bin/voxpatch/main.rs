@@ -10,6 +10,7 @@ mod hint;
 mod index;
 mod info;
 mod interrupt;
+mod label_names;
 mod measure;
 mod output;
 mod plan;
@@ -66,7 +67,9 @@ fn conflict(command: &Command) -> Option<String> {
         return None;
     };
     match command {
-        Command::Convert(convert) if convert.name.is_some() && convert.scans.len() > 1 => {
+        Command::Convert(convert)
+            if convert.name.is_some() && convert.scans.len() > 1 && !convert.channels =>
+        {
             Some("--name names one volume, but several scans are given".to_owned())
         }
         Command::Plan(_) if layout.is_auto() => Some(

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use voxpatch::scan::nifti::{NiftiWriter, WriteHeader};
+use voxpatch::scan::{ScanFormat, ScanWriter, WriteHeader};
 use voxpatch::store::Place;
 use voxpatch::{
-    Dtype, Element, Error, Frames, Kind, ReadCost, Region, StagedFile, Volume, npy, with_element,
+    Element, Error, Frames, Kind, ReadCost, Region, StagedFile, Volume, npy, with_element,
 };
 
 use crate::args::Read;
@@ -52,9 +52,16 @@ pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
     if let Some(dtype) = args.dtype {
         volume = volume.converted(dtype);
     }
-    if volume.returned_dtype() == Dtype::Float16 && !is_npy(args) {
-        output::note("NIfTI has no float16; written as float32, which holds every voxel exactly");
-        volume = volume.converted(Dtype::Float32);
+    if !is_npy(args) {
+        let (format, dtype) = (ScanFormat::of(&args.out)?, volume.returned_dtype());
+        let carried = format.carries(dtype);
+        if carried != dtype {
+            output::note(&format!(
+                "{} has no {dtype}; written as {carried}, which holds every voxel exactly",
+                format.name()
+            ));
+            volume = volume.converted(carried);
+        }
     }
     let region = Region::new(args.start, args.shape);
     check_free(args)?;
@@ -130,15 +137,14 @@ fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Re
         times: 1,
         channels: 1,
         affine: volume.affine().shifted(region.start),
-        xform_code: WriteHeader::xform_code_of(&volume.attributes().source_fields),
+        space: volume.attributes().space,
         scaling: if args.scaled { None } else { volume.attributes().scaling },
         time_step: None,
         is_label: volume.kind() == Kind::Label && !args.scaled,
     };
-    let gzip = args.out.to_string_lossy().ends_with(".gz").then_some(GZIP_LEVEL);
-    let mut writer = NiftiWriter::create(&args.out, &header, gzip)?;
+    let mut writer = ScanWriter::create(&args.out, &header, GZIP_LEVEL)?;
     let voxels = patch.as_slice().context("patches are contiguous")?;
-    writer.write_planes(bytemuck::cast_slice(voxels))?;
+    writer.write_voxels(bytemuck::cast_slice(voxels))?;
     check_free(args)?;
     Ok(writer.finish()?)
 }

@@ -2,7 +2,7 @@
 //! anything is allocated by it.
 
 use super::fields::{Fields, LONGEST, SHORTEST};
-use super::reject::Reject;
+use crate::scan::reject::Reject;
 use crate::{Dtype, Finding, Scaling};
 
 /// Bytes between a header and the first possible extension or voxel.

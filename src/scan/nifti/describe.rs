@@ -2,9 +2,10 @@
 //! sform, and as qform where that can hold it.
 
 use super::WriteHeader;
-use super::fields::{ByteOrder, Fields};
+use super::fields::Fields;
 use super::quaternion;
-use crate::{Affine, Dtype};
+use crate::scan::bytes::ByteOrder;
+use crate::{Affine, Dtype, Space};
 
 /// `NIFTI_UNITS_MM` and `NIFTI_UNITS_SEC`.
 const UNITS: i64 = 2 | 8;
@@ -38,7 +39,7 @@ pub(super) fn datatype(dtype: Dtype) -> Option<i64> {
 pub(super) fn fields(header: &WriteHeader, version: u8) -> Fields {
     let qform = qform(&header.affine);
     let (qfac, quatern) = qform.unwrap_or((1.0, [0.0; 3]));
-    let code = i64::from(header.xform_code);
+    let code = header.space.unwrap_or(Space::Scanner).code();
     let [z, y, x] = header.affine.spacing().map_or([1.0; 3], crate::Spacing::mm);
     let scaling = header.scaling.map_or([1.0, 0.0], |s| [s.slope, s.intercept]);
     let [right, front, head, _] = header.affine.0;

@@ -3,7 +3,8 @@
 //! Offsets are those of `nifti1.h` (348 bytes) and `nifti2.h` (540 bytes). Text fields are not
 //! read at all, so that they cannot leak.
 
-use super::reject::Reject;
+use crate::scan::bytes::ByteOrder;
+use crate::scan::reject::Reject;
 
 /// Length of a NIfTI-1 header.
 pub(super) const SHORTEST: usize = 348;
@@ -11,17 +12,6 @@ pub(super) const SHORTEST: usize = 348;
 pub(super) const LONGEST: usize = 540;
 /// What follows `n+2` or `ni2` in NIfTI-2: altered by any transfer that takes the file for text.
 const GUARD: &[u8] = b"\0\r\n\x1a\n";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ByteOrder {
-    Little,
-    Big,
-}
-
-impl ByteOrder {
-    pub(super) const NATIVE: Self =
-        if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
-}
 
 /// A parsed header. Nothing in it has been checked beyond its being one.
 #[derive(Debug, Clone)]

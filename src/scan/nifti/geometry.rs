@@ -5,7 +5,7 @@
 
 use super::fields::Fields;
 use super::quaternion;
-use super::reject::Reject;
+use crate::scan::reject::Reject;
 use crate::{Affine, Finding};
 
 /// Sform and qform disagree if they place a corner of the volume further apart than this part of

@@ -1,10 +1,9 @@
 //! NIfTI-1 and NIfTI-2: single files and header/image pairs, plain and gzipped.
 //!
-//! On the way in, a file is a `Stream` of bytes; `Fields` are the numbers of its header as
+//! On the way in, a file is a stream of bytes; `Fields` are the numbers of its header as
 //! they stand; `check` decides what of them can be, and `geometry` where the voxels are. What
 //! passes these is trusted from there on. On the way out, a [`NiftiWriter`] is told what to
-//! `describe`, and may `choose` among headers that say the same; `encode` makes bytes of one, and
-//! `members` compress.
+//! `describe`, and may `choose` among headers that say the same; `encode` makes bytes of one.
 //!
 //! The bytes of a file run `x` fastest, then `y`, `z`, time, channel: read in order they are
 //! C-contiguous `z, y, x` frames, and nothing is ever transposed.
@@ -17,27 +16,23 @@ mod describe;
 mod encode;
 mod fields;
 mod geometry;
-mod gzip;
 mod mapped;
-mod members;
 mod pair;
 mod quaternion;
 mod record;
-mod reject;
-mod stream;
-mod swap;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+pub use super::WriteHeader;
 pub use mapped::MappedNifti;
-pub use write::{NiftiVersion, NiftiWriter, WriteHeader};
+pub use write::{NiftiVersion, NiftiWriter};
 
-use super::{Scan, ScanHeader};
-use crate::{Certainty, Error, Finding, Frame, Result};
-use fields::{ByteOrder, Fields};
-use reject::Reject;
-use stream::Stream;
+use super::bytes::{ByteOrder, Stream, reverse_each};
+use super::reject::Reject;
+use super::{Order, Scan, ScanHeader};
+use crate::{Certainty, Error, Finding, Frame, Result, Space};
+use fields::Fields;
 
 /// Inflated bytes after the voxels that are still read to reach the checksum: more than any
 /// padding, little enough that a decompression bomb ends soon.
@@ -58,6 +53,28 @@ struct NiftiScan {
 /// Opens either half of a pair, or a single file.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Scan>> {
     Ok(Box::new(NiftiScan::open(path)?))
+}
+
+/// Header and image of the pair that a path names a half of, where both are there.
+pub(super) fn halves(path: &Path) -> Option<[PathBuf; 2]> {
+    pair::halves(path)
+}
+
+/// Whether a file is to be read as NIfTI: by its name, or by how it begins.
+pub(super) fn is_like_scan(path: &Path) -> bool {
+    let is = |path: &Path, ending: &str| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+    };
+    let inner = path.with_extension("");
+    // A compressed image half must not be inflated to know that it has no header.
+    if is(path, "nii") || is(path, "gz") && is(&inner, "nii") || halves(path).is_some() {
+        return true;
+    }
+    let begins = || {
+        let mut start = [0; 4];
+        Stream::open(path)?.read_up_to(&mut start).map(|held| start[..held].to_vec())
+    };
+    begins().is_ok_and(|start: Vec<u8>| fields::header_length(&start).is_some())
 }
 
 impl NiftiScan {
@@ -82,10 +99,13 @@ impl NiftiScan {
             shape: voxels.shape,
             times: voxels.times,
             channels: voxels.channels,
+            order: Order::Frames,
             affine,
+            space: Space::of_codes(fields.sform_code, fields.qform_code),
             spacing: affine.spacing()?,
             time_step: geometry::time_step(&fields, voxels.times, &mut findings),
             scaling: check::scaling(&fields).map_err(reject)?,
+            plane_scalings: Vec::new(),
             is_label: check::is_label(&fields, &mut findings),
             format: if fields.version == 1 { "nifti-1" } else { "nifti-2" },
             fields: record::record(&fields, voxels.shape),
@@ -137,7 +157,7 @@ impl Scan for NiftiScan {
         self.stream.read_exact(out)?;
         self.frame_left -= out.len();
         if self.swapped {
-            swap::reverse_each(out, self.header.dtype.size());
+            reverse_each(out, self.header.dtype.size());
         }
         Ok(())
     }

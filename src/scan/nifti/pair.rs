@@ -24,6 +24,16 @@ pub(super) fn image_of(asked: &Path, header: &Path) -> Result<PathBuf> {
     })
 }
 
+/// Both halves, header first, if `path` is named like one of them and both are there.
+pub(super) fn halves(path: &Path) -> Option<[PathBuf; 2]> {
+    let (own, other) = if let Some(stem) = stem(path, "hdr") {
+        (path.to_path_buf(), beside(path, &stem, "img")?)
+    } else {
+        (beside(path, &stem(path, "img")?, "hdr")?, path.to_path_buf())
+    };
+    (own.is_file() && other.is_file()).then_some([own, other])
+}
+
 /// The file name without `.half` or `.half.gz`, if it ends in one of them, in any case.
 fn stem(path: &Path, half: &str) -> Option<OsString> {
     let is = |path: &Path, extension: &str| {

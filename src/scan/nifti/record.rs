@@ -4,9 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use super::describe::{self, INTENT_LABEL};
-use super::fields::{ByteOrder, Fields};
+use super::fields::Fields;
 use super::geometry;
 use crate::Affine;
+use crate::scan::bytes::ByteOrder;
 
 /// Values as they stand in the header, in its own units; numbers that are not finite are null,
 /// as is a qform that makes no sense.

@@ -3,16 +3,15 @@
 //! A file of the wanted name is always a whole one: see [`StagedFile`].
 
 use std::io::Write;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::choose::Chosen;
-use super::fields::ByteOrder;
-use super::members::MemberWriter;
-use super::{choose, describe, encode, record, swap};
-use crate::{Affine, Dtype, Error, Result, Scaling, StagedFile};
+use super::{choose, describe, encode, record};
+use crate::scan::WriteHeader;
+use crate::scan::bytes::{ByteOrder, MemberWriter, reverse_each};
+use crate::{Error, Result, Scaling, StagedFile};
 
 /// The two versions of NIfTI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,58 +30,6 @@ impl NiftiVersion {
             Self::One => 1,
             Self::Two => 2,
         }
-    }
-}
-
-/// What to say of the voxels.
-#[derive(Debug, Clone)]
-pub struct WriteHeader {
-    /// Type of the voxels; any but `float16`, which NIfTI does not have.
-    pub dtype: Dtype,
-    /// Shape of one frame, `z, y, x`, each at least 1.
-    pub shape: [usize; 3],
-    /// Number of time points, at least 1.
-    pub times: usize,
-    /// Number of channels, at least 1.
-    pub channels: usize,
-    /// Voxel `(x, y, z)` to RAS millimetres; must be usable. NIfTI-1 keeps it in single precision.
-    pub affine: Affine,
-    /// Which coordinates these are, as NIfTI's `sform_code` has it: 1 the scanner's, 2 another
-    /// scan's, 3 Talairach, 4 MNI 152, 5 another template.
-    pub xform_code: i16,
-    /// Stored voxel to real value.
-    pub scaling: Option<Scaling>,
-    /// Seconds between time points, positive.
-    pub time_step: Option<f64>,
-    /// The voxels are labels.
-    pub is_label: bool,
-}
-
-impl WriteHeader {
-    /// `xform_code` of the scanner's own coordinates.
-    pub const SCANNER: i16 = 1;
-    /// `xform_code` may be any of these.
-    pub const XFORM_CODES: RangeInclusive<i16> = 1..=5;
-
-    /// `xform_code` of a volume with these fields of its source, as
-    /// [`ScanHeader::fields`](crate::scan::ScanHeader::fields) has them: that of the transform
-    /// that the affine was taken from, the scanner's where the source had none.
-    #[must_use]
-    pub fn xform_code_of(fields: &Map<String, Value>) -> i16 {
-        let code = |name| i16::try_from(fields.get(name)?.as_i64()?).ok();
-        let given =
-            ["sform_code", "qform_code"].into_iter().filter_map(code).find(|code| *code > 0);
-        given.filter(|code| Self::XFORM_CODES.contains(code)).unwrap_or(Self::SCANNER)
-    }
-
-    /// The same with its channels in the fourth axis, where NIfTI has time, if they stood there in
-    /// a source with these fields.
-    pub(crate) fn with_axes_of(mut self, fields: &Map<String, Value>) -> Self {
-        if self.times == 1 && self.channels > 1 && record::has_fourth_axis(fields, self.channels) {
-            (self.times, self.channels) = (self.channels, 1);
-            self.time_step = record::time_step(fields);
-        }
-        self
     }
 }
 
@@ -173,6 +120,20 @@ impl NiftiWriter {
         Ok(writer)
     }
 
+    /// The header with its channels in the fourth axis, where NIfTI has time, if they stood there
+    /// in a source with these fields; else as it is.
+    pub(in crate::scan) fn with_axes_of(
+        mut header: WriteHeader,
+        fields: &Map<String, Value>,
+    ) -> WriteHeader {
+        let channels = header.channels;
+        if header.times == 1 && channels > 1 && record::has_fourth_axis(fields, channels) {
+            (header.times, header.channels) = (channels, 1);
+            header.time_step = record::time_step(fields);
+        }
+        header
+    }
+
     /// Name of the format, `nifti-1` or `nifti-2`.
     #[must_use]
     pub const fn format(&self) -> &'static str {
@@ -217,7 +178,7 @@ impl NiftiWriter {
             self.write(voxels)?;
         } else {
             let mut swapped = voxels.to_vec();
-            swap::reverse_each(&mut swapped, self.item);
+            reverse_each(&mut swapped, self.item);
             self.write(&swapped)?;
         }
         self.left -= length as u64;
@@ -262,9 +223,6 @@ fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     if !header.affine.is_usable() {
         let reason = "must be finite and invertible, with a last row of 0 0 0 1";
         return Err(Error::invalid("affine", format!("{:?}", header.affine.0), reason));
-    }
-    if !WriteHeader::XFORM_CODES.contains(&header.xform_code) {
-        return Err(Error::invalid("xform code", header.xform_code, "must be 1 to 5"));
     }
     let is_sound = |s: Scaling| s.slope != 0.0 && s.slope.is_finite() && s.intercept.is_finite();
     if !header.scaling.is_none_or(is_sound) {

@@ -1,9 +1,10 @@
 //! The arguments of `export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use voxpatch::ExportOptions;
+use voxpatch::scan::ScanFormat;
 use voxpatch::scan::nifti::NiftiVersion;
 
 /// Write a stored volume to a NIfTI file, as the file it came from.
@@ -22,7 +23,7 @@ pub struct Export {
     #[arg(value_name = "VOLUME")]
     pub volume: PathBuf,
     /// The file to write: .nii.gz, or .nii without compression.
-    #[arg(long, value_name = "FILE", value_parser = nifti_file)]
+    #[arg(long, value_name = "FILE", value_parser = scan_file)]
     pub out: PathBuf,
     /// How hard to compress a .nii.gz: 1 is the fastest, 9 the smallest, 0 none at all.
     #[arg(long, value_name = "0-9", default_value_t = ExportOptions::LEVEL)]
@@ -52,7 +53,9 @@ fn version(text: &str) -> Result<NiftiVersion, String> {
     }
 }
 
-fn nifti_file(text: &str) -> Result<PathBuf, String> {
-    let known = [".nii", ".nii.gz"].iter().any(|ending| text.ends_with(ending));
-    known.then(|| text.into()).ok_or_else(|| "the file must end in .nii or .nii.gz".to_owned())
+fn scan_file(text: &str) -> Result<PathBuf, String> {
+    let endings = || ScanFormat::endings().collect::<Vec<_>>().join(" or ");
+    ScanFormat::of(Path::new(text))
+        .map(|_| text.into())
+        .map_err(|_| format!("the file must end in {}", endings()))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use voxpatch::scan::ScanFormat;
 use voxpatch::{Dtype, Frame, Frames, Padding};
 
 /// Read one patch of a stored volume to a file.
@@ -56,8 +57,9 @@ fn frame(text: &str) -> Result<Frame, String> {
 }
 
 fn patch_file(text: &str) -> Result<PathBuf, String> {
-    let known = [".npy", ".nii", ".nii.gz"].iter().any(|ending| text.ends_with(ending));
+    let endings: Vec<_> = std::iter::once(".npy").chain(ScanFormat::endings()).collect();
+    let known = endings.iter().any(|ending| text.ends_with(ending));
     known
         .then(|| PathBuf::from(text))
-        .ok_or_else(|| "the file must end in .npy, .nii or .nii.gz".to_owned())
+        .ok_or_else(|| format!("the file must end in one of {}", endings.join(", ")))
 }

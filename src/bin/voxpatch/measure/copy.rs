@@ -16,7 +16,7 @@ pub fn plain_header(dtype: Dtype, shape: [usize; 3], affine: Affine) -> WriteHea
         times: 1,
         channels: 1,
         affine,
-        xform_code: WriteHeader::SCANNER,
+        space: None,
         scaling: None,
         time_step: None,
         is_label: false,

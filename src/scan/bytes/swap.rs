@@ -1,7 +1,19 @@
 //! Voxels of the other byte order.
 
+/// The order of the bytes of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::scan) enum ByteOrder {
+    Little,
+    Big,
+}
+
+impl ByteOrder {
+    pub(in crate::scan) const NATIVE: Self =
+        if cfg!(target_endian = "little") { Self::Little } else { Self::Big };
+}
+
 /// Reverses the bytes of every item of `size` bytes (1, 2, 4 or 8) in place.
-pub(super) fn reverse_each(bytes: &mut [u8], size: usize) {
+pub(in crate::scan) fn reverse_each(bytes: &mut [u8], size: usize) {
     match size {
         2 => reverse::<2>(bytes),
         4 => reverse::<4>(bytes),

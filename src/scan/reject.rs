@@ -6,13 +6,13 @@ use crate::Error;
 
 /// Why a header is refused; [`Reject::at`] adds the file.
 #[derive(Debug)]
-pub(super) enum Reject {
+pub(in crate::scan) enum Reject {
     Corrupt(String),
     Unsupported(String),
 }
 
 impl Reject {
-    pub(super) fn at(self, path: &Path) -> Error {
+    pub(in crate::scan) fn at(self, path: &Path) -> Error {
         match self {
             Self::Corrupt(reason) => Error::CorruptScan { path: path.into(), reason },
             Self::Unsupported(reason) => Error::UnsupportedScan { path: path.into(), reason },

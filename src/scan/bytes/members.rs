@@ -20,7 +20,7 @@ const WAITING: usize = 2;
 /// Gathers bytes until there is work for every thread of the pool it is used in, then compresses
 /// them; outside of a pool, on the calling thread.
 #[derive(Debug)]
-pub(super) struct MemberWriter {
+pub(in crate::scan) struct MemberWriter {
     file: StagedFile,
     level: Compression,
     waiting: Vec<u8>,
@@ -28,11 +28,11 @@ pub(super) struct MemberWriter {
 
 impl MemberWriter {
     /// `level` is 0 to 9.
-    pub(super) fn new(file: StagedFile, level: u32) -> Self {
+    pub(in crate::scan) fn new(file: StagedFile, level: u32) -> Self {
         Self { file, level: Compression::new(level), waiting: Vec::new() }
     }
 
-    pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(in crate::scan) fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let most = MEMBER * threads().map_or(1, |threads| WAITING * threads);
         while self.waiting.len() + bytes.len() >= most {
             // What waits may be more than this, if it was gathered in a larger pool.
@@ -47,7 +47,7 @@ impl MemberWriter {
     }
 
     /// Compresses what is left; the file is whole then.
-    pub(super) fn finish(mut self) -> io::Result<StagedFile> {
+    pub(in crate::scan) fn finish(mut self) -> io::Result<StagedFile> {
         self.compress(self.waiting.len())?;
         Ok(self.file)
     }

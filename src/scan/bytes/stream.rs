@@ -14,7 +14,7 @@ const MOST_INFLATION: u64 = 1100;
 /// Bytes thrown away at a time.
 const SCRATCH: usize = 64 << 10;
 
-pub(super) struct Stream {
+pub(in crate::scan) struct Stream {
     path: PathBuf,
     bytes: Bytes,
     /// Length of the file on disk.
@@ -29,17 +29,8 @@ enum Bytes {
 }
 
 impl Stream {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Error::NotFound { what: "scan", path: path.into() },
-            _ => Error::io("open", path)(e),
-        })?;
-        // Opening a named pipe would wait for a writer.
-        if !metadata.is_file() {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-            return Err(Error::io("open", path)(source));
-        }
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
+    pub(in crate::scan) fn open(path: &Path) -> Result<Self> {
+        let (mut file, length) = regular(path)?;
         let mut start = Vec::with_capacity(MAGIC.len());
         (&mut file)
             .take(MAGIC.len() as u64)
@@ -51,25 +42,25 @@ impl Stream {
         } else {
             Bytes::Plain(file)
         };
-        Ok(Self { path: path.into(), bytes, length: metadata.len(), at: 0 })
+        Ok(Self { path: path.into(), bytes, length, at: 0 })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::scan) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether the bytes stand in the file as they are read.
-    pub(super) const fn is_plain(&self) -> bool {
+    pub(in crate::scan) const fn is_plain(&self) -> bool {
         matches!(self.bytes, Bytes::Plain(_))
     }
 
     /// Position in the (inflated) bytes.
-    pub(super) const fn at(&self) -> u64 {
+    pub(in crate::scan) const fn at(&self) -> u64 {
         self.at
     }
 
     /// No more bytes than this can come, whatever a header says.
-    pub(super) const fn most(&self) -> u64 {
+    pub(in crate::scan) const fn most(&self) -> u64 {
         match self.bytes {
             Bytes::Plain(_) => self.length,
             Bytes::Gzip(_) => self.length.saturating_mul(MOST_INFLATION),
@@ -77,7 +68,7 @@ impl Stream {
     }
 
     /// What the name says against what the content is.
-    pub(super) fn name_finding(&self) -> Option<Finding> {
+    pub(in crate::scan) fn name_finding(&self) -> Option<Finding> {
         let named = self.path.extension().and_then(OsStr::to_str);
         let named = named.is_some_and(|e| e.eq_ignore_ascii_case("gz"));
         match (named, &self.bytes) {
@@ -92,7 +83,7 @@ impl Stream {
     }
 
     /// Fills `out`, less only where the file ends.
-    pub(super) fn read_up_to(&mut self, out: &mut [u8]) -> Result<usize> {
+    pub(in crate::scan) fn read_up_to(&mut self, out: &mut [u8]) -> Result<usize> {
         let held = match &mut self.bytes {
             Bytes::Plain(file) => {
                 let left = usize::try_from(self.length.saturating_sub(self.at));
@@ -108,14 +99,14 @@ impl Stream {
         Ok(held)
     }
 
-    pub(super) fn read_exact(&mut self, out: &mut [u8]) -> Result<()> {
+    pub(in crate::scan) fn read_exact(&mut self, out: &mut [u8]) -> Result<()> {
         let wanted = out.len();
         let held = self.read_up_to(out)?;
         if held < wanted { Err(self.too_short((wanted - held) as u64)) } else { Ok(()) }
     }
 
     /// Moves forward to a position.
-    pub(super) fn skip_to(&mut self, position: u64) -> Result<()> {
+    pub(in crate::scan) fn skip_to(&mut self, position: u64) -> Result<()> {
         let mut left = position.saturating_sub(self.at);
         if let Bytes::Plain(_) = self.bytes {
             let step = left.min(self.length.saturating_sub(self.at));
@@ -128,7 +119,7 @@ impl Stream {
     }
 
     /// Moves back to the beginning.
-    pub(super) fn rewind(&mut self) -> Result<()> {
+    pub(in crate::scan) fn rewind(&mut self) -> Result<()> {
         if let Bytes::Gzip(members) = &mut self.bytes {
             members.rewind().map_err(|e| fault(&self.path, e))?;
         }
@@ -137,7 +128,7 @@ impl Stream {
     }
 
     /// Reads on to the end, at most `cap` bytes, so that every checksum is verified.
-    pub(super) fn finish(&mut self, cap: u64) -> Result<Vec<Finding>> {
+    pub(in crate::scan) fn finish(&mut self, cap: u64) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let rest = match self.bytes {
             Bytes::Plain(_) => self.length.saturating_sub(self.at),
@@ -186,6 +177,20 @@ impl Stream {
         );
         Error::CorruptScan { path: self.path.clone(), reason }
     }
+}
+
+/// A file of a scan, open, and its length.
+pub(super) fn regular(path: &Path) -> Result<(File, u64)> {
+    let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { what: "scan", path: path.into() },
+        _ => Error::io("open", path)(e),
+    })?;
+    // Opening a named pipe would wait for a writer.
+    if !metadata.is_file() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+        return Err(Error::io("open", path)(source));
+    }
+    Ok((File::open(path).map_err(Error::io("open", path))?, metadata.len()))
 }
 
 /// Tells damage of the file from failures of the system.

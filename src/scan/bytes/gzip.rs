@@ -3,6 +3,11 @@
 //!
 //! Inflates straight into the caller's buffer. What follows the last member is noticed, not
 //! refused, unless it begins like a member.
+//!
+//! flate2's own readers do not serve: `MultiGzDecoder` takes bytes behind the last member for an
+//! error, and `GzDecoder`, one for each member, tells a damaged file by the kind of error that the
+//! system has for wrong calls (`InvalidInput`), allocates its window anew for each of the many
+//! members of a bgzip file, keeps names and comments, and refuses those beyond 64 KiB.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -10,13 +15,13 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 /// The first two bytes of every member.
-pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(in crate::scan) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Compressed bytes read at once.
 const INPUT: usize = 256 << 10;
 /// Bytes inflated at once: few enough to be in cache still when their checksum is taken.
 const OUTPUT: usize = 512 << 10;
 
-pub(super) struct Members {
+pub(in crate::scan) struct Members {
     input: BufReader<File>,
     inflate: Decompress,
     crc: Crc,
@@ -39,7 +44,7 @@ fn damaged(reason: &str) -> io::Error {
 
 impl Members {
     /// `file` stands at its beginning.
-    pub(super) fn new(file: File) -> io::Result<Self> {
+    pub(in crate::scan) fn new(file: File) -> io::Result<Self> {
         let mut members = Self {
             input: BufReader::with_capacity(INPUT, file),
             inflate: Decompress::new(false),
@@ -52,7 +57,7 @@ impl Members {
 
     /// Fills `out`, less only at the end of the last member. An error of kind `InvalidData` or
     /// `UnexpectedEof` is the file's fault; after any error every read fails.
-    pub(super) fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+    pub(in crate::scan) fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let filled = self.inflate_into(out);
         if filled.is_err() {
             self.state = State::Failed;
@@ -61,14 +66,14 @@ impl Members {
     }
 
     /// Starts over with the first member.
-    pub(super) fn rewind(&mut self) -> io::Result<()> {
+    pub(in crate::scan) fn rewind(&mut self) -> io::Result<()> {
         self.input.rewind()?;
         self.begin_member()
     }
 
     /// Whether bytes that are no gzip member follow the last one. Known once a read has returned
     /// less than asked for.
-    pub(super) fn has_junk(&self) -> bool {
+    pub(in crate::scan) fn has_junk(&self) -> bool {
         self.state == State::End { junk: true }
     }
 
