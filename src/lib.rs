@@ -74,6 +74,7 @@
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
+//! | [`bench`] | store + query + scan: how fast patches are read | clocks |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Padding`],
 //! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
@@ -128,6 +129,8 @@ mod query;
 pub mod aggregate;
 
 pub mod predict;
+
+pub mod bench;
 
 pub use aggregate::Aggregator;
 pub use dtype::{Dtype, Element, Scaling, f16};

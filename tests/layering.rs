@@ -26,8 +26,8 @@ const GROUND: [&str; 17] = [
 ];
 
 /// Each other module, and what it may use beyond itself and the ground.
-const STATIONS: [(&str, &[&str]); 12] = [
-    ("phantom", &[]),
+const STATIONS: [(&str, &[&str]); 13] = [
+    ("phantom", &["scan"]),
     ("scan", &[]),
     ("layout", &[]),
     ("statistics", &[]),
@@ -39,6 +39,7 @@ const STATIONS: [(&str, &[&str]); 12] = [
     ("export", &["scan", "store"]),
     ("aggregate", &["layout", "sample", "statistics", "store"]),
     ("predict", &["aggregate", "query", "sample", "store"]),
+    ("bench", &["layout", "query", "sample", "scan", "statistics", "store"]),
 ];
 
 /// Words with one home, and the files (or folders) that are it.
