@@ -25,12 +25,11 @@ use crate::args::Demo;
 use crate::interrupt::Interrupt;
 use crate::output;
 
-/// What was done and measured.
 #[derive(Serialize)]
 struct Outcome {
     convert: ConvertReport,
     bench: bench::Report,
-    /// Patches of a stream, and the seconds that they took.
+    /// Patches of the stream, and the seconds that they took.
     streamed: (usize, f64),
     predict: AggregateReport,
     export: ExportReport,
@@ -87,10 +86,9 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
 
     let code = ExitCode::from(u8::from(!verify.is_sound() || !bench.failed.is_empty()));
     let outcome = Outcome { convert, bench, streamed, predict, export, verify };
-    if args.json {
-        output::print_json(&outcome)?;
-    } else {
-        output::print(&summary::text(&outcome, args))?;
+    match args.json {
+        true => output::print_json(&outcome)?,
+        false => output::print(&summary::text(&outcome, args))?,
     }
     Ok(code)
 }
