@@ -86,10 +86,8 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
 
     let code = ExitCode::from(u8::from(!verify.is_sound() || !bench.failed.is_empty()));
     let outcome = Outcome { convert, bench, streamed, predict, export, verify };
-    match args.json {
-        true => output::print_json(&outcome)?,
-        false => output::print(&summary::text(&outcome, args))?,
-    }
+    let text = || output::print(&summary::text(&outcome, args));
+    if args.json { output::print_json(&outcome) } else { text() }?;
     Ok(code)
 }
 
