@@ -5,9 +5,9 @@ use super::{Bin, packed};
 /// Most bins of a histogram.
 const MAX_BINS: usize = 1024;
 /// Most bytes that it takes before they are text, four letters for three of them: a volume's
-/// document stays below 16 kB. Whole numbers and 32-bit floats hardly ever need as many; 64-bit
+/// documents stay below 16 kB. Whole numbers and 32-bit floats hardly ever need as many; 64-bit
 /// floats get fewer bins, of up to 21 bytes each.
-const MAX_BYTES: usize = 9000;
+const MAX_BYTES: usize = 7600;
 
 /// Merges ascending bins that do not overlap into a histogram that stands in a document.
 pub(super) fn histogram(bins: &[Bin]) -> Vec<Bin> {

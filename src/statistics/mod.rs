@@ -37,8 +37,8 @@ pub struct IntensityStatistics {
     pub non_finite: u64,
     /// `None` if there is no finite voxel.
     pub moments: Option<Moments>,
-    /// At most 1024 bins, ascending and apart, of roughly equal counts; fewer, but 400 at least,
-    /// where values of types wider than 16 bits would take more than 12 kB as text. A value with more
+    /// At most 1024 bins, ascending and apart, of roughly equal counts; fewer, but 360 at least,
+    /// where values of types wider than 16 bits would take more than 10 kB as text. A value with more
     /// voxels than that has a bin to itself, and so has every value if there are few.
     pub bins: Vec<Bin>,
 }
@@ -73,7 +73,7 @@ impl IntensityStatistics {
     /// Exact if every voxel value has its own bin, and at 0 and 100. Otherwise off by at most the
     /// width of the bin it falls in, as voxels are taken to be spread evenly in a bin. A bin that is
     /// wider than a value holds at most 0.2 % of the voxels, so that this is a percentile between
-    /// `p - 0.2` and `p + 0.2`. For types wider than 16 bits it holds at most 0.5 % of them, mostly
+    /// `p - 0.2` and `p + 0.2`. For types wider than 16 bits it holds at most 0.6 % of them, mostly
     /// 0.2 %, or spans at most 2^-10 of its value.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]

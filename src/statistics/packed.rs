@@ -43,16 +43,20 @@ impl Reader<'_> {
     }
 }
 
-/// A place among all `f64`: greater numbers have greater places, neighbours neighbouring ones.
+/// The place of both zeros.
+const ZERO: u64 = 1 << 63;
+
+/// A place among all `f64`: greater numbers have greater places, neighbours neighbouring ones, and
+/// the fewer bits a number needs, the more zeros its place ends in.
 fn place(value: f64) -> u64 {
-    let bits = value.to_bits();
-    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+    let magnitude = value.abs().to_bits();
+    if value < 0.0 { ZERO - magnitude } else { ZERO + magnitude }
 }
 
 /// The number of a place, if it is finite.
 fn value(place: u64) -> Option<f64> {
-    let value = f64::from_bits(if place >> 63 == 1 { place & !(1 << 63) } else { !place });
-    Some(value).filter(|value| value.is_finite())
+    let magnitude = f64::from_bits(place.abs_diff(ZERO));
+    Some(if place < ZERO { -magnitude } else { magnitude }).filter(|value| value.is_finite())
 }
 
 /// Bins that ascend and are apart, as text; `None` for others.
@@ -72,6 +76,9 @@ pub(super) fn bin_bytes(bins: &[Bin]) -> Option<Vec<u8>> {
     out.put(u64::from(shift));
     let mut next = 0;
     for bin in bins {
+        if !(bin.low.is_finite() && bin.high.is_finite()) {
+            return None;
+        }
         let (low, high) = (place(bin.low) >> shift, place(bin.high) >> shift);
         out.put(low.checked_sub(next)?);
         out.put(high.checked_sub(low)?);
@@ -152,7 +159,7 @@ mod tests {
         let ends = [f64::MIN, -1.0, -f64::MIN_POSITIVE / 8.0, 0.0, 1e-9, 0.1, f64::MAX];
         let spans = [
             Bin { low: f64::MIN, high: -2.5, count: u64::MAX },
-            Bin { low: -0.0, high: 3.0, count: 1 },
+            Bin { low: 0.0, high: 3.0, count: 1 },
             Bin { low: 4.0, high: f64::MAX, count: 1 << 40 },
         ];
         let whole: Vec<f64> = (-1024..3072).map(f64::from).collect();
@@ -167,6 +174,7 @@ mod tests {
         // Three bytes for the most part, of which four letters are made.
         let letters = bins(&alone(&whole)).unwrap().len();
         assert!(letters < 4096 * 5, "{letters}");
+        assert_eq!(read_bins(&bins(&alone(&[-0.0])).unwrap()), Some(alone(&[0.0])));
     }
 
     #[test]
@@ -189,7 +197,8 @@ mod tests {
         let [one, two] = [1.0, 2.0].map(|v| Bin { low: v, high: v, count: 1 });
         let reversed = Bin { low: 2.0, high: 1.0, count: 1 };
         let empty = Bin { count: 0, ..one };
-        for list in [vec![two, one], vec![one, one], vec![reversed], vec![empty]] {
+        let endless = Bin { high: f64::INFINITY, ..one };
+        for list in [vec![two, one], vec![one, one], vec![reversed], vec![empty], vec![endless]] {
             assert_eq!(bins(&list), None);
         }
     }

@@ -229,7 +229,7 @@ fn more_values_than_bins_still_give_the_counts_of_the_voxels() {
     let words: Vec<u16> = squares.iter().map(|v| (v / 50.0).abs() as u16).collect();
     let found = measure(&squares);
     // Values far apart take more room, so that there are fewer bins.
-    assert!(found.bins.len() > 600);
+    assert!(found.bins.len() > 500);
     check(&found, &squares.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).expect("agrees");
     let found = measure(&words);
     assert!(found.bins.len() > 900);
@@ -258,7 +258,7 @@ fn normal(n: u64) -> f64 {
 }
 
 /// Percentiles beside those of the sorted voxels: within the bin, so within `share` of all voxels or
-/// 2^-10 of the value; and the text within 12 kB.
+/// 2^-10 of the value; and the text within 10.4 kB.
 fn check_percentiles<T: Element>(name: &str, voxels: &[T], share: f64) {
     let found = measure(voxels);
     let mut sorted: Vec<f64> = voxels.iter().map(|v| v.to_f64()).collect();
@@ -280,7 +280,7 @@ fn check_percentiles<T: Element>(name: &str, voxels: &[T], share: f64) {
         }
     }
     let length = text(found).len();
-    assert!(length <= 12_400, "{name}: {length} bytes");
+    assert!(length <= 10_400, "{name}: {length} bytes");
 }
 
 #[test]
@@ -294,13 +294,13 @@ fn percentiles_are_as_exact_as_they_are_said_to_be_and_take_little() {
     check_percentiles("uint8", &noise().map(|x| (x * 40.0 + 99.0) as u8).collect::<Vec<_>>(), 0.2);
     check_percentiles("uint16", &tail().map(|v| v as u16).collect::<Vec<_>>(), 0.2);
     check_percentiles("float16", &ct().map(<f16 as Element>::from_f64).collect::<Vec<_>>(), 0.2);
-    check_percentiles("float32 CT", &ct().map(|v| v as f32).collect::<Vec<_>>(), 0.5);
-    check_percentiles("float32 tails", &tail().map(|v| v as f32).collect::<Vec<_>>(), 0.5);
-    check_percentiles("float64 tails", &tail().collect::<Vec<_>>(), 0.5);
+    check_percentiles("float32 CT", &ct().map(|v| v as f32).collect::<Vec<_>>(), 0.6);
+    check_percentiles("float32 tails", &tail().map(|v| v as f32).collect::<Vec<_>>(), 0.6);
+    check_percentiles("float64 tails", &tail().collect::<Vec<_>>(), 0.6);
     let cubes = noise().map(|x| x.powi(9) * 1e200);
-    check_percentiles("float64, both signs", &cubes.collect::<Vec<_>>(), 0.5);
+    check_percentiles("float64, both signs", &cubes.collect::<Vec<_>>(), 0.6);
     let any = (1..200_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    check_percentiles("int64 of any bits", &any.map(u64::cast_signed).collect::<Vec<_>>(), 0.5);
+    check_percentiles("int64 of any bits", &any.map(u64::cast_signed).collect::<Vec<_>>(), 0.6);
     check_percentiles("a constant", &[-7.25_f32; 999], 0.0);
     let two: Vec<f64> = (0..999).map(|n| if n % 5 == 0 { 0.1 } else { 1e9 }).collect();
     check_percentiles("two values", &two, 0.0);
