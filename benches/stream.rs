@@ -100,12 +100,10 @@ fn reads(c: &mut Criterion) {
     let mut group = c.benchmark_group("stream");
     group.throughput(Throughput::Elements(SUBJECTS as u64 * 50)).sample_size(10);
     for workers in [1, 2] {
-        let options = StreamOptions {
-            images: vec![ImageRequest::new("image").scaled()],
-            patches_per_visit: 50,
-            workers,
-            ..StreamOptions::default()
-        };
+        let options = StreamOptions::default()
+            .images(vec![ImageRequest::new("image").scaled()])
+            .patches_per_visit(50)
+            .workers(workers);
         let sampler = Arc::new(UniformSampler::new(PATCH).expect("a patch"));
         let mut stream =
             PatchStream::new(&dataset, subjects.clone(), sampler, &options).expect("a stream");

@@ -18,10 +18,11 @@ fn main() -> Result<()> {
     run(std::env::args_os().nth(1).as_deref().map(Path::new))
 }
 
-/// Predicts the first volume of a store.
+/// Predicts the first volume of a store that is no prediction of this program.
 pub fn run(store: Option<&Path>) -> Result<()> {
     let (dataset, _folder) = phantom::open(store)?;
-    let Some(name) = dataset.volumes()?.into_iter().next() else { return Ok(()) };
+    let is_scan = |name: &VolumeName| name.image() != "bright";
+    let Some(name) = dataset.volumes()?.into_iter().find(is_scan) else { return Ok(()) };
     let volume = dataset.open_volume(&name)?.scaled();
 
     let patch = volume.shape().map(|length| length.min(32));

@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::scan::nifti::{NiftiVersion, NiftiWriter, WriteHeader};
+use crate::setters::setters;
 use crate::store::{Strips, Volume, layer_bytes};
 use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
 
@@ -18,6 +19,7 @@ const CARRIED_AS: &[(Dtype, Dtype)] = &[(Dtype::Float16, Dtype::Float32)];
 
 /// How to export.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ExportOptions {
     /// How hard to compress a `.nii.gz`, from 0 (not at all) to 9.
     pub level: u32,
@@ -26,6 +28,12 @@ pub struct ExportOptions {
     /// The version to write; without, NIfTI-1 where that holds every number exactly, else NIfTI-2.
     pub nifti: Option<NiftiVersion>,
 }
+
+setters!(ExportOptions {
+    level: u32,
+    overwrite: bool,
+    nifti: Option<NiftiVersion>,
+});
 
 impl ExportOptions {
     /// Level of compression if nothing else is asked for.
@@ -40,6 +48,7 @@ impl Default for ExportOptions {
 
 /// What an export wrote.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// The volume, `SUBJECT/IMAGE`.
     pub name: String,

@@ -104,6 +104,7 @@ mod normalise;
 pub mod npy;
 mod padding;
 mod process;
+mod setters;
 mod staged;
 pub mod statistics;
 mod widening;

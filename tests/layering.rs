@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that everything may use, and that use only each other.
-const GROUND: [&str; 17] = [
+const GROUND: [&str; 18] = [
     "error",
     "hint",
     "dtype",
@@ -21,6 +21,7 @@ const GROUND: [&str; 17] = [
     "exec",
     "padding",
     "process",
+    "setters",
     "staged",
     "widening",
 ];

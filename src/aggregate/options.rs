@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::{NonFinite, Overwrite};
+use crate::setters::setters;
 
 /// How to aggregate, beside what the plan says.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AggregateOptions {
     /// Bytes that may be held between patches: sums of unfinished chunks, pieces that came before
     /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file
@@ -32,6 +34,15 @@ pub struct AggregateOptions {
     /// it themselves.
     pub checkpoint: Option<Duration>,
 }
+
+setters!(AggregateOptions {
+    budget: Option<u64>,
+    unfinished: Unfinished,
+    overwrite: Overwrite,
+    non_finite: NonFinite,
+    made_by: String,
+    checkpoint: Option<Duration>,
+});
 
 impl Default for AggregateOptions {
     fn default() -> Self {

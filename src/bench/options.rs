@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::layout::{Access, PatchShape, WeightedPatch, Workload};
+use crate::setters::setters;
 use crate::{Error, Result};
 
 /// Threads that may read at once.
@@ -41,6 +42,20 @@ pub struct Options {
     /// Where these are written; `None` for the system's temporary folder.
     pub scratch: Option<PathBuf>,
 }
+
+setters!(Options {
+    patches: Vec<PatchShape>,
+    starts: Starts,
+    overlap: Option<[usize; 3]>,
+    threads: Vec<usize>,
+    cold: bool,
+    count: Option<usize>,
+    seconds: f64,
+    seed: u64,
+    limit: Option<usize>,
+    baseline: bool,
+    scratch: Option<PathBuf>,
+});
 
 impl Default for Options {
     fn default() -> Self {

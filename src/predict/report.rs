@@ -28,6 +28,7 @@ pub enum Step {
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PredictReport {
     /// The command.
     pub command: String,
@@ -56,6 +57,7 @@ pub struct PredictReport {
 
 /// What was held between patches, kept while the model predicted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Checkpoints {
     /// How often it was.
     pub written: u64,
@@ -88,6 +90,7 @@ impl Checkpoints {
 
 /// One block of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct HeadReport {
     /// Channels.
     pub channels: usize,

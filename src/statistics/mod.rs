@@ -45,6 +45,7 @@ pub struct IntensityStatistics {
 
 /// Range, mean and deviation. 64-bit integers beyond 2^53 are rounded to `f64`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Moments {
     /// Smallest voxel.
     pub min: f64,
@@ -60,6 +61,7 @@ pub struct Moments {
 /// Voxels from `low` to `high`, both included; both occur in the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub struct Bin {
     pub low: f64,
     pub high: f64,
@@ -118,6 +120,7 @@ pub struct LabelStatistics {
 
 /// How many voxels have a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LabelCount {
     /// The label: any `i64` or `u64`.
     #[serde(serialize_with = "write_label", deserialize_with = "read_label")]

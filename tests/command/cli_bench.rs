@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
         workload: Some(
             Workload::new(patches.iter().map(|p| p.parse().unwrap()).collect(), access).unwrap(),
         ),
-        plan: PlanOptions { chunk: Some([4, 8, 16]), ..PlanOptions::default() },
+        plan: PlanOptions::default().chunk(Some([4, 8, 16])),
         narrow,
         ..ConvertOptions::default()
     };

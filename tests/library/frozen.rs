@@ -150,7 +150,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, codec: &str) {
-    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk: Some([3, 4, 5]), shard: None };
+    let plan =
+        PlanOptions::default().codec(codec.parse().unwrap()).chunk(Some([3, 4, 5])).shard(None);
     let kind = (T::DTYPE == Dtype::UInt8).then_some(Kind::Label);
     let options = ConvertOptions { plan, kind, ..ConvertOptions::default() };
     store(DenseScan::new(voxels), dataset, name, &options).unwrap();

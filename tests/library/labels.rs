@@ -20,11 +20,10 @@ use voxpatch::{
 };
 
 fn options() -> ConvertOptions {
-    let plan = PlanOptions {
-        chunk: Some([16, 16, 16]),
-        shard: Some([32, 32, 64]),
-        codec: "zstd:1".parse().unwrap(),
-    };
+    let plan = PlanOptions::default()
+        .chunk(Some([16, 16, 16]))
+        .shard(Some([32, 32, 64]))
+        .codec("zstd:1".parse().unwrap());
     ConvertOptions { plan, kind: Some(Kind::Label), ..ConvertOptions::default() }
 }
 

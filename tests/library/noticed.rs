@@ -19,11 +19,10 @@ use voxpatch::store::{Remedy, VerifyReport};
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region};
 
 fn options(codec: &str) -> ConvertOptions {
-    let plan = PlanOptions {
-        codec: codec.parse().unwrap(),
-        chunk: Some([2, 4, 4]),
-        shard: Some([2, 4, 8]),
-    };
+    let plan = PlanOptions::default()
+        .codec(codec.parse().unwrap())
+        .chunk(Some([2, 4, 4]))
+        .shard(Some([2, 4, 8]));
     ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() }
 }
 

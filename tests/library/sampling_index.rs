@@ -26,8 +26,10 @@ use voxpatch::{
 const FILE: &str = "a/b/0/sampling.json";
 
 fn options(kind: Kind, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
-    let plan =
-        PlanOptions { chunk: Some(chunk), shard: Some(shard), codec: "zstd:1".parse().unwrap() };
+    let plan = PlanOptions::default()
+        .chunk(Some(chunk))
+        .shard(Some(shard))
+        .codec("zstd:1".parse().unwrap());
     ConvertOptions { plan, kind: Some(kind), ..ConvertOptions::default() }
 }
 

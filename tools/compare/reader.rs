@@ -155,12 +155,10 @@ fn answer(request: Request, state: &mut State) -> Result<Value, Box<dyn std::err
             Ok(pass(state.open.as_ref().ok_or("no store is open")?, &regions, check)?)
         }
         Request::Train { folder, subjects, patch, per_visit, threads, check } => {
-            let options = StreamOptions {
-                images: vec![ImageRequest::new("image").scaled()],
-                patches_per_visit: per_visit,
-                workers: threads,
-                ..StreamOptions::default()
-            };
+            let options = StreamOptions::default()
+                .images(vec![ImageRequest::new("image").scaled()])
+                .patches_per_visit(per_visit)
+                .workers(threads);
             Ok(train(&Dataset::open(folder)?, &subjects, patch, &options, check)?)
         }
         Request::Convert { scan, folder } => Ok(aggregation::convert_source(&scan, &folder)?),

@@ -51,7 +51,7 @@ pub fn text(report: &PredictReport, options: &PredictOptions) -> String {
             ),
         ),
     ];
-    for Clipped { output, below, above } in &report.clipped {
+    for Clipped { output, below, above, .. } in &report.clipped {
         if below + above > 0 {
             let told = format!(
                 "{output}: {below} voxels were below and {above} above what its type holds, and are \

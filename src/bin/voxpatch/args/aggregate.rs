@@ -164,14 +164,12 @@ impl Aggregate {
     pub fn options(&self, subject: &str) -> voxpatch::Result<PredictOptions> {
         let workload = self.layout.workload()?;
         let output = |NamedOutput { image, values, head }: &NamedOutput| {
-            Ok(Output {
-                head: *head,
-                workload: workload.clone(),
-                codec: self.layout.codec(),
-                chunk: self.layout.chunk,
-                shard: self.layout.shard,
-                ..Output::new(VolumeName::new(subject, image)?, 0, *values)
-            })
+            Ok(Output::new(VolumeName::new(subject, image)?, 0, *values)
+                .head(*head)
+                .workload(workload.clone())
+                .codec(self.layout.codec())
+                .chunk(self.layout.chunk)
+                .shard(self.layout.shard))
         };
         let outputs = self.output.iter().map(output).collect::<voxpatch::Result<_>>()?;
         let unfinished = match (self.resume, self.restart) {
@@ -180,20 +178,17 @@ impl Aggregate {
             (_, true) => Unfinished::Restart,
             _ => Unfinished::Refuse,
         };
-        let aggregate = AggregateOptions {
-            budget: self.memory,
-            unfinished,
-            overwrite: self.replace.overwrite(),
-            non_finite: self.non_finite,
-            made_by: String::new(),
-            checkpoint: Some(self.save_every).filter(|s| *s > 0).map(Duration::from_secs),
-        };
-        Ok(PredictOptions {
-            batch: self.batch,
-            frames: self.frames.unwrap_or_default(),
-            part: self.part,
-            aggregate,
-            ..PredictOptions::new(self.sampler()?, self.mode, outputs)
-        })
+        let aggregate = AggregateOptions::default()
+            .budget(self.memory)
+            .unfinished(unfinished)
+            .overwrite(self.replace.overwrite())
+            .non_finite(self.non_finite)
+            .made_by(String::new())
+            .checkpoint(Some(self.save_every).filter(|s| *s > 0).map(Duration::from_secs));
+        Ok(PredictOptions::new(self.sampler()?, self.mode, outputs)
+            .batch(self.batch)
+            .frames(self.frames.unwrap_or_default())
+            .part(self.part)
+            .aggregate(aggregate))
     }
 }

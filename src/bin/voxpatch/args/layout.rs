@@ -70,12 +70,12 @@ impl Layout {
             Some(CodecChoice::Given(codec)) => codec,
             Some(CodecChoice::Auto) | None => Codec::default(),
         };
-        PlanOptions { codec, chunk: self.chunk, shard: self.shard }
+        PlanOptions::default().codec(codec).chunk(self.chunk).shard(self.shard)
     }
 
     /// What is wrong for every volume.
     pub fn conflict(&self) -> Option<String> {
-        let PlanOptions { codec, chunk, shard } = self.options();
+        let PlanOptions { codec, chunk, shard, .. } = self.options();
         let layout = ChunkLayout::new(chunk?, shard.or(chunk)?, codec);
         layout.err().map(|error| error.to_string())
     }

@@ -99,12 +99,10 @@ fn stream(
     pool: &Pool,
     interrupt: &Interrupt,
 ) -> voxpatch::Result<(usize, f64)> {
-    let options = StreamOptions {
-        images: vec![ImageRequest::new(name.image()).scaled().frame(Frame::default())],
-        patches_per_visit: 64,
-        workers: pool.threads(),
-        ..StreamOptions::default()
-    };
+    let options = StreamOptions::default()
+        .images(vec![ImageRequest::new(name.image()).scaled().frame(Frame::default())])
+        .patches_per_visit(64)
+        .workers(pool.threads());
     let (sampler, began) = (Arc::new(UniformSampler::new(patch)?), Instant::now());
     for patch in PatchStream::new(dataset, vec![name.subject().into()], sampler, &options)? {
         patch?;
