@@ -19,7 +19,7 @@ fn main() -> Result<()> {
 }
 
 /// Predicts the first volume of a store that is no prediction of this program.
-pub fn run(store: Option<&Path>) -> Result<()> {
+pub(crate) fn run(store: Option<&Path>) -> Result<()> {
     let (dataset, _folder) = phantom::open(store)?;
     let is_scan = |name: &VolumeName| name.image() != "bright";
     let Some(name) = dataset.volumes()?.into_iter().find(is_scan) else { return Ok(()) };
@@ -32,8 +32,7 @@ pub fn run(store: Option<&Path>) -> Result<()> {
     let plan = Plan::new(&volume, &sampler, Blend::Gaussian { sigma_scale: 0.125 }, vec![output])?;
 
     // What an earlier run left unfinished is thrown away; Resume would go on with it.
-    let mut options = AggregateOptions::default();
-    options.unfinished = Unfinished::Restart;
+    let options = AggregateOptions::default().unfinished(Unfinished::Restart);
     let aggregator = Aggregator::begin(&dataset, plan, &options)?;
     for number in aggregator.remaining() {
         let region = aggregator.plan().grid().region(number).expect("a patch of the plan");

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
 }
 
 /// Reads of the first volume of a store.
-pub fn run(store: Option<&Path>) -> Result<()> {
+pub(crate) fn run(store: Option<&Path>) -> Result<()> {
     let (dataset, _folder) = phantom::open(store)?;
     let Some(name) = dataset.volumes()?.into_iter().next() else { return Ok(()) };
     let volume = dataset.open_volume(&name)?;

@@ -18,15 +18,16 @@ fn main() -> Result<()> {
 }
 
 /// Two epochs, interrupted once.
-pub fn run(store: Option<&Path>) -> Result<()> {
+pub(crate) fn run(store: Option<&Path>) -> Result<()> {
     let (dataset, _folder) = phantom::open(store)?;
     // Half of the patches around each class, however rare it is.
     let sampler = Arc::new(LabelSampler::per_class([16, 32, 32], None)?);
-    let mut options = StreamOptions::default();
     let ct = ImageRequest::new("image").scaled().padded(Padding::Constant(-1024.0));
-    options.images = vec![ct, ImageRequest::new("organs").padded(Padding::Edge)];
-    options.sample_by = Some("organs".into());
-    options.workers = 2;
+    let organs = ImageRequest::new("organs").padded(Padding::Edge);
+    let options = StreamOptions::default()
+        .images(vec![ct, organs])
+        .sample_by(Some("organs".into()))
+        .workers(2);
 
     let subjects = dataset.subjects()?;
     let mut stream = PatchStream::new(&dataset, subjects.clone(), sampler.clone(), &options)?;
