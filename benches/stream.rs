@@ -16,9 +16,8 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use voxpatch::sample::{Draw, LabelSampler, Sampler, UniformSampler};
 use voxpatch::stream::ImageRequest;
-use voxpatch::{
-    ConvertOptions, Dataset, Kind, PatchStream, Pool, Region, Spacing, StreamOptions, convert,
-};
+use voxpatch::stream::{PatchStream, StreamOptions};
+use voxpatch::{ConvertOptions, Dataset, Kind, Pool, Region, Spacing, convert};
 
 const PATCH: [usize; 3] = [96; 3];
 const SUBJECTS: usize = 4;

@@ -66,15 +66,15 @@
 //! | --- | --- | --- |
 //! | [`scan`] | files to planes of voxels | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
-//! | [`packed`] | a chunk codec of our own, which [`store`] uses | bits |
+//! | `packed` | a chunk codec of our own, which `store` uses | bits |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
-//! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
-//! | [`ingest`] | scan + layout + store: [`convert`] | |
+//! | `store` | [`Dataset`], [`Volume`]: volumes on disk: format, publication, checksums, chunk codecs | Zarr |
+//! | `ingest` | scan + layout + store: [`convert`] | |
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
-//! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
+//! | [`aggregate`] | predictions of overlapping patches to volumes: [`aggregate::Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
-//! | [`bench`] | store + query + scan: how fast patches are read | clocks |
+//! | [`bench`](mod@bench) | store + query + scan: how fast patches are read | clocks |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Padding`],
 //! [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
@@ -89,9 +89,9 @@
 //! - One thread or many, in whatever order: the same bytes. Reading runs on the calling thread.
 //! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
-pub mod dtype;
+mod dtype;
 mod durable;
-pub mod error;
+mod error;
 mod exec;
 mod finding;
 mod frame;
@@ -101,6 +101,7 @@ mod kind;
 mod mapped;
 mod morton;
 mod normalise;
+#[doc(hidden)]
 pub mod npy;
 mod padding;
 mod process;
@@ -109,19 +110,21 @@ mod staged;
 pub mod statistics;
 mod widening;
 
+#[doc(hidden)]
 pub mod phantom;
 
 pub mod scan;
 
 pub mod layout;
 
+#[doc(hidden)]
 pub mod packed;
 
 pub mod sample;
 
-pub mod store;
+mod store;
 
-pub mod ingest;
+mod ingest;
 
 mod export;
 
@@ -133,7 +136,6 @@ pub mod predict;
 
 pub mod bench;
 
-pub use aggregate::Aggregator;
 pub use dtype::{Dtype, Element, Scaling, f16};
 pub use error::{Error, Result};
 pub use exec::Pool;
@@ -146,8 +148,13 @@ pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert};
 pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
-pub use query::stream::{self, PatchStream, StreamOptions};
+pub use query::stream;
 pub use query::{Aligned, ReadCost, Voxels};
 pub use staged::StagedFile;
-pub use statistics::Statistics;
-pub use store::{CacheCounts, ChunkCache, Dataset, Volume, VolumeName};
+pub use store::{
+    Attributes, Blob, CacheCounts, ChunkCache, Damage, Dataset, Disk, Distribution, IndexInfo,
+    LocalDisk, Percentile, Place, Remedy, Stamp, UnfinishedAggregation, VerifyReport, Volume,
+    VolumeCheck, VolumeInfo, VolumeName,
+};
+
+pub(crate) use statistics::Statistics;

@@ -30,7 +30,7 @@ pub struct AggregateOptions {
     /// that is killed loses no more than what came since: 60 seconds if nothing else is said, less
     /// often where it would take more than a twentieth of the time; without, never.
     /// [`crate::predict::predict`] calls it after each batch, and keeps what is held when it is
-    /// told to stop or the model fails; whoever adds predictions to an [`crate::Aggregator`] calls
+    /// told to stop or the model fails; whoever adds predictions to an [`super::Aggregator`] calls
     /// it themselves.
     pub checkpoint: Option<Duration>,
 }

@@ -15,7 +15,7 @@ pub struct AggregateReport {
     pub outputs: Vec<VolumeInfo>,
     /// What was held at a time; `None` if the parts were made by other processes.
     pub memory: Option<MemoryUse>,
-    /// Voxels that were cut off, of each output, as [`crate::Aggregator::clipped`] counts them;
+    /// Voxels that were cut off, of each output, as [`super::Aggregator::clipped`] counts them;
     /// `None` if the parts were made by other processes.
     pub clipped: Option<Vec<Clipped>>,
     /// From the beginning, or resumption, to the published volumes.

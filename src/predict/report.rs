@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::Result;
+use crate::aggregate::Aggregator;
 use crate::aggregate::{AggregateReport, Clipped, MemoryUse, Part};
-use crate::{Aggregator, Result};
 
 /// How far predicting has come. A false answer to any of them ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

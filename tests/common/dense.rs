@@ -10,11 +10,11 @@
 
 use ndarray::{Array3, Array5};
 use voxpatch::scan::{Scan, ScanHeader};
-use voxpatch::store::{Disk, VolumeName};
 use voxpatch::{
     Affine, ConvertOptions, ConvertReport, Dataset, Element, Finding, Frame, Padding, Pool, Region,
     Result, Spacing, convert,
 };
+use voxpatch::{Disk, VolumeName};
 
 /// A scan of voxels that are in memory, axes t, c, z, y, x.
 pub struct DenseScan {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use voxpatch::store::{Blob, Disk, LocalDisk};
+use voxpatch::{Blob, Disk, LocalDisk};
 
 /// Passes everything on, until the chosen operation.
 #[derive(Debug)]

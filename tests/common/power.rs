@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use voxpatch::store::{Blob, Disk};
+use voxpatch::{Blob, Disk};
 
 /// Keeps every change of a name, in order, so that the disk can be had as it is after a power cut
 /// at any moment. A file's content is durable when it is written, as [`Disk::write`] promises; a

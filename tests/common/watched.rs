@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use voxpatch::store::{Blob, Disk, LocalDisk, Stamp};
+use voxpatch::{Blob, Disk, LocalDisk, Stamp};
 
 /// What is refused: operation, key, and how.
 type Refused = (&'static str, String, io::ErrorKind);

@@ -23,7 +23,11 @@ fn options(folder: &Path) -> Options {
     Options::default().patches(patches).seconds(0.02).scratch(Some(folder.join("tmp")))
 }
 
-fn run(folder: &Path, options: &Options, progress: &(dyn Fn(Step<'_>) -> bool + Sync)) -> Result<Report> {
+fn run(
+    folder: &Path,
+    options: &Options,
+    progress: &(dyn Fn(Step<'_>) -> bool + Sync),
+) -> Result<Report> {
     let report = measure(&Place::find(folder.join("s"))?, options, progress);
     assert_eq!(fs::read_dir(folder.join("tmp")).expect("a folder").count(), 0, "{report:?}");
     report
@@ -51,7 +55,10 @@ fn a_report_has_a_row_for_each_case_and_steps_lead_to_it() {
     assert!(volume.rows.iter().all(|row| row.compared && row.store.patches_per_second > 0.0));
     assert_eq!(volume.rows.iter().filter(|row| row.case.cache == Cache::Cold).count(), 8);
     assert_eq!(Labels::of(&volume.rows).columns(), ["patch", "access", "threads", "cache"]);
-    assert_eq!(Labels::of(&volume.rows[..1]).common(&volume.rows[0].case), "random, 1 thread, warm cache");
+    assert_eq!(
+        Labels::of(&volume.rows[..1]).common(&volume.rows[0].case),
+        "random, 1 thread, warm cache"
+    );
     assert_eq!(volume.copy_bytes, Some(2 * 20 * 40 * 36));
     assert!(volume.inflated.is_some() && report.date.starts_with("20"));
 }

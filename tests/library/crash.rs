@@ -14,10 +14,10 @@ use crate::common::dense::{DenseScan, dataset_on, store, voxels};
 use crate::common::faulty::{Fault, FaultyDisk, HookedDisk, litter};
 use crate::common::predict::{predict, source, views};
 use ndarray::{Array3, Array5, s};
+use voxpatch::LocalDisk;
 use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::store::LocalDisk;
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region, convert};
 
 fn options(overwrite: bool) -> ConvertOptions {

@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use crate::common::dense::{DenseScan, store, voxels};
 use ndarray::Array5;
+use voxpatch::VolumeName;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::Contents;
-use voxpatch::store::VolumeName;
 use voxpatch::{ConvertOptions, Dataset, Dtype, Element, Frame, Kind, Pool, Region, Volume, npy};
 
 /// Stores of each format version, and how many volumes they hold.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use crate::common::dense::{DenseScan, store};
 use ndarray::{Array3, Array5};
+use voxpatch::IndexInfo;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{Border, Choice, Draw, Field, ForegroundSampler, LabelSampler, Sampler};
-use voxpatch::store::IndexInfo;
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, ExportOptions, Kind, Pool,
     Region, Result, Scaling, Volume, export, scan,

@@ -10,6 +10,7 @@ mod aggregate_errors;
 mod aggregate_heads;
 mod batch;
 mod batch_cache;
+mod bench;
 mod checkpoint;
 mod codec_trial;
 mod convert_errors;

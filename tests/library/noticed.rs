@@ -15,8 +15,8 @@ use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::watched::WatchedDisk;
 use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
-use voxpatch::store::{Remedy, VerifyReport};
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region};
+use voxpatch::{Remedy, VerifyReport};
 
 fn options(codec: &str) -> ConvertOptions {
     let plan = PlanOptions::default()

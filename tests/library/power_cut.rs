@@ -10,13 +10,13 @@ use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::power::PowerDisk;
 use crate::common::predict::{predict, views};
 use ndarray::{Array5, s};
+use voxpatch::Disk as _;
 use voxpatch::aggregate::{
     AggregateOptions, Aggregator, Blend, Output, Overwrite, Part, Plan, Unfinished, Values,
     finalise,
 };
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::store::Disk as _;
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Result};
 
 /// Cuts the power at every moment from one on, and looks at everything that may be left; once at

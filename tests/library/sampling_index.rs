@@ -15,9 +15,9 @@ use std::sync::Arc;
 use crate::common::dense::DenseScan;
 use ndarray::{Array3, Array5, s};
 use proptest::prelude::*;
+use voxpatch::IndexInfo;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{BLOCK, BlockCount, BlockSum, ClassBlocks, Contents, Field};
-use voxpatch::store::IndexInfo;
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, Frame, Kind, Padding, Pool,
     Region, Result, Scaling, Volume, convert, with_element,

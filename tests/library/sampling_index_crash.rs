@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::faulty::{Fault, FaultyDisk, litter};
 use ndarray::Array5;
+use voxpatch::VolumeName;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::BlockIndex;
-use voxpatch::store::VolumeName;
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Result, convert};
 
 fn options() -> ConvertOptions {

@@ -27,7 +27,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use voxpatch::sample::UniformSampler;
 use voxpatch::stream::ImageRequest;
-use voxpatch::{Dataset, PatchStream, Region, StreamOptions, Volume};
+use voxpatch::stream::{PatchStream, StreamOptions};
+use voxpatch::{Dataset, Region, Volume};
 
 /// Start and shape, `z, y, x`.
 type Box3 = ([i64; 3], [usize; 3]);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use voxpatch::store::Place;
+use voxpatch::Place;
 use voxpatch::{ExportOptions, ExportReport, Pool};
 
 use crate::args::Export;

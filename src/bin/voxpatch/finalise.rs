@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use voxpatch::Place;
 use voxpatch::aggregate::finalise;
-use voxpatch::store::Place;
 use voxpatch::{Error, Pool};
 
 use crate::aggregate::volumes;

@@ -6,8 +6,8 @@ mod text;
 
 use std::process::ExitCode;
 
+use voxpatch::Place;
 use voxpatch::predict::{self, Model};
-use voxpatch::store::Place;
 use voxpatch::{Error, Pool};
 
 use crate::args::Aggregate;

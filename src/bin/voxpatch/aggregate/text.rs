@@ -1,8 +1,8 @@
 //! What came of a run, in words.
 
+use voxpatch::VolumeInfo;
 use voxpatch::aggregate::{AggregateReport, Clipped};
 use voxpatch::predict::{PredictOptions, PredictReport};
-use voxpatch::store::VolumeInfo;
 
 use crate::output;
 

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
+use voxpatch::Place;
 use voxpatch::bench::{Step, measure};
-use voxpatch::store::Place;
 use voxpatch::{Error, StagedFile};
 
 use crate::args::Bench;

@@ -14,12 +14,12 @@ use voxpatch::aggregate::AggregateReport;
 use voxpatch::layout::{Access, PatchShape, WeightedPatch, Workload};
 use voxpatch::phantom::ChestPhantom;
 use voxpatch::sample::UniformSampler;
-use voxpatch::store::{Place, VerifyReport};
 use voxpatch::stream::{ImageRequest, PatchStream, StreamOptions};
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Error, ExportOptions, ExportReport, Frame, Pool,
     VolumeName, bench, scan,
 };
+use voxpatch::{Place, VerifyReport};
 
 use crate::args::Demo;
 use crate::interrupt::Interrupt;

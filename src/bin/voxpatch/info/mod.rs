@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::json;
 use voxpatch::Result;
-use voxpatch::store::{Place, UnfinishedAggregation, VolumeInfo, VolumeName};
+use voxpatch::{Place, UnfinishedAggregation, VolumeInfo, VolumeName};
 
 use crate::args::Info;
 use crate::output;

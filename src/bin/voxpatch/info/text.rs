@@ -1,7 +1,7 @@
 //! What volumes are, in words.
 
 use voxpatch::Kind;
-use voxpatch::store::{Distribution, IndexInfo, VolumeInfo};
+use voxpatch::{Distribution, IndexInfo, VolumeInfo};
 
 use crate::convert::finding;
 use crate::output;

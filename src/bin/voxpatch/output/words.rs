@@ -1,7 +1,7 @@
 //! Facts of volumes in words.
 
+use voxpatch::IndexInfo;
 use voxpatch::layout::{Access, ChunkLayout, Codec, PatchShape, WeightedPatch, Workload};
-use voxpatch::store::IndexInfo;
 use voxpatch::{Dtype, Spacing};
 
 use super::numbers::number;
