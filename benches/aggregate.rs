@@ -19,9 +19,10 @@ use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{ArrayView4, ArrayView5, Axis};
+use voxpatch::aggregate::Aggregator;
 use voxpatch::aggregate::{AggregateOptions, Blend, Output, Plan, Values};
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{Aggregator, ConvertOptions, Dataset, Pool, Spacing, Volume, convert};
+use voxpatch::{ConvertOptions, Dataset, Pool, Spacing, Volume, convert};
 
 const VOLUME: [usize; 3] = [240, 288, 288];
 const PATCH: usize = 96;

@@ -18,7 +18,7 @@ const CODECS: [&str; 4] = ["blosc-lz4", "blosc", "blosc-zstd:5", "none"];
 
 fn convert(scan: &Path, out: &Path, codec: &str, pool: &Pool) {
     let dataset = Dataset::create(out).expect("a free folder");
-    let plan = PlanOptions { codec: codec.parse().expect("known"), ..PlanOptions::default() };
+    let plan = PlanOptions::default().codec(codec.parse().expect("known"));
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     let scan = voxpatch::scan::open(scan).expect("a readable scan");
     let name = "a/image".parse().expect("a valid name");

@@ -57,7 +57,7 @@ fn store(source: &Source, patch: [usize; 3], codec: &str, folder: &Path) -> Volu
     });
     let options = ConvertOptions {
         workload: Some(workload.expect("sound")),
-        plan: PlanOptions { codec: codec.parse().expect("known"), chunk, shard: None },
+        plan: PlanOptions::default().codec(codec.parse().expect("known")).chunk(chunk).shard(None),
         ..ConvertOptions::default()
     };
     let scan = voxpatch::scan::open(&source.path).expect("a readable scan");

@@ -71,7 +71,7 @@ fn main() {
 fn observe(scan: &Path, folder: &Path, codec: &str, chunk: [usize; 3]) -> Vec<Observed> {
     let codec: Codec = codec.parse().expect("known");
     let dataset = Dataset::create(folder.join("s.zarr")).expect("a free folder");
-    let plan = PlanOptions { codec, chunk: Some(chunk), shard: None };
+    let plan = PlanOptions::default().codec(codec).chunk(Some(chunk)).shard(None);
     let options = ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() };
     let name = "a/image".parse().expect("a valid name");
     let pool = Pool::new(0).expect("threads");

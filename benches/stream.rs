@@ -16,9 +16,8 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use voxpatch::sample::{Draw, LabelSampler, Sampler, UniformSampler};
 use voxpatch::stream::ImageRequest;
-use voxpatch::{
-    ConvertOptions, Dataset, Kind, PatchStream, Pool, Region, Spacing, StreamOptions, convert,
-};
+use voxpatch::stream::{PatchStream, StreamOptions};
+use voxpatch::{ConvertOptions, Dataset, Kind, Pool, Region, Spacing, convert};
 
 const PATCH: [usize; 3] = [96; 3];
 const SUBJECTS: usize = 4;
@@ -100,12 +99,10 @@ fn reads(c: &mut Criterion) {
     let mut group = c.benchmark_group("stream");
     group.throughput(Throughput::Elements(SUBJECTS as u64 * 50)).sample_size(10);
     for workers in [1, 2] {
-        let options = StreamOptions {
-            images: vec![ImageRequest::new("image").scaled()],
-            patches_per_visit: 50,
-            workers,
-            ..StreamOptions::default()
-        };
+        let options = StreamOptions::default()
+            .images(vec![ImageRequest::new("image").scaled()])
+            .patches_per_visit(50)
+            .workers(workers);
         let sampler = Arc::new(UniformSampler::new(PATCH).expect("a patch"));
         let mut stream =
             PatchStream::new(&dataset, subjects.clone(), sampler, &options).expect("a stream");

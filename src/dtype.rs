@@ -217,6 +217,7 @@ impl Element for f16 {
 ///
 /// `T` is an alias, and [`f16`](crate::f16) has a `from_f64` of its own, which may round twice:
 /// write `<T as Element>::from_f64` inside.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! with_element {
     ($dtype:expr, $t:ident => $body:expr) => {

@@ -103,6 +103,25 @@ impl Drop for Workers {
     }
 }
 
+/// Runs each work in a thread of its own, all at once, and ends when the last does.
+///
+/// # Errors
+/// The first error of a work, in their order, also if it panicked; [`Error::Io`] if the system
+/// refuses to start a thread.
+pub(crate) fn side_by_side(
+    works: impl Iterator<Item = impl FnOnce() -> Result<()> + Send>,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for work in works {
+            let started = std::thread::Builder::new()
+                .spawn_scoped(scope, || caught("work of one of several threads", work));
+            running.push(started.map_err(Error::io("start", "a thread"))?);
+        }
+        running.into_iter().try_for_each(|thread| thread.join().expect("its panics are caught"))
+    })
+}
+
 /// Runs work that may be anybody's, a disk or a sampler of the caller's. Its panic becomes an
 /// error: a thread that ended in one would leave those waiting who wait for its answer. What the
 /// work leaves half done the caller must not use after an error.

@@ -11,11 +11,13 @@ use serde::Serialize;
 
 use crate::scan::nifti::NiftiVersion;
 use crate::scan::{ScanFormat, ScanWriter, WriteHeader, WriteOptions};
+use crate::setters::setters;
 use crate::store::{Strips, Volume, layer_bytes};
 use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
 
 /// How to export.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ExportOptions {
     /// How hard to compress a `.nii.gz`, from 0 (not at all) to 9.
     pub level: u32,
@@ -24,6 +26,12 @@ pub struct ExportOptions {
     /// The version to write; without, NIfTI-1 where that holds every number exactly, else NIfTI-2.
     pub nifti: Option<NiftiVersion>,
 }
+
+setters!(ExportOptions {
+    level: u32,
+    overwrite: bool,
+    nifti: Option<NiftiVersion>,
+});
 
 impl ExportOptions {
     /// Level of compression if nothing else is asked for.
@@ -38,6 +46,7 @@ impl Default for ExportOptions {
 
 /// What an export wrote.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// The volume, `SUBJECT/IMAGE`.
     pub name: String,

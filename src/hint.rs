@@ -39,4 +39,8 @@ pub enum Hint {
     MakeRoom,
     /// Narrow whole numbers to integers: [`crate::ConvertOptions::narrow`].
     Narrow,
+    /// Give a patch that fits the volume: [`crate::bench::Options::patches`].
+    SmallerPatch,
+    /// Name another folder for the copy, or measure without: [`crate::bench::Options::baseline`].
+    NoBaseline,
 }

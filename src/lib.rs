@@ -66,14 +66,15 @@
 //! | --- | --- | --- |
 //! | [`scan`] | files and folders to planes of voxels, and back | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
-//! | [`packed`] | a chunk codec of our own, which [`store`] uses | bits |
+//! | `packed` | a chunk codec of our own, which `store` uses | bits |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
-//! | [`store`] | volumes on disk: format, publication, checksums, chunk codecs | Zarr |
-//! | [`ingest`] | scan + layout + store: [`convert`] | |
+//! | `store` | [`Dataset`], [`Volume`]: volumes on disk: format, publication, checksums, chunk codecs | Zarr |
+//! | `ingest` | scan + layout + store: [`convert`] | |
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
-//! | [`aggregate`] | predictions of overlapping patches to volumes: [`Aggregator`] | how they are blended |
+//! | [`aggregate`] | predictions of overlapping patches to volumes: [`aggregate::Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
+//! | [`bench`](mod@bench) | store + query + scan: how fast patches are read | clocks |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Space`],
 //! [`Padding`], [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
@@ -88,9 +89,9 @@
 //! - One thread or many, in whatever order: the same bytes. Reading runs on the calling thread.
 //! - Whatever bytes a file holds, the answer is an [`Error`] or the voxels, never a panic.
 
-pub mod dtype;
+mod dtype;
 mod durable;
-pub mod error;
+mod error;
 mod exec;
 mod finding;
 mod frame;
@@ -100,9 +101,11 @@ mod kind;
 mod mapped;
 mod morton;
 mod normalise;
+#[doc(hidden)]
 pub mod npy;
 mod padding;
 mod process;
+mod setters;
 mod space;
 mod staged;
 pub mod statistics;
@@ -111,19 +114,21 @@ mod widening;
 
 pub mod disk;
 
+#[doc(hidden)]
 pub mod phantom;
 
 pub mod scan;
 
 pub mod layout;
 
+#[doc(hidden)]
 pub mod packed;
 
 pub mod sample;
 
-pub mod store;
+mod store;
 
-pub mod ingest;
+mod ingest;
 
 mod export;
 
@@ -133,7 +138,8 @@ pub mod aggregate;
 
 pub mod predict;
 
-pub use aggregate::Aggregator;
+pub mod bench;
+
 pub use dtype::{Dtype, Element, Scaling, f16};
 pub use error::{Error, Result};
 pub use exec::Pool;
@@ -146,9 +152,14 @@ pub use ingest::{CodecTrial, ConvertOptions, ConvertReport, convert, is_converte
 pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
-pub use query::stream::{self, PatchStream, StreamOptions};
+pub use query::stream;
 pub use query::{Aligned, ReadCost, Voxels};
 pub use space::Space;
 pub use staged::StagedFile;
-pub use statistics::Statistics;
-pub use store::{CacheCounts, ChunkCache, Dataset, Volume, VolumeName};
+pub use store::{
+    Attributes, CacheCounts, ChunkCache, Damage, Dataset, Distribution, IndexInfo, LabelName,
+    Percentile, Place, Remedy, SourceInfo, SweepReport, Swept, UnfinishedAggregation, VerifyReport,
+    Volume, VolumeCheck, VolumeInfo, VolumeName,
+};
+
+pub(crate) use statistics::Statistics;

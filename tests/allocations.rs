@@ -56,7 +56,7 @@ fn a_warm_sampler_reads_labels_and_weights_without_allocating() {
     let dense = voxels::<u8>([1, 1, 40, 50, 60], 1);
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
-    let plan = PlanOptions { chunk: Some([8, 16, 16]), ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(Some([8, 16, 16]));
     for (name, kind) in [("a/labels", Kind::Label), ("a/weights", Kind::Weights)] {
         let options = ConvertOptions { plan, kind: Some(kind), ..ConvertOptions::default() };
         store(DenseScan::new(&dense), &dataset, name, &options).unwrap();
@@ -86,7 +86,8 @@ fn a_warm_read_into_allocates_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let dataset = Dataset::create(folder.path()).unwrap();
         let codec = codec.parse().unwrap();
-        let plan = PlanOptions { codec, chunk: Some([8, 16, 16]), shard: Some([16, 32, 64]) };
+        let plan =
+            PlanOptions::default().codec(codec).chunk(Some([8, 16, 16])).shard(Some([16, 32, 64]));
         let options = ConvertOptions { plan, ..ConvertOptions::default() };
         store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
         let volume = dataset.volume("a/b").unwrap();
@@ -127,7 +128,7 @@ fn a_warm_read_into_allocates_nothing() {
 fn a_warm_read_of_several_frames_into_a_buffer_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
-    let plan = PlanOptions { chunk: Some([8, 16, 16]), ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(Some([8, 16, 16]));
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     let dense = voxels::<i16>([2, 3, 20, 25, 30], 1);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();

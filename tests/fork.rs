@@ -67,7 +67,7 @@ fn stored() -> Stored {
     let [z, y, x] = SHAPE;
     let dense = voxels([1, 1, z, y, x], 5).mapv(|v: i16| v + 1);
     let (chunk, shard) = (Some([4, 8, 16]), Some([8, 16, 48]));
-    let plan = PlanOptions { chunk, shard, ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(chunk).shard(shard);
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap().padded(Padding::Reflect);
@@ -171,8 +171,7 @@ fn a_child_of_a_child_reads_too() {
 fn a_child_goes_on_with_a_stream_where_its_parent_stood() {
     let cohort = Cohort::new(4);
     for workers in [0, 2] {
-        let options =
-            StreamOptions { images: both(), workers, epoch: 3, ..StreamOptions::default() };
+        let options = StreamOptions::default().images(both()).workers(workers).epoch(3);
         let rest = |stream: &mut PatchStream| stream.collect::<Result<Vec<Patch>>>().unwrap();
         let all = rest(&mut cohort.stream(Scattered::default(), &options));
         let mut stream = cohort.stream(Scattered::default(), &options);

@@ -72,12 +72,7 @@ fn training(store: Dataset) -> Result {
     use voxpatch::stream::{ImageRequest, PatchStream, StreamOptions};
 
     let sampler = LabelSampler::per_class([96, 96, 96], Some(&[(1, 2.0), (2, 1.0)]))?;
-    let options = StreamOptions {
-        images: vec![ImageRequest::new("image").scaled(), ImageRequest::new("organs")],
-        sample_by: Some("organs".into()),
-        workers: 2,
-        ..StreamOptions::default()
-    };
+    let options = StreamOptions::default().images(vec![ImageRequest::new("image").scaled(), ImageRequest::new("organs")]).sample_by(Some("organs".into())).workers(2);
     let mut stream = PatchStream::new(&store, store.subjects()?, Arc::new(sampler), &options)?;
     for patch in &mut stream {
         let patch = patch?;  // voxels of both images; subject, region, affine, padding, class drawn

@@ -20,6 +20,7 @@ use crate::{Error, Result};
 
 /// What aggregating has held so far, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct MemoryUse {
     /// What may be held in memory.
     pub budget: u64,

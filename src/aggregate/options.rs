@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{NonFinite, Overwrite};
+use crate::setters::setters;
 
 /// How to aggregate, beside what the plan says.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AggregateOptions {
     /// Bytes that may be held between patches: sums of unfinished chunks, pieces that came before
     /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file.
@@ -33,10 +35,20 @@ pub struct AggregateOptions {
     /// that is killed loses no more than what came since: 60 seconds if nothing else is said, less
     /// often where it would take more than a twentieth of the time; without, never.
     /// [`crate::predict::predict`] calls it after each batch, and keeps what is held when it is
-    /// told to stop or the model fails; whoever adds predictions to an [`crate::Aggregator`] calls
+    /// told to stop or the model fails; whoever adds predictions to an [`super::Aggregator`] calls
     /// it themselves.
     pub checkpoint: Option<Duration>,
 }
+
+setters!(AggregateOptions {
+    budget: Option<u64>,
+    scratch: Option<PathBuf>,
+    unfinished: Unfinished,
+    overwrite: Overwrite,
+    non_finite: NonFinite,
+    made_by: String,
+    checkpoint: Option<Duration>,
+});
 
 impl Default for AggregateOptions {
     fn default() -> Self {

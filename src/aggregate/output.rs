@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::layout::{Codec, PlanOptions, Workload};
+use crate::setters::setters;
 use crate::{Dtype, Error, Kind, Result, Scaling, VolumeName};
 
 /// What is stored of the blended predictions. Whatever it is, it is worked out when a chunk is
@@ -184,6 +185,7 @@ const HEADS: usize = 64;
 
 /// One volume to be made of predictions. Several may be made of the same.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Output {
     /// Its place in the dataset.
     pub name: VolumeName,
@@ -213,6 +215,18 @@ pub struct Output {
     /// Shape of a shard, `z, y, x`: a whole number of chunks along each axis.
     pub shard: Option<[usize; 3]>,
 }
+
+setters!(Output {
+    name: VolumeName,
+    head: usize,
+    channels: usize,
+    values: Values,
+    factor: [usize; 3],
+    workload: Option<Workload>,
+    codec: Option<Codec>,
+    chunk: Option<[usize; 3]>,
+    shard: Option<[usize; 3]>,
+});
 
 impl Output {
     /// An output of the first head, on the grid of the input.

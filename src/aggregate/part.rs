@@ -6,6 +6,7 @@ use crate::Region;
 
 /// One of the boxes of [`super::Plan::split`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Part {
     /// Its number, from 0.
     pub index: usize,

@@ -7,6 +7,7 @@ use crate::store::VolumeInfo;
 
 /// What an aggregation made.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct AggregateReport {
     /// Patches of the plan.
     pub patches: u64,
@@ -14,7 +15,7 @@ pub struct AggregateReport {
     pub outputs: Vec<VolumeInfo>,
     /// What was held at a time; `None` if the parts were made by other processes.
     pub memory: Option<MemoryUse>,
-    /// Voxels that were cut off, of each output, as [`crate::Aggregator::clipped`] counts them;
+    /// Voxels that were cut off, of each output, as [`super::Aggregator::clipped`] counts them;
     /// `None` if the parts were made by other processes.
     pub clipped: Option<Vec<Clipped>>,
     /// From the beginning, or resumption, to the published volumes.
@@ -25,6 +26,7 @@ pub struct AggregateReport {
 /// least or its greatest number instead: of 8 or 16 bits, the scale is too small then, or values
 /// are below 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Clipped {
     /// `SUBJECT/IMAGE`.
     pub output: String,

@@ -129,6 +129,7 @@ impl CostConstants {
 
 /// The average cost of reading one patch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PatchCost {
     /// Chunks touched.
     pub chunks: f64,

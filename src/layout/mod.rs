@@ -14,9 +14,11 @@ mod shard;
 mod workload;
 
 pub use codec::{BloscCompressor, Codec};
+#[doc(hidden)]
 pub use cost::{AxisAccess, CostConstants, CostModel, PatchCost, expected_chunks_along};
 pub use plan::plan;
 pub use report::{Candidate, LayoutPlan, PatchPlan, PlanOptions, VolumeSpec};
+#[doc(hidden)]
 pub use shard::memory_to_write;
 pub(crate) use shard::{LAYERS_IN_MEMORY, even};
 pub use workload::{Access, PatchShape, WeightedPatch, Workload};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{ChunkLayout, Codec, PatchCost};
+use crate::setters::setters;
 use crate::{Dtype, Spacing};
 
 /// The volume to be stored.
@@ -22,6 +23,7 @@ pub struct VolumeSpec {
 
 /// What is decided beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct PlanOptions {
     /// How chunks are compressed.
     pub codec: Codec,
@@ -31,8 +33,15 @@ pub struct PlanOptions {
     pub shard: Option<[usize; 3]>,
 }
 
+setters!(PlanOptions {
+    codec: Codec,
+    chunk: Option<[usize; 3]>,
+    shard: Option<[usize; 3]>,
+});
+
 /// A chunk shape and what it would cost: the averages of a patch over the workload's weights.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Shape of the chunk, `z, y, x`.
     pub chunk: [usize; 3],
@@ -53,6 +62,7 @@ pub struct Candidate {
 
 /// What one patch shape costs with the chosen layout.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PatchPlan {
     /// Voxels, `z, y, x`, as asked for, even if larger than the volume.
     pub patch: [usize; 3],
@@ -68,6 +78,7 @@ pub struct PatchPlan {
 
 /// A layout, what it costs, what else was possible, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LayoutPlan {
     /// The choice.
     pub layout: ChunkLayout,

@@ -10,6 +10,7 @@
 //! that predicts a voxel from its neighbours gains less on it than on a patient.
 
 mod anatomy;
+mod file;
 mod noise;
 
 use anatomy::Anatomy;
@@ -60,6 +61,7 @@ impl Tissue {
 #[derive(Debug, Clone)]
 pub struct ChestPhantom {
     shape: [usize; 3],
+    spacing: Spacing,
     anatomy: Anatomy,
 }
 
@@ -76,7 +78,7 @@ impl ChestPhantom {
             let reason = "every axis must be at least 1, and the voxels countable";
             return Err(Error::invalid("phantom shape", show(&shape), reason));
         }
-        Ok(Self { shape, anatomy: Anatomy::new(shape, spacing) })
+        Ok(Self { shape, spacing, anatomy: Anatomy::new(shape, spacing) })
     }
 
     /// Shape of the volume, `z, y, x`.

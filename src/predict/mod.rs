@@ -3,7 +3,7 @@
 //!
 //! [`Model::start`] starts a command by `sh -c`; [`predict`] feeds it the patches of a grid in the
 //! order of [`crate::aggregate::Plan::order`] and gives what comes back to an
-//! [`crate::Aggregator`].
+//! [`crate::aggregate::Aggregator`].
 //!
 //! # What is exchanged
 //!

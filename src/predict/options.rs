@@ -2,10 +2,12 @@
 
 use crate::aggregate::{AggregateOptions, Blend, Output};
 use crate::sample::GridSampler;
+use crate::setters::setters;
 use crate::{Error, Frames, Padding, Result, Volume};
 
 /// Which patches the model is given, and what becomes of its predictions.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PredictOptions {
     /// The grid of patches.
     pub sampler: GridSampler,
@@ -24,6 +26,16 @@ pub struct PredictOptions {
     /// is added: the command, and the voxels that it is given.
     pub aggregate: AggregateOptions,
 }
+
+setters!(PredictOptions {
+    sampler: GridSampler,
+    blend: Blend,
+    outputs: Vec<Output>,
+    batch: usize,
+    frames: Frames,
+    part: Option<(usize, usize)>,
+    aggregate: AggregateOptions,
+});
 
 impl PredictOptions {
     /// One patch at a time, of the only time point.

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::Result;
+use crate::aggregate::Aggregator;
 use crate::aggregate::{AggregateReport, Clipped, MemoryUse, Part};
-use crate::{Aggregator, Result};
 
 /// How far predicting has come. A false answer to any of them ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub enum Step {
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PredictReport {
     /// The command.
     pub command: String,
@@ -56,6 +58,7 @@ pub struct PredictReport {
 
 /// What was held between patches, kept while the model predicted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Checkpoints {
     /// How often it was.
     pub written: u64,
@@ -88,6 +91,7 @@ impl Checkpoints {
 
 /// One block of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct HeadReport {
     /// Channels.
     pub channels: usize,

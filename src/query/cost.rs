@@ -7,6 +7,7 @@ use crate::{Region, Result};
 
 /// The work of one read. For reads in general, see the planner's expectations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ReadCost {
     /// Chunks touched.
     pub chunks: usize,

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::cells::Cells;
+use super::histogram::histogram;
 use super::moments::{FloatMoments, IntegerSums};
 use super::table::{HALF_UNIT, Table};
-use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics, equalise};
+use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics};
 use crate::{Dtype, Element, Error, Hint, Kind, Result, f16};
 
 /// Most distinct labels of a label map, which take some 50 MB each time they are counted.
@@ -211,7 +212,7 @@ fn measured(bins: &[Bin], non_finite: u64, (mean, std): (f64, f64)) -> Statistic
         voxels: bins.iter().map(|b| b.count).sum(),
         non_finite,
         moments: ends.map(|(first, last)| Moments { min: first.low, max: last.high, mean, std }),
-        bins: equalise(bins),
+        bins: histogram(bins),
     })
 }
 

@@ -492,13 +492,24 @@ fn a_plan_needs_no_scan_and_a_demo_no_data() {
 
     let demo = json(&succeed(at, "demo --shape 24x64x64 --json"));
     assert_eq!(demo["convert"]["shape"], serde_json::json!([24, 64, 64]));
-    assert_eq!(demo["race"]["rows"].as_array().unwrap().len(), 3);
-    assert_eq!(demo["pass"]["checked_voxels"], 24 * 64 * 64);
-    assert!(fail(at, 1, "demo --shape 999999x999999x9999").contains("TMPDIR"));
+    let row = &demo["bench"]["volumes"][0]["rows"][0];
+    assert_eq!(row["compared"], true);
+    assert!(row["ratio"].as_f64() > Some(0.0), "{row}");
+    assert_eq!(demo["predict"]["outputs"][0]["name"], "demo/image-classes");
+    assert_eq!(demo["export"]["voxel_digest"], demo["convert"]["voxel_digest"]);
+    assert_eq!(demo["verify"]["volumes"].as_array().unwrap().len(), 2);
+    assert!(fail(at, 2, "demo --shape 999999x999999x9999").contains("--shape"));
     assert_eq!(files(at).len(), 0);
     let kept = succeed(at, "demo --shape 24x64x64 --patch 8x16x16 --out s");
-    assert!(kept.contains("every voxel equals the source"), "{kept}");
+    for part in ["every voxel equals the scan's", "memory map", "stream", "info s/demo/image"] {
+        assert!(kept.contains(part), "{part}: {kept}");
+    }
     succeed(at, "verify s/demo/image");
+    // The model tells tissue from air: both occur, and neither is rare.
+    let classes = json(&succeed(at, "info s/demo/image-classes --json"));
+    let labels = classes["distribution"]["label"]["labels"].as_array().unwrap();
+    assert_eq!(labels.len(), 2, "{labels:?}");
+    assert!(labels.iter().all(|label| label["voxels"].as_u64() > Some(24 * 64 * 64 / 20)));
 }
 
 #[test]

@@ -9,9 +9,9 @@
 )]
 
 use ndarray::{Array3, Array5};
+use voxpatch::VolumeName;
 use voxpatch::disk::Disk;
 use voxpatch::scan::{Order, Scan, ScanHeader};
-use voxpatch::store::VolumeName;
 use voxpatch::{
     Affine, ConvertOptions, ConvertReport, Dataset, Element, Finding, Frame, Padding, Pool, Region,
     Result, Spacing, convert,

@@ -27,11 +27,11 @@ fn name() -> VolumeName {
 fn output(name: &str, channels: usize, values: Values, factor: [usize; 3]) -> Output {
     let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
     let name = format!("a/{name}").parse().unwrap();
-    Output { factor, chunk, shard, ..Output::new(name, channels, values) }
+    Output::new(name, channels, values).factor(factor).chunk(chunk).shard(shard)
 }
 
 fn options() -> AggregateOptions {
-    AggregateOptions { made_by: "a test".into(), ..AggregateOptions::default() }
+    AggregateOptions::default().made_by("a test".into())
 }
 
 /// Adds every patch that is wanted, in an order that is shuffled by `seed`; 0 is the plan's.
@@ -103,7 +103,7 @@ fn plan(volume: &Volume, case: &Case) -> Arc<Plan> {
     let Case { channels, factor, .. } = *case;
     let outputs = vec![
         output("scores", channels, Values::Float32, [1; 3]),
-        Output { head: 1, ..output("coarse", 2, Values::Argmax, factor) },
+        output("coarse", 2, Values::Argmax, factor).head(1),
     ];
     Arc::new(Plan::new(volume, &case.sampler, case.blend, outputs).unwrap())
 }
@@ -153,7 +153,7 @@ proptest! {
         let path = |image: &str| dataset.path().join("a").join(image);
         let first = ["scores", "coarse"].map(|image| files_as_written(&path(image)));
 
-        let again = AggregateOptions { overwrite: Overwrite::Predictions, budget: Some(seed % 3000), ..options() };
+        let again = options().overwrite(Overwrite::Predictions).budget(Some(seed % 3000));
         let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &again).unwrap();
         add_all(&aggregator, seed | 2, Some(&pool));
         prop_assert!(aggregator.memory().peak <= seed % 3000);
@@ -261,8 +261,8 @@ fn what_was_written_before_is_not_asked_for_again() {
 
     let refused = Aggregator::begin(&dataset, Arc::clone(&plan), &options()).unwrap_err();
     assert!(matches!(refused, voxpatch::Error::Unfinished { .. }), "{refused}");
-    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..options() };
-    let other = AggregateOptions { made_by: "another model".into(), ..resume.clone() };
+    let resume = options().unfinished(Unfinished::Resume);
+    let other = resume.clone().made_by("another model".into());
     let refused = Aggregator::begin(&dataset, Arc::clone(&plan), &other).unwrap_err().to_string();
     assert!(
         refused.contains("what makes the predictions") && refused.contains("another model"),
@@ -281,7 +281,7 @@ fn what_was_written_before_is_not_asked_for_again() {
     aggregator.finish(&pool, &|_| true).unwrap();
     let resumed = files_as_written(&dataset.path().join("a/scores"));
 
-    let restart = AggregateOptions { overwrite: Overwrite::Predictions, ..options() };
+    let restart = options().overwrite(Overwrite::Predictions);
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &restart).unwrap();
     add_all(&aggregator, 0, None);
     aggregator.finish(&pool, &|_| true).unwrap();
@@ -327,7 +327,7 @@ fn what_comes_before_its_turn_is_spilled_beyond_the_budget() {
     let outputs = vec![output("scores", 2, Values::Float32, [1; 3])];
     let plan = Arc::new(Plan::new(&volume, &sampler, Blend::Hann, outputs).unwrap());
     let budget = 20_000;
-    let bounded = AggregateOptions { budget: Some(budget), ..options() };
+    let bounded = options().budget(Some(budget));
     let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &bounded).unwrap();
     add_all(&aggregator, 5, None);
     let used = aggregator.memory();
@@ -356,8 +356,7 @@ fn several_threads_that_add_at_once_give_the_same_bytes() {
         let plan = Arc::new(Plan::new(&volume, &sampler, blend, outputs).unwrap());
         let mut first = None;
         for (threads, budget) in [(1, None), (4, None), (4, Some(10_000)), (7, Some(0))] {
-            let options =
-                AggregateOptions { overwrite: Overwrite::Predictions, budget, ..options() };
+            let options = options().overwrite(Overwrite::Predictions).budget(budget);
             let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
             let next = std::sync::Mutex::new(plan.order());
             std::thread::scope(|scope| {
@@ -388,11 +387,7 @@ fn constant(
     let sampler = GridSampler::new(patch, Overlap::Voxels(overlap)).unwrap();
     let output = output("constant", channels.len(), values, [1; 3]);
     let plan = Plan::new(volume, &sampler, blend, vec![output]).unwrap();
-    let options = AggregateOptions {
-        overwrite: Overwrite::Predictions,
-        unfinished: Unfinished::Restart,
-        ..options()
-    };
+    let options = options().overwrite(Overwrite::Predictions).unfinished(Unfinished::Restart);
     let aggregator = Aggregator::begin(dataset, plan, &options)?;
     let [z, y, x] = patch;
     let answer = Array4::from_shape_fn((channels.len(), z, y, x), |(c, ..)| channels[c]);

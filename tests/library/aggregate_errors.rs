@@ -27,7 +27,7 @@ fn name() -> VolumeName {
 fn output(name: &str, channels: usize, values: Values) -> Output {
     let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
     let name = format!("a/{name}").parse().unwrap();
-    Output { chunk, shard, ..Output::new(name, channels, values) }
+    Output::new(name, channels, values).chunk(chunk).shard(shard)
 }
 
 fn plan_of(volume: &Volume, values: Values) -> Arc<Plan> {
@@ -52,16 +52,16 @@ fn plans_that_make_no_sense_are_refused() {
     let one = || output("a", 1, Values::Float32);
     refused(vec![], "name one at least");
     refused(vec![one(), one()], "given twice");
-    refused(vec![Output { head: 64, ..one() }], "64 at most");
+    refused(vec![one().head(64)], "64 at most");
     refused(vec![one(), output("b", 2, Values::Argmax)], "of head 0 like a/a");
-    refused(vec![one(), Output { factor: [2; 3], ..output("b", 1, Values::Float32) }], "factor");
-    refused(vec![Output { channels: 0, ..one() }], "channels");
-    refused(vec![Output { factor: [1, 3, 1], ..one() }], "must divide the patch, 4x4x4");
-    refused(vec![Output { factor: [1, 0, 1], ..one() }], "must divide");
-    refused(vec![Output { values: Values::Argmax, ..one() }], "two classes");
-    refused(vec![Output { values: Values::UInt8 { scale: 0.0 }, ..one() }], "positive");
-    refused(vec![Output { values: Values::Threshold(f32::NAN), ..one() }], "finite");
-    refused(vec![Output { chunk: Some([0, 1, 1]), ..one() }], "every axis");
+    refused(vec![one(), output("b", 1, Values::Float32).factor([2; 3])], "factor");
+    refused(vec![one().channels(0)], "channels");
+    refused(vec![one().factor([1, 3, 1])], "must divide the patch, 4x4x4");
+    refused(vec![one().factor([1, 0, 1])], "must divide");
+    refused(vec![one().values(Values::Argmax)], "two classes");
+    refused(vec![one().values(Values::UInt8 { scale: 0.0 })], "positive");
+    refused(vec![one().values(Values::Threshold(f32::NAN))], "finite");
+    refused(vec![one().chunk(Some([0, 1, 1]))], "every axis");
     let sigma = Blend::Gaussian { sigma_scale: 0.0 };
     assert!(Plan::new(&volume, &sampler(), sigma, vec![one()]).is_err());
     let large = GridSampler::new([9, 4, 4], Overlap::Voxels([0; 3])).unwrap();
@@ -144,7 +144,7 @@ fn numbers_that_are_not_finite_are_kept_or_replaced_when_that_is_said() {
     for (policy, expected) in [(NonFinite::Keep, f32::NAN), (NonFinite::Replace(0.5), 0.5)] {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), [8, 8, 8]);
-        let options = AggregateOptions { non_finite: policy, ..AggregateOptions::default() };
+        let options = AggregateOptions::default().non_finite(policy);
         let plan = plan_of(&volume, Values::Float32);
         let aggregator = Aggregator::begin(&dataset, plan, &options).unwrap();
         for number in aggregator.plan().order() {
@@ -167,7 +167,7 @@ fn numbers_that_are_not_finite_are_kept_or_replaced_when_that_is_said() {
 fn integers_cannot_keep_what_is_not_finite() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [8, 8, 8]);
-    let options = AggregateOptions { non_finite: NonFinite::Keep, ..AggregateOptions::default() };
+    let options = AggregateOptions::default().non_finite(NonFinite::Keep);
     for values in [Values::PROBABILITY_8, Values::Argmax, Values::Threshold(0.5)] {
         let begun = Aggregator::begin(&dataset, plan_of(&volume, values), &options);
         let refused = begun.unwrap_err().to_string();
@@ -189,8 +189,7 @@ fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
     let pool = Pool::new(1).unwrap();
     for (blend, padded) in [(Blend::Crop, false), (Blend::Crop, true), (Blend::Average, true)] {
         let plan = plan(blend, &sampler.clone().pad_borders(padded));
-        let options =
-            AggregateOptions { overwrite: Overwrite::Predictions, ..AggregateOptions::default() };
+        let options = AggregateOptions::default().overwrite(Overwrite::Predictions);
         let aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
         for number in plan.order() {
             let start = plan.grid().region(number).unwrap().start;
@@ -234,8 +233,8 @@ fn what_no_voxel_is_made_of_may_be_anything_and_the_rest_may_not() {
 fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [8, 9, 10]);
-    let of_head = |head, output| Output { head, ..output };
-    let coarse = Output { factor: [1, 2, 4], ..output("coarse", 1, Values::Float16) };
+    let of_head = |head, output: Output| output.head(head);
+    let coarse = output("coarse", 1, Values::Float16).factor([1, 2, 4]);
     let outputs = vec![
         of_head(0, output("organs", 3, Values::Argmax)),
         of_head(1, output("masks", 2, Values::Threshold(0.5))),
@@ -343,10 +342,11 @@ fn every_operation(fault: Fault, replaces: bool) -> usize {
         let folder = tempfile::tempdir().unwrap();
         let (sound, volume) = source(folder.path(), [5, 6, 7]);
         let plan = Arc::new(Plan::new(&volume, &sampler(), Blend::Hann, two_outputs()).unwrap());
-        let options = AggregateOptions {
-            overwrite: if replaces { Overwrite::Predictions } else { Overwrite::Nothing },
-            ..AggregateOptions::default()
-        };
+        let options = AggregateOptions::default().overwrite(if replaces {
+            Overwrite::Predictions
+        } else {
+            Overwrite::Nothing
+        });
         let old = replaces.then(|| {
             let other = Plan::new(&volume, &sampler(), Blend::Crop, two_outputs()).unwrap();
             run(&sound, &Arc::new(other), &options).unwrap();
@@ -364,7 +364,7 @@ fn every_operation(fault: Fault, replaces: bool) -> usize {
             }
         }
         if result.is_err() {
-            let resume = AggregateOptions { unfinished: Unfinished::Resume, ..options.clone() };
+            let resume = options.clone().unfinished(Unfinished::Resume);
             let goes_on = run(&sound, &plan, &resume);
             // It may have gone through in spite of its error, all but the tidying.
             if let Err(error) = goes_on {
@@ -420,7 +420,7 @@ fn volumes_are_replaced_as_a_whole_whatever_fails() {
 
 #[test]
 fn what_is_finished_survives_a_resumption_that_fails_anywhere() {
-    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..AggregateOptions::default() };
+    let resume = AggregateOptions::default().unfinished(Unfinished::Resume);
     for at in 1.. {
         let folder = tempfile::tempdir().unwrap();
         let (sound, volume) = source(folder.path(), [16, 6, 7]);
@@ -455,8 +455,7 @@ fn a_part_that_is_made_again_makes_all_of_it_and_never_of_what_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [12, 8, 8]);
     let plan = plan_of(&volume, Values::Float32);
-    let restart =
-        AggregateOptions { unfinished: Unfinished::Restart, ..AggregateOptions::default() };
+    let restart = AggregateOptions::default().unfinished(Unfinished::Restart);
     let parts = plan.split(2).unwrap();
     let begin = |dataset: &Dataset, part: usize, options: &AggregateOptions| {
         Aggregator::begin_part(dataset, Arc::clone(&plan), parts[part].clone(), options)
@@ -502,7 +501,7 @@ fn after_held_sums_are_lost_nothing_is_taken_for_complete() {
     let plan = plan_of(&volume, Values::Float32);
     // The scratch file has no folder to be in.
     let scratch = Some(folder.path().join("none"));
-    let options = AggregateOptions { budget: Some(0), scratch, ..AggregateOptions::default() };
+    let options = AggregateOptions::default().budget(Some(0)).scratch(scratch);
     let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
     let add = |aggregator: &Aggregator, n| aggregator.add(n, &views(&predict(&plan, n)));
     assert!(matches!(add(&aggregator, 0_u64), Err(Error::Io { .. })));
@@ -521,19 +520,15 @@ fn an_output_in_the_place_of_its_source_is_refused_and_a_policy_is_not_changed_m
     let (dataset, volume) = source(folder.path(), [8, 8, 8]);
     let itself = vec![output("image", 1, Values::Float32)];
     let plan = Plan::new(&volume, &sampler(), Blend::Hann, itself).unwrap();
-    let options =
-        AggregateOptions { overwrite: Overwrite::Predictions, ..AggregateOptions::default() };
+    let options = AggregateOptions::default().overwrite(Overwrite::Predictions);
     let error = Aggregator::begin(&dataset, plan, &options).unwrap_err().to_string();
     assert!(error.contains("choose another name"), "{error}");
     let plan = plan_of(&volume, Values::Float32);
     let begun = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
     add_some(&begun);
     drop(begun);
-    let other = AggregateOptions {
-        unfinished: Unfinished::Resume,
-        non_finite: NonFinite::Keep,
-        ..AggregateOptions::default()
-    };
+    let other =
+        AggregateOptions::default().unfinished(Unfinished::Resume).non_finite(NonFinite::Keep);
     let error = Aggregator::begin(&dataset, plan, &other).unwrap_err().to_string();
     assert!(error.contains("not finite was error, and is now keep"), "{error}");
 }
@@ -615,7 +610,7 @@ fn what_is_unfinished_is_listed_until_it_is_published() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [12, 8, 8]);
     let plan = plan_of(&volume, Values::Float32);
-    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..AggregateOptions::default() };
+    let resume = AggregateOptions::default().unfinished(Unfinished::Resume);
     assert_eq!(dataset.unfinished_aggregations().unwrap(), []);
     let begun = Aggregator::begin(&dataset, Arc::clone(&plan), &resume).unwrap();
     add_some(&begun);
@@ -641,7 +636,7 @@ fn predictions_take_the_place_of_a_ground_truth_only_where_that_is_asked_for() {
     fs::rename(dataset.path().join("a/image"), dataset.path().join("a/scores")).unwrap();
     let scores = || fs::read(dataset.path().join("a/scores/zarr.json")).unwrap();
     let truth = scores();
-    let with = |overwrite| AggregateOptions { overwrite, ..AggregateOptions::default() };
+    let with = |overwrite| AggregateOptions::default().overwrite(overwrite);
     for overwrite in [Overwrite::Nothing, Overwrite::Predictions] {
         let error = Aggregator::begin(&dataset, Arc::clone(&plan), &with(overwrite)).unwrap_err();
         assert!(matches!(&error, Error::NotPredicted { path } if path.ends_with("a/scores")));

@@ -97,11 +97,10 @@ fn three_outputs_of_a_head_take_the_memory_of_one_and_each_is_what_it_is_by_itse
 fn an_output_that_lost_a_shard_is_made_again_and_the_others_are_left_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [40, 24, 20]);
-    let cut =
-        |output: Output| Output { chunk: Some([4, 8, 8]), shard: Some([8, 24, 24]), ..output };
+    let cut = |output: Output| output.chunk(Some([4, 8, 8])).shard(Some([8, 24, 24]));
     let plan = plan(&volume, Blend::Hann, three().into_iter().map(cut).collect());
     let pool = Pool::new(1).unwrap();
-    let resume = AggregateOptions { unfinished: Unfinished::Resume, ..AggregateOptions::default() };
+    let resume = AggregateOptions::default().unfinished(Unfinished::Resume);
     let digests = || {
         let digest = |name| dataset.volume(name).map(|v: Volume| v.voxel_digest().to_owned());
         ["a/organs", "a/scores", "a/bytes"].map(|name| digest(name).unwrap())
@@ -133,7 +132,7 @@ fn an_output_that_lost_a_shard_is_made_again_and_the_others_are_left_as_they_are
 fn a_head_that_no_output_is_made_of_may_be_anything() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), [12, 16, 16]);
-    let second = Output { head: 1, ..output("scores", Values::Float32) };
+    let second = output("scores", Values::Float32).head(1);
     let plan = plan(&volume, Blend::Hann, vec![second]);
     assert_eq!((plan.heads(), plan.prediction(0)), (2, None));
     let aggregator = Aggregator::begin(&dataset, plan, &AggregateOptions::default()).unwrap();
@@ -154,7 +153,7 @@ fn what_one_output_of_a_head_cannot_hold_is_refused_or_replaced_for_all_of_them(
     let plan = plan(&volume, Blend::Hann, outputs);
     let scores = Array4::from_elem([CHANNELS, 12, 16, 16], 7e4);
     let begin = |non_finite, unfinished| {
-        let options = AggregateOptions { non_finite, unfinished, ..AggregateOptions::default() };
+        let options = AggregateOptions::default().non_finite(non_finite).unfinished(unfinished);
         Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap()
     };
     let aggregator = begin(NonFinite::Error, Unfinished::Refuse);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::nifti::Nifti;
+use voxpatch::LabelName;
 use voxpatch::layout::{Access, Codec, PlanOptions, Workload};
-use voxpatch::store::LabelName;
 use voxpatch::{
     ConvertOptions, Dataset, Dtype, Error, ExportOptions, FourthAxis, Kind, Pool, Space, convert,
     export, is_converted, scan,

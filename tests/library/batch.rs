@@ -29,7 +29,7 @@ struct Stored {
 
 fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let plan =
-        PlanOptions { codec: codec.parse().unwrap(), chunk: Some(chunk), shard: Some(shard) };
+        PlanOptions::default().codec(codec.parse().unwrap()).chunk(Some(chunk)).shard(Some(shard));
     ConvertOptions { plan, ..ConvertOptions::default() }
 }
 

@@ -29,7 +29,7 @@ fn stored(dense: &Array5<i16>, chunk: [usize; 3], shard: [usize; 3]) -> Stored {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     let codec = "none".parse().unwrap();
-    let plan = PlanOptions { codec, chunk: Some(chunk), shard: Some(shard) };
+    let plan = PlanOptions::default().codec(codec).chunk(Some(chunk)).shard(Some(shard));
     let mut scan = DenseScan::new(dense);
     scan.header_mut().scaling = Some(Scaling { slope: 0.5, intercept: -3.25 });
     store(scan, &dataset, "a/b", &ConvertOptions { plan, ..ConvertOptions::default() }).unwrap();

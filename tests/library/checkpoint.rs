@@ -20,7 +20,7 @@ const NAMES: [&str; 3] = ["a/scores", "a/organs", "a/coarse"];
 
 fn output(name: &str, head: usize, values: Values) -> Output {
     let (chunk, shard) = (Some([3, 4, 5]), Some([6, 8, 10]));
-    Output { head, chunk, shard, ..Output::new(name.parse().unwrap(), 2, values) }
+    Output::new(name.parse().unwrap(), 2, values).head(head).chunk(chunk).shard(shard)
 }
 
 fn plan(volume: &Volume, blend: Blend) -> Arc<Plan> {
@@ -28,18 +28,16 @@ fn plan(volume: &Volume, blend: Blend) -> Arc<Plan> {
     let outputs = vec![
         output(NAMES[0], 0, Values::Float32),
         output(NAMES[1], 0, Values::Argmax),
-        Output { factor: [1, 2, 1], ..output(NAMES[2], 1, Values::PROBABILITY_8) },
+        output(NAMES[2], 1, Values::PROBABILITY_8).factor([1, 2, 1]),
     ];
     Arc::new(Plan::new(volume, &sampler, blend, outputs).unwrap())
 }
 
 fn options(budget: Option<u64>) -> AggregateOptions {
-    AggregateOptions {
-        budget,
-        unfinished: Unfinished::Resume,
-        overwrite: Overwrite::Predictions,
-        ..AggregateOptions::default()
-    }
+    AggregateOptions::default()
+        .budget(budget)
+        .unfinished(Unfinished::Resume)
+        .overwrite(Overwrite::Predictions)
 }
 
 fn begin(dataset: &Dataset, plan: &Arc<Plan>, budget: Option<u64>) -> Aggregator {
@@ -181,7 +179,7 @@ fn what_is_kept_counts_for_nothing_if_it_is_damaged_of_another_run_or_of_shards_
     // That of a run with another budget is the same run; of another plan it is none.
     stopped();
     let other = self::plan(&volume, Blend::Average);
-    let restart = AggregateOptions { unfinished: Unfinished::Restart, ..options(None) };
+    let restart = options(None).unfinished(Unfinished::Restart);
     let restarted = Aggregator::begin(&dataset, Arc::clone(&other), &restart).unwrap();
     assert!(!kept(&dataset).exists());
     add(&restarted, &numbers[..stop]);
@@ -197,7 +195,7 @@ fn a_part_that_is_made_again_and_a_part_that_is_complete_keep_nothing() {
     let plan = plan(&volume, Blend::Hann);
     let parts = plan.split(2).unwrap();
     let begin = |part: usize, unfinished| {
-        let options = AggregateOptions { unfinished, ..options(None) };
+        let options = options(None).unfinished(unfinished);
         Aggregator::begin_part(&dataset, Arc::clone(&plan), parts[part].clone(), &options).unwrap()
     };
     let file = |part| kept_of(&dataset, part);
@@ -269,7 +267,7 @@ fn what_is_kept_may_be_anything_and_nothing_panics() {
     for blend in [Blend::Crop, Blend::Hann] {
         let plan = plan(&volume, blend);
         let numbers = shuffled(&plan, 5);
-        let restart = AggregateOptions { unfinished: Unfinished::Restart, ..options(None) };
+        let restart = options(None).unfinished(Unfinished::Restart);
         let mut first = Aggregator::begin(&dataset, Arc::clone(&plan), &restart).unwrap();
         add(&first, &numbers[..numbers.len() / 2]);
         first.checkpoint().unwrap();

@@ -106,7 +106,7 @@ fn labels_and_given_shapes_and_several_patches_come_back() {
             (None, Some([8, 16, 16])),
             (Some([64, 64, 64]), None),
         ] {
-            let plan = PlanOptions { chunk, shard, ..PlanOptions::default() };
+            let plan = PlanOptions::default().chunk(chunk).shard(shard);
             let workload = workload.clone();
             let options = ConvertOptions { workload, plan, kind: Some(Kind::Label), ..options() };
             let report = comes_back(&labels, &options);
@@ -136,7 +136,7 @@ fn the_size_of_a_scan_that_is_sampled_whole_is_that_of_its_shards() {
         for planes in [8, 16, 24] {
             let voxels = voxels::<u16>([1, 1, planes, 32, 48], 11);
             let chunk = [8, 16, 16];
-            let plan = PlanOptions { chunk: Some(chunk), shard: Some(chunk), codec };
+            let plan = PlanOptions::default().chunk(Some(chunk)).shard(Some(chunk)).codec(codec);
             let report =
                 comes_back(&voxels, &ConvertOptions { plan, codecs: vec![codec], ..options() });
             // The checksum of the index, and the tag.
@@ -174,7 +174,7 @@ fn what_is_narrowed_is_tried_narrow() {
 #[test]
 fn packed_takes_whole_numbers_if_they_are_narrowed_and_refuses_others_before_any_work() {
     let packed: Codec = "packed".parse().unwrap();
-    let given = PlanOptions { codec: packed, ..PlanOptions::default() };
+    let given = PlanOptions::default().codec(packed);
     let mut fraction = whole_numbers();
     fraction[[0, 0, 8, 19, 19]] = 0.5;
     for (plan, codecs) in [(given, vec![]), (PlanOptions::default(), vec![packed])] {

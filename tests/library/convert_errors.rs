@@ -19,7 +19,7 @@ fn scan(seed: u64) -> DenseScan {
 }
 
 fn options(overwrite: bool) -> ConvertOptions {
-    let plan = PlanOptions { chunk: Some([4, 4, 4]), shard: Some([4, 8, 8]), ..Default::default() };
+    let plan = PlanOptions::default().chunk(Some([4, 4, 4])).shard(Some([4, 8, 8]));
     ConvertOptions { plan, overwrite, ..Default::default() }
 }
 
@@ -60,7 +60,7 @@ fn a_wish_to_stop_is_heard_between_the_chunks_of_a_layer() {
     let (calls, pool) = (AtomicUsize::new(0), Pool::new(1).unwrap());
     let progress = |_| calls.fetch_add(1, SeqCst) < 5;
     let name = "a/b".parse().unwrap();
-    let plan = PlanOptions { chunk: Some([4, 4, 4]), ..Default::default() };
+    let plan = PlanOptions::default().chunk(Some([4, 4, 4]));
     let options = ConvertOptions { plan, ..Default::default() };
     let done = convert(Box::new(scan), &dataset, &name, &options, &pool, &progress);
     assert!(matches!(done, Err(Error::Cancelled)), "{done:?}");

@@ -24,8 +24,7 @@ use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region, convert};
 
 fn options(overwrite: bool) -> ConvertOptions {
-    let plan =
-        PlanOptions { chunk: Some([2, 4, 8]), shard: Some([4, 8, 8]), ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(Some([2, 4, 8])).shard(Some([4, 8, 8]));
     // Labels, so that there is an index to be lost.
     ConvertOptions { plan, overwrite, kind: Some(Kind::Label), ..ConvertOptions::default() }
 }
@@ -113,11 +112,10 @@ fn replacing_keeps_the_old_volume_until_the_new_one_is_whole() {
 fn a_handle_notices_that_its_volume_was_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
-    let plan = PlanOptions {
-        codec: "none".parse().unwrap(),
-        chunk: Some([2, 4, 4]),
-        shard: Some([2, 4, 4]),
-    };
+    let plan = PlanOptions::default()
+        .codec("none".parse().unwrap())
+        .chunk(Some([2, 4, 4]))
+        .shard(Some([2, 4, 4]));
     let options = ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() };
     let ones = Array5::<i16>::from_elem([1, 1, 4, 4, 4], 1);
     store(DenseScan::new(&ones), &dataset, "a/b", &options).unwrap();
@@ -196,11 +194,9 @@ fn a_failed_conversion_removes_the_folder_that_it_made_and_none_of_the_users() {
 fn predicted(before_write: impl Fn(&str) + Send + Sync + 'static) -> voxpatch::Result<usize> {
     let folder = tempfile::tempdir().unwrap();
     let (_, volume) = source(folder.path(), [12, 4, 4]);
-    let output = Output {
-        chunk: Some([2, 4, 4]),
-        shard: Some([2, 4, 4]),
-        ..Output::new("a/scores".parse().unwrap(), 1, Values::Float32)
-    };
+    let output = Output::new("a/scores".parse().unwrap(), 1, Values::Float32)
+        .chunk(Some([2, 4, 4]))
+        .shard(Some([2, 4, 4]));
     let sampler = GridSampler::new([2, 4, 4], Overlap::Voxels([0; 3])).unwrap();
     let plan = Plan::new(&volume, &sampler, Blend::Average, vec![output]).unwrap();
     let disk = Tapped::new(folder.path().join("s.zarr"), Hook(before_write));

@@ -107,7 +107,7 @@ const CODECS: [&str; 4] = ["blosc", "zstd:1", "packed", "none"];
 
 fn options(codec: &str, narrow: bool) -> ConvertOptions {
     let codec = codec.parse().unwrap();
-    let plan = PlanOptions { codec, chunk: Some([2, 3, 4]), shard: Some([4, 6, 8]) };
+    let plan = PlanOptions::default().codec(codec).chunk(Some([2, 3, 4])).shard(Some([4, 6, 8]));
     ConvertOptions { plan, narrow, ..ConvertOptions::default() }
 }
 
@@ -171,12 +171,12 @@ fn a_file_is_the_same_for_any_number_of_threads_and_any_layout() {
     let source = nifti.write(at, false);
     let mut files = Vec::new();
     for (n, chunk) in [[16, 32, 32], [130, 140, 150], [1, 20, 150]].into_iter().enumerate() {
-        let plan = PlanOptions { chunk: Some(chunk), shard: Some(chunk), ..Default::default() };
+        let plan = PlanOptions::default().chunk(Some(chunk)).shard(Some(chunk));
         let options = ConvertOptions { plan, ..Default::default() };
         let volume = stored(at, &source, &format!("a/v{n}"), &options);
         for threads in [1, 2, 5] {
             let path = at.join("out.nii.gz");
-            let options = ExportOptions { level: 1, overwrite: true, ..ExportOptions::default() };
+            let options = ExportOptions::default().level(1).overwrite(true);
             let pool = Pool::new(threads).unwrap();
             export(&volume, &path, &options, &pool, &|_| true).unwrap();
             files.push(std::fs::read(&path).unwrap());
@@ -240,7 +240,7 @@ fn nifti_1_that_is_asked_for_rounds_the_header_and_says_so() {
     nifti.scl = [1.0 / 255.0, 0.0];
     let volume = stored(at, &nifti.write(at, false), "a/b", &options("blosc", false));
     let as_version = |nifti| {
-        let options = ExportOptions { nifti, overwrite: true, ..ExportOptions::default() };
+        let options = ExportOptions::default().nifti(nifti).overwrite(true);
         let pool = Pool::new(1).unwrap();
         export(&volume, &at.join("out.nii"), &options, &pool, &|_| true).unwrap()
     };

@@ -22,7 +22,7 @@ const SHAPE: [usize; 5] = [2, 1, 12, 6, 5];
 
 fn dataset(folder: &Path, options: &ConvertOptions) -> Volume {
     let dataset = Dataset::create(folder.join("s.zarr")).unwrap();
-    let plan = PlanOptions { chunk: Some([4, 4, 4]), shard: Some([4, 8, 8]), ..Default::default() };
+    let plan = PlanOptions::default().chunk(Some([4, 4, 4])).shard(Some([4, 8, 8]));
     let options = ConvertOptions { plan, ..options.clone() };
     store(DenseScan::new(&voxels::<i16>(SHAPE, 3)), &dataset, "a/b", &options).unwrap();
     dataset.volume("a/b").unwrap()
@@ -50,7 +50,7 @@ fn cancelled_at_any_call_nothing_is_left_and_the_old_file_stays() {
                 seen.fetch_add(bytes, SeqCst);
                 calls.fetch_add(1, SeqCst) < stop
             };
-            let options = ExportOptions { overwrite, ..Default::default() };
+            let options = ExportOptions::default().overwrite(overwrite);
             let done = export(&volume, &path, &options, &Pool::new(2).unwrap(), &progress);
             (done, calls.into_inner(), seen.into_inner())
         };
@@ -83,7 +83,7 @@ fn a_file_in_the_way_is_refused_before_and_after_the_work() {
     let done = export(&volume, &path, &options, &pool, &come);
     assert!(matches!(done, Err(Error::AlreadyExists { .. })));
     assert_eq!((fs::read(&path).unwrap(), beside(folder.path()).len()), (b"mine".to_vec(), 1));
-    to(&volume, &path, &ExportOptions { overwrite: true, ..options }).unwrap();
+    to(&volume, &path, &options.overwrite(true)).unwrap();
     assert_eq!(crate::common::nifti::read(&path, 2).unwrap().frames.len(), 2);
 }
 
@@ -97,7 +97,7 @@ fn what_cannot_be_written_is_named_and_leaves_nothing() {
         let refused = to(&volume, &at(name), &good).unwrap_err().to_string();
         assert!(refused.contains(name) && refused.contains(".nii.gz or .nii"), "{refused}");
     }
-    let level = ExportOptions { level: 10, ..good };
+    let level = good.level(10);
     assert!(matches!(to(&volume, &at("o.nii.gz"), &level), Err(Error::InvalidArgument { .. })));
     let missing = to(&volume, &at("none/o.nii"), &ExportOptions::default());
     assert!(missing.unwrap_err().to_string().contains("none/o.nii"));

@@ -171,10 +171,7 @@ fn channels_of_a_prediction_are_no_fourth_axis_however_many_there_are() {
     let sampler = GridSampler::new([4, 4, 4], Overlap::Voxels([0; 3])).unwrap();
     let output = Output::new("a/p".parse().unwrap(), 0, Values::Float32);
     let outputs = vec![output];
-    let options = PredictOptions {
-        frames: Frames::All,
-        ..PredictOptions::new(sampler, Blend::Crop, outputs)
-    };
+    let options = PredictOptions::new(sampler, Blend::Crop, outputs).frames(Frames::All);
     let (volume, model) = (volume.scaled(), Model::start("cat").unwrap());
     let pool = Pool::new(1).unwrap();
     predict(&volume, &dataset, model, &options, &pool, &|_| true).unwrap();

@@ -33,7 +33,7 @@ fn stored(times: usize, channels: usize, codec: &str, chunk: [usize; 3]) -> Stor
     let mut scan = DenseScan::new(&dense);
     scan.header_mut().scaling = Some(SCALING);
     let (chunk, shard) = (Some(chunk), Some(chunk.map(|n| 2 * n)));
-    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk, shard };
+    let plan = PlanOptions::default().codec(codec.parse().unwrap()).chunk(chunk).shard(shard);
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     store(scan, &dataset, "a/b", &options).unwrap();
     Stored { volume: dataset.volume("a/b").unwrap(), _folder: folder, dense }

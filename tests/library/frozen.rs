@@ -19,11 +19,12 @@ use std::path::{Path, PathBuf};
 
 use crate::common::dense::{DenseScan, store, voxels};
 use ndarray::Array5;
+use voxpatch::VolumeName;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::Contents;
-use voxpatch::store::{LabelName, VolumeName};
 use voxpatch::{
-    ConvertOptions, Dataset, Dtype, Element, Frame, Kind, Pool, Region, Space, Volume, npy,
+    ConvertOptions, Dataset, Dtype, Element, Frame, Kind, LabelName, Pool, Region, Space, Volume,
+    npy,
 };
 
 /// Stores of each format version, and how many volumes they hold.
@@ -153,7 +154,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, codec: &str) {
-    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk: Some([3, 4, 5]), shard: None };
+    let plan =
+        PlanOptions::default().codec(codec.parse().unwrap()).chunk(Some([3, 4, 5])).shard(None);
     let kind = (T::DTYPE == Dtype::UInt8).then_some(Kind::Label);
     let named = |value, name| LabelName::new(value, name, Some([255, 128, 0])).unwrap();
     let labels = if kind.is_some() { vec![named(1, "liver"), named(2, "tumour")] } else { vec![] };

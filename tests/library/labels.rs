@@ -11,20 +11,19 @@ use std::sync::Arc;
 
 use crate::common::dense::{DenseScan, store};
 use ndarray::{Array3, Array5};
+use voxpatch::IndexInfo;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{Border, Choice, Draw, Field, ForegroundSampler, LabelSampler, Sampler};
-use voxpatch::store::IndexInfo;
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, ExportOptions, Kind, Pool,
     Region, Result, Scaling, Volume, export, scan,
 };
 
 fn options() -> ConvertOptions {
-    let plan = PlanOptions {
-        chunk: Some([16, 16, 16]),
-        shard: Some([32, 32, 64]),
-        codec: "zstd:1".parse().unwrap(),
-    };
+    let plan = PlanOptions::default()
+        .chunk(Some([16, 16, 16]))
+        .shard(Some([32, 32, 64]))
+        .codec("zstd:1".parse().unwrap());
     ConvertOptions { plan, kind: Some(Kind::Label), ..ConvertOptions::default() }
 }
 

@@ -131,7 +131,7 @@ proptest! {
         let access = if grid { Access::Grid { overlap } } else { Access::Random };
         let patches = vec![WeightedPatch::new(PatchShape::Voxels(patch), 2.0).expect("valid")];
         let workload = Workload::new(patches, access).expect("valid");
-        let options = PlanOptions { codec, ..PlanOptions::default() };
+        let options = PlanOptions::default().codec(codec);
         let plan = plan(&spec(shape, [1.0; 3], dtype), &workload, &options);
         if matches!(codec, Codec::Packed { .. }) && !(dtype.is_integer() && dtype.size() <= 4) {
             let refused = plan.expect_err("not a type that packed stores").to_string();
@@ -234,7 +234,7 @@ fn times_and_channels_multiply_the_files_of_large_frames_and_small_ones_share_fi
 #[test]
 fn a_shard_that_is_asked_for_is_of_one_frame() {
     let volume = VolumeSpec { times: 5, ..spec([64; 3], [1.0; 3], Dtype::UInt8) };
-    let options = PlanOptions { shard: Some([64; 3]), ..PlanOptions::default() };
+    let options = PlanOptions::default().shard(Some([64; 3]));
     let plan = plan(&volume, &workload(&["32x32x32"], Access::Random), &options).expect("a plan");
     assert_eq!((plan.layout.frames, plan.shards), ([1, 1], 5));
 }
@@ -260,7 +260,7 @@ fn what_is_given_is_kept() {
     let volume = chest_ct();
     let workload = workload(&["96x96x96"], Access::Random);
     let with = |chunk, shard| {
-        let options = PlanOptions { codec: Codec::None, chunk, shard };
+        let options = PlanOptions::default().codec(Codec::None).chunk(chunk).shard(shard);
         plan(&volume, &workload, &options)
     };
     let (chunk, shard) = ([20, 40, 50], [100, 200, 300]);
@@ -284,7 +284,7 @@ fn what_is_given_is_kept() {
 fn a_chunk_of_one_voxel_or_beyond_the_volume_is_kept_too() {
     let workload = workload(&["96x96x96"], Access::Random);
     for chunk in [[1; 3], [32, 700, 700]] {
-        let options = PlanOptions { chunk: Some(chunk), ..PlanOptions::default() };
+        let options = PlanOptions::default().chunk(Some(chunk));
         let plan = plan(&chest_ct(), &workload, &options).expect("a plan");
         assert_eq!(plan.layout.chunk, chunk);
     }
@@ -309,7 +309,7 @@ fn a_codec_that_cannot_store_the_voxels_is_refused_with_what_can() {
     let workload = workload(&["9x9x9"], Access::Random);
     for dtype in Dtype::ALL {
         for codec in Codec::CANDIDATES {
-            let options = PlanOptions { codec, ..PlanOptions::default() };
+            let options = PlanOptions::default().codec(codec);
             let planned = plan(&spec([9; 3], [1.0; 3], dtype), &workload, &options);
             if codec.is_standard() || dtype.is_integer() && dtype.size() < 8 {
                 planned.expect("a plan");

@@ -11,6 +11,7 @@ mod aggregate_heads;
 mod attributes;
 mod batch;
 mod batch_cache;
+mod bench;
 mod checkpoint;
 mod codec_trial;
 mod convert_errors;

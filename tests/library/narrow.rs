@@ -79,11 +79,10 @@ fn bits<T: Element>(voxels: &[T]) -> &[u8] {
 }
 
 fn options() -> ConvertOptions {
-    let plan = PlanOptions {
-        codec: "blosc-lz4".parse().unwrap(),
-        chunk: Some([3, 4, 5]),
-        shard: Some([6, 8, 10]),
-    };
+    let plan = PlanOptions::default()
+        .codec("blosc-lz4".parse().unwrap())
+        .chunk(Some([3, 4, 5]))
+        .shard(Some([6, 8, 10]));
     ConvertOptions { plan, narrow: true, ..ConvertOptions::default() }
 }
 

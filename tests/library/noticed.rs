@@ -15,15 +15,14 @@ use crate::common::place::generation;
 use crate::common::watched::watched;
 use ndarray::Array5;
 use voxpatch::layout::PlanOptions;
-use voxpatch::store::{Remedy, VerifyReport};
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region};
+use voxpatch::{Remedy, VerifyReport};
 
 fn options(codec: &str) -> ConvertOptions {
-    let plan = PlanOptions {
-        codec: codec.parse().unwrap(),
-        chunk: Some([2, 4, 4]),
-        shard: Some([2, 4, 8]),
-    };
+    let plan = PlanOptions::default()
+        .codec(codec.parse().unwrap())
+        .chunk(Some([2, 4, 4]))
+        .shard(Some([2, 4, 8]));
     ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() }
 }
 

@@ -84,7 +84,7 @@ proptest! {
         // No two planes that follow each other are alike.
         let of = |n: usize| (f64::from(slopes[n % 7]) * unit, f64::from(slopes[n % 5]) + n as f64);
         let scalings = scalings(&dense, of);
-        let plan = PlanOptions { chunk: Some([depth, 4, 4]), ..Default::default() };
+        let plan = PlanOptions::default().chunk(Some([depth, 4, 4]));
         let options = ConvertOptions { plan, narrow, ..Default::default() };
         let (volume, report, _folder) = stored(&dense, order, scalings.clone(), &options, 2).unwrap();
         prop_assert_eq!(volume.attributes().scaling, None);

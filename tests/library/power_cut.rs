@@ -58,8 +58,7 @@ fn digest(disk: &Arc<PowerDisk>, name: &str, moment: &str) -> Option<String> {
 }
 
 fn labels(overwrite: bool) -> ConvertOptions {
-    let plan =
-        PlanOptions { chunk: Some([2, 4, 8]), shard: Some([4, 8, 8]), ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(Some([2, 4, 8])).shard(Some([4, 8, 8]));
     // Labels, so that there is an index to be lost.
     ConvertOptions { plan, overwrite, kind: Some(Kind::Label), ..ConvertOptions::default() }
 }
@@ -173,9 +172,9 @@ fn scan() -> (PowerDisk, Arc<Plan>) {
     store(DenseScan::new(&image), &dataset, "a/image", &ConvertOptions::default()).unwrap();
     let output = |name: &str, values| {
         let (chunk, shard) = (Some([3, 4, 5]), Some([3, 4, 5]));
-        Output { chunk, shard, ..Output::new(name.parse().unwrap(), 2, values) }
+        Output::new(name.parse().unwrap(), 2, values).chunk(chunk).shard(shard)
     };
-    let organs = Output { head: 1, ..output(NAMES[1], Values::Argmax) };
+    let organs = output(NAMES[1], Values::Argmax).head(1);
     let outputs = vec![output(NAMES[0], Values::Float32), organs];
     let sampler = GridSampler::new([3, 4, 4], Overlap::Voxels([0, 0, 0])).unwrap();
     let plan = Plan::new(&dataset.volume("a/image").unwrap(), &sampler, Blend::Average, outputs);
@@ -186,11 +185,7 @@ fn scan() -> (PowerDisk, Arc<Plan>) {
 type Model = u64;
 
 fn options(unfinished: Unfinished) -> AggregateOptions {
-    AggregateOptions {
-        overwrite: Overwrite::Predictions,
-        unfinished,
-        ..AggregateOptions::default()
-    }
+    AggregateOptions::default().overwrite(Overwrite::Predictions).unfinished(unfinished)
 }
 
 fn add(aggregator: &Aggregator, numbers: impl IntoIterator<Item = u64>, model: Model) {

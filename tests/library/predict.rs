@@ -23,7 +23,7 @@ const PATCH: [usize; 3] = [6, 8, 8];
 fn options(blend: Blend) -> PredictOptions {
     let sampler = GridSampler::new(PATCH, Overlap::Voxels([2, 4, 4])).unwrap();
     let (chunk, shard) = (Some([3, 4, 5]), Some([3, 8, 10]));
-    let output = Output { chunk, shard, ..Output::new("a/p".parse().unwrap(), 0, Values::Float32) };
+    let output = Output::new("a/p".parse().unwrap(), 0, Values::Float32).chunk(chunk).shard(shard);
     PredictOptions::new(sampler, blend, vec![output])
 }
 
@@ -59,7 +59,7 @@ fn the_identity_gives_the_volume_back_in_every_mode_and_batch() {
     for (blend, batch) in
         [(Blend::Crop, 1), (Blend::Average, 3), (Blend::Hann, 4), (gaussian, 1000)]
     {
-        let mut options = PredictOptions { batch, ..options(blend) };
+        let mut options = options(blend).batch(batch);
         options.aggregate.overwrite = Overwrite::Predictions;
         let report = run(&dataset, &volume.scaled(), "cat", &options).unwrap();
         close(&read(&dataset.volume("a/p").unwrap(), 0), &expected);
@@ -79,7 +79,7 @@ fn all_channels_of_a_time_point_are_given_padded_as_asked() {
     let volume = dataset.volume("a/image").unwrap().padded(Padding::Edge);
     let sampler = GridSampler::new([8, 6, 8], Overlap::Voxels([4, 3, 4])).unwrap();
     let sampler = sampler.pad_small_volumes(true).pad_borders(true);
-    let options = PredictOptions { sampler, frames: Frames::Time(1), ..options(Blend::Average) };
+    let options = options(Blend::Average).sampler(sampler).frames(Frames::Time(1));
     let report = run(&dataset, &volume, "cat", &options).unwrap();
     assert_eq!(report.heads[0].channels, 3);
     let made = dataset.volume("a/p").unwrap();
@@ -97,10 +97,10 @@ fn a_scan_with_modalities_in_its_fourth_axis_is_never_predicted_from_the_first_a
     store(DenseScan::new(&image), &dataset, "a/image", &ConvertOptions::default()).unwrap();
     let volume = dataset.volume("a/image").unwrap();
     let sampler = GridSampler::new([6, 8, 8], Overlap::Voxels([2, 4, 4])).unwrap();
-    let unasked = PredictOptions { sampler, ..options(Blend::Average) };
+    let unasked = options(Blend::Average).sampler(sampler);
     let error = run(&dataset, &volume, "cat", &unasked).unwrap_err().to_string();
     assert!(error.contains("time points") && error.contains('4'), "{error}");
-    let all = PredictOptions { frames: Frames::All, ..unasked.clone() };
+    let all = unasked.clone().frames(Frames::All);
     let report = run(&dataset, &volume, "cat", &all).unwrap();
     assert_eq!(report.heads[0].channels, 4);
     let made = dataset.volume("a/p").unwrap();
@@ -108,7 +108,7 @@ fn a_scan_with_modalities_in_its_fourth_axis_is_never_predicted_from_the_first_a
         let expected = image.index_axis(Axis(0), time).index_axis(Axis(0), 0).to_owned();
         close(&read(&made, time), &expected);
     }
-    let beyond = PredictOptions { frames: Frames::Time(4), ..unasked };
+    let beyond = unasked.frames(Frames::Time(4));
     assert!(run(&dataset, &volume, "cat", &beyond).is_err());
 }
 
@@ -117,9 +117,8 @@ fn several_outputs_take_the_same_head_or_another() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
     let mut options = options(Blend::Crop);
-    let output = |name: &str, head, values| Output {
-        head,
-        ..Output::new(format!("a/{name}").parse().unwrap(), 0, values)
+    let output = |name: &str, head, values| {
+        Output::new(format!("a/{name}").parse().unwrap(), 0, values).head(head)
     };
     options.outputs = vec![
         output("p", 0, Values::Float32),
@@ -155,7 +154,7 @@ fn a_model_that_holds_back_the_end_of_an_answer_is_given_more() {
     let size = 128 + 6 * 8 * 8 * 4;
     let command =
         format!("(head -c {}; cat) | (dd bs={} iflag=fullblock 2>/dev/null)", size, size + 1);
-    let options = PredictOptions { part: Some((0, 1)), ..options(Blend::Hann) };
+    let options = options(Blend::Hann).part(Some((0, 1)));
     run(&dataset, &volume.scaled(), &command, &options).unwrap();
     close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
 }
@@ -248,7 +247,7 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
     let volume = volume.scaled();
     let mut one = options(Blend::Average);
     let mut two = options(Blend::Average);
-    let second = Output { name: "a/q".parse().unwrap(), head: 1, ..two.outputs[0].clone() };
+    let second = two.outputs[0].clone().name("a/q".parse().unwrap()).head(1);
     two.outputs.push(second);
     let error = run(&dataset, &volume, &twice, &one).unwrap_err().to_string();
     assert!(error.contains("out of step"), "{error}");
@@ -386,7 +385,7 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     std::fs::remove_file(folder.path().join("again")).unwrap();
     let command = first_then(folder.path(), "cat", &other);
     options.aggregate.unfinished = Unfinished::Refuse;
-    let part = |n| PredictOptions { part: Some((n, 2)), ..options.clone() };
+    let part = |n| options.clone().part(Some((n, 2)));
     run(&dataset, &volume, &command, &part(1)).unwrap();
     let error = run(&dataset, &volume, &command, &part(0)).unwrap_err().to_string();
     assert!(error.contains("not the one of the run that began this"), "{error}");
@@ -516,10 +515,10 @@ while header := sys.stdin.buffer.read(128):
         run(&dataset, &volume, &format!("python3 {}", file.display()), &options).unwrap();
         let found = read(&dataset.volume("a/p").unwrap(), 0);
 
-        let output = Output { channels: 1, ..options.outputs[0].clone() };
-        let output = Output { name: "a/q".parse().unwrap(), ..output };
+        let output = options.outputs[0].clone().channels(1);
+        let output = output.name("a/q".parse().unwrap());
         let grid = Plan::new(&volume, &options.sampler, blend, vec![output]).unwrap();
-        let made = AggregateOptions { overwrite: Overwrite::Predictions, ..Default::default() };
+        let made = AggregateOptions::default().overwrite(Overwrite::Predictions);
         let aggregator = Aggregator::begin(&dataset, grid, &made).unwrap();
         // The model is given the patch in the middle first.
         let [_, rows, columns] = aggregator.plan().grid().shape();
@@ -550,7 +549,7 @@ fn parts_are_made_one_by_one_and_published_together() {
     let parts = planned.split(3).unwrap();
     assert!(!dataset.path().join(".aggregate-a+p").exists());
     for part in parts.iter().rev() {
-        let options = PredictOptions { part: Some((part.index, 3)), ..whole.clone() };
+        let options = whole.clone().part(Some((part.index, 3)));
         let report = run(&dataset, &volume, "cat", &options).unwrap();
         assert_eq!(report.patches, part.patches);
         assert!(report.published.is_none() && dataset.volume("a/p").is_err());
@@ -585,12 +584,12 @@ fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
     let (dataset, volume) = source(folder.path(), SHAPE);
     let sampler = GridSampler::new(PATCH, Overlap::Voxels([2; 3])).unwrap().pad_borders(true);
     for command in ["cat", "sleep 600"] {
-        let options = PredictOptions { sampler: sampler.clone(), ..options(Blend::Crop) };
+        let options = options(Blend::Crop).sampler(sampler.clone());
         let error = run(&dataset, &volume.scaled(), command, &options).unwrap_err();
         assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
         assert!(crate::common::faulty::litter(&dataset.path()).is_empty());
     }
-    let options = PredictOptions { frames: Frames::Time(1), ..options(Blend::Crop) };
+    let options = options(Blend::Crop).frames(Frames::Time(1));
     assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());
     assert!(Model::start(" ").is_err());
 }
@@ -738,8 +737,8 @@ fn voxels_that_are_cut_off_are_counted_in_each_run() {
     let answers = format!("head -c {}; exit 1", u64::try_from(BLOCK).unwrap() * ANSWERED);
     let command = first_then(folder.path(), &answers, "cat");
     let mut options = options(Blend::Crop);
-    let bytes = Output { values: Values::UInt8 { scale: 0.125 }, ..options.outputs[0].clone() };
-    options.outputs.push(Output { name: "a/bytes".parse().unwrap(), ..bytes });
+    let bytes = options.outputs[0].clone().values(Values::UInt8 { scale: 0.125 });
+    options.outputs.push(bytes.name("a/bytes".parse().unwrap()));
     run(&dataset, &volume, &command, &options).unwrap_err();
     options.aggregate.unfinished = Unfinished::Resume;
     let part = run(&dataset, &volume, &command, &options).unwrap();

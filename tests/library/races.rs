@@ -18,11 +18,10 @@ use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, Result, Volume};
 const SHAPE: [usize; 3] = [6, 8, 9];
 
 fn options(overwrite: bool) -> ConvertOptions {
-    let plan = PlanOptions {
-        codec: "none".parse().unwrap(),
-        chunk: Some([2, 4, 4]),
-        shard: Some([2, 4, 8]),
-    };
+    let plan = PlanOptions::default()
+        .codec("none".parse().unwrap())
+        .chunk(Some([2, 4, 4]))
+        .shard(Some([2, 4, 8]));
     ConvertOptions { plan, overwrite, ..ConvertOptions::default() }
 }
 

@@ -20,7 +20,7 @@ const CODECS: [&str; 7] =
 
 fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let codec: Codec = codec.parse().unwrap();
-    let plan = PlanOptions { codec, chunk: Some(chunk), shard: Some(shard) };
+    let plan = PlanOptions::default().codec(codec).chunk(Some(chunk)).shard(Some(shard));
     ConvertOptions { plan, ..ConvertOptions::default() }
 }
 
@@ -115,7 +115,7 @@ fn shards_of_small_frames(shape: [usize; 5], chunk: [usize; 3]) -> Vec<[usize; 2
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
     let expected = voxels::<i16>(shape, 7);
-    let plan = PlanOptions { codec: Codec::None, chunk: Some(chunk), shard: None };
+    let plan = PlanOptions::default().codec(Codec::None).chunk(Some(chunk)).shard(None);
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     store(DenseScan::new(&expected), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap();

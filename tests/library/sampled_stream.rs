@@ -59,7 +59,7 @@ fn add_in<T: voxpatch::Element>(
     chunk: [usize; 3],
 ) {
     let shard = Some(chunk.map(|n| 2 * n));
-    let plan = PlanOptions { chunk: Some(chunk), shard, ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(Some(chunk)).shard(shard);
     let options =
         ConvertOptions { kind: Some(kind), plan, overwrite: true, ..ConvertOptions::default() };
     let voxels: Array5<T> = voxels.clone().insert_axis(Axis(0)).insert_axis(Axis(0));
@@ -67,14 +67,12 @@ fn add_in<T: voxpatch::Element>(
 }
 
 fn patches(dataset: &Dataset, sampler: impl Sampler + 'static, by: &str, n: usize) -> Vec<Patch> {
-    let options = StreamOptions {
-        images: vec![ImageRequest::new("label").padded(Padding::Constant(0.0))],
-        sample_by: Some(by.into()),
-        patches_per_visit: n,
-        seed: 11,
-        workers: 2,
-        ..StreamOptions::default()
-    };
+    let options = StreamOptions::default()
+        .images(vec![ImageRequest::new("label").padded(Padding::Constant(0.0))])
+        .sample_by(Some(by.into()))
+        .patches_per_visit(n)
+        .seed(11)
+        .workers(2);
     let subjects = dataset.subjects().unwrap();
     let stream = PatchStream::new(dataset, subjects, Arc::new(sampler), &options).unwrap();
     stream.collect::<Result<_, _>>().unwrap()
@@ -197,11 +195,9 @@ fn a_stream_goes_on_over_the_same_labels_in_other_chunks_and_refuses_other_label
     let folder = tempfile::tempdir().unwrap();
     let dataset = dataset(&folder);
     let stream = |sampler: Arc<dyn Sampler>| {
-        let options = StreamOptions {
-            images: vec![ImageRequest::new("chance").padded(Padding::Constant(0.0))],
-            sample_by: Some("label".into()),
-            ..StreamOptions::default()
-        };
+        let options = StreamOptions::default()
+            .images(vec![ImageRequest::new("chance").padded(Padding::Constant(0.0))])
+            .sample_by(Some("label".into()));
         PatchStream::new(&dataset, dataset.subjects().unwrap(), sampler, &options).unwrap()
     };
     let by_label = || stream(Arc::new(LabelSampler::per_class(PATCH, None).unwrap()));

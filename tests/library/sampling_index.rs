@@ -16,9 +16,9 @@ use crate::common::dense::DenseScan;
 use crate::common::place::generation;
 use ndarray::{Array3, Array5, s};
 use proptest::prelude::*;
+use voxpatch::IndexInfo;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{BLOCK, BlockCount, BlockSum, ClassBlocks, Contents, Field};
-use voxpatch::store::IndexInfo;
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, Frame, Kind, Padding, Pool,
     Region, Result, Scaling, Volume, convert, with_element,
@@ -29,8 +29,10 @@ fn file(folder: &Path) -> PathBuf {
 }
 
 fn options(kind: Kind, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
-    let plan =
-        PlanOptions { chunk: Some(chunk), shard: Some(shard), codec: "zstd:1".parse().unwrap() };
+    let plan = PlanOptions::default()
+        .chunk(Some(chunk))
+        .shard(Some(shard))
+        .codec("zstd:1".parse().unwrap());
     ConvertOptions { plan, kind: Some(kind), ..ConvertOptions::default() }
 }
 

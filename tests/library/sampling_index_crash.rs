@@ -9,14 +9,13 @@ use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::faulty::{Fault, faulty, litter};
 use crate::common::place::generation;
 use ndarray::Array5;
+use voxpatch::VolumeName;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::BlockIndex;
-use voxpatch::store::VolumeName;
 use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Result, convert};
 
 fn options() -> ConvertOptions {
-    let plan =
-        PlanOptions { chunk: Some([2, 4, 8]), shard: Some([4, 8, 8]), ..PlanOptions::default() };
+    let plan = PlanOptions::default().chunk(Some([2, 4, 8])).shard(Some([4, 8, 8]));
     ConvertOptions { plan, kind: Some(Kind::Label), overwrite: true, ..ConvertOptions::default() }
 }
 

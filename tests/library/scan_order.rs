@@ -22,7 +22,7 @@ use voxpatch::{
 };
 
 fn chunks(chunk: [usize; 3]) -> PlanOptions {
-    PlanOptions { chunk: Some(chunk), ..PlanOptions::default() }
+    PlanOptions::default().chunk(Some(chunk))
 }
 
 /// Every file of the store that a scan becomes, after its voxels were compared.

@@ -74,7 +74,7 @@ impl Planes for Shared {
 }
 
 fn options(depth: usize) -> ConvertOptions {
-    let plan = PlanOptions { chunk: Some([depth, 4, 4]), ..Default::default() };
+    let plan = PlanOptions::default().chunk(Some([depth, 4, 4]));
     ConvertOptions { plan, ..Default::default() }
 }
 

@@ -228,11 +228,112 @@ fn more_values_than_bins_still_give_the_counts_of_the_voxels() {
     let squares: Vec<f32> = noise.map(|v| (v as f32 / 1e4).powi(2) - 1000.0).collect();
     let words: Vec<u16> = squares.iter().map(|v| (v / 50.0).abs() as u16).collect();
     let found = measure(&squares);
-    assert!(found.bins.len() > 900);
+    // Values far apart take more room, so that there are fewer bins.
+    assert!(found.bins.len() > 500);
     check(&found, &squares.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).expect("agrees");
     let found = measure(&words);
     assert!(found.bins.len() > 900);
     check(&found, &words.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).expect("agrees");
+}
+
+/// What a document has of them.
+fn text(found: IntensityStatistics) -> String {
+    let found = Statistics::Intensity(found);
+    let text = serde_json::to_string(&found).expect("plain data");
+    assert_eq!(serde_json::from_str::<Statistics>(&text).expect("own text"), found);
+    text
+}
+
+/// Sums of a few uniform numbers, which are nearly normal: mean 0, deviation 1.
+fn normal(n: u64) -> f64 {
+    let mut bits = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xd1b5_4a32_d192_ed03;
+    let mut sum = -6.0;
+    for _ in 0..12 {
+        bits ^= bits >> 29;
+        bits = bits.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits ^= bits >> 32;
+        sum += (bits >> 11) as f64 / (1_u64 << 53) as f64;
+    }
+    sum
+}
+
+/// Percentiles beside those of the sorted voxels: within the bin, so within `share` of all voxels or
+/// 2^-10 of the value; and the text within 10.4 kB.
+fn check_percentiles<T: Element>(name: &str, voxels: &[T], share: f64) {
+    let found = measure(voxels);
+    let mut sorted: Vec<f64> = voxels.iter().map(|v| v.to_f64()).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    for n in 0..=2000 {
+        let p = f64::from(n) / 20.0;
+        let (value, exact) = (found.percentile(p).expect("voxels"), percentile(&sorted, p));
+        let around = |off: f64| percentile(&sorted, (p + off).clamp(0.0, 100.0));
+        let one = 100.0 / sorted.len() as f64;
+        // The oracle rounds otherwise.
+        let rounded = 1e-12 * exact.abs();
+        let range = around(-share - one) - rounded..=around(share + one) + rounded;
+        let is_near = range.contains(&value);
+        let is_close = (value - exact).abs() <= exact.abs().max(value.abs()) / 1024.0;
+        let wide = T::DTYPE.size() > 2;
+        assert!(is_near || (wide && is_close), "{name}: {p} % is {exact}, not {value}");
+        if n == 0 || n == 2000 {
+            assert_eq!(value, exact, "{name}");
+        }
+    }
+    let length = text(found).len();
+    assert!(length <= 10_400, "{name}: {length} bytes");
+}
+
+#[test]
+fn percentiles_are_as_exact_as_they_are_said_to_be_and_take_little() {
+    let noise = || (0..200_000_u64).map(normal);
+    // Air, lung, soft tissue and bone.
+    let tissue = |n: usize| [-1000.0, -850.0, 40.0, 950.0][n % 7 % 4] + 25.0 * (n % 3) as f64;
+    let ct = || noise().enumerate().map(|(n, x)| tissue(n) + 20.0 * x);
+    let tail = || noise().map(|x| (2.5 * x).exp() * 100.0);
+    check_percentiles("int16 CT", &ct().map(|v| v as i16).collect::<Vec<_>>(), 0.2);
+    check_percentiles("uint8", &noise().map(|x| (x * 40.0 + 99.0) as u8).collect::<Vec<_>>(), 0.2);
+    check_percentiles("uint16", &tail().map(|v| v as u16).collect::<Vec<_>>(), 0.2);
+    check_percentiles("float16", &ct().map(<f16 as Element>::from_f64).collect::<Vec<_>>(), 0.2);
+    check_percentiles("float32 CT", &ct().map(|v| v as f32).collect::<Vec<_>>(), 0.6);
+    check_percentiles("float32 tails", &tail().map(|v| v as f32).collect::<Vec<_>>(), 0.6);
+    check_percentiles("float64 tails", &tail().collect::<Vec<_>>(), 0.6);
+    let cubes = noise().map(|x| x.powi(9) * 1e200);
+    check_percentiles("float64, both signs", &cubes.collect::<Vec<_>>(), 0.6);
+    let any = (1..200_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    check_percentiles("int64 of any bits", &any.map(u64::cast_signed).collect::<Vec<_>>(), 0.6);
+    check_percentiles("a constant", &[-7.25_f32; 999], 0.0);
+    let two: Vec<f64> = (0..999).map(|n| if n % 5 == 0 { 0.1 } else { 1e9 }).collect();
+    check_percentiles("two values", &two, 0.0);
+}
+
+#[test]
+fn what_earlier_versions_wrote_is_read_and_written_again_in_short() {
+    let old = r#"{"intensity": {"voxels": 5, "non_finite": 1,
+        "moments": {"min": -1.5, "max": 9.0, "mean": 2.5, "std": 3.0},
+        "bins": [{"low": -1.5, "high": -1.5, "count": 2}, {"low": 4.0, "high": 9.0, "count": 3}]}}"#;
+    let found = intensity(serde_json::from_str(old).expect("the old form"));
+    assert_eq!((found.voxels, found.non_finite, found.bins.len()), (5, 1, 2));
+    assert_eq!((found.percentile(0.0), found.percentile(100.0)), (Some(-1.5), Some(9.0)));
+    let new = text(found);
+    assert!(new.contains("histogram") && !new.contains("bins"), "{new}");
+    let refused = |text: &str| serde_json::from_str::<Statistics>(text).expect_err("damaged");
+    assert!(
+        refused(&new.replace(r#""voxels":5"#, r#""voxels":6"#)).to_string().contains("histogram")
+    );
+    assert!(refused(&new.replace("histogram", "bins")).to_string().contains("expected a sequence"));
+    assert!(refused(r#"{"label": {"voxels": 5}}"#).to_string().contains("labels"));
+}
+
+#[test]
+fn many_labels_take_three_bytes_each_and_few_are_listed() {
+    let labels = |n: u32| -> Vec<u8> { (0..n).flat_map(|label| bytes(&[label, label])).collect() };
+    for (n, least, most) in [(32, 0, 1_500), (33, 0, 300), (262_144, 500_000, 1_000_000)] {
+        let found = gather(Dtype::UInt32, Kind::Label, &[&labels(n)]).expect("labels");
+        let text = serde_json::to_string(&found).expect("plain data");
+        assert_eq!(text.contains(r#"{"label":7,"voxels":2}"#), n <= 32, "{n}");
+        assert!((least..=most).contains(&text.len()), "{n} labels: {} bytes", text.len());
+        assert_eq!(serde_json::from_str::<Statistics>(&text).expect("own text"), found);
+    }
 }
 
 #[test]

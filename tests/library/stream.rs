@@ -18,15 +18,13 @@ use voxpatch::stream::{ImageRequest, Patch, PatchStream, Remainder, StreamOption
 use voxpatch::{Padding, Region};
 
 fn options() -> StreamOptions {
-    StreamOptions {
-        images: both(),
-        patches_per_visit: 5,
-        shuffle_window: 12,
-        seed: 7,
-        epoch: 3,
-        workers: 0,
-        ..StreamOptions::default()
-    }
+    StreamOptions::default()
+        .images(both())
+        .patches_per_visit(5)
+        .shuffle_window(12)
+        .seed(7)
+        .epoch(3)
+        .workers(0)
 }
 
 fn patches(stream: &mut PatchStream) -> Vec<Patch> {
@@ -67,7 +65,8 @@ fn order_and_content_do_not_depend_on_workers_nor_on_what_is_kept() {
     assert_eq!(positions(&plain), (0..35).collect::<Vec<_>>());
     for workers in [1, 4] {
         for (ahead_bytes, open_subjects) in [(0, 1), (1500, 64), (usize::MAX, 3)] {
-            let options = StreamOptions { workers, ahead_bytes, open_subjects, ..options() };
+            let options =
+                options().workers(workers).ahead_bytes(ahead_bytes).open_subjects(open_subjects);
             let mut stream = cohort.stream(Scattered::default(), &options);
             assert_eq!(patches(&mut stream), plain, "{options:?}");
             assert!(stream.next().is_none() && stream.next().is_none());
@@ -79,7 +78,7 @@ fn order_and_content_do_not_depend_on_workers_nor_on_what_is_kept() {
 fn a_slow_consumer_gets_the_same() {
     let cohort = Cohort::new(3);
     let plain = patches(&mut cohort.stream(Scattered::default(), &options()));
-    let options = StreamOptions { workers: 3, ahead_bytes: 1, ..options() };
+    let options = options().workers(3).ahead_bytes(1);
     let stream = cohort.stream(Scattered::default(), &options);
     let slow = stream.map(|patch| {
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -114,7 +113,7 @@ fn every_subject_is_visited_once_in_each_epoch() {
 #[test]
 fn every_place_of_a_grid_is_taken_once_in_each_epoch() {
     let cohort = Cohort::new(5);
-    let mut stream = cohort.stream(Planes, &StreamOptions { workers: 2, ..options() });
+    let mut stream = cohort.stream(Planes, &options().workers(2));
     let all: usize = (0..5).map(planes).sum();
     for _ in 0..2 {
         assert_eq!(stream.patches_per_epoch(), all as u64);
@@ -136,8 +135,7 @@ fn every_place_of_a_grid_is_taken_once_in_each_epoch() {
 #[test]
 fn epochs_differ_and_can_be_gone_back_to() {
     let cohort = Cohort::new(6);
-    let mut stream =
-        cohort.stream(Scattered::default(), &StreamOptions { workers: 2, ..options() });
+    let mut stream = cohort.stream(Scattered::default(), &options().workers(2));
     let third = patches(&mut stream);
     stream.next_epoch();
     // Left in the middle, with workers ahead.
@@ -153,13 +151,13 @@ fn epochs_differ_and_can_be_gone_back_to() {
 fn without_a_window_subjects_come_one_after_the_other() {
     let cohort = Cohort::new(6);
     for shuffle_window in [0, 1] {
-        let options = StreamOptions { shuffle_window, ..options() };
+        let options = options().shuffle_window(shuffle_window);
         let all = patches(&mut cohort.stream(Scattered::default(), &options));
         for visit in all.chunks(5) {
             assert!(visit.iter().all(|patch| patch.origin.subject == visit[0].origin.subject));
         }
     }
-    let options = StreamOptions { shuffle_window: 30, ..options() };
+    let options = options().shuffle_window(30);
     let mixed = patches(&mut cohort.stream(Scattered::default(), &options));
     let subjects =
         |visit: &[Patch]| visit.iter().any(|patch| patch.origin.subject != visit[0].origin.subject);
@@ -196,13 +194,13 @@ fn resuming_at_any_position_gives_the_rest() {
     let cohort = Cohort::new(4);
     let whole = patches(&mut cohort.stream(Scattered::default(), &options()));
     for taken in 0..=whole.len() {
-        let saved = StreamOptions { workers: taken % 3, ..options() };
+        let saved = options().workers(taken % 3);
         let mut stream = cohort.stream(Scattered::default(), &saved);
         stream.by_ref().take(taken).for_each(drop);
         let state = serde_json::to_string(&stream.state()).unwrap();
         let state: StreamState = serde_json::from_str(&state).unwrap();
         assert_eq!((state.epoch, state.consumed), (3, taken as u64));
-        let other = StreamOptions { workers: (taken + 1) % 3, epoch: 0, ..options() };
+        let other = options().workers((taken + 1) % 3).epoch(0);
         let mut stream = cohort.stream(Scattered::default(), &other);
         // Whatever the stream has done before.
         stream.by_ref().take(taken % 4).for_each(drop);
@@ -224,7 +222,8 @@ fn ranks_together_give_the_epoch() {
         for remainder in [Remainder::Drop, Remainder::Repeat] {
             let rank = |rank| {
                 let workers = rank as usize % 2;
-                let options = StreamOptions { rank, world, remainder, workers, ..options() };
+                let options =
+                    options().rank(rank).world(world).remainder(remainder).workers(workers);
                 let mut stream = cohort.stream(Scattered::default(), &options);
                 let expected = stream.patches_per_epoch();
                 let found = patches(&mut stream);
@@ -249,14 +248,14 @@ fn other_ranks_take_up_what_is_left() {
     let cohort = Cohort::new(5);
     let whole = patches(&mut cohort.stream(Scattered::default(), &options()));
     let two = |rank| {
-        let options = StreamOptions { rank, world: 2, ..options() };
+        let options = options().rank(rank).world(2);
         let mut stream = cohort.stream(Scattered::default(), &options);
         stream.by_ref().take(4).for_each(drop);
         stream.state()
     };
     assert_eq!(two(0), two(1));
     let three = (0..3).map(|rank| {
-        let options = StreamOptions { rank, world: 3, ..options() };
+        let options = options().rank(rank).world(3);
         let mut stream = cohort.stream(Scattered::default(), &options);
         stream.resume(&two(0)).unwrap();
         let rest = patches(&mut stream);
@@ -276,7 +275,7 @@ fn batches_are_patches_one_behind_the_other() {
     let whole = patches(&mut cohort.stream(Scattered::default(), &options()));
     for (size, drop_last) in [(1, false), (4, false), (4, true), (5, true), (99, false), (99, true)]
     {
-        let options = StreamOptions { workers: 2, ..options() };
+        let options = options().workers(2);
         let mut stream = cohort.stream(Scattered::default(), &options);
         let mut batches = stream.batches(size, drop_last).unwrap();
         let mut seen = 0;
@@ -308,8 +307,7 @@ fn views_decide_what_is_returned_and_any_image_may_be_sampled() {
     let real = ImageRequest::new("image").padded(Padding::Edge).scaled();
     let same = real.clone().view("as it is", Ok);
     for image in [real, same] {
-        let options =
-            StreamOptions { images: vec![image], sample_by: Some("label".into()), ..options() };
+        let options = options().images(vec![image]).sample_by(Some("label".into()));
         for patch in cohort.stream(Scattered::default(), &options) {
             let patch = patch.unwrap();
             assert_eq!(patch.images.len(), 1);
@@ -338,7 +336,8 @@ fn subjects_are_opened_once_and_closed_in_time() {
         opened.store(0, Ordering::SeqCst);
         let sampler = Scattered::default();
         let live = sampler.live.clone();
-        let options = StreamOptions { images: images.clone(), open_subjects, workers, ..options() };
+        let options =
+            options().images(images.clone()).open_subjects(open_subjects).workers(workers);
         let mut stream = cohort.stream(sampler, &options);
         for _ in 0..2 {
             assert_eq!(stream.by_ref().map(Result::unwrap).count(), 45);

@@ -10,7 +10,7 @@ use voxpatch::stream::{ImageRequest, OnError, Patch, PatchStream, Remainder, Str
 use voxpatch::{ConvertOptions, Error, Result};
 
 fn options() -> StreamOptions {
-    StreamOptions { images: both(), patches_per_visit: 4, shuffle_window: 9, ..Default::default() }
+    StreamOptions::default().images(both()).patches_per_visit(4).shuffle_window(9)
 }
 
 fn refused(result: Result<PatchStream>, words: &[&str]) {
@@ -26,20 +26,17 @@ fn options_that_make_no_sense_are_refused() {
     let refuse = |options: StreamOptions, words: &[&str]| {
         refused(cohort.try_stream(Scattered::default(), &options), words);
     };
-    refuse(
-        StreamOptions { patches_per_visit: 0, ..options() },
-        &["patches per visit", "at least 1"],
-    );
-    refuse(StreamOptions { open_subjects: 0, ..options() }, &["open subjects", "at least 1"]);
-    refuse(StreamOptions { images: Vec::new(), ..options() }, &["images", "at least 1"]);
+    refuse(options().patches_per_visit(0), &["patches per visit", "at least 1"]);
+    refuse(options().open_subjects(0), &["open subjects", "at least 1"]);
+    refuse(options().images(Vec::new()), &["images", "at least 1"]);
     let twice = vec![ImageRequest::new("image"), ImageRequest::new("image").scaled()];
-    refuse(StreamOptions { images: twice, ..options() }, &["image", "twice"]);
-    refuse(StreamOptions { world: 0, ..options() }, &["rank", "world is 0"]);
-    refuse(StreamOptions { rank: 3, world: 3, ..options() }, &["rank", "world is 3"]);
-    refuse(StreamOptions { workers: 1_000_000, ..options() }, &["workers", "1024"]);
-    refuse(StreamOptions { world: 9, ..options() }, &["8 patches", "9 ranks"]);
-    refuse(StreamOptions { patches_per_visit: usize::MAX, ..options() }, &["2^63"]);
-    let repeat = StreamOptions { world: 9, remainder: Remainder::Repeat, ..options() };
+    refuse(options().images(twice), &["image", "twice"]);
+    refuse(options().world(0), &["rank", "world is 0"]);
+    refuse(options().rank(3).world(3), &["rank", "world is 3"]);
+    refuse(options().workers(1_000_000), &["workers", "1024"]);
+    refuse(options().world(9), &["8 patches", "9 ranks"]);
+    refuse(options().patches_per_visit(usize::MAX), &["2^63"]);
+    let repeat = options().world(9).remainder(Remainder::Repeat);
     assert_eq!(cohort.stream(Scattered::default(), &repeat).count(), 1);
     assert!(cohort.stream(Scattered::default(), &options()).batches(0, false).is_err());
 }
@@ -52,17 +49,17 @@ fn subjects_and_images_that_are_not_there_are_named() {
         PatchStream::new(&cohort.dataset, subjects, Arc::new(Scattered::default()), options)
     };
     for on_error in [OnError::Fail, OnError::Skip] {
-        let options = StreamOptions { on_error, ..options() };
+        let options = options().on_error(on_error);
         refused(with(&[], &options), &["number of subjects"]);
         refused(with(&["s0", "s1", "s0"], &options), &["s0", "twice"]);
         refused(with(&["s0", "s9"], &options), &["subject not found", "s9"]);
         refused(with(&["../s0"], &options), &["subject", "../s0"]);
         let images = vec![ImageRequest::new("image"), ImageRequest::new("mr")];
-        let other = StreamOptions { images, ..options.clone() };
+        let other = options.clone().images(images);
         refused(with(&["s0"], &other), &["volume not found", "s0/mr"]);
-        let other = StreamOptions { sample_by: Some("lesions".into()), ..options.clone() };
+        let other = options.clone().sample_by(Some("lesions".into()));
         refused(with(&["s0"], &other), &["volume not found", "s0/lesions"]);
-        let other = StreamOptions { sample_by: Some("../x".into()), ..options.clone() };
+        let other = options.clone().sample_by(Some("../x".into()));
         refused(with(&["s0"], &other), &["image", "../x"]);
     }
 }
@@ -89,11 +86,7 @@ fn images_of_a_subject_must_be_of_one_grid() {
         let error = stream.find_map(Result::err).unwrap().to_string();
         assert!(all.iter().all(|word| error.contains(word)), "{error}");
         refused(cohort.try_stream(Planes, &options()), &all);
-        let sampled = StreamOptions {
-            images: vec![both().remove(0)],
-            sample_by: Some("label".into()),
-            ..options()
-        };
+        let sampled = options().images(vec![both().remove(0)]).sample_by(Some("label".into()));
         let mut stream = cohort.stream(Scattered::default(), &sampled);
         assert!(stream.any(|patch| patch.is_err()));
     }
@@ -127,7 +120,7 @@ fn a_damaged_subject_ends_the_stream_at_its_first_position() {
     cohort.damage("s3/label");
     let first = whole.iter().position(|patch| patch.origin.subject == "s3").unwrap();
     for workers in [0, 1, 4] {
-        let options = StreamOptions { workers, ..options() };
+        let options = options().workers(workers);
         let mut stream = cohort.stream(Scattered::default(), &options);
         let (patches, error) = until_error(&mut stream, "s3");
         assert!(matches!(error, Error::CorruptStore { .. }), "{error}");
@@ -158,7 +151,7 @@ fn damaged_subjects_are_skipped_and_counted_if_asked_for() {
     let sound = |patch: &&Patch| !["s2", "s4"].contains(&&*patch.origin.subject);
     let rest: Vec<_> = whole.iter().filter(sound).cloned().collect();
     for workers in [0, 1, 4] {
-        let options = StreamOptions { workers, on_error: OnError::Skip, ..options() };
+        let options = options().workers(workers).on_error(OnError::Skip);
         let mut stream = cohort.stream(Scattered::default(), &options);
         let found: Vec<_> = stream.by_ref().map(Result::unwrap).collect();
         assert_eq!(found, rest);
@@ -183,7 +176,7 @@ fn a_grid_leaves_out_what_cannot_be_opened() {
     let cohort = Cohort::new(3);
     cohort.break_document("s0/image");
     refused(cohort.try_stream(Planes, &options()), &["s0"]);
-    let skip = StreamOptions { on_error: OnError::Skip, ..options() };
+    let skip = options().on_error(OnError::Skip);
     let mut stream = cohort.stream(Planes, &skip);
     let planes = [1, 2].map(crate::common::cohort::planes).iter().sum::<usize>();
     assert_eq!(stream.by_ref().map(Result::unwrap).count(), planes);
@@ -201,7 +194,7 @@ fn without_any_sound_subject_there_is_an_error_whatever_is_asked_for() {
     cohort.break_document("s0/image");
     cohort.break_document("s1/image");
     for on_error in [OnError::Fail, OnError::Skip] {
-        let options = StreamOptions { on_error, ..options() };
+        let options = options().on_error(on_error);
         refused(cohort.try_stream(Scattered::default(), &options), &["subject s0"]);
         refused(cohort.try_stream(Planes, &options), &["subject s0"]);
     }
@@ -209,7 +202,7 @@ fn without_any_sound_subject_there_is_an_error_whatever_is_asked_for() {
     let cohort = Cohort::new(2);
     cohort.damage("s0/image");
     cohort.damage("s1/image");
-    let options = StreamOptions { on_error: OnError::Skip, workers: 2, ..options() };
+    let options = options().on_error(OnError::Skip).workers(2);
     let mut stream = cohort.stream(Scattered::default(), &options);
     assert!(stream.next().is_none());
     assert_eq!(stream.skipped().iter().map(|skipped| skipped.patches).sum::<u64>(), 8);
@@ -219,12 +212,12 @@ fn without_any_sound_subject_there_is_an_error_whatever_is_asked_for() {
 fn what_a_sampler_refuses_names_the_subject() {
     let cohort = Cohort::new(4);
     for workers in [0, 2] {
-        let options = StreamOptions { workers, ..options() };
+        let options = options().workers(workers);
         // Only s2 has so many planes.
         let mut stream = cohort.stream(NothingIn(crate::common::cohort::planes(2)), &options);
         let (_, error) = until_error(&mut stream, "s2");
         assert!(error.to_string().contains("every weight is 0"));
-        let skip = StreamOptions { on_error: OnError::Skip, ..options };
+        let skip = options.on_error(OnError::Skip);
         let mut stream = cohort.stream(NothingIn(crate::common::cohort::planes(2)), &skip);
         assert_eq!(stream.by_ref().map(Result::unwrap).count(), 12);
         assert_eq!(stream.skipped()[0].patches, 4);
@@ -237,7 +230,7 @@ fn a_panic_becomes_an_error_and_ends_the_stream() {
     let planes = crate::common::cohort::planes(2);
     for workers in [0, 1, 4] {
         for on_error in [OnError::Fail, OnError::Skip] {
-            let options = StreamOptions { workers, on_error, ..options() };
+            let options = options().workers(workers).on_error(on_error);
             for at_a_draw in [false, true] {
                 let mut stream = cohort.stream(PanicsIn { planes, at_a_draw }, &options);
                 let (_, error) = until_error(&mut stream, "s2");
@@ -248,7 +241,7 @@ fn a_panic_becomes_an_error_and_ends_the_stream() {
                 assert!(v.name().subject() != "s1", "a view of the test panics");
                 Ok(v.padded(voxpatch::Padding::Edge))
             })];
-            let options = StreamOptions { images, ..options };
+            let options = options.images(images);
             let mut stream = cohort.stream(Scattered::default(), &options);
             until_error(&mut stream, "s1");
         }
@@ -265,7 +258,7 @@ fn dropping_early_stops_and_waits_for_the_workers() {
     let cohort = Cohort::new(4);
     for (taken, ahead_bytes) in [(0, 0), (1, 0), (1, 1 << 20), (7, 1000), (16, 0)] {
         let sampler = Arc::new(Scattered::default());
-        let options = StreamOptions { workers: 4, ahead_bytes, ..options() };
+        let options = options().workers(4).ahead_bytes(ahead_bytes);
         let given: Arc<dyn Sampler> = sampler.clone();
         let mut stream =
             PatchStream::new(&cohort.dataset, cohort.subjects(), given, &options).unwrap();
@@ -293,29 +286,22 @@ fn a_state_of_another_configuration_is_refused_by_what_differs() {
     refuse(&all[..2], same(), options(), "subjects");
     refuse(&["s1", "s0", "s2"], same(), options(), "subjects");
     refuse(&all, Arc::new(NothingIn(99)), options(), "sampler");
-    refuse(&all, same(), StreamOptions { seed: 8, ..options() }, "seed");
-    refuse(
-        &all,
-        same(),
-        StreamOptions { patches_per_visit: 5, ..options() },
-        "patches per subject",
-    );
-    refuse(&all, same(), StreamOptions { shuffle_window: 5, ..options() }, "window");
+    refuse(&all, same(), options().seed(8), "seed");
+    refuse(&all, same(), options().patches_per_visit(5), "patches per subject");
+    refuse(&all, same(), options().shuffle_window(5), "window");
     let sample_by = Some("label".into());
-    refuse(&all, same(), StreamOptions { sample_by, ..options() }, "images");
+    refuse(&all, same(), options().sample_by(sample_by), "images");
     let images = both().into_iter().map(ImageRequest::scaled).collect();
-    refuse(&all, same(), StreamOptions { images, ..options() }, "views");
+    refuse(&all, same(), options().images(images), "views");
     // What it may differ in.
-    let other = StreamOptions {
-        workers: 0,
-        ahead_bytes: 5,
-        open_subjects: 1,
-        rank: 1,
-        world: 2,
-        on_error: OnError::Skip,
-        sample_by: Some("image".into()),
-        ..options()
-    };
+    let other = options()
+        .workers(0)
+        .ahead_bytes(5)
+        .open_subjects(1)
+        .rank(1)
+        .world(2)
+        .on_error(OnError::Skip)
+        .sample_by(Some("image".into()));
     let mut stream = cohort.stream(Scattered::default(), &other);
     stream.resume(&state).unwrap();
     let mut damaged = state;
@@ -345,7 +331,7 @@ fn images_of_several_types_are_not_put_into_one_batch() {
     assert!(batches.next().is_none());
     assert_eq!(stream.state().consumed, 0);
     let images = both().into_iter().map(ImageRequest::scaled).collect();
-    let mut stream = cohort.stream(Scattered::default(), &StreamOptions { images, ..options() });
+    let mut stream = cohort.stream(Scattered::default(), &options().images(images));
     assert!(stream.batches(8, false).unwrap().next().unwrap().is_ok());
 }
 
@@ -353,7 +339,7 @@ fn images_of_several_types_are_not_put_into_one_batch() {
 fn patches_that_leave_a_volume_without_padding_are_errors() {
     let cohort = Cohort::new(2);
     let images = vec![ImageRequest::new("image")];
-    let mut stream = cohort.stream(Scattered::default(), &StreamOptions { images, ..options() });
+    let mut stream = cohort.stream(Scattered::default(), &options().images(images));
     let error = stream.find_map(Result::err).unwrap().to_string();
     assert!(error.contains("subject s") && error.contains("padding"), "{error}");
 }

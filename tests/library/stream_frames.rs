@@ -62,13 +62,11 @@ impl Subjects {
 }
 
 fn options(images: Vec<ImageRequest>) -> StreamOptions {
-    StreamOptions {
-        images,
-        sample_by: Some("mask".into()),
-        patches_per_visit: 4,
-        workers: 0,
-        ..StreamOptions::default()
-    }
+    StreamOptions::default()
+        .images(images)
+        .sample_by(Some("mask".into()))
+        .patches_per_visit(4)
+        .workers(0)
 }
 
 fn mr() -> ImageRequest {
@@ -111,7 +109,7 @@ fn patches_of_several_frames_have_them_as_channels_whatever_the_number_of_worker
             assert!(patch.image("mr").is_none() && patch.frames("mask").is_none());
         }
         for workers in [1, 4] {
-            let options = StreamOptions { workers, ahead_bytes: 5000, ..asked.clone() };
+            let options = asked.clone().workers(workers).ahead_bytes(5000);
             let mut stream = subjects.stream(Scattered::default(), &options).unwrap();
             assert_eq!(patches(&mut stream), found);
         }
@@ -177,7 +175,7 @@ fn of_several_frames_none_is_read_unless_it_is_chosen() {
 #[test]
 fn patches_are_drawn_by_the_frame_that_is_chosen_and_never_by_the_first_unasked() {
     let subjects = Subjects::new();
-    let by_labels = |images| StreamOptions { sample_by: Some("labels".into()), ..options(images) };
+    let by_labels = |images| options(images).sample_by(Some("labels".into()));
     let sampler = || LabelSampler::per_class([2, 3, 4], None).unwrap();
     let later = Frame { time: 1, channel: 0 };
     let labels = ImageRequest::new("labels");
@@ -238,7 +236,7 @@ fn every_frame_counts_as_read_ahead() {
     // Three patches of six frames of float32, and less than four.
     let ahead_bytes = 7 * (4 * 5 * 6 * 4 * 6) / 2;
     let asked = options(vec![mr().frames(Frames::All)]);
-    let options = StreamOptions { workers: 1, ahead_bytes, patches_per_visit: 50, ..asked };
+    let options = asked.workers(1).ahead_bytes(ahead_bytes).patches_per_visit(50);
     let sampler = Counted::default();
     let drawn = Arc::clone(&sampler.0);
     let mut stream = subjects.stream(sampler, &options).unwrap();

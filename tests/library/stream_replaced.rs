@@ -12,14 +12,12 @@ use voxpatch::stream::{ImageRequest, OnError, Patch, PatchStream, StreamOptions}
 use voxpatch::{ConvertOptions, Dataset, Padding, Result};
 
 fn options() -> StreamOptions {
-    StreamOptions {
-        images: both(),
-        patches_per_visit: 12,
-        shuffle_window: 48,
-        workers: 0,
-        ahead_bytes: 0,
-        ..StreamOptions::default()
-    }
+    StreamOptions::default()
+        .images(both())
+        .patches_per_visit(12)
+        .shuffle_window(48)
+        .workers(0)
+        .ahead_bytes(0)
 }
 
 /// Whether a patch holds these voxels in both images.
@@ -67,7 +65,7 @@ fn a_stream_looks_whether_volumes_are_in_place_without_reading_their_documents()
 fn patches_after_a_replacement_hold_the_new_voxels_and_none_is_left_out() {
     for (workers, on_error) in [(0, OnError::Fail), (0, OnError::Skip), (3, OnError::Fail)] {
         let mut cohort = Cohort::new(4);
-        let options = StreamOptions { workers, on_error, ..options() };
+        let options = options().workers(workers).on_error(on_error);
         let mut stream = cohort.stream(Scattered::default(), &options);
         let before: Vec<Patch> = stream.by_ref().take(16).map(Result::unwrap).collect();
         for patch in &before {
@@ -113,7 +111,7 @@ fn images_that_are_replaced_while_a_subject_is_opened_are_not_mixed() {
         }
         Ok(label)
     });
-    let options = StreamOptions { images: vec![both().remove(0), label], ..options() };
+    let options = options().images(vec![both().remove(0), label]);
     let stream =
         PatchStream::new(&dataset, vec!["s0".into()], Arc::new(Scattered::default()), &options);
     let cohort = cohort.lock().unwrap();
@@ -193,7 +191,7 @@ fn a_subject_that_no_longer_fits_is_named_and_can_be_left_out() {
     for (change, words) in [(gone, "not found"), (of_another_shape, "5x9x11")] {
         for on_error in [OnError::Fail, OnError::Skip] {
             let cohort = Cohort::new(3);
-            let options = StreamOptions { on_error, ..options() };
+            let options = options().on_error(on_error);
             let mut stream = cohort.stream(Scattered::default(), &options);
             let first: Vec<Patch> = stream.by_ref().take(18).map(Result::unwrap).collect();
             assert!(first.iter().any(|patch| patch.origin.subject == "s1"));
@@ -215,7 +213,7 @@ fn a_subject_that_no_longer_fits_is_named_and_can_be_left_out() {
 #[test]
 fn a_grid_of_another_number_of_places_is_an_error_of_its_subject() {
     let mut cohort = Cohort::new(3);
-    let mut stream = cohort.stream(Planes, &StreamOptions { workers: 1, ..options() });
+    let mut stream = cohort.stream(Planes, &options().workers(1));
     assert_eq!(stream.by_ref().flatten().count(), 6 + 7 + 8);
     // More places would go unnoticed otherwise.
     for shape in [[9, 9, 11], [4, 9, 11]] {

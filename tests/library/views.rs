@@ -46,7 +46,7 @@ fn stored_as<T: Element>(
 fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
     let dense = voxels::<T>([FRAMES, 1, SHAPE[0], SHAPE[1], SHAPE[2]], 5);
     let (chunk, shard) = (Some([4, 5, 16]), Some([8, 10, 32]));
-    let plan = PlanOptions { codec: codec.parse().unwrap(), chunk, shard };
+    let plan = PlanOptions::default().codec(codec.parse().unwrap()).chunk(chunk).shard(shard);
     let narrow = !T::DTYPE.is_integer() && codec == "packed";
     let options = ConvertOptions { plan, narrow, ..ConvertOptions::default() };
     stored_as(dense, &options, Some(scaling), false)

@@ -17,11 +17,10 @@ use zarrs::filesystem::FilesystemStore;
 fn is_read<T: Element + ElementOwned>(codec: &str) {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
-    let plan = PlanOptions {
-        codec: codec.parse().unwrap(),
-        chunk: Some([4, 8, 20]),
-        shard: Some([8, 16, 40]),
-    };
+    let plan = PlanOptions::default()
+        .codec(codec.parse().unwrap())
+        .chunk(Some([4, 8, 20]))
+        .shard(Some([8, 16, 40]));
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     let expected = voxels::<T>([1, 1, 13, 21, 35], 3);
     store(DenseScan::new(&expected), &dataset, "a/b", &options).unwrap();
@@ -96,11 +95,9 @@ fn beyond_the_border_of_predictions_there_are_zeros_whatever_patches_hold_there(
             let folder = tempfile::tempdir().unwrap();
             let (dataset, volume) = source(folder.path(), [13, 21, 35]);
             let sampler = GridSampler::new([6, 8, 10], Overlap::Voxels([2, 4, 4])).unwrap();
-            let output = Output {
-                chunk: Some([4, 8, 10]),
-                shard: Some([8, 16, 20]),
-                ..Output::new("a/p".parse().unwrap(), 2, Values::Float32)
-            };
+            let output = Output::new("a/p".parse().unwrap(), 2, Values::Float32)
+                .chunk(Some([4, 8, 10]))
+                .shard(Some([8, 16, 20]));
             let sampler = sampler.pad_borders(true);
             let plan = Arc::new(Plan::new(&volume, &sampler, blend, vec![output]).unwrap());
             let pool = Pool::new(2).unwrap();

@@ -8,11 +8,11 @@ use std::time::Instant;
 use ndarray::{ArrayView, ArrayView4, ArrayView5};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use voxpatch::aggregate::Aggregator;
 use voxpatch::aggregate::{AggregateOptions, Blend, Output, Plan, Values};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
-    Aggregator, ConvertOptions, Dataset, Dtype, Element, Frame, Pool, Region, Result, Volume,
-    convert,
+    ConvertOptions, Dataset, Dtype, Element, Frame, Pool, Region, Result, Volume, convert,
 };
 
 const SOURCE: &str = "scan/image";

@@ -27,7 +27,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use voxpatch::sample::UniformSampler;
 use voxpatch::stream::ImageRequest;
-use voxpatch::{Dataset, PatchStream, Region, StreamOptions, Volume};
+use voxpatch::stream::{PatchStream, StreamOptions};
+use voxpatch::{Dataset, Region, Volume};
 
 /// Start and shape, `z, y, x`.
 type Box3 = ([i64; 3], [usize; 3]);
@@ -155,12 +156,10 @@ fn answer(request: Request, state: &mut State) -> Result<Value, Box<dyn std::err
             Ok(pass(state.open.as_ref().ok_or("no store is open")?, &regions, check)?)
         }
         Request::Train { folder, subjects, patch, per_visit, threads, check } => {
-            let options = StreamOptions {
-                images: vec![ImageRequest::new("image").scaled()],
-                patches_per_visit: per_visit,
-                workers: threads,
-                ..StreamOptions::default()
-            };
+            let options = StreamOptions::default()
+                .images(vec![ImageRequest::new("image").scaled()])
+                .patches_per_visit(per_visit)
+                .workers(threads);
             Ok(train(&Dataset::open(folder)?, &subjects, patch, &options, check)?)
         }
         Request::Convert { scan, folder } => Ok(aggregation::convert_source(&scan, &folder)?),

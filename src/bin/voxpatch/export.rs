@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use voxpatch::store::Place;
+use voxpatch::Place;
 use voxpatch::{ExportOptions, ExportReport, Pool};
 
 use crate::args::Export;
@@ -14,7 +14,8 @@ use crate::output;
 pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let (volume, pool) = (Place::find(&args.volume)?.volume()?, Pool::new(args.threads)?);
-    let options = ExportOptions { level: args.level, overwrite: args.overwrite, nifti: args.nifti };
+    let options =
+        ExportOptions::default().level(args.level).overwrite(args.overwrite).nifti(args.nifti);
     let bar = output::progress(volume.raw_bytes(), "export", args.json);
     let progress = |bytes| {
         bar.inc(bytes);

@@ -36,6 +36,10 @@ pub fn flags(hint: Hint) -> &'static str {
         }
         Hint::AsIntensities => "convert --intensity stores the voxels as measurements",
         Hint::MakeRoom => "make room and run the command again; aggregate goes on with --resume",
+        Hint::SmallerPatch => "bench --patch gives a smaller one",
+        Hint::NoBaseline => {
+            "bench --scratch names another folder for the copy; --no-baseline does without"
+        }
         Hint::Narrow => "convert --narrow stores whole numbers as integers",
         _ => "",
     }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use voxpatch::store::{IndexInfo, Place};
 use voxpatch::{Dataset, Error, Kind, Pool, VolumeName};
+use voxpatch::{IndexInfo, Place};
 
 use crate::args::Index;
 use crate::interrupt::Interrupt;

@@ -1,5 +1,6 @@
 //! Signals. Ctrl-C: the first asks the command to clean up and end, the second ends it at once.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +16,12 @@ pub struct Interrupt(Arc<AtomicBool>);
 pub fn report_full_files() {
     // Where it is refused, the system's way remains.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+/// What was interrupted is no failure of its own.
+pub fn stopped(next: &str) -> ExitCode {
+    crate::complain(&anyhow::anyhow!("interrupted before all was published\nhint: {next}"));
+    ExitCode::from(crate::INTERRUPTED)
 }
 
 impl Interrupt {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use voxpatch::store::LabelName;
+use voxpatch::LabelName;
 
 /// The names in a file: the `labels` of an nnU-Net `dataset.json`, or an object of names and the
 /// labels that they stand for, by label.

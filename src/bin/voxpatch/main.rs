@@ -6,12 +6,12 @@ mod bench;
 mod convert;
 mod demo;
 mod export;
+mod finalise;
 mod hint;
 mod index;
 mod info;
 mod interrupt;
 mod label_names;
-mod measure;
 mod output;
 mod plan;
 mod read;
@@ -20,7 +20,7 @@ mod verify;
 use std::io::Write;
 use std::process::ExitCode;
 
-use args::{Cli, Command, Convert, Plan};
+use args::{Cli, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use voxpatch::Error;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     interrupt::report_full_files();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Some(reason) = conflict(&cli.command) {
+    if let Some(reason) = cli.command.conflict() {
         refuse(matches.subcommand_name().unwrap_or_default(), reason);
     }
     match run(&cli.command) {
@@ -53,35 +53,6 @@ fn refuse(name: &str, reason: String) -> ! {
     command.unwrap_or(root).error(ErrorKind::ArgumentConflict, reason).exit()
 }
 
-/// What the parser cannot know to be wrong, though no scan need be opened to see it.
-fn conflict(command: &Command) -> Option<String> {
-    if let Command::Bench(bench) = command {
-        return bench.conflict();
-    }
-    if let Command::Aggregate(aggregate) = command {
-        return aggregate.conflict();
-    }
-    let (Command::Convert(Convert { reads, layout, .. })
-    | Command::Plan(Plan { reads, layout, .. })) = command
-    else {
-        return None;
-    };
-    match command {
-        Command::Convert(convert)
-            if convert.name.is_some() && convert.scans.len() > 1 && !convert.channels =>
-        {
-            Some("--name names one volume, but several scans are given".to_owned())
-        }
-        Command::Plan(_) if layout.is_auto() => Some(
-            "--codec auto tries codecs on the voxels, and plan reads none: name a codec, or let \
-             convert try"
-                .to_owned(),
-        ),
-        _ if reads.is_contradictory() => Some("--overlap goes with --access grid".to_owned()),
-        _ => reads.workload().err().or(layout.check().err()).map(|error| error.to_string()),
-    }
-}
-
 fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Convert(args) => convert::run(args),
@@ -92,7 +63,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Index(args) => index::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Aggregate(args) => aggregate::run(args),
-        Command::Finalise(args) => aggregate::finish(args),
+        Command::Finalise(args) => finalise::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Demo(args) => demo::run(args),
     }
@@ -102,6 +73,16 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
 fn complain(error: &anyhow::Error) {
     // With standard error closed there is nobody to tell; the exit code remains.
     let _ = writeln!(std::io::stderr(), "voxpatch: error: {}", message(error));
+}
+
+/// The same for an error of the library.
+fn tell(error: &Error) {
+    let hint = error.hint().map_or("", hint::flags);
+    let _ = writeln!(std::io::stderr(), "voxpatch: error: {}", with_hint(error.to_string(), hint));
+}
+
+fn with_hint(message: String, hint: &str) -> String {
+    if hint.is_empty() { message } else { format!("{message}\nhint: {hint}") }
 }
 
 /// The error and its causes, each once (some already quote their cause), and the flag that helps.
@@ -115,7 +96,7 @@ fn message(error: &anyhow::Error) -> String {
         }
     }
     let hint = error.downcast_ref().and_then(Error::hint).map_or("", hint::flags);
-    if hint.is_empty() { message } else { format!("{message}\nhint: {hint}") }
+    with_hint(message, hint)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use voxpatch::Place;
 use voxpatch::scan::{ScanFormat, ScanWriter, WriteHeader};
-use voxpatch::store::Place;
 use voxpatch::{
     Element, Error, Frames, Kind, ReadCost, Region, StagedFile, Volume, npy, with_element,
 };

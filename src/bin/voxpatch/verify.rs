@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use voxpatch::Pool;
-use voxpatch::store::{Damage, Place, Remedy, VerifyReport, VolumeCheck};
+use voxpatch::{Damage, Place, Remedy, VerifyReport, VolumeCheck};
 
 use crate::args::Verify;
 use crate::interrupt::Interrupt;

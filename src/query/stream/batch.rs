@@ -11,6 +11,7 @@ use crate::{Error, Result};
 
 /// Patches of one shape, one behind the other.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Batch {
     /// Where each patch comes from.
     pub origins: Vec<Origin>,

@@ -10,12 +10,9 @@
 //! fn train(dataset: &Dataset, sampler: Arc<dyn Sampler>, epochs: usize) -> Result<()> {
 //!     let ct = ImageRequest::new("ct").scaled().padded(Padding::Constant(-1024.0));
 //!     let label = ImageRequest::new("label").padded(Padding::Edge);
-//!     let options = StreamOptions {
-//!         images: vec![ct, label],
-//!         sample_by: Some("label".into()),
-//!         workers: 4,
-//!         ..StreamOptions::default()
-//!     };
+//!     let images = vec![ct, label];
+//!     let options =
+//!         StreamOptions::default().images(images).sample_by(Some("label".into())).workers(4);
 //!     let mut patches = PatchStream::new(dataset, dataset.subjects()?, sampler, &options)?;
 //!     for _ in 0..epochs {
 //!         for patch in &mut patches {

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::request::ImageRequest;
 use super::share::Remainder;
+use crate::setters::setters;
 use crate::{Error, Result};
 
 /// What a [`super::PatchStream`] gives, in which order, and how it works.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StreamOptions {
     /// The images read at each place, of one grid: the same shape, and affines that agree to a
     /// hundredth of a voxel. By default one, called `image`.
@@ -51,6 +53,22 @@ pub struct StreamOptions {
     /// What to do about a subject that cannot be read.
     pub on_error: OnError,
 }
+
+setters!(StreamOptions {
+    images: Vec<ImageRequest>,
+    sample_by: Option<String>,
+    patches_per_visit: usize,
+    shuffle_window: usize,
+    seed: u64,
+    epoch: u64,
+    rank: u32,
+    world: u32,
+    remainder: Remainder,
+    workers: usize,
+    ahead_bytes: usize,
+    open_subjects: usize,
+    on_error: OnError,
+});
 
 impl Default for StreamOptions {
     fn default() -> Self {

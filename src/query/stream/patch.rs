@@ -11,6 +11,7 @@ use crate::{Affine, Region, Spacing};
 
 /// One place of one subject: the voxels that each image has there.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Patch {
     /// Where they come from.
     pub origin: Origin,
@@ -50,6 +51,7 @@ pub(super) fn named<'a, V>(images: &'a [(Arc<str>, V)], name: &str) -> Option<&'
 
 /// Where a patch comes from, and how it was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Origin {
     /// The subject.
     pub subject: String,

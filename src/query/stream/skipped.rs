@@ -4,6 +4,7 @@ use crate::Error;
 
 /// Patches of a subject that were left out: see [`super::OnError::Skip`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Skipped {
     /// The subject.
     pub subject: String,

@@ -1,19 +1,15 @@
-//! The arguments of `aggregate` and `finalise`.
+//! The arguments of `aggregate`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use voxpatch::aggregate::{
-    AggregateOptions, Blend, NonFinite, Output, Overwrite, Unfinished, Values as OutputValues,
-};
-use voxpatch::layout::{Access, ChunkLayout, WeightedPatch, Workload};
+use voxpatch::aggregate::{AggregateOptions, Blend, NonFinite, Output, Unfinished};
 use voxpatch::predict::PredictOptions;
 use voxpatch::sample::{GridSampler, Overlap};
-use voxpatch::{Dtype, Frames, Padding, VolumeName, layout::Codec};
+use voxpatch::{Dtype, Frames, Padding, VolumeName};
 
-use super::{CodecChoice, values};
+use super::{NamedOutput, OutputLayout, Replace, values};
 
 /// Predict a stored volume patch by patch with a program of yours, and store what comes of it.
 ///
@@ -56,11 +52,11 @@ pub struct Aggregate {
     #[arg(value_name = "VOLUME")]
     pub volume: PathBuf,
     /// Shape of the patches.
-    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
+    #[arg(long, value_name = "ZxYxX", value_parser = values::shape)]
     pub patch: [usize; 3],
     /// What neighbouring patches share: voxels (16x32x32), or a fraction of the patch (0.5, or
     /// 0.5x0.25x0.25), of which the step is computed as MONAI does.
-    #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = values::overlap)]
+    #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = values::shared)]
     pub overlap: Overlap,
     /// How overlapping predictions become one: crop, average (also: constant), hann, gaussian, or
     /// gaussian:SCALE.
@@ -76,7 +72,7 @@ pub struct Aggregate {
     #[arg(long, value_name = "IMAGE=VALUES[@HEAD]", default_value = "prediction=float32")]
     pub output: Vec<NamedOutput>,
     /// Patches that the program is given at a time.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::bench::positive)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::positive)]
     pub batch: usize,
     /// Give it real values as float32 (slope x voxel + intercept) instead of voxels as stored.
     #[arg(long)]
@@ -96,7 +92,7 @@ pub struct Aggregate {
     /// What the program is given as the channels of a patch: all channels of time point T, from 0,
     /// or of all time points, for scans whose fourth axis holds several images of one place. Needed
     /// for volumes of several time points.
-    #[arg(long, value_name = "T|all", value_parser = super::frames)]
+    #[arg(long, value_name = "T|all", value_parser = values::frames)]
     pub frames: Option<Frames>,
     #[command(flatten)]
     pub layout: OutputLayout,
@@ -146,92 +142,6 @@ pub struct Aggregate {
     pub json: bool,
 }
 
-/// What outputs may take the place of.
-#[derive(Debug, Args)]
-pub struct Replace {
-    /// Replace predictions that are there; until the new ones are complete, the old ones stay.
-    #[arg(long)]
-    overwrite: bool,
-    /// Replace whatever is there, also scans and label maps that are no predictions: nothing in the
-    /// store can make them again.
-    #[arg(long)]
-    overwrite_source: bool,
-}
-
-impl Replace {
-    pub const fn overwrite(&self) -> Overwrite {
-        match (self.overwrite_source, self.overwrite) {
-            (true, _) => Overwrite::Anything,
-            (_, true) => Overwrite::Predictions,
-            _ => Overwrite::Nothing,
-        }
-    }
-}
-
-/// How outputs are cut and compressed.
-#[derive(Debug, Args)]
-pub struct OutputLayout {
-    /// How chunks of the outputs are compressed, as for convert. auto takes the fastest for scores
-    /// and the smallest for labels, by type alone.
-    #[arg(long, value_name = "CODEC[:LEVEL]", default_value = "auto")]
-    pub codec: CodecChoice,
-    /// Shape of a chunk of the outputs.
-    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
-    pub chunk: Option<[usize; 3]>,
-    /// Shape of a shard of the outputs: a whole number of chunks along each axis.
-    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
-    pub shard: Option<[usize; 3]>,
-    /// Patches that will be read of the outputs, which their layout is chosen for; again for each
-    /// shape. By default patches of a prediction.
-    #[arg(long, value_name = "ZxYxX[:WEIGHT]")]
-    pub read_patch: Vec<WeightedPatch>,
-}
-
-/// Publish the outputs of an aggregation all of whose predictions are there: of one that was made
-/// in parts, or of one that was stopped at its very end.
-///
-/// Every voxel of them is looked through once more. The volume to name is the first output.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  voxpatch finalise scans.zarr/ct/predicted")]
-pub struct Finalise {
-    /// The first output: STORE/SUBJECT/IMAGE.
-    #[arg(value_name = "VOLUME")]
-    pub volume: PathBuf,
-    #[command(flatten)]
-    pub replace: Replace,
-    /// Worker threads; 0 means one for each processor.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub threads: usize,
-    /// Print a JSON document.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `IMAGE=VALUES[@HEAD]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedOutput {
-    pub image: String,
-    pub values: OutputValues,
-    pub head: usize,
-}
-
-impl FromStr for NamedOutput {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected IMAGE=VALUES or IMAGE=VALUES@HEAD, such as predicted=argmax@1";
-        let (image, values) = text.split_once('=').ok_or(expected)?;
-        let (values, head) = values.split_once('@').unwrap_or((values, "0"));
-        // The subject is the volume's.
-        VolumeName::new("subject", image).map_err(|e| e.to_string())?;
-        Ok(Self {
-            image: image.to_owned(),
-            values: values.parse().map_err(|e: voxpatch::Error| e.to_string())?,
-            head: head.parse().map_err(|_| expected)?,
-        })
-    }
-}
-
 impl Aggregate {
     /// What is wrong whatever the volume is.
     pub fn conflict(&self) -> Option<String> {
@@ -257,14 +167,12 @@ impl Aggregate {
     pub fn options(&self, subject: &str) -> voxpatch::Result<PredictOptions> {
         let workload = self.layout.workload()?;
         let output = |NamedOutput { image, values, head }: &NamedOutput| {
-            Ok(Output {
-                head: *head,
-                workload: workload.clone(),
-                codec: self.layout.codec(),
-                chunk: self.layout.chunk,
-                shard: self.layout.shard,
-                ..Output::new(VolumeName::new(subject, image)?, 0, *values)
-            })
+            Ok(Output::new(VolumeName::new(subject, image)?, 0, *values)
+                .head(*head)
+                .workload(workload.clone())
+                .codec(self.layout.codec())
+                .chunk(self.layout.chunk)
+                .shard(self.layout.shard))
         };
         let outputs = self.output.iter().map(output).collect::<voxpatch::Result<_>>()?;
         let unfinished = match (self.resume, self.restart) {
@@ -273,57 +181,18 @@ impl Aggregate {
             (_, true) => Unfinished::Restart,
             _ => Unfinished::Refuse,
         };
-        let aggregate = AggregateOptions {
-            budget: self.memory,
-            scratch: self.scratch.clone(),
-            unfinished,
-            overwrite: self.replace.overwrite(),
-            non_finite: self.non_finite,
-            made_by: String::new(),
-            checkpoint: Some(self.save_every).filter(|s| *s > 0).map(Duration::from_secs),
-        };
-        Ok(PredictOptions {
-            batch: self.batch,
-            frames: self.frames.unwrap_or_default(),
-            part: self.part,
-            aggregate,
-            ..PredictOptions::new(self.sampler()?, self.mode, outputs)
-        })
-    }
-}
-
-impl OutputLayout {
-    fn codec(&self) -> Option<Codec> {
-        match self.codec {
-            CodecChoice::Auto => None,
-            CodecChoice::Given(codec) => Some(codec),
-        }
-    }
-
-    fn workload(&self) -> voxpatch::Result<Option<Workload>> {
-        let some = Some(self.read_patch.clone()).filter(|patches| !patches.is_empty());
-        some.map(|patches| Workload::new(patches, Access::Random)).transpose()
-    }
-
-    fn check(&self) -> voxpatch::Result<()> {
-        let Some(chunk) = self.chunk else { return Ok(()) };
-        let codec = self.codec().unwrap_or_default();
-        ChunkLayout::new(chunk, self.shard.unwrap_or(chunk), codec).map(drop)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_have_a_name_values_and_perhaps_a_head() {
-        let parsed: NamedOutput = "organs=argmax@2".parse().unwrap();
-        assert_eq!((&parsed.image[..], parsed.head), ("organs", 2));
-        let parsed: NamedOutput = "p=uint8:0.5".parse().unwrap();
-        assert_eq!((parsed.values, parsed.head), (OutputValues::UInt8 { scale: 0.5 }, 0));
-        for wrong in ["organs", "=argmax", "a/b=argmax", "a=int9", "a=argmax@", "a=argmax@-1"] {
-            assert!(wrong.parse::<NamedOutput>().is_err(), "{wrong}");
-        }
+        let aggregate = AggregateOptions::default()
+            .budget(self.memory)
+            .scratch(self.scratch.clone())
+            .unfinished(unfinished)
+            .overwrite(self.replace.overwrite())
+            .non_finite(self.non_finite)
+            .made_by(String::new())
+            .checkpoint(Some(self.save_every).filter(|s| *s > 0).map(Duration::from_secs));
+        Ok(PredictOptions::new(self.sampler()?, self.mode, outputs)
+            .batch(self.batch)
+            .frames(self.frames.unwrap_or_default())
+            .part(self.part)
+            .aggregate(aggregate))
     }
 }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use voxpatch::layout::{Access, PatchShape, WeightedPatch, Workload};
+use voxpatch::bench::{Options, Starts};
+use voxpatch::layout::PatchShape;
+
+use super::values;
 
 /// Measure how fast patches of stored volumes are read, beside an uncompressed memory map.
 ///
@@ -33,27 +36,26 @@ pub struct Bench {
     #[arg(long, value_enum)]
     pub access: Option<BenchStarts>,
     /// Voxels that neighbouring patches of a grid share.
-    #[arg(long, value_name = "ZxYxX", value_parser = super::overlap, requires = "access")]
+    #[arg(long, value_name = "ZxYxX", value_parser = values::overlap, requires = "access")]
     pub overlap: Option<[usize; 3]>,
     /// Threads that read at once; several numbers give a row each. 0 means one for each processor.
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1")]
-    #[arg(value_parser = threads)]
     pub threads: Vec<usize>,
     /// Also measure with files that the system does not hold in memory, as far as it lets go of
     /// them; the report says whether it did.
     #[arg(long)]
     pub cold: bool,
     /// Patches of a warm pass; by default as many as the time allows.
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N")]
     pub patches: Option<usize>,
     /// About how long each row may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.5, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.5)]
     pub seconds: f64,
     /// Chooses the random patches: the same number, the same patches.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Measure so many volumes at most, the first by their names.
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// Where the uncompressed copy is written for the time; by default the system's temporary
     /// folder.
@@ -82,33 +84,33 @@ pub enum BenchStarts {
 impl Bench {
     /// What is wrong for every volume.
     pub fn conflict(&self) -> Option<String> {
-        let overlap = self.overlap?;
-        if self.access == Some(BenchStarts::Random) {
+        if self.overlap.is_some() && self.access == Some(BenchStarts::Random) {
             return Some("--overlap goes with --access grid or both".to_owned());
         }
-        let patches = self.patch.iter().map(|patch| WeightedPatch::new(*patch, 1.0));
-        let checked = patches
-            .collect::<voxpatch::Result<Vec<_>>>()
-            .map(|patches| (!patches.is_empty()).then_some(patches))
-            .and_then(|some| some.map(|p| Workload::new(p, Access::Grid { overlap })).transpose());
-        checked.err().map(|error| error.to_string())
+        self.options().check().err().map(|error| error.to_string())
     }
-}
 
-fn threads(text: &str) -> Result<usize, String> {
-    let most = 1024;
-    text.parse().ok().filter(|n| *n <= most).ok_or_else(|| format!("expected 0 to {most}"))
-}
-
-pub(super) fn positive(text: &str) -> Result<usize, String> {
-    let most = 1_000_000;
-    let known = text.parse().ok().filter(|n| (1..=most).contains(n));
-    known.ok_or_else(|| format!("expected 1 to {most}"))
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let known = text.parse().ok().filter(|seconds| (0.01..=3600.0).contains(seconds));
-    known.ok_or_else(|| "expected 0.01 to 3600 seconds".to_owned())
+    /// As the library takes them.
+    pub fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.patches.clone_from(&self.patch);
+        options.starts = match self.access {
+            None => Starts::AsConverted,
+            Some(BenchStarts::Random) => Starts::Random,
+            Some(BenchStarts::Grid) => Starts::Grid,
+            Some(BenchStarts::Both) => Starts::Both,
+        };
+        options.overlap = self.overlap;
+        options.threads.clone_from(&self.threads);
+        options.cold = self.cold;
+        options.count = self.patches;
+        options.seconds = self.seconds;
+        options.seed = self.seed;
+        options.limit = self.limit;
+        options.baseline = !self.no_baseline;
+        options.scratch.clone_from(&self.scratch);
+        options
+    }
 }
 
 fn svg(text: &str) -> Result<PathBuf, String> {

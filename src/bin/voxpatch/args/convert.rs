@@ -120,3 +120,13 @@ impl Meaning {
         self.kind.or(self.label.then_some(Kind::Label)).or(intensity)
     }
 }
+
+impl Convert {
+    /// What is wrong whatever the scans are.
+    pub fn conflict(&self) -> Option<String> {
+        if self.name.is_some() && self.scans.len() > 1 && !self.channels {
+            return Some("--name names one volume, but several scans are given".to_owned());
+        }
+        self.reads.conflict().or_else(|| self.layout.conflict())
+    }
+}

@@ -6,6 +6,8 @@ use clap::Args;
 use voxpatch::scan::ScanFormat;
 use voxpatch::{Dtype, Frame, Frames, Padding};
 
+use super::values;
+
 /// Read one patch of a stored volume to a file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -18,10 +20,10 @@ pub struct Read {
     #[arg(value_name = "VOLUME")]
     pub volume: PathBuf,
     /// First voxel of the patch; negative is before the volume.
-    #[arg(long, value_name = "Z,Y,X", value_parser = super::start, allow_hyphen_values = true)]
+    #[arg(long, value_name = "Z,Y,X", value_parser = values::start, allow_hyphen_values = true)]
     pub start: [i64; 3],
     /// Shape of the patch in voxels.
-    #[arg(long, value_name = "ZxYxX", value_parser = super::shape)]
+    #[arg(long, value_name = "ZxYxX", value_parser = values::shape)]
     pub shape: [usize; 3],
     /// The file to write: .npy (axes z, y, x; with --frames c, z, y, x), or .nii or .nii.gz with
     /// the affine of the patch.
@@ -43,7 +45,7 @@ pub struct Read {
     pub frame: Option<Frame>,
     /// All channels of time point T, from 0, or of all time points, as the channels of one array
     /// (.npy alone).
-    #[arg(long, value_name = "T|all", value_parser = super::frames)]
+    #[arg(long, value_name = "T|all", value_parser = values::frames)]
     pub frames: Option<Frames>,
     /// Replace a file that is there.
     #[arg(long)]

@@ -1,17 +1,82 @@
-//! The values of flags of `aggregate`, and what is told of one that is not understood.
+//! The small languages of values, and what is told of one that is not understood.
+
+use std::str::FromStr;
 
 use voxpatch::aggregate::NonFinite;
-
+use voxpatch::layout::{PatchShape, WeightedPatch};
 use voxpatch::sample::Overlap;
+use voxpatch::{Frames, Spacing};
 
-pub(super) fn overlap(text: &str) -> Result<Overlap, String> {
+/// A shape in voxels.
+pub(super) fn shape(text: &str) -> Result<[usize; 3], String> {
+    match text.parse() {
+        Ok(PatchShape::Voxels(shape)) => Ok(shape),
+        _ => Err("expected three whole numbers above 0, such as 32x128x128, or with named axes, \
+                  such as z=32,y=128,x=128"
+            .into()),
+    }
+}
+
+/// A patch in millimetres; the unit may be written or not.
+pub(super) fn millimetres(text: &str) -> voxpatch::Result<WeightedPatch> {
+    let (shape, weight) = text.split_once(':').map_or((text, "1"), |parts| parts);
+    format!("{}mm:{weight}", shape.strip_suffix("mm").unwrap_or(shape)).parse()
+}
+
+pub(super) fn spacing(text: &str) -> Result<Spacing, String> {
+    match millimetres(text).map(|patch| patch.shape()) {
+        Ok(PatchShape::Millimetres(mm)) if !text.contains(':') => {
+            Spacing::new(mm).map_err(|e| e.to_string())
+        }
+        _ => Err("expected three millimetres above 0, such as 1.6x0.7x0.7".into()),
+    }
+}
+
+pub(super) fn start(text: &str) -> Result<[i64; 3], String> {
+    axes(text, ',')
+        .ok_or_else(|| "expected three whole numbers, such as -8,0,64 or z=-8,y=0,x=64".to_owned())
+}
+
+pub(super) fn overlap(text: &str) -> Result<[usize; 3], String> {
+    axes(text, 'x').ok_or_else(|| "expected three whole numbers, such as 0x32x32".to_owned())
+}
+
+/// Whole numbers that, unlike those of a shape, may be 0: `Z,Y,X` or `z=..,y=..,x=..`.
+fn axes<T: FromStr>(text: &str, separator: char) -> Option<[T; 3]> {
+    let named = text.contains('=');
+    let mut values = [None, None, None];
+    for (n, item) in text.split(if named { ',' } else { separator }).enumerate() {
+        let (axis, value) = if named {
+            let (name, value) = item.split_once('=')?;
+            (["z", "y", "x"].iter().position(|axis| *axis == name.trim())?, value)
+        } else {
+            (n, item)
+        };
+        if values.get_mut(axis)?.replace(value.trim().parse().ok()?).is_some() {
+            return None;
+        }
+    }
+    let [z, y, x] = values;
+    Some([z?, y?, x?])
+}
+
+pub(super) fn frames(text: &str) -> Result<Frames, String> {
+    if text == "all" {
+        return Ok(Frames::All);
+    }
+    let time = text.parse().map(Frames::Time);
+    time.map_err(|_| "expected a time point from 0, or all".to_owned())
+}
+
+/// What neighbouring patches share, in voxels or as a fraction.
+pub(super) fn shared(text: &str) -> Result<Overlap, String> {
     let separated = text.contains('x');
-    if separated && let Some(voxels) = super::axes(text, 'x') {
+    if separated && let Some(voxels) = axes(text, 'x') {
         return Ok(Overlap::Voxels(voxels));
     }
     let fractions = match text.parse() {
         Ok(fraction) => Some([fraction; 3]),
-        Err(_) => super::axes(text, 'x'),
+        Err(_) => axes(text, 'x'),
     };
     fractions
         .filter(|fractions| fractions.iter().all(|f: &f64| (0.0..1.0).contains(f)))
@@ -67,18 +132,50 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected bytes, such as 512MB, 1.5GB or 2GiB".to_owned())
 }
 
+/// How many, one at least.
+pub(super) fn positive(text: &str) -> Result<usize, String> {
+    let most = 1_000_000;
+    let known = text.parse().ok().filter(|n| (1..=most).contains(n));
+    known.ok_or_else(|| format!("expected 1 to {most}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn shapes_are_three_numbers_above_zero_and_starts_any() {
+        assert_eq!(shape("32x64x128"), Ok([32, 64, 128]));
+        assert_eq!(shape("x=3,z=1,y=2"), Ok([1, 2, 3]));
+        for wrong in ["", "1x2", "1x2x3x4", "0x1x1", "-1x2x3", "1,2,3", "1x2x3mm", "z=1,y=2,y=3"] {
+            assert!(shape(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(start("-1,0,2"), Ok([-1, 0, 2]));
+        assert_eq!(start("x=2,z=-1,y=0"), Ok([-1, 0, 2]));
+        assert_eq!(overlap("0x8x16"), Ok([0, 8, 16]));
+        for wrong in ["", "1,2", "1,2,3,4", "1.5,2,3", "1x2x3", "z=1,y=2", "z=1,z=2,x=3"] {
+            assert!(start(wrong).is_err(), "{wrong}");
+        }
+        assert!(overlap("-1x0x0").is_err());
+    }
+
+    #[test]
+    fn millimetres_need_no_unit() {
+        for text in ["80x64.5x64:2", "80x64.5x64mm:2", "z=80,y=64.5,x=64:2"] {
+            assert_eq!(millimetres(text).unwrap().to_string(), "80x64.5x64mm:2");
+        }
+        assert_eq!(spacing("1.5x1x1"), Ok(Spacing::new([1.5, 1.0, 1.0]).unwrap()));
+        assert!(spacing("1x1x1:2").is_err() && spacing("0x1x1").is_err());
+    }
+
+    #[test]
     fn overlaps_are_voxels_or_fractions() {
-        assert_eq!(overlap("16x0x8"), Ok(Overlap::Voxels([16, 0, 8])));
-        assert_eq!(overlap("0.5"), Ok(Overlap::Fraction([0.5; 3])));
-        assert_eq!(overlap("0"), Ok(Overlap::Fraction([0.0; 3])));
-        assert_eq!(overlap("0.5x0.25x0"), Ok(Overlap::Fraction([0.5, 0.25, 0.0])));
+        assert_eq!(shared("16x0x8"), Ok(Overlap::Voxels([16, 0, 8])));
+        assert_eq!(shared("0.5"), Ok(Overlap::Fraction([0.5; 3])));
+        assert_eq!(shared("0"), Ok(Overlap::Fraction([0.0; 3])));
+        assert_eq!(shared("0.5x0.25x0"), Ok(Overlap::Fraction([0.5, 0.25, 0.0])));
         for wrong in ["", "16", "1", "1.5x0x0", "-0.5", "nan", "1x2", "0.5x0.5", "1x2x3x4"] {
-            assert!(overlap(wrong).is_err(), "{wrong}");
+            assert!(shared(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,10 +1,7 @@
 //! What a drawing shows of the rows: panels of a few bars.
 
-use super::cases::Cache;
-use super::figures::Figures;
-use super::labels::Labels;
-use super::row::Row;
-use super::{Inflated, Measured};
+use voxpatch::bench::{Cache, Figures, Inflated, Labels, Row, VolumeReport};
+
 use crate::output;
 
 /// More are not told apart at a glance: the panel is continued in another.
@@ -36,7 +33,7 @@ pub enum Source {
 }
 
 /// The panels of a volume, in the order of its rows.
-pub fn panels(measured: &Measured, labels: &Labels) -> Vec<Panel> {
+pub fn panels(measured: &VolumeReport, labels: &Labels) -> Vec<Panel> {
     let mut shapes: Vec<[usize; 3]> = measured.rows.iter().map(|row| row.case.patch).collect();
     shapes.dedup();
     let mut panels = Vec::new();

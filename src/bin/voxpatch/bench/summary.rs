@@ -1,10 +1,8 @@
 //! What was measured, in tables and words.
 
-use super::cases::Cache;
-use super::figures::{Figures, FromDisk};
-use super::labels::Labels;
-use super::row::Row;
-use super::{Measured, Report};
+use voxpatch::bench::{Cache, FromDisk, Labels, Report, Row, VolumeReport};
+
+use super::tables::{expense, speed};
 use crate::output;
 
 /// On what all volumes are measured.
@@ -21,8 +19,8 @@ pub fn header(report: &Report) -> String {
 }
 
 /// A volume and its rows.
-pub fn volume(measured: &Measured) -> String {
-    let Measured { shape, times, channels, .. } = *measured;
+pub fn volume(measured: &VolumeReport) -> String {
+    let VolumeReport { shape, times, channels, .. } = *measured;
     let first = if times * channels > 1 { "; the first frame is read" } else { "" };
     let labels = Labels::of(&measured.rows);
     let mut facts = vec![
@@ -47,7 +45,7 @@ pub fn volume(measured: &Measured) -> String {
     )
 }
 
-fn size(measured: &Measured) -> String {
+fn size(measured: &VolumeReport) -> String {
     let stored = format!(
         "{} from {}, {}",
         output::bytes(measured.stored_bytes),
@@ -56,86 +54,6 @@ fn size(measured: &Measured) -> String {
     );
     let copy = |bytes| format!("{stored}; the uncompressed copy has {}", output::bytes(bytes));
     measured.copy_bytes.map_or(stored.clone(), copy)
-}
-
-/// How fast.
-fn speed(labels: &Labels, rows: &[Row]) -> String {
-    let header = [
-        &labels.columns()[..],
-        &["from", "patches/s", "voxels read", "of map", "p50 µs", "p90", "p99", "max"],
-    ];
-    let lines = lines(labels, rows, |row, figures, is_store| {
-        let Figures { latency, .. } = figures;
-        let ratio = row.ratio.filter(|_| is_store).map(|ratio| format!("{ratio:.2}x"));
-        let times = [latency.p50, latency.p90, latency.p99, latency.max];
-        let mut cells = vec![
-            decimals(figures.patches_per_second),
-            format!("{}/s", output::bytes_of(figures.bytes_per_second)),
-            ratio.unwrap_or_default(),
-        ];
-        cells.extend(times.map(decimals));
-        cells
-    });
-    output::table(&header.concat(), &lines)
-}
-
-/// At what expense.
-fn expense(labels: &Labels, rows: &[Row]) -> String {
-    let own = [
-        "from",
-        "chunks",
-        "decoded",
-        "stored",
-        "syscalls",
-        "faults",
-        "major",
-        "from disk",
-        "memory",
-    ];
-    let lines = lines(labels, rows, |row, figures, is_store| {
-        let of_store = |cell: String| if is_store { cell } else { String::new() };
-        let or_dash = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
-        vec![
-            of_store(format!("{:.1}", row.chunks_per_patch)),
-            of_store(format!("{:.2}x", row.amplification)),
-            of_store(output::bytes_of(row.stored_bytes_per_patch)),
-            or_dash(figures.read_write_calls_per_patch.map(decimals)),
-            or_dash(figures.minor_faults_per_patch.map(decimals)),
-            or_dash(figures.major_faults_per_patch.map(decimals)),
-            or_dash(figures.bytes_from_disk_per_patch.map(output::bytes_of)),
-            or_dash(figures.peak_memory.map(output::bytes)),
-        ]
-    });
-    output::table(&[&labels.columns()[..], &own].concat(), &lines)
-}
-
-/// Two lines for each row, the second without what the first says already.
-fn lines(
-    labels: &Labels,
-    rows: &[Row],
-    cells: impl Fn(&Row, &Figures, bool) -> Vec<String>,
-) -> Vec<Vec<String>> {
-    let mut lines = Vec::new();
-    for row in rows {
-        let named = labels.cells(&row.case);
-        let unnamed = vec![String::new(); named.len()];
-        let store = cells(row, &row.store, true);
-        lines.push([named, vec!["voxpatch".to_owned()], store].concat());
-        if let Some(map) = &row.map {
-            lines.push([unnamed, vec!["memory map".to_owned()], cells(row, map, false)].concat());
-        }
-    }
-    lines
-}
-
-/// Three digits, or all that stand before the point.
-fn decimals(value: f64) -> String {
-    let places = match value {
-        0.0 | 99.95.. => 0,
-        9.995.. => 1,
-        _ => 2,
-    };
-    format!("{value:.places$}")
 }
 
 /// What the figures mean, and what they do not.

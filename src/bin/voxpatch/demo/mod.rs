@@ -1,141 +1,112 @@
-//! `demo`: a scan is stored, read back in random patches, compared, and timed; then a model passes
-//! over it.
+//! `demo`: a scan becomes a volume, is read, predicted, and becomes a file again, by the calls that
+//! a program of yours would make.
 
-mod pass;
-mod race;
-mod smooth;
-mod source;
+mod model;
 mod summary;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 
+use anyhow::{Context, bail, ensure};
 use serde::Serialize;
-use voxpatch::layout::{Access, LayoutPlan, PatchShape, VolumeSpec, WeightedPatch, Workload, plan};
-use voxpatch::scan::ScanHeader;
+use voxpatch::aggregate::AggregateReport;
+use voxpatch::layout::{Access, PatchShape, WeightedPatch, Workload};
+use voxpatch::phantom::ChestPhantom;
+use voxpatch::sample::UniformSampler;
+use voxpatch::stream::{ImageRequest, PatchStream, StreamOptions};
 use voxpatch::{
-    ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName, scan, voxels, with_element,
+    ConvertOptions, ConvertReport, Dataset, Error, ExportOptions, ExportReport, Frame, Pool,
+    VolumeName, bench, scan,
 };
+use voxpatch::{Place, VerifyReport};
 
 use crate::args::Demo;
 use crate::interrupt::Interrupt;
-use crate::measure::{Scratch, free_space};
 use crate::output;
-use pass::Pass;
-use race::Race;
-use source::Source;
 
-/// What was done and measured.
 #[derive(Serialize)]
 struct Outcome {
-    /// Made here, not given.
-    synthetic: bool,
-    /// The one given.
-    #[serde(skip)]
-    scan: Option<PathBuf>,
-    /// Shape of a patch, `z, y, x`.
-    patch: [usize; 3],
-    threads: usize,
-    plan: LayoutPlan,
     convert: ConvertReport,
-    race: Race,
-    pass: Pass,
-    /// Where the volume is kept, if it is.
-    kept: Option<PathBuf>,
+    bench: bench::Report,
+    /// Patches of the stream, and the seconds that they took.
+    streamed: (usize, f64),
+    predict: AggregateReport,
+    export: ExportReport,
+    verify: VerifyReport,
 }
 
 pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let scratch = Scratch::new(&std::env::temp_dir(), "demo", "TMPDIR")?;
-    let pool = Pool::new(args.threads)?;
-    let name = match &args.scan {
-        Some(path) => VolumeName::for_file(path),
-        None => VolumeName::new("demo", "image")?,
-    };
-    let dataset =
-        Dataset::create(args.out.clone().unwrap_or_else(|| scratch.path().join("store")))?;
-    // Told before any work is done.
-    for name in [&name, &pass::name(&name)?] {
+    let going = |_bytes| !interrupt.is_set();
+    let scratch = tempfile::Builder::new().prefix("voxpatch-demo-").tempdir();
+    let scratch = scratch.context("cannot make a temporary folder (TMPDIR)")?;
+    let (pool, store) = (Pool::new(args.threads)?, scratch.path().join("store"));
+    let dataset = Dataset::create(args.out.as_ref().unwrap_or(&store))?;
+    let name = args
+        .scan
+        .as_ref()
+        .map_or(VolumeName::new("demo", "image")?, |path| VolumeName::for_file(path));
+    let classes = VolumeName::new(name.subject(), format!("{}-classes", name.image()))?;
+    for name in [&name, &classes] {
         if !matches!(dataset.open_volume(name), Err(Error::NotFound { .. })) {
-            let path = dataset.path().join(name.to_string());
-            anyhow::bail!("already exists: {} (keep the demo in another --out)", path.display());
+            bail!("already exists: {name} (keep the demo in another --out)");
         }
     }
+    let phantom = scratch.path().join("phantom.nii");
     if args.scan.is_none() {
-        room_for(args.shape, scratch.path())?;
+        ChestPhantom::new(args.shape, args.spacing)?.write(&phantom, false, &pool, &going)?;
     }
-    let source = Source::new(args, scratch.path(), &pool, &interrupt)?;
-    let (layout_plan, options, patch) = prepare(source.mapped.header(), args.patch)?;
+    let (path, file) = (args.scan.as_ref().unwrap_or(&phantom), scratch.path().join("again.nii"));
 
-    let scan = scan::open(&source.path)?;
-    let total = scan.header().plane_bytes() * scan.header().shape[0] * scan.header().frames();
-    let bar = output::progress(total as u64, "convert", args.json);
-    let progress = |bytes| {
-        bar.inc(bytes);
-        !interrupt.is_set()
-    };
-    let convert = voxpatch::convert(scan, &dataset, &name, &options, &pool, &progress);
-    bar.finish_and_clear();
-    let convert = convert?;
-    let dtype = source.mapped.header().dtype;
-    let race = with_element!(dtype, T => {
-        race::run::<T>(&dataset, &name, &source.mapped, patch, &interrupt)
-    })?;
-    let told = (args.json, &interrupt);
-    let pass = with_element!(dtype, T => {
-        pass::run::<T>(&dataset, &name, &source.mapped, patch, &pool, told)
-    })?;
-    let outcome = Outcome {
-        synthetic: args.scan.is_none(),
-        scan: args.scan.clone(),
-        patch,
-        threads: pool.threads(),
-        plan: layout_plan,
-        convert,
-        race,
-        pass,
-        kept: args.out.as_ref().map(|store| store.join(name.to_string())),
-    };
-    if args.json {
-        output::print_json(&outcome)?;
-    } else {
-        output::print(&summary::text(&outcome))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The plan for reading patches of this shape, cut down to the volume.
-fn prepare(
-    header: &ScanHeader,
-    patch: [usize; 3],
-) -> anyhow::Result<(LayoutPlan, ConvertOptions, [usize; 3])> {
-    let patch: [usize; 3] = std::array::from_fn(|a| patch[a].min(header.shape[a]));
+    // Once: the scan becomes a volume, laid out for the patches that will be read.
+    let scan = scan::open(path)?;
+    let patch = std::array::from_fn(|axis| args.patch[axis].min(scan.header().shape[axis]));
     let weighted = WeightedPatch::new(PatchShape::Voxels(patch), 1.0)?;
-    let workload = Workload::new(vec![weighted], Access::Random)?;
-    let volume = VolumeSpec {
-        shape: header.shape,
-        times: header.times,
-        channels: header.channels,
-        spacing: header.spacing,
-        dtype: header.dtype,
-    };
-    let options = ConvertOptions { workload: Some(workload.clone()), ..ConvertOptions::default() };
-    Ok((plan(&volume, &workload, &options.plan)?, options, patch))
+    let workload = Some(Workload::new(vec![weighted], Access::Random)?);
+    let options = ConvertOptions { workload, ..ConvertOptions::default() };
+    let convert = voxpatch::convert(scan, &dataset, &name, &options, &pool, &going)?;
+
+    // Ever after: random patches, here beside a memory map of the same voxels, and of a stream.
+    let mut timed = bench::Options::default();
+    timed.scratch = Some(scratch.path().into());
+    let place = Place::find(dataset.path().join(name.to_string()))?;
+    let bench = bench::measure(&place, &timed, &|_| !interrupt.is_set())?;
+    let streamed = stream(&dataset, &name, patch, &pool, &interrupt)?;
+
+    // A model predicts all of the volume; the volume becomes a file; every byte is checked.
+    let volume = dataset.open_volume(&name)?;
+    let predict = model::predict(&dataset, &volume, &classes, patch, &pool, &interrupt)?;
+    let export = voxpatch::export(&volume, &file, &ExportOptions::default(), &pool, &going)?;
+    let again = Dataset::create(scratch.path().join("again"))?;
+    let again = voxpatch::convert(scan::open(&file)?, &again, &name, &options, &pool, &going)?;
+    ensure!(again.voxel_digest == convert.voxel_digest, "the exported voxels are not the scan's");
+    let checks = [&name, &classes].map(|name| dataset.verify_volume(name, &pool, &going));
+    let verify = VerifyReport { volumes: checks.into_iter().collect::<voxpatch::Result<_>>()? };
+
+    let code = ExitCode::from(u8::from(!verify.is_sound() || !bench.failed.is_empty()));
+    let outcome = Outcome { convert, bench, streamed, predict, export, verify };
+    let text = || output::print(&summary::text(&outcome, args));
+    if args.json { output::print_json(&outcome) } else { text() }?;
+    Ok(code)
 }
 
-/// Fails if the synthetic scan and its store would fill the disk.
-fn room_for(shape: [usize; 3], folder: &Path) -> anyhow::Result<()> {
-    let free = free_space(folder)?;
-    // 16-bit voxels, and a store that is hardly ever larger.
-    let need = voxels(shape).and_then(|n| u64::try_from(n).ok()?.checked_mul(4));
-    if need.is_none_or(|need| need > free) {
-        anyhow::bail!(
-            "--shape {}: the scan and its store do not fit the {} that are free in {}; use a \
-             smaller shape, or name another disk in TMPDIR",
-            output::shape(shape),
-            output::bytes(free),
-            folder.display()
-        );
+/// Patches as a training loop has them: drawn by a sampler, read ahead by workers.
+fn stream(
+    dataset: &Dataset,
+    name: &VolumeName,
+    patch: [usize; 3],
+    pool: &Pool,
+    interrupt: &Interrupt,
+) -> voxpatch::Result<(usize, f64)> {
+    let options = StreamOptions::default()
+        .images(vec![ImageRequest::new(name.image()).scaled().frame(Frame::default())])
+        .patches_per_visit(64)
+        .workers(pool.threads());
+    let (sampler, began) = (Arc::new(UniformSampler::new(patch)?), Instant::now());
+    for patch in PatchStream::new(dataset, vec![name.subject().into()], sampler, &options)? {
+        patch?;
+        interrupt.check()?;
     }
-    Ok(())
+    Ok((options.patches_per_visit, began.elapsed().as_secs_f64()))
 }

@@ -1,0 +1,188 @@
+//! `convert`: each scan becomes a volume, or a message why not.
+
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use voxpatch::layout::Codec;
+use voxpatch::{
+    ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName,
+    scan::{self, Found},
+};
+
+use crate::args::{Convert, IfExists};
+use crate::interrupt::Interrupt;
+use crate::{label_names, output};
+use text::text;
+
+pub use text::finding;
+
+/// What is printed as JSON.
+#[derive(Default, Serialize)]
+struct Outcome {
+    converted: Vec<ConvertReport>,
+    /// Volumes that were converted before, from the same files with the same options.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unchanged: Vec<String>,
+    failed: Vec<Failure>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    name: String,
+    error: String,
+}
+
+pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
+    let scans = scans(args)?;
+    let names = names(&scans, args)?;
+    let options = ConvertOptions {
+        workload: args.reads.workload()?,
+        plan: args.layout.options(),
+        codecs: if args.layout.is_auto() { Codec::CANDIDATES.to_vec() } else { Vec::new() },
+        kind: args.meaning.kind(),
+        fourth_axis: args.fourth_axis,
+        narrow: args.narrow,
+        labels: args.label_names.as_deref().map(label_names::read).transpose()?.unwrap_or_default(),
+        source_digest: None,
+        overwrite: args.existing.is_to() == IfExists::Overwrite,
+    };
+    let interrupt = Interrupt::listen()?;
+    let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
+    let mut outcome = Outcome::default();
+    for (scan, name) in scans.iter().zip(names) {
+        match one(scan, &dataset, &name, &options, &pool, &interrupt, args) {
+            Ok(None) => {
+                if !args.json {
+                    output::print(&format!(
+                        "{name}: there already, from the same file with the same options"
+                    ))?;
+                }
+                outcome.unchanged.push(name.to_string());
+            }
+            Ok(Some(report)) => {
+                if !args.json {
+                    output::print(&text(&report, args))?;
+                }
+                outcome.converted.push(report);
+            }
+            Err(Error::Cancelled) => {
+                let done = outcome.converted.len();
+                let error = anyhow::Error::new(Error::Cancelled);
+                return Err(if done == 0 {
+                    error
+                } else {
+                    error.context(format!(
+                        "{name} (stored before it: {})",
+                        output::count(done, "scan")
+                    ))
+                });
+            }
+            // Of several scans, those that can be converted are.
+            Err(error) => {
+                let reason = error.to_string();
+                let nameless = matches!(error, Error::InvalidArgument { .. });
+                let mut told = anyhow::Error::new(error);
+                if nameless {
+                    told = told.context(scan.name());
+                }
+                crate::complain(&told);
+                outcome.failed.push(Failure { name: name.to_string(), error: reason });
+            }
+        }
+    }
+    if args.json {
+        output::print_json(&outcome)?;
+    } else if scans.len() > 1 {
+        let (done, of) = (outcome.converted.len(), scans.len());
+        let before = match outcome.unchanged.len() {
+            0 => String::new(),
+            n => format!(", {n} there already"),
+        };
+        output::print(&format!("{done} of {} converted{before}", output::count(of, "scan")))?;
+    }
+    Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
+}
+
+/// What is to be converted, each to a volume of its own.
+fn scans(args: &Convert) -> voxpatch::Result<Vec<Found>> {
+    let found = scan::find(&args.scans)?;
+    if args.channels { Found::channels(found).map(|joined| vec![joined]) } else { Ok(found) }
+}
+
+/// The path that a scan is named for: that of its first file, for channels without the number of
+/// the first, as nnU-Net has it.
+fn path(scan: &Found, args: &Convert) -> PathBuf {
+    let first = scan.files()[0];
+    let file = first.file_name().unwrap_or_default().to_string_lossy();
+    match file.split_once("_0000.").filter(|_| args.channels) {
+        Some((case, ending)) => first.with_file_name(format!("{case}.{ending}")),
+        None => first.into(),
+    }
+}
+
+/// A name for each scan, all different.
+fn names(scans: &[Found], args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
+    if let Some(name) = &args.name {
+        anyhow::ensure!(
+            scans.len() == 1,
+            "--name names one volume, but {} scans are given",
+            scans.len()
+        );
+        return Ok(vec![name.clone()]);
+    }
+    let mut taken: BTreeMap<VolumeName, PathBuf> = BTreeMap::new();
+    let mut names = Vec::new();
+    for scan in scans {
+        let path = path(scan, args);
+        let name = VolumeName::for_file(&path);
+        if let Some(other) = taken.insert(name.clone(), path.clone()) {
+            anyhow::bail!(
+                "{} and {} would both be stored as {name}; nothing was converted (convert them \
+                 one by one, with --name)",
+                other.display(),
+                path.display()
+            );
+        }
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if !file.starts_with(name.subject()) {
+            output::note(&format!("{file} is stored as {name} (--name chooses another name)"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Nothing to report of a volume that is there already, if that is to be left.
+fn one(
+    found: &Found,
+    dataset: &Dataset,
+    name: &VolumeName,
+    options: &ConvertOptions,
+    pool: &Pool,
+    interrupt: &Interrupt,
+    args: &Convert,
+) -> voxpatch::Result<Option<ConvertReport>> {
+    let scan = found.open()?;
+    let options = &ConvertOptions { source_digest: Some(found.digest()?), ..options.clone() };
+    if args.existing.is_to() == IfExists::Same && voxpatch::is_converted(dataset, name, options)? {
+        return Ok(None);
+    }
+    let header = scan.header();
+    // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame
+    // once more.
+    let passes = 1 + usize::from(options.surveys(header));
+    let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
+    let total = frames * header.plane_bytes() * header.shape[0];
+    let bar = output::progress(total as u64, &name.to_string(), args.json);
+    let progress = |bytes| {
+        bar.inc(bytes);
+        !interrupt.is_set()
+    };
+    let report = voxpatch::convert(scan, dataset, name, options, pool, &progress);
+    bar.finish_and_clear();
+    report.map(Some)
+}

@@ -1,0 +1,71 @@
+//! `info`: what a store holds.
+
+mod text;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::json;
+use voxpatch::Result;
+use voxpatch::{Place, UnfinishedAggregation, VolumeInfo, VolumeName};
+
+use crate::args::Info;
+use crate::output;
+use text::{list, one};
+
+pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
+    let place = Place::find(&args.store)?;
+    let names = place.volumes()?;
+    let (mut volumes, mut unreadable) = (Vec::new(), false);
+    for name in &names {
+        match place.dataset().open_volume(name) {
+            Ok(volume) => volumes.push(volume.info()),
+            Err(error) => {
+                // The others are still worth telling.
+                unreadable = true;
+                crate::complain(&error.into());
+            }
+        }
+    }
+    let unfinished = unfinished(&place, &names)?;
+    match &volumes[..] {
+        [volume] if place.is_volume() && args.json => {
+            output::print_json(&One { volume, unfinished: &unfinished })?;
+        }
+        _ if args.json => {
+            output::print_json(&json!({ "volumes": volumes, "unfinished": unfinished }))?;
+        }
+        [volume] if place.is_volume() => output::print(&one(volume))?,
+        [] if names.is_empty() => output::print("no volumes")?,
+        [] => {}
+        _ => output::print(&list(&volumes))?,
+    }
+    if !args.json {
+        for UnfinishedAggregation { outputs, written, shards, .. } in &unfinished {
+            let outputs = outputs.join(", ");
+            output::print(&format!(
+                "unfinished: the prediction of {outputs}, {written} of {shards} shards are written; \
+                 go on with aggregate --resume, or finalise it when all its parts are complete"
+            ))?;
+        }
+    }
+    Ok(ExitCode::from(u8::from(unreadable)))
+}
+
+/// A volume as JSON, with the predictions that would replace it.
+#[derive(Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    volume: &'a VolumeInfo,
+    unfinished: &'a [UnfinishedAggregation],
+}
+
+/// Aggregations that were begun and not finished: all, or those that make the volume that was asked
+/// for.
+fn unfinished(place: &Place, names: &[VolumeName]) -> Result<Vec<UnfinishedAggregation>> {
+    let mut all = place.dataset().unfinished_aggregations()?;
+    if place.is_volume() {
+        all.retain(|begun| begun.outputs.iter().any(|o| names.iter().any(|n| n.to_string() == *o)));
+    }
+    Ok(all)
+}
