@@ -44,14 +44,14 @@ mod tests {
         let old = json!({
             "kind": "label",
             "source_format": "nifti-1",
-            "source_fields": {"sform_code": 0, "qform_code": 4, "pixdim": [1.0, 0.7]},
+            "source_fields": {"sform_code": 4, "qform_code": 1, "pixdim": [1.0, 0.7]},
         });
         let new = json!({
             "kind": "label",
             "space": "mni",
             "source": {
                 "format": "nifti-1",
-                "fields": {"sform_code": 0, "qform_code": 4, "pixdim": [1.0, 0.7]},
+                "fields": {"sform_code": 4, "qform_code": 1, "pixdim": [1.0, 0.7]},
             },
         });
         assert_eq!(upgraded(old), new);
