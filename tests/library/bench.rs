@@ -78,6 +78,36 @@ fn it_ends_wherever_it_is_told_to_and_leaves_nothing() {
 }
 
 #[test]
+fn a_patch_that_is_not_that_of_the_copy_ends_the_measuring() {
+    let folder = folder();
+    let tmp = folder.path().join("tmp");
+    let damage = || -> std::io::Result<()> {
+        for scratch in fs::read_dir(&tmp)? {
+            let copy = scratch?.path().join("copy.nii");
+            let mut bytes = fs::read(&copy)?;
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+            fs::write(&copy, bytes)?;
+        }
+        Ok(())
+    };
+    let once = Mutex::new(true);
+    let report = run(folder.path(), &options(folder.path()), &|step| {
+        // First asked once the copy is whole, before anything is compared.
+        let is_first = std::mem::take(&mut *once.lock().expect("no panic"));
+        match step {
+            Step::Going if is_first => damage().expect("a copy"),
+            Step::Going => {}
+            _ => *once.lock().expect("no panic") = is_first,
+        }
+        true
+    });
+    let report = report.expect("the volume is named");
+    assert!(report.failed[0].error.contains("is not that of the copy"), "{report:?}");
+}
+
+#[test]
 fn options_that_make_no_sense_are_refused_and_damaged_volumes_named() {
     let folder = folder();
     let good = || options(folder.path());
