@@ -45,7 +45,6 @@ pub(super) struct CachedChunks {
 
 /// What a [`ChunkCache`] has done so far in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
 pub struct CacheCounts {
     /// Times that a chunk was taken from the cache.
     pub hits: u64,
