@@ -1,8 +1,8 @@
 //! From a stretch of a chunk's voxels to the rows of a patch.
 
 use super::interleave::interleave;
-use super::room;
 use super::rows::Rows;
+use super::scratch::room;
 use super::target::{Part, Target};
 
 /// Some consecutive voxels of a chunk, decompressed.

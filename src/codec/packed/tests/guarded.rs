@@ -11,11 +11,11 @@ use super::case::{Case, Content, case};
 use super::hostile::damage;
 use super::whole;
 use crate::Dtype;
-use crate::packed::chunk::LANES_16;
-use crate::packed::kernel::{Out, SLACK, Segment};
-use crate::packed::simd::Code;
-use crate::packed::view::{STRIP, View, is_key};
-use crate::packed::{Dense, Isa, Scratch, decode_window, encode};
+use crate::codec::packed::chunk::LANES_16;
+use crate::codec::packed::kernel::{Out, SLACK, Segment};
+use crate::codec::packed::simd::Code;
+use crate::codec::packed::view::{STRIP, View, is_key};
+use crate::codec::packed::{Dense, Isa, Scratch, decode_window, encode};
 
 /// A multiple of every size of page.
 const PAGE: usize = 64 << 10;

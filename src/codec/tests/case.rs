@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use zarrs::array::codec::api::{BytesToBytesCodecTraits, CodecOptions};
 use zarrs::array::codec::{BloscCodec, BloscCompressor, BloscShuffleMode, GzipCodec, ZstdCodec};
 
-use super::super::*;
+use crate::codec::refusal::Refusal;
+use crate::codec::{Cast, ChunkDecoder, Part, Real, Rows, Scratch, Target, packed, signed};
 use crate::normalise::Normalise;
 use crate::widening::Widening;
 use crate::{Dtype, Element, Scaling, with_element};
@@ -69,7 +70,7 @@ impl Written {
             Self::Zstd(level) => Box::new(ZstdCodec::new(level, level % 2 == 0)),
             Self::Gzip(level) => Box::new(GzipCodec::new(level).expect("0 to 9")),
             Self::Packed(key_every) => {
-                return crate::packed::encode(dense, chunk, dtype, key_every).expect("integers");
+                return packed::encode(dense, chunk, dtype, key_every).expect("integers");
             }
             Self::Plain => return dense.to_vec(),
         };
@@ -77,19 +78,14 @@ impl Written {
         encoded.expect("zarrs encodes").into_owned()
     }
 
-    pub(super) fn decoder(self, item: usize) -> Box<dyn Decoder> {
-        let spec = match self {
-            Self::Blosc { cname, shuffle, typesize, .. } => CodecSpec::Blosc {
-                cname,
-                shuffle: if shuffle { "shuffle" } else { "noshuffle" },
-                typesize: Some(typesize),
-            },
-            Self::Zstd(_) => CodecSpec::Zstd,
-            Self::Gzip(_) => CodecSpec::Gzip,
-            Self::Packed(_) => CodecSpec::Packed,
-            Self::Plain => return decoder_for(&[], item).expect("supported"),
-        };
-        decoder_for(&[spec], item).expect("supported")
+    pub(super) fn decoder(self) -> ChunkDecoder {
+        match self {
+            Self::Blosc { .. } => ChunkDecoder::Blosc,
+            Self::Zstd(_) => ChunkDecoder::Zstd,
+            Self::Gzip(_) => ChunkDecoder::Gzip,
+            Self::Packed(_) => ChunkDecoder::Packed,
+            Self::Plain => ChunkDecoder::Plain,
+        }
     }
 }
 
@@ -125,9 +121,7 @@ impl Case {
         to: To,
         scratch: &mut Scratch,
     ) -> Result<Vec<u8>, Refusal> {
-        self.fill(to, |target| {
-            self.written.decoder(self.part.item).decode(encoded, &self.part, target, scratch)
-        })
+        self.fill(to, |target| self.written.decoder().decode(encoded, &self.part, target, scratch))
     }
 
     /// The whole buffer, after `fill` has filled its target.
@@ -267,7 +261,7 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
             let item = dtype.size();
             let [chunk, start, shape] = [0, 1, 2].map(|i| [z[i], y[i], x[i]]);
             let part = Part { chunk, start, shape, item };
-            let packs = crate::packed::Encoder::takes(dtype);
+            let packs = packed::Encoder::takes(dtype);
             let packed = any::<u8>().prop_map(move |keys| match keys {
                 _ if !packs => Written::Plain,
                 keys => Written::Packed(keys % 5),

@@ -1,6 +1,8 @@
 #![doc = include_str!("format.md")]
 #![allow(clippy::inline_always)]
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::show;
 use crate::{Dtype, Error, Result};
 
@@ -22,6 +24,14 @@ pub(crate) use window::{Piece, Sink, Window};
 
 /// The codec's name in `zarr.json`.
 pub(crate) const NAME: &str = "voxpatch.packed";
+
+/// The codec's configuration there.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Configuration {
+    /// See [`Encoder::key_every`].
+    pub(crate) key_every: u8,
+}
 
 /// A chunk of any rank as `z, y, x`: all axes before the last two are taken as one. `None` if its
 /// number of voxels does not fit.

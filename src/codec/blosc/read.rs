@@ -1,64 +1,46 @@
-//! The container of c-blosc 1, as written by every Zarr implementation.
-//!
-//! A header of 16 bytes, the offset of each block, and the blocks. A block is filtered by itself
-//! and then compressed in one piece or, split, in as many equal pieces as an element has bytes;
-//! with the byte shuffle each piece then holds one byte of every element. Each piece begins with
-//! its length, and one as long as its content is stored as it is.
-//!
-//! Source of the format: `blosc.h` and `blosc.c` of c-blosc 1.21. What is not decoded here: bit
-//! shuffle, and the compressors blosclz, snappy and zlib.
+//! Reading a container: blocks to the rows of a patch.
 
-use super::interleave::unshuffle;
-use super::stretch::{Stretch, Walk, write_plain};
-use super::whole::chunk_bytes;
-use super::{Decoder, Part, Refusal, Scratch, Target, lz4_exact, room, zstd_exact};
+use super::{
+    BIT_SHUFFLE, BYTE_SHUFFLE, FORMAT_VERSION, HEADER_BYTES, LZ4, MAX_SPLITS, MIN_SPLIT_ELEMENTS,
+    NOT_SPLIT, RESERVED, STORED, ZSTD,
+};
+use crate::codec::interleave::unshuffle;
+use crate::codec::refusal::{Refusal, exact};
+use crate::codec::scratch::{Scratch, room};
+use crate::codec::stretch::{Stretch, Walk, write_plain};
+use crate::codec::target::{Part, Target};
+use crate::codec::whole::chunk_bytes;
+use crate::codec::zstd;
 
-const HEADER_BYTES: usize = 16;
-const FORMAT_VERSION: u8 = 2;
-const BYTE_SHUFFLE: u8 = 1 << 0;
-const STORED: u8 = 1 << 1;
-const BIT_SHUFFLE: u8 = 1 << 2;
-const RESERVED: u8 = 1 << 3;
-const NOT_SPLIT: u8 = 1 << 4;
-/// Elements of more bytes than this are not split, nor blocks of fewer elements than that.
-const MAX_SPLITS: usize = 16;
-const MIN_SPLIT_ELEMENTS: usize = 128;
+type Zstd = Option<::zstd::bulk::Decompressor<'static>>;
 
-type Zstd = Option<zstd::bulk::Decompressor<'static>>;
-
-/// Decodes the container. All that varies is in each chunk's header.
-#[derive(Debug)]
-pub(super) struct Blosc;
-
-impl Decoder for Blosc {
-    fn decode(
-        &self,
-        encoded: &[u8],
-        part: &Part,
-        target: &mut Target<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Refusal> {
-        let container = Container::parse(encoded, chunk_bytes(part)?)?;
-        let Scratch { packed, chunk, row, zstd, .. } = scratch;
-        if let Some(stored) = container.stored {
-            write_plain(stored, part, target, row);
-            return Ok(());
-        }
-        if !container.holds_whole_voxels(part.item) {
-            let chunk = room(chunk, container.bytes);
-            container.decode_whole(chunk, packed, zstd)?;
-            write_plain(chunk, part, target, row);
-            return Ok(());
-        }
-        let mut walk = Walk::new(part);
-        while let Some(position) = walk.position() {
-            let (start, length) = container.block_at(position * part.item);
-            let stretch = container.block(start, length, packed, zstd)?;
-            let voxels = [start / part.item, (start + length) / part.item];
-            walk.write(stretch, voxels, target, row);
-        }
-        Ok(())
+/// Decodes a part of a chunk that is a container.
+pub(crate) fn decode(
+    encoded: &[u8],
+    part: &Part,
+    target: &mut Target<'_>,
+    scratch: &mut Scratch,
+) -> Result<(), Refusal> {
+    let container = Container::parse(encoded, chunk_bytes(part)?)?;
+    let Scratch { packed, chunk, row, zstd, .. } = scratch;
+    if let Some(stored) = container.stored {
+        write_plain(stored, part, target, row);
+        return Ok(());
     }
+    if !container.holds_whole_voxels(part.item) {
+        let chunk = room(chunk, container.bytes);
+        container.decode_whole(chunk, packed, zstd)?;
+        write_plain(chunk, part, target, row);
+        return Ok(());
+    }
+    let mut walk = Walk::new(part);
+    while let Some(position) = walk.position() {
+        let (start, length) = container.block_at(position * part.item);
+        let stretch = container.block(start, length, packed, zstd)?;
+        let voxels = [start / part.item, (start + length) / part.item];
+        walk.write(stretch, voxels, target, row);
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,8 +89,8 @@ impl<'a> Container<'a> {
         }
         let element = usize::from(element);
         let compressor = match flags >> 5 {
-            1 => Compressor::Lz4,
-            4 => Compressor::Zstd,
+            LZ4 => Compressor::Lz4,
+            ZSTD => Compressor::Zstd,
             _ if flags & STORED != 0 => Compressor::Lz4,
             _ => return refuse("compressed otherwise than the array's metadata says"),
         };
@@ -243,10 +225,10 @@ impl<'a> Container<'a> {
         Ok(())
     }
 
-    fn decompress(&self, piece: &[u8], out: &mut [u8], zstd: &mut Zstd) -> Result<(), Refusal> {
+    fn decompress(&self, piece: &[u8], out: &mut [u8], state: &mut Zstd) -> Result<(), Refusal> {
         match self.compressor {
             Compressor::Lz4 => lz4_exact(piece, out),
-            Compressor::Zstd => zstd_exact(zstd, piece, out),
+            Compressor::Zstd => zstd::decode_exact(state, piece, out),
         }
     }
 }
@@ -261,6 +243,13 @@ impl<'a> Pieces<'a> {
         self.0 = behind;
         Ok(piece)
     }
+}
+
+/// Decompresses an LZ4 block that must fill `out` exactly.
+fn lz4_exact(encoded: &[u8], out: &mut [u8]) -> Result<(), Refusal> {
+    let length = i32::try_from(out.len()).map_err(|_| "lz4: a block beyond 2 GiB".to_owned())?;
+    let done = lz4::block::decompress_to_buffer(encoded, Some(length), out);
+    exact(done.map_err(|e| format!("lz4: {e}"))?, out.len(), "lz4")
 }
 
 /// The number at byte `at`: 32 bits, little-endian, not negative.

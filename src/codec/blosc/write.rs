@@ -1,6 +1,6 @@
-//! Writing the blosc container, so that its blocks are the decode units that were planned.
+//! Writing a container, so that its blocks are the decode units that were planned.
 //!
-//! The container is that of c-blosc 1 and read by every blosc. c-blosc itself makes blocks of at
+//! Every blosc reads what is written here. c-blosc itself makes blocks of at
 //! least 64 KiB with LZ4, whatever it is asked for; with the blocks of [`Codec::decode_unit`] a
 //! single slice is read three times as fast, a cube by a fifth. A byte plane that LZ4 hardly
 //! shrinks (the noise in the low byte of a scan) is stored as it is: reading it then costs
@@ -8,16 +8,18 @@
 //!
 //! [`Codec::decode_unit`]: crate::layout::Codec::decode_unit
 
+use std::io;
+
 use lz4::block::CompressionMode;
 
+use super::shuffle::shuffle;
+use super::{
+    BYTE_SHUFFLE, COMPRESSOR_VERSION, FORMAT_VERSION, HEADER_BYTES, LZ4, MIN_SPLIT_ELEMENTS,
+    NOT_SPLIT, STORED, ZSTD,
+};
+use crate::codec::zstd;
 use crate::layout::BloscCompressor;
 
-const HEADER_BYTES: usize = 16;
-const SHUFFLED: u8 = 1;
-const STORED: u8 = 1 << 1;
-const NOT_SPLIT: u8 = 1 << 4;
-/// c-blosc splits a block into its byte planes only if each has at least this many bytes.
-const SMALLEST_PLANE: usize = 128;
 /// LZ4 must shrink a byte plane to this share, else the plane is stored as it is.
 const WORTH_DECODING_PERCENT: usize = 75;
 
@@ -26,39 +28,35 @@ const WORTH_TRYING_PERCENT: usize = 84;
 
 /// How one array's chunks become blosc containers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BloscEncoder {
-    pub(super) compressor: BloscCompressor,
-    pub(super) level: u8,
+pub(crate) struct BloscEncoder {
+    pub(crate) compressor: BloscCompressor,
+    pub(crate) level: u8,
     /// Bytes of a voxel: the size of the elements that are shuffled.
-    pub(super) item: usize,
+    pub(crate) item: usize,
     /// Bytes of a block: a divisor of the chunk's bytes.
-    pub(super) block: usize,
+    pub(crate) block: usize,
 }
 
 /// Buffers and compressor state that a task keeps between chunks.
 #[derive(Default)]
-pub(super) struct EncodeScratch {
+pub(crate) struct BloscScratch {
     shuffled: Vec<u8>,
     packed: Vec<u8>,
-    zstd: Option<zstd::bulk::Compressor<'static>>,
+    zstd: zstd::Compressor,
 }
 
 impl BloscEncoder {
     /// The container of a chunk of little-endian voxels.
-    pub(super) fn encode(
-        &self,
-        voxels: &[u8],
-        scratch: &mut EncodeScratch,
-    ) -> std::io::Result<Vec<u8>> {
+    pub(crate) fn encode(&self, voxels: &[u8], scratch: &mut BloscScratch) -> io::Result<Vec<u8>> {
         let blocks = voxels.len() / self.block;
-        let planes = if self.block / self.item >= SMALLEST_PLANE { self.item } else { 1 };
+        let planes = if self.block / self.item >= MIN_SPLIT_ELEMENTS { self.item } else { 1 };
         let mut out = self.header(voxels.len(), planes);
         out.resize(HEADER_BYTES + 4 * blocks, 0);
         if self.level > 0 {
             for (n, block) in voxels.chunks_exact(self.block).enumerate() {
                 let start = le(out.len())?;
                 out[HEADER_BYTES + 4 * n..][..4].copy_from_slice(&start);
-                let EncodeScratch { shuffled, packed, zstd } = &mut *scratch;
+                let BloscScratch { shuffled, packed, zstd } = &mut *scratch;
                 shuffled.resize(self.block, 0);
                 shuffle(self.item, block, shuffled);
                 for plane in shuffled.chunks_exact(self.block / planes) {
@@ -85,14 +83,19 @@ impl BloscEncoder {
 
     fn header(&self, bytes: usize, planes: usize) -> Vec<u8> {
         let format = match self.compressor {
-            BloscCompressor::Lz4 | BloscCompressor::Lz4hc => 1,
-            BloscCompressor::Zstd => 4,
+            BloscCompressor::Lz4 | BloscCompressor::Lz4hc => LZ4,
+            BloscCompressor::Zstd => ZSTD,
         };
-        let shuffled = if self.item > 1 { SHUFFLED } else { 0 };
+        let shuffled = if self.item > 1 { BYTE_SHUFFLE } else { 0 };
         let split = if planes == self.item { 0 } else { NOT_SPLIT };
         let mut header = Vec::with_capacity(HEADER_BYTES + bytes + 4);
         #[allow(clippy::cast_possible_truncation)]
-        header.extend([2, 1, shuffled | split | format << 5, self.item as u8]);
+        header.extend([
+            FORMAT_VERSION,
+            COMPRESSOR_VERSION,
+            shuffled | split | format << 5,
+            self.item as u8,
+        ]);
         // Chunks are below 2 GiB: the layout sees to it.
         #[allow(clippy::cast_possible_truncation)]
         header.extend([bytes as u32, self.block as u32, 0].iter().flat_map(|n| n.to_le_bytes()));
@@ -104,8 +107,8 @@ impl BloscEncoder {
         &self,
         plane: &[u8],
         packed: &'a mut Vec<u8>,
-        zstd: &mut Option<zstd::bulk::Compressor<'static>>,
-    ) -> std::io::Result<Option<&'a [u8]>> {
+        zstd: &mut zstd::Compressor,
+    ) -> io::Result<Option<&'a [u8]>> {
         let level = i32::from(self.level);
         // Both compressors give up when the room is used up; a length equal to the plane's would
         // mean a plane stored as it is.
@@ -128,10 +131,7 @@ impl BloscEncoder {
             BloscCompressor::Lz4hc => CompressionMode::HIGHCOMPRESSION(level),
             BloscCompressor::Zstd => {
                 let level = if level < 9 { 2 * level - 1 } else { 22 };
-                if zstd.is_none() {
-                    *zstd = Some(zstd::bulk::Compressor::new(level)?);
-                }
-                let compressor = zstd.as_mut().expect("it was made above");
+                let compressor = zstd.at(level)?;
                 return Ok(compressor.compress_to_buffer(plane, out).ok().map(|n| &packed[..n]));
             }
         };
@@ -144,49 +144,8 @@ fn pack_lz4(plane: &[u8], mode: CompressionMode, out: &mut [u8]) -> Option<usize
     lz4::block::compress_to_buffer(plane, Some(mode), false, out).ok()
 }
 
-/// Bytes of equal significance together.
-fn shuffle(item: usize, block: &[u8], out: &mut [u8]) {
-    match item {
-        2 => pairs(block, out),
-        4 => quads(block, out),
-        8 => planes::<8>(block, out),
-        _ => out.copy_from_slice(block),
-    }
-}
-
-/// Both planes in one pass, which the compiler turns into packing instructions.
-fn pairs(block: &[u8], out: &mut [u8]) {
-    let (voxels, _) = block.as_chunks::<2>();
-    let (low, high) = out.split_at_mut(voxels.len());
-    for ((voxel, low), high) in voxels.iter().zip(low).zip(high) {
-        let voxel = u16::from_le_bytes(*voxel);
-        *low = voxel.to_le_bytes()[0];
-        *high = (voxel >> 8).to_le_bytes()[0];
-    }
-}
-
-/// The same for four planes.
-fn quads(block: &[u8], out: &mut [u8]) {
-    let (voxels, _) = block.as_chunks::<4>();
-    let (low, high) = out.split_at_mut(2 * voxels.len());
-    let ((a, b), (c, d)) = (low.split_at_mut(voxels.len()), high.split_at_mut(voxels.len()));
-    let planes = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-    for (voxel, ((a, b), (c, d))) in voxels.iter().zip(planes) {
-        [*a, *b, *c, *d] = *voxel;
-    }
-}
-
-fn planes<const N: usize>(block: &[u8], out: &mut [u8]) {
-    let (voxels, _) = block.as_chunks::<N>();
-    for (n, plane) in out.chunks_exact_mut(voxels.len()).enumerate() {
-        for (out, voxel) in plane.iter_mut().zip(voxels) {
-            *out = voxel[n];
-        }
-    }
-}
-
-fn le(length: usize) -> std::io::Result<[u8; 4]> {
-    i32::try_from(length).map(i32::to_le_bytes).map_err(std::io::Error::other)
+fn le(length: usize) -> io::Result<[u8; 4]> {
+    i32::try_from(length).map(i32::to_le_bytes).map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -237,7 +196,7 @@ mod tests {
                 })
                 .collect();
             let encoder = BloscEncoder { compressor, level, item, block: voxels * item };
-            let container = encoder.encode(&chunk, &mut EncodeScratch::default()).unwrap();
+            let container = encoder.encode(&chunk, &mut BloscScratch::default()).unwrap();
             prop_assert!(container.len() <= HEADER_BYTES + bytes);
             prop_assert_eq!(decoded_by_blosc(&container, bytes, item), chunk);
         }

@@ -1,10 +1,9 @@
-//! The codec [`crate::packed`] as an extension of zarrs: any program that links this crate reads
+//! The codec [`super::packed`] as an extension of zarrs: any program that links this crate reads
 //! and writes such arrays through zarrs alone.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use zarrs::array::codec::api::{
     ArrayCodecTraits, ArrayToBytesCodecTraits, Codec, CodecError, CodecMetadataOptions,
     CodecOptions, CodecPluginV3, CodecTraits, CodecTraitsV3, InvalidBytesLengthError,
@@ -17,16 +16,8 @@ use zarrs::metadata::Configuration;
 use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::{PluginCreateError, ZarrVersion};
 
+use super::packed::{self, Configuration as PackedConfiguration};
 use crate::Dtype;
-use crate::packed;
-
-/// As it stands in `zarr.json`.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PackedConfiguration {
-    /// See [`packed::Encoder::key_every`].
-    pub(super) key_every: u8,
-}
 
 /// The codec between an array of integers and bytes.
 #[derive(Debug, Clone, Copy)]

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use super::case::{Case, Content, case};
 use super::{read, whole};
 use crate::Dtype;
-use crate::packed::chunk::{CONSTANT, LANES_16, LANES_32, VERSION, ZSTD};
-use crate::packed::{Isa, Scratch, Window, encode};
+use crate::codec::packed::chunk::{CONSTANT, LANES_16, LANES_32, VERSION, ZSTD};
+use crate::codec::packed::{Isa, Scratch, Window, encode};
 
 /// What all kernels say, with one answer.
 fn agreed(encoded: &[u8], window: &Window, item: usize) -> Result<Vec<u8>, String> {

@@ -167,7 +167,7 @@ mod avx2 {
     };
 
     use super::STRIP;
-    use crate::packed::kernel::{Kernel, Near, Widths};
+    use crate::codec::packed::kernel::{Kernel, Near, Widths};
 
     /// What takes two groups of given widths apart.
     #[derive(Clone, Copy)]

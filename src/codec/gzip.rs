@@ -1,8 +1,11 @@
 //! One gzip member of known length, by RFC 1952.
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use std::io::{self, Read as _};
 
-use super::Refusal;
+use flate2::bufread::GzEncoder;
+use flate2::{Compression, Crc, Decompress, FlushDecompress, Status};
+
+use super::refusal::Refusal;
 
 /// Bits of the flag byte: a checksum of the header, an extra field, a name, a comment.
 const HEADER_CRC: u8 = 1 << 1;
@@ -12,9 +15,16 @@ const COMMENT: u8 = 1 << 4;
 /// Bits 5 to 7 must be zero; what they would mean is not known.
 const RESERVED: u8 = 0b1110_0000;
 
+/// The gzip member of a chunk.
+pub(super) fn encode(voxels: &[u8], level: u32) -> io::Result<Vec<u8>> {
+    let mut encoded = Vec::new();
+    GzEncoder::new(voxels, Compression::new(level)).read_to_end(&mut encoded)?;
+    Ok(encoded)
+}
+
 /// Decompresses the gzip member `encoded`, which must fill `out` exactly, and compares its
 /// checksum.
-pub(super) fn gzip_exact(
+pub(super) fn decode_exact(
     state: &mut Option<Decompress>,
     encoded: &[u8],
     out: &mut [u8],
