@@ -3,9 +3,9 @@
 use std::iter;
 use std::path::Path;
 
-use super::{Dataset, Volume, VolumeName};
+use super::{Dataset, VerifyReport, Volume, VolumeName};
 use crate::disk::is_absent;
-use crate::{Error, Result};
+use crate::{Error, Pool, Result};
 
 /// A dataset and, where the path goes on, one subject or one volume of it.
 #[derive(Debug, Clone)]
@@ -75,6 +75,38 @@ impl Place {
     #[must_use]
     pub const fn is_volume(&self) -> bool {
         self.image.is_some()
+    }
+
+    /// Whether the path names the dataset itself.
+    #[must_use]
+    pub const fn is_store(&self) -> bool {
+        self.subject.is_none()
+    }
+
+    /// Checks the volumes of this place as [`Dataset::verify`] does; of the whole dataset or of a
+    /// subject also that no complete volume has lost its document.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::verify`] and of [`Place::volumes`].
+    pub fn verify(
+        &self,
+        pool: &Pool,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<VerifyReport> {
+        let lost = if self.is_volume() {
+            Vec::new()
+        } else {
+            self.dataset.lost(self.subject.as_deref())?
+        };
+        let names = match self.volumes() {
+            // All that is left of the subject.
+            Err(Error::NotFound { .. }) if !lost.is_empty() => Vec::new(),
+            names => names?,
+        };
+        let check = |name: &VolumeName| self.dataset.verify_volume(name, pool, progress);
+        let mut volumes = names.iter().map(check).collect::<Result<Vec<_>>>()?;
+        volumes.extend(lost);
+        Ok(VerifyReport { volumes })
     }
 
     /// The volumes of this place, sorted: all, those of the subject, or the one.

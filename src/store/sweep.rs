@@ -109,12 +109,12 @@ impl Dataset {
                     (is_file || is_left) && Some(inside) != named.as_ref()
                 });
                 unnamed.extend(ours.map(|inside| format!("{name}/{inside}")));
-                // Of an index that was being built.
-                if let Some(named) = named {
-                    let array = if named == "0" { named } else { format!("{named}/0") };
-                    let inside = self.list(&format!("{name}/{array}"))?.into_iter();
+                // Of documents, and of an index that was being built.
+                let folders = named.iter().flat_map(|named| [named.clone(), format!("{named}/0")]);
+                for folder in folders {
+                    let inside = self.list(&format!("{name}/{folder}"))?.into_iter();
                     let inside = inside.filter(|inside| is_of_a_writer(inside));
-                    unnamed.extend(inside.map(|inside| format!("{name}/{array}/{inside}")));
+                    unnamed.extend(inside.map(|inside| format!("{name}/{folder}/{inside}")));
                 }
             }
         }
@@ -124,9 +124,8 @@ impl Dataset {
 
     /// Whether nobody names this now.
     fn is_unnamed(&self, key: &str) -> Result<bool> {
-        let mut parts = key.split('/');
-        if let (Some(subject), Some(image), Some(inside)) =
-            (parts.next(), parts.next(), parts.next())
+        let parts: Vec<&str> = key.split('/').collect();
+        if let [subject, image, inside] = parts[..]
             && let Ok(name) = VolumeName::new(subject, image)
             && self.named_by(&name)?.as_deref() == Some(inside)
         {

@@ -110,15 +110,16 @@ impl Dataset {
         let volumes = self.volumes()?;
         let check = |name: &VolumeName| self.verify_volume(name, pool, progress);
         let mut volumes = volumes.iter().map(check).collect::<Result<Vec<_>>>()?;
-        volumes.extend(self.lost()?);
+        volumes.extend(self.lost(None)?);
         Ok(VerifyReport { volumes })
     }
 
-    /// Volumes that are complete, and have no document.
-    fn lost(&self) -> Result<Vec<VolumeCheck>> {
+    /// Volumes that are complete, and have no document: of all subjects, or of one.
+    pub(super) fn lost(&self, of: Option<&str>) -> Result<Vec<VolumeCheck>> {
         let of_jobs = self.folders_of_jobs().unwrap_or_default();
         let mut lost = Vec::new();
-        for subject in self.folders("")? {
+        let subjects = of.map_or_else(|| self.folders(""), |of| Ok(vec![of.to_owned()]))?;
+        for subject in subjects {
             for image in self.folders(&subject)? {
                 let Ok(name) = VolumeName::new(&subject, image) else { continue };
                 let inside = self.disk.list(&name.to_string()).unwrap_or_default();

@@ -533,3 +533,47 @@ fn a_reader_that_has_gone_away_is_no_failure() {
     let done = child.wait_with_output().unwrap();
     assert_eq!((done.status.code(), text(&done.stderr)), (Some(0), String::new()));
 }
+
+#[test]
+fn volumes_are_removed_and_what_nobody_names_is_swept() {
+    let folder = folder();
+    let at = folder.path();
+    for name in ["ct/image", "ct/again"] {
+        succeed(at, &format!("convert ct.nii --out s --name {name} --chunk 10x20x18"));
+    }
+    let named = generation(&at.join("s"), "ct/image");
+    let left = at.join("s/ct/image/g-00112233445566ff");
+    fs::create_dir_all(left.join("0")).unwrap();
+    fs::write(left.join("0/zarr.json"), b"{}").unwrap();
+    assert!(succeed(at, "sweep s").contains("too young"));
+    assert!(succeed(at, "sweep s --older-than 0s --dry-run").contains("would remove 1 leftover"));
+    assert!(left.exists());
+    let report = json(&succeed(at, "sweep s --older-than 0s --json"));
+    assert_eq!(
+        report["removed"][0]["path"],
+        left.to_str().unwrap().trim_start_matches(at.to_str().unwrap()).trim_start_matches('/')
+    );
+    assert_eq!(report["removed"][0]["bytes"], 2);
+    assert!(!left.exists() && named.exists());
+    assert!(succeed(at, "sweep s --older-than 0s").contains("nothing to remove"));
+    assert!(fail(at, 2, "sweep s --older-than soon").contains("such as 12h or 7d"));
+    assert!(fail(at, 1, "sweep s/ct").contains("name the store"));
+
+    assert!(succeed(at, "remove s/ct/image").contains("removed: ct/image"));
+    assert!(!at.join("s/ct/image").exists());
+    assert!(fail(at, 1, "remove s/ct/image").contains("not found"));
+    assert!(fail(at, 1, "remove s/ct").contains("STORE/SUBJECT/IMAGE"));
+    assert!(fail(at, 1, "remove s/ct/again --unfinished").contains("unfinished prediction"));
+    let begun = "aggregate s/ct/again --patch 10x20x18 --output p=float32 --exec";
+    let line: Vec<&str> = begun.split(' ').chain(["head -c 20000; exit 1"]).collect();
+    let done =
+        Command::new(env!("CARGO_BIN_EXE_voxpatch")).args(line).current_dir(at).output().unwrap();
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    assert!(succeed(at, "info s").contains("unfinished"));
+    assert!(succeed(at, "remove s/ct/p --unfinished").contains("unfinished prediction ct/p"));
+    assert!(!succeed(at, "info s").contains("unfinished"));
+    assert_eq!(json(&succeed(at, "remove s/ct/again --json"))["removed"][0], "ct/again");
+    assert!(succeed(at, "info s").contains("no volumes"));
+    assert!(succeed(at, "sweep s --older-than 0s").contains("nothing to remove"));
+    assert_eq!(fs::read_dir(at.join("s")).unwrap().count(), 1, "the store's own document");
+}

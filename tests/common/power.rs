@@ -306,15 +306,17 @@ impl Sink for PowerDisk {
     }
 
     fn swap(&self, key: &str, expected: Option<&Version>, new: Option<&[u8]>) -> io::Result<Swap> {
-        let there = match self.get(key) {
+        let mut state = self.lock_state();
+        let there = match state.find(key) {
             Err(e) if e.kind() == ErrorKind::NotFound => None,
-            there => Some(there?.1),
+            node => match &state.live[node?] {
+                Node::File(bytes) => Some(version(bytes)),
+                Node::Folder(_) => return Err(ErrorKind::IsADirectory.into()),
+            },
         };
-        // Nobody else changes this disk in between.
         if there.as_ref() != expected {
             return Ok(Swap::Lost);
         }
-        let mut state = self.lock_state();
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
         let (folder, _) = state.make(folder, true)?;
         let new = new.map(|new| {

@@ -38,6 +38,11 @@ impl<T: Tap> Tapped<T> {
         Arc::new(Self { disk: LocalDisk::new(root), tap, holds: false })
     }
 
+    /// One whose files are read at positions.
+    pub fn reading(root: impl Into<PathBuf>, tap: T) -> Arc<Self> {
+        Arc::new(Self { disk: LocalDisk::new(root).mapping(false), tap, holds: true })
+    }
+
     /// As a dataset takes it.
     pub fn handle(self: &Arc<Self>) -> Disk {
         Disk::new(Arc::clone(self))

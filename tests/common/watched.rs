@@ -26,6 +26,11 @@ pub fn watched(root: impl AsRef<Path>) -> Arc<WatchedDisk> {
     Tapped::new(root.as_ref(), Watch::default())
 }
 
+/// The same, with files that are read at positions.
+pub fn watched_reading(root: impl AsRef<Path>) -> Arc<WatchedDisk> {
+    Tapped::reading(root.as_ref(), Watch::default())
+}
+
 impl WatchedDisk {
     /// From now on `operation` fails for keys that end so: "read", "list"; "written", "streamed": a
     /// write does, after it was done.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use crate::common::dense::{DenseScan, store, voxels};
+use crate::common::place::generation;
 use voxpatch::bench::{Cache, Labels, Options, Report, Starts, Step, measure};
 use voxpatch::{ConvertOptions, Dataset, Error, Place, Result};
 
@@ -127,7 +128,7 @@ fn options_that_make_no_sense_are_refused_and_damaged_volumes_named() {
     let report = run(folder.path(), &large, &|_| true).expect("the volume is named");
     assert!(report.failed[0].error.contains("larger than the volume a/ct"), "{report:?}");
 
-    let mut path = folder.path().join("s/a/ct/0/c");
+    let mut path = generation(&folder.path().join("s"), "a/ct").join("0/c");
     while path.is_dir() {
         path = fs::read_dir(&path).expect("shards").next().expect("one").expect("one").path();
     }

@@ -1,6 +1,6 @@
 //! Stores that an earlier version wrote are read as they were: `tests/frozen/v1.zarr` holds one
 //! volume for each codec and kind of content, `v2.zarr` those whose shards span frames, `v3.zarr`
-//! those that tell coordinates, source and names of labels as version 3 does, and beside them lies an
+//! generations, with coordinates, source and names of labels as version 3 tells them, and beside them lies an
 //! `.npy` of what each must be. `nifti.zarr` and the files of `nifti` are of `attributes.rs`.
 //!
 //! The stores are never written again for the same format version. A new version, or a new codec,
@@ -28,7 +28,7 @@ use voxpatch::{
 };
 
 /// Stores of each format version, and how many volumes they hold.
-const STORES: [(&str, usize); 3] = [("v1", 15), ("v2", 3), ("v3", 2)];
+const STORES: [(&str, usize); 3] = [("v1", 15), ("v2", 3), ("v3", 13)];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen")
@@ -169,7 +169,7 @@ fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, codec: 
     std::fs::write(expectation("v3", volume.name()), as_npy(&volume, &all)).unwrap();
 }
 
-/// Version 3 is that of coordinates and sources in words of no format.
+/// Version 3 is that of generations, and of coordinates and sources in words of no format.
 #[test]
 #[ignore = "writes the frozen stores of the newest format version, once"]
 fn freeze_stores() {
@@ -177,7 +177,27 @@ fn freeze_stores() {
     let dataset = Dataset::create(folder().join("v3.zarr")).unwrap();
     freeze(&dataset, "spaces/mni", &voxels::<i16>([1, 2, 4, 5, 6], 3), "packed:8");
     freeze(&dataset, "labels/named", &voxels::<u8>([1, 1, 4, 5, 6], 7).mapv(|v| v % 3), "blosc");
+    for (n, codec) in CODECS.into_iter().enumerate() {
+        let name = format!("codecs/{}", codec.replace(':', "-"));
+        freeze(&dataset, &name, &voxels::<i16>([1, 1, 4, 5, 6], n as u64), codec);
+    }
+    // Shards that span frames.
+    freeze(&dataset, "frames/times", &voxels::<i16>([5, 1, 4, 5, 6], 23), "zstd:3");
 }
+
+/// Every codec of the format.
+const CODECS: [&str; 10] = [
+    "blosc",
+    "blosc-lz4",
+    "blosc-zstd:3",
+    "blosc:0",
+    "zstd:3",
+    "gzip:6",
+    "none",
+    "packed:0",
+    "packed:1",
+    "packed:8",
+];
 
 #[test]
 fn a_frozen_volume_of_version_3_tells_coordinates_source_and_labels() {

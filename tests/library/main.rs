@@ -32,6 +32,7 @@ mod plane_scalings;
 mod power_cut;
 mod predict;
 mod races;
+mod read_mode;
 mod round_trip;
 mod sample_distribution;
 mod sample_grid;

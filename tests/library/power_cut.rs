@@ -44,7 +44,12 @@ fn assert_sound(disk: &Arc<PowerDisk>, moment: &str) {
         Err(Error::NotFound { .. }) => return,
         dataset => dataset.unwrap_or_else(|e| panic!("{moment}: {e}")),
     };
-    let report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    let mut report = dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    // Complete, and not published: the same as a volume that has lost its document.
+    report.volumes.retain(|check| {
+        let is_lost = check.damage.iter().all(|damage| damage.path.ends_with("zarr.json"));
+        !is_lost || dataset.volume(&check.name).is_ok()
+    });
     assert!(report.is_sound(), "{moment}: {report:?}");
 }
 

@@ -9,10 +9,9 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::common::dense::{DenseScan, store, voxels};
-use crate::common::files::tree;
+use crate::common::place::files_as_written;
 use ndarray::Array5;
 use proptest::prelude::*;
 use voxpatch::layout::{Codec, PlanOptions};
@@ -31,7 +30,7 @@ fn stored<T: Element>(
     voxels: &Array5<T>,
     options: &ConvertOptions,
     threads: usize,
-) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+) -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     let (name, pool) = ("a/b".parse().unwrap(), Pool::new(threads).unwrap());
@@ -44,10 +43,7 @@ fn stored<T: Element>(
             assert!(read == expected, "time {time}, channel {channel}");
         }
     }
-    tree(folder.path())
-        .into_iter()
-        .map(|(path, bytes)| (path.strip_prefix(folder.path()).unwrap().to_owned(), bytes))
-        .collect()
+    files_as_written(folder.path())
 }
 
 /// Every order that so many frames can come in.

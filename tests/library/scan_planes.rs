@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::common::dense::{DenseScan, voxels};
 use crate::common::files::tree;
+use crate::common::place::generation;
 use ndarray::{Array5, s};
 use voxpatch::layout::PlanOptions;
 use voxpatch::scan::{Order, PlaneScan, Planes, Scan, ScanHeader};
@@ -91,7 +92,7 @@ fn stored(
 
 /// The shards alone: findings stand in the documents.
 fn shards(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    let below = folder.join("s/a/b/0/c");
+    let below = generation(&folder.join("s"), "a/b").join("0/c");
     let found = tree(&below).into_iter();
     found.map(|(path, bytes)| (path.strip_prefix(&below).unwrap().to_owned(), bytes)).collect()
 }

@@ -15,6 +15,8 @@ mod label_names;
 mod output;
 mod plan;
 mod read;
+mod remove;
+mod sweep;
 mod verify;
 
 use std::io::Write;
@@ -28,6 +30,9 @@ use voxpatch::Error;
 /// What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// What `sysexits.h` calls EX_TEMPFAIL: another process is at work.
+const TRY_AGAIN: u8 = 75;
+
 fn main() -> ExitCode {
     interrupt::report_full_files();
     let matches = Cli::command().get_matches();
@@ -39,8 +44,11 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(&error);
-            let cancelled = matches!(error.downcast_ref(), Some(Error::Cancelled));
-            ExitCode::from(if cancelled { INTERRUPTED } else { 1 })
+            ExitCode::from(match error.downcast_ref() {
+                Some(Error::Cancelled) => INTERRUPTED,
+                Some(Error::Busy { .. }) => TRY_AGAIN,
+                _ => 1,
+            })
         }
     }
 }
@@ -61,6 +69,8 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Info(args) => info::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Index(args) => index::run(args),
+        Command::Remove(args) => remove::run(args),
+        Command::Sweep(args) => sweep::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Aggregate(args) => aggregate::run(args),
         Command::Finalise(args) => finalise::run(args),

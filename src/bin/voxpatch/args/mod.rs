@@ -15,6 +15,8 @@ mod outputs;
 mod plan;
 mod read;
 mod reads;
+mod remove;
+mod sweep;
 mod values;
 mod verify;
 
@@ -33,6 +35,8 @@ pub use outputs::{NamedOutput, OutputLayout, Replace};
 pub use plan::Plan;
 pub use read::Read;
 pub use reads::Reads;
+pub use remove::Remove;
+pub use sweep::Sweep;
 pub use verify::Verify;
 
 /// Store 3D scans so that random patches are read fast.
@@ -44,7 +48,8 @@ pub use verify::Verify;
     version,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 not understood, 130 interrupted.\n\n\
+    after_help = "Exit codes: 0 done, 1 failed, 2 not understood, 75 another process is at work (try again), \
+        130 interrupted.\n\n\
         See it work, without any data of yours:\n  voxpatch demo\n\n\
         Store a scan, look at it, read a patch:\n  \
         voxpatch convert ct.nii.gz --out scans.zarr --patch 32x128x128\n  \
@@ -64,6 +69,8 @@ pub enum Command {
     Info(Info),
     Verify(Verify),
     Index(Index),
+    Remove(Remove),
+    Sweep(Sweep),
     Plan(Plan),
     Aggregate(Box<Aggregate>),
     Finalise(Finalise),

@@ -1,6 +1,7 @@
 //! The small languages of values, and what is told of one that is not understood.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use voxpatch::aggregate::NonFinite;
 use voxpatch::layout::{PatchShape, WeightedPatch};
@@ -86,6 +87,17 @@ pub(super) fn shared(text: &str) -> Result<Overlap, String> {
              0.5x0.25x0.25"
                 .to_owned()
         })
+}
+
+/// A time span in seconds, minutes, hours or days.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let seconds = units.into_iter().find_map(|(unit, seconds)| {
+        text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(seconds)
+    });
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "expected a number and s, m, h or d, such as 12h or 7d".to_owned())
 }
 
 pub(super) fn part(text: &str) -> Result<(usize, usize), String> {

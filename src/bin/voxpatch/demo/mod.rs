@@ -81,8 +81,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let again = Dataset::create(scratch.path().join("again"))?;
     let again = voxpatch::convert(scan::open(&file)?, &again, &name, &options, &pool, &going)?;
     ensure!(again.voxel_digest == convert.voxel_digest, "the exported voxels are not the scan's");
-    let checks = [&name, &classes].map(|name| dataset.verify_volume(name, &pool, &going));
-    let verify = VerifyReport { volumes: checks.into_iter().collect::<voxpatch::Result<_>>()? };
+    let verify = dataset.verify(&pool, &going)?;
 
     let code = ExitCode::from(u8::from(!verify.is_sound() || !bench.failed.is_empty()));
     let outcome = Outcome { convert, bench, streamed, predict, export, verify };
