@@ -1,7 +1,7 @@
 //! A whole chunk: which form it has.
 
+use super::isa::Isa;
 use super::lanes::{Buffers, Wanted, decode_lanes};
-use super::simd::Isa;
 use super::view::{STRIP, View};
 use super::window::{Piece, Sink, Window};
 

@@ -1,6 +1,8 @@
 //! Encoding a chunk.
 
-use super::kernel::{Lane, PREDICTORS, split};
+use super::kernel::PREDICTORS;
+use super::lane::Lane;
+use super::segment::split;
 use super::view::{BLOCK_ROWS, GROUP, GROUPS, HEADER_BYTES, STRIP, View, is_key};
 
 /// A row of a strip.

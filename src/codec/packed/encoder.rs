@@ -1,8 +1,9 @@
 //! Encoding a whole chunk: the choice of its form.
 
 use super::chunk::{CONSTANT, LANES_16, LANES_32, VERSION, ZSTD};
+use super::dispatch::Code;
 use super::encode::{Planes, ToEncode};
-use super::simd::{Code, Isa};
+use super::isa::Isa;
 use super::view::View;
 use crate::Dtype;
 

@@ -1,7 +1,9 @@
 //! A chunk of lanes: the walk over its planes and strips.
 
-use super::kernel::{Lane, Out, SLACK, Segment};
-use super::simd::{Code, Isa};
+use super::dispatch::Code;
+use super::isa::Isa;
+use super::lane::Lane;
+use super::segment::{Out, SLACK, Segment};
 use super::view::{BLOCK_ROWS, STRIP, View, is_key};
 use super::window::{Piece, Sink, Window};
 

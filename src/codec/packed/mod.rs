@@ -7,11 +7,14 @@ use crate::error::show;
 use crate::{Dtype, Error, Result};
 
 mod chunk;
+mod dispatch;
 mod encode;
 mod encoder;
+mod isa;
 mod kernel;
+mod lane;
 mod lanes;
-mod simd;
+mod segment;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -19,7 +22,7 @@ mod window;
 
 pub(crate) use chunk::{Scratch, decode_window};
 pub(crate) use encoder::{EncodeScratch, Encoder};
-pub(crate) use simd::Isa;
+pub(crate) use isa::Isa;
 pub(crate) use window::{Piece, Sink, Window};
 
 /// The codec's name in `zarr.json`.

@@ -12,8 +12,8 @@ use super::hostile::damage;
 use super::whole;
 use crate::Dtype;
 use crate::codec::packed::chunk::LANES_16;
-use crate::codec::packed::kernel::{Out, SLACK, Segment};
-use crate::codec::packed::simd::Code;
+use crate::codec::packed::dispatch::Code;
+use crate::codec::packed::segment::{Out, SLACK, Segment};
 use crate::codec::packed::view::{STRIP, View, is_key};
 use crate::codec::packed::{Dense, Isa, Scratch, decode_window, encode};
 

@@ -14,8 +14,8 @@ mod hostile;
 use proptest::prelude::*;
 
 use self::case::{Case, Content, DTYPES, KEYS, case};
+use super::dispatch::Code;
 use super::encode::{Planes, ToEncode};
-use super::simd::Code;
 use super::view::View;
 use super::*;
 

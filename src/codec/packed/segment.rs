@@ -1,35 +1,18 @@
-//! Decoding a segment: the part of a plane that lies in one strip.
-//!
-//! The algorithm is written once, over a [`Kernel`] that knows how to do each step on a row of 16
-//! lanes; every kernel gives the same lanes.
+//! Decoding a segment: the part of a plane that lies in one strip. Written once, over a [`Kernel`]
+//! that knows how to do each step on a row.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "voxels are bits here"
-)]
+#![allow(clippy::cast_possible_truncation, reason = "voxels are bits here")]
 #![allow(clippy::trivially_copy_pass_by_ref, reason = "references to bytes within a chunk")]
 
-use super::view::{BLOCK_ROWS, GROUP, GROUPS, HEADER_BYTES, STRIP};
-
-/// The factors `(a, b)` of each predictor: `z + ((a * (y - z) + b * (y - yz)) >> 2)`.
-pub(super) const PREDICTORS: [(i16, i16); 8] =
-    [(4, 0), (0, 0), (2, 0), (0, 4), (1, 2), (1, 1), (3, 0), (1, 0)];
+use super::kernel::{Kernel, Near, PREDICTORS, Widths};
+use super::lane::Lane;
+use super::view::{BLOCK_ROWS, GROUP, HEADER_BYTES, STRIP};
 
 /// Bytes that a kernel may read beyond the last byte of a segment.
 pub(super) const SLACK: usize = FOUR_BYTES;
 
-/// The widths of both groups of a row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Widths {
-    /// At most 8 each.
-    pub(super) groups: [u8; 2],
-    /// Which of all pairs it is: `9 * groups[0] + groups[1]`.
-    pub(super) pair: u8,
-    /// Bytes of the row: a group of 8 voxels takes as many bytes as one of them takes bits.
-    pub(super) bytes: u8,
-}
+/// Room for a block of [`Four`], whatever its widths.
+const FOUR_BYTES: usize = 144;
 
 /// The widths by the most in the block and the four bits of the row: how much less the groups
 /// have, 0 to 3, the first group in the lower two bits.
@@ -47,202 +30,6 @@ static WIDTHS: [[Widths; 16]; 9] = {
     }
     table
 };
-
-impl Widths {
-    const fn new(first: u8, second: u8) -> Self {
-        Self { groups: [first, second], pair: 9 * first + second, bytes: first + second }
-    }
-}
-
-/// Room for a block of [`Four`], whatever its widths.
-const FOUR_BYTES: usize = 144;
-
-/// A row of 16 lanes, and the steps of decoding one.
-pub(super) trait Kernel: Copy {
-    /// One voxel: `i16` or `i32`, wrapping.
-    type Lane: Lane;
-    /// A row in registers.
-    type Row: Copy;
-
-    fn splat(self, lane: Self::Lane) -> Self::Row;
-    fn load(self, lanes: &[Self::Lane; STRIP]) -> Self::Row;
-    fn store(self, row: Self::Row, lanes: &mut [Self::Lane; STRIP]);
-    fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
-    /// Two groups of signed numbers of so many bits, the second group behind the first.
-    fn unpack(self, bytes: &[u8; 16], widths: Widths) -> Self::Row;
-    /// `(unpack(bytes, widths) << 4) | nibble`.
-    fn unpack_above(self, bytes: &[u8; 16], widths: Widths, nibbles: &[u8; 8]) -> Self::Row {
-        self.append(self.unpack(bytes, widths), nibbles)
-    }
-    /// `(row << 4) | nibble`, the nibbles of each byte in the order low, high.
-    fn append(self, row: Self::Row, nibbles: &[u8; 8]) -> Self::Row;
-    /// What [`PREDICTORS`] says.
-    fn predict(self, near: Near<Self::Row>, factors: (i16, i16)) -> Self::Row;
-}
-
-/// The rows beside the one to be predicted: above it, before it (in the plane before), and above
-/// that.
-#[derive(Clone, Copy)]
-pub(super) struct Near<Row> {
-    pub(super) y: Row,
-    pub(super) z: Row,
-    pub(super) yz: Row,
-}
-
-/// The arithmetic of a voxel: wrapping, shifts keep the sign.
-pub(crate) trait Lane: Copy + Default + PartialEq + std::fmt::Debug + 'static {
-    /// Bytes of a lane.
-    const BYTES: usize;
-    fn from_i32(value: i32) -> Self;
-    fn to_i32(self) -> i32;
-    fn from_le(bytes: &[u8]) -> Option<Self>;
-    /// `(a * from_z + b * from_yz) >> 2`, wrapping.
-    fn weighted(from_z: Self, from_yz: Self, a: i16, b: i16) -> Self;
-    fn add(self, other: Self) -> Self;
-    fn sub(self, other: Self) -> Self;
-    /// `(self << 4) | nibble`.
-    fn append(self, nibble: u8) -> Self;
-    /// 0, -1, 1, -2, ... to 0, 1, 2, 3, ..., as bits.
-    fn zigzag(self) -> Self;
-    /// All bits that are in any lane of a group, for each group of each row.
-    fn or_groups(rows: &[Self; BLOCK_ROWS * STRIP]) -> [u32; GROUPS];
-    /// `self >> bits`, keeping its sign.
-    fn shifted(self, bits: usize) -> Self;
-    /// The lowest byte.
-    fn low_byte(self) -> u8;
-    /// Lanes as they are in memory.
-    fn bytes_of(lanes: &[Self]) -> &[u8];
-}
-
-macro_rules! lane {
-    ($t:ty) => {
-        impl Lane for $t {
-            const BYTES: usize = size_of::<$t>();
-            #[inline(always)]
-            fn from_i32(value: i32) -> Self {
-                value as $t
-            }
-            #[inline(always)]
-            fn to_i32(self) -> i32 {
-                i32::from(self)
-            }
-            #[inline(always)]
-            fn from_le(bytes: &[u8]) -> Option<Self> {
-                bytes.first_chunk().map(|b| <$t>::from_le_bytes(*b))
-            }
-            #[inline(always)]
-            fn weighted(from_z: Self, from_yz: Self, a: i16, b: i16) -> Self {
-                from_z.wrapping_mul(a.into()).wrapping_add(from_yz.wrapping_mul(b.into())) >> 2
-            }
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                self.wrapping_add(other)
-            }
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                self.wrapping_sub(other)
-            }
-            #[inline(always)]
-            fn zigzag(self) -> Self {
-                (self << 1) ^ (self >> (<$t>::BITS - 1))
-            }
-            #[inline(always)]
-            fn or_groups(rows: &[Self; BLOCK_ROWS * STRIP]) -> [u32; GROUPS] {
-                // By words of several lanes.
-                const WORDS: usize = GROUP * size_of::<$t>() / 8;
-                let words: [[u64; WORDS]; GROUPS] = bytemuck::must_cast(*rows);
-                let mut any = words.map(|words| words.into_iter().fold(0, |any, word| any | word));
-                let mut bits = 64;
-                while bits > <$t>::BITS {
-                    bits /= 2;
-                    for any in &mut any {
-                        *any |= *any >> bits;
-                    }
-                }
-                any.map(|any| (any as u32) & (u32::MAX >> (32 - <$t>::BITS)))
-            }
-            #[inline(always)]
-            fn shifted(self, bits: usize) -> Self {
-                self >> bits
-            }
-            #[inline(always)]
-            fn low_byte(self) -> u8 {
-                self as u8
-            }
-            #[inline(always)]
-            fn bytes_of(lanes: &[Self]) -> &[u8] {
-                bytemuck::cast_slice(lanes)
-            }
-            #[inline(always)]
-            fn append(self, nibble: u8) -> Self {
-                (self << 4) | <$t>::from(nibble)
-            }
-        }
-    };
-}
-
-lane!(i16);
-lane!(i32);
-
-/// The portable kernel: plain Rust that the compiler vectorises.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Portable<L>(std::marker::PhantomData<L>);
-
-impl<L: Lane> Kernel for Portable<L> {
-    type Lane = L;
-    type Row = [L; STRIP];
-
-    #[inline(always)]
-    fn splat(self, lane: L) -> [L; STRIP] {
-        [lane; STRIP]
-    }
-
-    #[inline(always)]
-    fn load(self, lanes: &[L; STRIP]) -> [L; STRIP] {
-        *lanes
-    }
-
-    #[inline(always)]
-    fn store(self, row: [L; STRIP], lanes: &mut [L; STRIP]) {
-        *lanes = row;
-    }
-
-    #[inline(always)]
-    fn add(self, a: [L; STRIP], b: [L; STRIP]) -> [L; STRIP] {
-        std::array::from_fn(|i| a[i].add(b[i]))
-    }
-
-    #[inline(always)]
-    fn unpack(self, bytes: &[u8; 16], widths: Widths) -> [L; STRIP] {
-        // A group is `width` bytes, so it fits a word.
-        let all = u128::from_le_bytes(*bytes);
-        let words = [all, all >> (8 * widths.groups[0])].map(|word| word as u64);
-        let mut row = [L::default(); STRIP];
-        for (group, (word, width)) in words.into_iter().zip(widths.groups).enumerate() {
-            if width > 0 {
-                let lanes = row[group * GROUP..].iter_mut().take(GROUP);
-                for (i, lane) in lanes.enumerate() {
-                    let top = (word >> (i * usize::from(width))) as u32;
-                    *lane = L::from_i32(((top << (32 - width)) as i32) >> (32 - width));
-                }
-            }
-        }
-        row
-    }
-
-    #[inline(always)]
-    fn append(self, row: [L; STRIP], nibbles: &[u8; 8]) -> [L; STRIP] {
-        std::array::from_fn(|i| row[i].append(nibbles[i / 2] >> (i % 2 * 4) & 15))
-    }
-
-    #[inline(always)]
-    fn predict(self, near: Near<[L; STRIP]>, (a, b): (i16, i16)) -> [L; STRIP] {
-        std::array::from_fn(|i| {
-            let (y, z, yz) = (near.y[i], near.z[i], near.yz[i]);
-            z.add(L::weighted(y.sub(z), y.sub(yz), a, b))
-        })
-    }
-}
 
 /// A segment's bytes, and what must be known to read them.
 #[derive(Debug, Clone, Copy)]
