@@ -64,6 +64,7 @@ impl ConvertOptions {
 
 /// What a conversion did, and on what grounds.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ConvertReport {
     /// `SUBJECT/IMAGE`.
     pub name: String,

@@ -26,6 +26,7 @@ const ENCODED_CHUNKS: usize = 64;
 
 /// What became of chunks of a scan, stored by one codec.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CodecTrial {
     /// The codec, and the chunks and shards planned for it.
     pub layout: ChunkLayout,

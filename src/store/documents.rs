@@ -24,6 +24,7 @@ const GROUP_VERSION: u64 = 1;
 // Remote, so that what is read can be upgraded first: below.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
+#[non_exhaustive]
 pub struct Attributes {
     /// Version of this format that the volume was written in.
     pub version: u64,

@@ -104,9 +104,12 @@ impl Volume {
 /// Joins chunks of one file that come along in its order.
 struct Joined<T: FnMut((usize, &Shard), Range<usize>)> {
     gap: usize,
-    stretch: Option<((usize, Arc<Shard>), Range<usize>)>,
+    stretch: Option<Stretch>,
     take: T,
 }
+
+/// A stretch of a shard, which is given with its number.
+type Stretch = ((usize, Arc<Shard>), Range<usize>);
 
 impl<T: FnMut((usize, &Shard), Range<usize>)> Joined<T> {
     fn add(&mut self, n: usize, shard: &Arc<Shard>, chunk: Range<usize>) {

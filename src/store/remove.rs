@@ -30,9 +30,8 @@ impl Dataset {
             Err(source) => return Err(Error::Io { action: "remove", path, source }),
         }
         // Of a document that is not understood nobody knows the files: `Dataset::sweep` finds them.
-        match remove_files(disk, name, &there) {
-            Err(error @ Error::Io { .. }) => return Err(error),
-            _ => {}
+        if let Err(error @ Error::Io { .. }) = remove_files(disk, name, &there) {
+            return Err(error);
         }
         let subject = name.subject();
         let inside = disk.list(subject).map_err(Error::io("list", disk.path(subject)))?;

@@ -181,12 +181,12 @@ impl Stored {
             return Ok(());
         };
         let fetched;
-        let bytes = match shard.view(&range).or_else(|| gathered.get(shard_n, &range)) {
-            Some(bytes) => bytes,
-            None => {
-                fetched = self.fetch_one(shard_n, range)?;
-                &fetched
-            }
+        let there = shard.view(&range).or_else(|| gathered.get(shard_n, &range));
+        let bytes = if let Some(bytes) = there {
+            bytes
+        } else {
+            fetched = self.fetch_one(shard_n, range)?;
+            &fetched
         };
         let encoded = shard.check(n, bytes).map_err(damaged)?;
         self.decoder.decode(encoded, part, target, scratch).map_err(damaged)

@@ -20,6 +20,7 @@ use crate::{Error, Pool, Result};
 
 /// What was checked, and what was found damaged.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// Each volume, in the order of the dataset.
     pub volumes: Vec<VolumeCheck>,
@@ -27,6 +28,7 @@ pub struct VerifyReport {
 
 /// One volume.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct VolumeCheck {
     /// `SUBJECT/IMAGE`.
     pub name: String,
@@ -40,6 +42,7 @@ pub struct VolumeCheck {
 
 /// One thing that is not as it was written.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Damage {
     /// The damaged file.
     pub path: PathBuf,

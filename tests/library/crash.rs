@@ -151,9 +151,9 @@ fn writers_that_begin_at_once_are_turned_away_or_leave_the_whole_of_one() {
             scope.spawn(move || {
                 for round in 0..20 {
                     match stores(n, round) {
-                        Ok(_) | Err(Error::Cancelled | Error::Busy { .. }) => {}
-                        // It began after another had said that it would write, and ended first.
-                        Err(Error::Conflict { .. }) => {}
+                        // Conflict: another writer was held off, looked, and ended first.
+                        Ok(_)
+                        | Err(Error::Cancelled | Error::Busy { .. } | Error::Conflict { .. }) => {}
                         Err(error) => panic!("{error}"),
                     }
                 }

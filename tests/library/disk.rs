@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use crate::common::power::PowerDisk;
-use voxpatch::disk::{FetchError, LocalDisk, Sink, Span, Swap, Version};
+use voxpatch::disk::{FetchError, LocalDisk, Sink, Source as _, Span, Swap, Version};
 
 /// Reads what was put, as a whole, in stretches, and in view.
 fn what_is_put_is_read(disk: &dyn Sink) {
@@ -65,7 +65,7 @@ fn what_is_missing_is_told(disk: &dyn Sink) {
 fn what_fails_leaves_what_was_there(disk: &dyn Sink) {
     disk.put("a/b", &[b"old"]).unwrap();
     let failed = disk.put_streamed("a/b", &mut |out| {
-        out.write_all(&[7; 3 << 20])?;
+        out.write_all(&vec![7; 3 << 20])?;
         Err(ErrorKind::StorageFull.into())
     });
     assert_eq!(failed.unwrap_err().kind(), ErrorKind::StorageFull);
@@ -218,7 +218,6 @@ fn a_folder_is_held_by_one_and_released_by_dropping() {
     drop(held);
     drop(disk.hold("a/lock").unwrap());
     // With the folder that was made for it; the root was there by then.
-    use voxpatch::disk::Source as _;
     assert_eq!(disk.list("a").unwrap(), [""; 0]);
 }
 
@@ -254,7 +253,6 @@ fn what_a_killed_writer_left_is_in_nobodys_way() {
     let folder = tempfile::tempdir().unwrap();
     let disk = local(&folder);
     disk.put("a/doc", &[b"1"]).unwrap();
-    use voxpatch::disk::Source as _;
     // A claim, and a file in the making that leads elsewhere.
     let other = folder.path().join("other");
     std::fs::write(&other, b"of somebody else").unwrap();

@@ -203,7 +203,7 @@ fn only_what_nobody_names_and_nobody_writes_is_swept() {
     std::fs::write(left.join("0/c/0"), b"12345").unwrap();
     std::fs::write(root.join("a/b/.put-0123456789abcdef"), b"1").unwrap();
     std::fs::create_dir(root.join(".staging-a+b")).unwrap();
-    let report = dataset.sweep(Duration::from_secs(3600), false).unwrap();
+    let report = dataset.sweep(Duration::from_hours(1), false).unwrap();
     assert_eq!((report.removed.len(), report.kept.len()), (0, 3), "{report:?}");
     let told = dataset.sweep(Duration::ZERO, true).unwrap();
     assert!(told.removed.len() == 3 && left.exists(), "{told:?}");

@@ -30,7 +30,7 @@ use voxpatch::Error;
 /// What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// What `sysexits.h` calls EX_TEMPFAIL: another process is at work.
+/// What `sysexits.h` calls `EX_TEMPFAIL`: another process is at work.
 const TRY_AGAIN: u8 = 75;
 
 fn main() -> ExitCode {

@@ -126,6 +126,8 @@ fn take_away(path: &Path, claim: [u64; 2]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::SeqCst;
+
     use super::*;
 
     #[test]
@@ -140,7 +142,6 @@ mod tests {
                         for _ in 0..20 {
                             let claim = Claim::take(&path, is_shared).unwrap();
                             claim.check().unwrap();
-                            use std::sync::atomic::Ordering::SeqCst;
                             assert_eq!(inside.fetch_add(1, SeqCst), 0);
                             std::thread::yield_now();
                             inside.fetch_sub(1, SeqCst);

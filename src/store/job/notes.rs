@@ -42,13 +42,11 @@ impl Job {
         let key = note.key(&self.begun);
         let document = sealed::seal(note.name(), content).expect("a note is JSON");
         let swapped = self.disk.sink()?.swap(&key, None, Some(&document));
-        match read(&self.disk, &self.begun, note)? {
-            Some(there) => Ok(there),
-            None => {
-                let _ = swapped.map_err(Error::io("write", self.disk.path(&key)))?;
-                Ok(content.clone())
-            }
+        if let Some(there) = read(&self.disk, &self.begun, note)? {
+            return Ok(there);
         }
+        let _ = swapped.map_err(Error::io("write", self.disk.path(&key)))?;
+        Ok(content.clone())
     }
 
     /// Removes a note.

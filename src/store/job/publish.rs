@@ -49,17 +49,15 @@ impl Dataset {
                 overwrite::check(disk, &output.staging.name, overwrite)?;
             }
         }
-        let manifests = match job.completed(disk)? {
-            Some(manifests) => manifests,
-            None => {
-                // Of all, before the first is looked through.
-                let records =
-                    outputs.iter().map(StagedOutput::records).collect::<Result<Vec<_>>>()?;
-                let complete =
-                    |(output, records): (&StagedOutput<'_>, _)| output.complete(records, progress);
-                let manifests = outputs.iter().zip(records).map(complete);
-                job.complete(disk, manifests.collect::<Result<_>>()?)?
-            }
+        let manifests = if let Some(manifests) = job.completed(disk)? {
+            manifests
+        } else {
+            // Of all, before the first is looked through.
+            let records = outputs.iter().map(StagedOutput::records).collect::<Result<Vec<_>>>()?;
+            let complete =
+                |(output, records): (&StagedOutput<'_>, _)| output.complete(records, progress);
+            let manifests = outputs.iter().zip(records).map(complete);
+            job.complete(disk, &manifests.collect::<Result<Vec<_>>>()?)?
         };
         for (output, manifest) in outputs.iter().zip(manifests) {
             output.publish(manifest, overwrite)?;

@@ -55,17 +55,13 @@ impl Begun {
         let key = key_of(&folder_of(name));
         let swapped = disk.sink()?.swap(&key, None, Some(&document.to_bytes()));
         // The answer alone does not say what is there: it may have been lost on the way.
-        match Self::find(disk, name)? {
-            Some(job) => {
-                let is_new = job.document.id() == document.id();
-                Ok((job, is_new))
-            }
-            None => {
-                let _ = swapped.map_err(Error::io("write", disk.path(&key)))?;
-                let reason = "another process has thrown the aggregation away just now";
-                Err(Error::Busy { path: disk.path(&name.to_string()), reason })
-            }
+        if let Some(job) = Self::find(disk, name)? {
+            let is_new = job.document.id() == document.id();
+            return Ok((job, is_new));
         }
+        let _ = swapped.map_err(Error::io("write", disk.path(&key)))?;
+        let reason = "another process has thrown the aggregation away just now";
+        Err(Error::Busy { path: disk.path(&name.to_string()), reason })
     }
 
     /// Key of the folder for what is of this very job, and of no other of the same name.
@@ -100,14 +96,14 @@ impl Begun {
     }
 
     /// From begun to complete: all files of all outputs are put, and have these manifests.
-    pub(super) fn complete(&self, disk: &Disk, manifests: Vec<Extent>) -> Result<Vec<Extent>> {
+    pub(super) fn complete(&self, disk: &Disk, manifests: &[Extent]) -> Result<Vec<Extent>> {
         self.outputs(disk)?.iter().try_for_each(Staging::flush)?;
         let key = self.key("complete.json");
         let document = sealed::seal(COMPLETE, &manifests).expect("extents are JSON");
         let swapped = disk.sink()?.swap(&key, None, Some(&document));
         match self.completed(disk)? {
             // Of another process too: it has looked at the same voxels.
-            Some(there) if there == manifests => Ok(there),
+            Some(there) if *there == *manifests => Ok(there),
             Some(_) => {
                 let reason = "it is complete, of other voxels than are there now";
                 Err(Error::corrupt_store(disk.path(&key), reason))
