@@ -55,20 +55,20 @@
 //! A voxel moves from left to right, and imports point to the left only:
 //!
 //! ```text
-//! scan  ->  layout  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
-//!    \________ ingest ____/ |        /                            /
-//!     \_________ export ____/       /                            /
-//!                       sample ____/____________________________/
-//!                                  \_________ predict _________/
+//! scan  ->  layout  ->  codec  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
+//!    \_____________ ingest __________/ |        /                            /
+//!     \______________ export __________/       /                            /
+//!                                  sample ____/____________________________/
+//!                                             \_________ predict _________/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
 //! | --- | --- | --- |
 //! | [`scan`] | files and folders to planes of voxels, and back | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
-//! | `packed` | a chunk codec of our own, which `store` uses | bits |
+//! | `codec` | voxels of one chunk to bytes and back | compressed formats |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
-//! | `store` | [`Dataset`], [`Volume`]: volumes on disk: format, publication, checksums, chunk codecs | Zarr |
+//! | `store` | [`Dataset`], [`Volume`]: volumes on disk: format, publication, checksums | Zarr |
 //! | `ingest` | scan + layout + store: [`convert`] | |
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
 //! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
@@ -121,8 +121,10 @@ pub mod scan;
 
 pub mod layout;
 
+mod codec;
+
 #[doc(hidden)]
-pub mod packed;
+pub use codec::packed;
 
 pub mod sample;
 

@@ -6,8 +6,10 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::cohort::{Cohort, Scattered, both};
@@ -165,6 +167,53 @@ fn a_child_of_a_child_reads_too() {
         assert!(in_a_child(|| n % 2 == 0 || reads() && in_a_child(reads) && reads()));
         assert!(in_a_child(|| in_a_child(|| in_a_child(reads))));
     }
+}
+
+/// Tells a process that has opened nothing yet where the store is, and how long to wait.
+const FRESH: &str = "VOXPATCH_TEST_FORK_FRESH";
+const FRESH_PROCESSES: u32 = 60;
+
+/// What a process makes once, when it first needs it, must not be held by a thread that a child
+/// does not have.
+#[test]
+fn children_that_are_forked_while_a_thread_opens_the_first_volume_open_it_too() {
+    if let Ok(told) = std::env::var(FRESH) {
+        let (wait, store) = told.split_once(' ').unwrap();
+        return forks_while_a_thread_opens(Path::new(store), wait.parse().unwrap());
+    }
+    let Stored { _folder: folder, .. } = stored();
+    let name = "children_that_are_forked_while_a_thread_opens_the_first_volume_open_it_too";
+    for n in 0..FRESH_PROCESSES {
+        let told = format!("{} {}", n * 20, folder.path().to_str().unwrap());
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        let process = process.args(["--exact", name]).env(FRESH, told).stdin(Stdio::null());
+        let output = process.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{n}: {printed}");
+    }
+}
+
+/// Forks `wait` turns of a loop after a thread has begun to open the first volume of this process.
+fn forks_while_a_thread_opens(store: &Path, wait: u32) {
+    let read = || {
+        let volume = Dataset::open(store).unwrap().volume("a/b").unwrap();
+        let voxels = volume.read::<i16>(Region::whole(SHAPE)).unwrap();
+        voxels.iter().map(|voxel| i64::from(*voxel)).sum::<i64>()
+    };
+    let begun = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let opener = scope.spawn(|| {
+            begun.store(true, Ordering::Release);
+            read()
+        });
+        while !begun.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        let turns = AtomicU32::new(0);
+        while turns.fetch_add(1, Ordering::Relaxed) < wait * 20 {}
+        assert!(in_a_child(|| read() != 0));
+        assert_ne!(opener.join().unwrap(), 0);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use serde::Serialize;
 
-use super::decode::{self, Part, Scratch, Target};
+use crate::codec::{ChunkDecoder, Part, Scratch, Target};
 use crate::process::{Here, PerProcess};
 use crate::{Frame, Result};
 
@@ -179,7 +179,8 @@ impl Chunk {
     /// Hands out a part, as if it came from the stored chunk.
     pub(super) fn copy(&self, part: &Part, target: &mut Target<'_>, scratch: &mut Scratch) {
         let part = Part { chunk: self.shape, ..*part };
-        decode::plain(&self.voxels, &part, target, scratch)
+        ChunkDecoder::Plain
+            .decode(&self.voxels, &part, target, scratch)
             .expect("there are as many voxels as the shape has");
     }
 }

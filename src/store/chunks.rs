@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Volume;
 use super::cache::{CachedChunks, Chunk, ChunkCache, HeldChunks, Key};
-use super::decode::{Part, Rows, Scratch, Target, signed};
 use super::gather::Gathered;
 use super::volume::SCRATCH;
 use crate::Result;
+use crate::codec::{Part, Rows, Scratch, Target, signed};
 use crate::process::Here;
 
 impl Volume {

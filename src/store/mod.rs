@@ -1,4 +1,4 @@
-//! Volumes and what they consist of, on any [`crate::disk::Disk`]; the only importer of zarrs.
+//! Volumes and what they consist of, on any [`crate::disk::Disk`].
 //!
 //! # The format, version 3
 //!
@@ -26,7 +26,7 @@
 //!   hexadecimal digits that no other writer has.
 //! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
 //!   Chunks: `bytes` (little), one of `blosc`, `zstd`, `gzip` or nothing, then `crc32c`; or
-//!   `voxpatch.packed` ([`crate::packed`]), then `crc32c`. Axes of time and channels are there if
+//!   `voxpatch.packed` ([`crate::codec::packed`]), then `crc32c`. Axes of time and channels are there if
 //!   longer than 1; a chunk is of one frame, a shard of one or of several. Fill value 0. Border
 //!   chunks are stored whole, zeros beyond the volume. A chunk of zeros alone is not stored. In a
 //!   shard, chunks stand layer by layer, each layer by lines along y if chunks are shorter there
@@ -85,12 +85,9 @@
 mod array;
 mod cache;
 mod chunks;
-mod codec;
 mod dataset;
-mod decode;
 mod digest;
 mod documents;
-mod encode;
 mod gather;
 mod generation;
 mod grid;
@@ -109,7 +106,6 @@ mod ome;
 mod open_shards;
 mod parts;
 mod place;
-mod plugin;
 mod pointer;
 mod remove;
 mod sampling;
@@ -143,12 +139,13 @@ pub use sweep::{SweepReport, Swept};
 pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
 pub use volume::Volume;
 
+pub(crate) use crate::codec::EncodeScratch;
 pub(crate) use array::ArrayShape;
 pub(crate) use cache::HeldChunks;
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::VERSION;
 pub use job::Overwrite;
-pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Note};
+pub(crate) use job::{Checkpoint, Job, JobDocument, JobOutput, Note};
 pub(crate) use parts::Destination;
 pub(crate) use sampling::{Label, SamplingIndex, Tally, real};
 pub(crate) use strips::{Strips, layer_bytes};

@@ -1,8 +1,8 @@
 //! A box of voxels, as the parts of the chunks that it touches.
 
-use super::decode::{Part, Rows, Target, signed};
 use super::shard::file_order;
 use crate::Result;
+use crate::codec::{Part, Rows, Target, signed};
 
 /// Where a box of voxels goes: a buffer, and in bytes where its first voxel is, and from there the
 /// next plane, the next row and the next voxel. The last of these is the size of a voxel, and any

@@ -1,8 +1,8 @@
 //! Handles that return other frames, or voxels otherwise than the source had them.
 
-use super::decode::{Cast, Real, Rows};
 use super::values::Values;
 use super::volume::Volume;
+use crate::codec::{Cast, Real, Rows};
 use crate::normalise::Normalise;
 use crate::statistics::{IntensityStatistics, Moments};
 use crate::{Dtype, Error, Frame, Frames, Result, Scaling, Statistics};

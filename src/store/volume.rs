@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::array::ArrayShape;
 use super::cache::Memory;
-use super::decode::Scratch;
 use super::documents::Attributes;
 use super::generation::Generation;
 use super::manifest::{Manifest, ShardRecord};
@@ -14,6 +13,7 @@ use super::name::VolumeName;
 use super::parts::{Destination, for_each_part};
 use super::stored::Stored;
 use super::values::Values;
+use crate::codec::{Scratch, chain_of, decoder_of};
 use crate::disk::Disk;
 use crate::layout::ChunkLayout;
 use crate::padding::Padding;
@@ -219,7 +219,8 @@ impl Volume {
         (shape, attributes): (&ArrayShape, &Attributes),
         shards: Vec<ShardRecord>,
     ) -> Result<Self> {
-        let codec = super::codec::for_array(shape, &attributes.layout)?;
+        let decoder = decoder_of(&chain_of(&attributes.layout, shape.dtype), shape.dtype)
+            .map_err(|reason| Error::InvalidLayout { reason })?;
         let manifest = Manifest {
             volume: None,
             generation: None,
@@ -231,7 +232,7 @@ impl Volume {
             shards,
         };
         let (attributes, shape) = (attributes.clone(), shape.clone());
-        let parts = (attributes, shape, None, codec);
+        let parts = (attributes, shape, None, decoder);
         let stored = Stored::new(disk.clone(), name, generation, parts, manifest, None);
         Ok(Self::from_stored(Arc::new(stored)))
     }
@@ -266,13 +267,5 @@ impl Volume {
     /// memory.
     pub(crate) fn close_shards(&self) {
         self.stored.shards.close();
-    }
-
-    /// The same volume read through zarrs alone.
-    #[cfg(test)]
-    pub(super) fn by_zarrs(disk: &Disk, name: &VolumeName) -> Result<Self> {
-        let mut stored = Stored::open(disk, name)?;
-        stored.codec = stored.codec.without_decoder();
-        Ok(Self::from_stored(Arc::new(stored)))
     }
 }
