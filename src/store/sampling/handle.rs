@@ -10,7 +10,7 @@ use super::{Counted, KEY, SamplingIndex, Tally, grid};
 use crate::sample::{BlockIndex, Contents};
 use crate::store::stored::Stored;
 use crate::store::{Attributes, Volume};
-use crate::{Error, Kind, Result};
+use crate::{Error, Frame, Kind, Result};
 
 /// The index of a volume for sampling, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,15 +58,16 @@ impl IndexInfo {
 }
 
 impl Volume {
-    /// What the blocks of this handle's frame hold, for sampling by label or by weight. Read at
-    /// first use, and shared by all clones of the handle.
+    /// What the blocks of a frame hold, for sampling by label or by weight. Read at first use, and
+    /// shared by all clones of the handle.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with the
+    /// [`Error::InvalidArgument`] if there is no such frame, or the volume has no index, or one of an earlier version, with the
     /// remedy;
     /// [`Error::CorruptStore`] if it is damaged, or was built from other voxels than the volume's;
     /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
-    pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
+    pub fn block_index(&self, frame: Frame) -> Result<Arc<BlockIndex>> {
+        let number = self.number_of(frame)?;
         let stored = &*self.stored;
         let missing = |reason: String| Error::invalid("volume", stored.path().display(), reason);
         let Some(frames) = stored.indices().map_err(|error| remedied(error, &stored.path()))?
@@ -77,7 +78,7 @@ impl Volume {
                 format!("it has no index for sampling, or one of an earlier version: {remedy}");
             return Err(missing(none));
         };
-        Ok(Arc::clone(&frames[self.frame.time * self.channels() + self.frame.channel]))
+        Ok(Arc::clone(&frames[number]))
     }
 
     /// Refuses a volume whose voxels are not of this kind, or not stored as such are sampled.
