@@ -98,12 +98,13 @@ fn a_warm_read_into_allocates_nothing() {
         let shape = [20, 21, 33];
         let mut patch = vec![0_i16; shape.iter().product()];
         let mut real = vec![0_f32; shape.iter().product()];
-        let scaled = volume.scaled();
-        let normalised = volume.normalised(volume.clipped_z_score(0.5, 99.5).unwrap()).unwrap();
-        let mirrored = volume.flipped([true; 3]);
+        let scaled = volume.view().scaled();
+        let normalised =
+            volume.view().normalised(volume.clipped_z_score(0.5, 99.5).unwrap()).unwrap();
+        let mirrored = volume.view().flipped([true; 3]);
         let mut wide = vec![0_i64; shape.iter().product()];
         let converted = mirrored.converted(Dtype::Int64);
-        let cached = volume.cached(&ChunkCache::new(1 << 20));
+        let cached = volume.view().cached(&ChunkCache::new(1 << 20));
         let mut read_all = || {
             for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
                 let region = Region::new(start, shape);
@@ -133,11 +134,12 @@ fn a_warm_read_of_several_frames_into_a_buffer_allocates_nothing() {
     let dense = voxels::<i16>([2, 3, 20, 25, 30], 1);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap();
+    let view = volume.view().frames(Frames::All).unwrap();
     let mut patches = vec![0_i16; 6 * 9 * 17 * 18];
     let mut read_all = || {
         for start in [[0, 0, 0], [11, 8, 12]] {
             let region = Region::new(start, [9, 17, 18]);
-            volume.read_frames_into(region, Frames::All, &mut patches).unwrap();
+            view.read_into(region, &mut patches).unwrap();
         }
     };
     read_all();

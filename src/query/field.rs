@@ -17,7 +17,7 @@ impl Field for View {
     }
 
     fn index(&self) -> Result<Arc<BlockIndex>> {
-        self.volume().block_index(self.looks_at())
+        self.block_index()
     }
 
     fn labels(&self, region: Region, out: &mut Vec<i64>) -> Result<()> {
@@ -47,7 +47,7 @@ impl Field for Volume {
     }
 
     fn index(&self) -> Result<Arc<BlockIndex>> {
-        self.view().index()
+        self.block_index()
     }
 
     fn labels(&self, region: Region, out: &mut Vec<i64>) -> Result<()> {

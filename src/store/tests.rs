@@ -115,7 +115,7 @@ proptest! {
         prop_assert_eq!(found.as_slice().unwrap(), &voxels[..]);
         let half = Region::new([0; 3], volume.map(|n| n.div_ceil(2)));
         prop_assert_eq!(own.read::<i16>(half).unwrap(), zarrs.read::<i16>(half).unwrap());
-        prop_assert_eq!(own.scaled().read::<f32>(half).unwrap(), zarrs.scaled().read::<f32>(half).unwrap());
+        prop_assert_eq!(own.view().scaled().read::<f32>(half).unwrap(), zarrs.view().scaled().read::<f32>(half).unwrap());
 
         // As a foreign program that knows nothing but Zarr.
         let store = zarrs::storage::store::MemoryStore::new();

@@ -129,7 +129,7 @@ fn is_held<D: Element>(padding: Padding) -> bool {
 }
 
 fn check<S: Element>(stored: &Stored<S>, scaling: Scaling, view: View, region: Region) {
-    let frame = stored.volume.frame(Frame { time: view.frame, channel: 0 }).unwrap();
+    let frame = stored.volume.view().frame(Frame { time: view.frame, channel: 0 }).unwrap();
     let handle = match view.change {
         Change::None => frame,
         Change::Scaled => frame.scaled(),
@@ -176,9 +176,9 @@ fn twice_mirrored_is_not_mirrored_and_views_of_values_replace_each_other() {
     let stored = stored::<i16>("packed:1", Scaling { slope: 2.0, intercept: 0.0 });
     let region = Region::new([1, 2, 3], [7, 8, 30]);
     let plain = stored.volume.read::<i16>(region).unwrap();
-    let twice = stored.volume.flipped([true, false, true]).flipped([true, false, true]);
+    let twice = stored.volume.view().flipped([true, false, true]).flipped([true, false, true]);
     assert_eq!(twice.read::<i16>(region).unwrap(), plain);
-    let last = stored.volume.scaled().converted(Dtype::Float64);
+    let last = stored.volume.view().scaled().converted(Dtype::Float64);
     assert_eq!(last.read::<f64>(region).unwrap(), plain.mapv(f64::from));
     let last = last.scaled();
     assert_eq!(last.read::<f32>(region).unwrap(), plain.mapv(|v| 2.0 * f32::from(v)));
@@ -191,7 +191,7 @@ fn integers_that_do_not_fit_become_the_nearest_that_do() {
         vec![i64::MIN, -129, -1, 0, 255, 256, (1 << 53) + 1, i64::MAX],
     );
     let stored = stored_as(dense.unwrap(), &ConvertOptions::default(), None, true);
-    let read = |dtype| stored.volume.converted(dtype);
+    let read = |dtype| stored.volume.view().converted(dtype);
     let whole = Region::whole([1, 2, 4]);
     let bytes = read(Dtype::UInt8).read::<u8>(whole).unwrap();
     assert_eq!(bytes.into_raw_vec_and_offset().0, [0, 0, 0, 0, 255, 255, 255, 255]);
@@ -227,7 +227,7 @@ fn normalisations_from_the_statistics_are_those_of_numpy() {
         assert_eq!((ct.mean, ct.std), (z.mean, z.std));
         assert!(near(low, percentile(0.5)) && near(high, percentile(99.5)), "{ct:?}");
         let range = volume.percentile_range(2.0, 90.0).unwrap();
-        let patch = volume.normalised(range).unwrap();
+        let patch = volume.view().normalised(range).unwrap();
         let patch = patch.read::<f32>(Region::whole(SHAPE)).unwrap();
         assert!(patch.iter().all(|v| (0.0..=1.0).contains(v)));
         assert!(patch.iter().any(|v| *v == 0.0) && patch.iter().any(|v| (*v - 1.0).abs() < 1e-6));
@@ -252,7 +252,10 @@ fn what_cannot_be_normalised_is_refused_with_the_reason() {
     let labels = stored_as(Array5::from_elem(shape, 3_u8), &ConvertOptions::default(), None, true);
     assert!(refused(labels.volume.clipped_z_score(0.5, 99.5)).contains("labels"));
     let range = Normalise::range(-1000.0, 400.0).unwrap();
-    assert!(labels.volume.normalised(range).is_err() && constant.normalised(range).is_ok());
+    assert!(
+        labels.volume.view().normalised(range).is_err()
+            && constant.view().normalised(range).is_ok()
+    );
     for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
         refused(Normalise::range(low, high));
     }
@@ -260,6 +263,6 @@ fn what_cannot_be_normalised_is_refused_with_the_reason() {
         refused(constant.clipped_z_score(low, high));
     }
     for std in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(constant.normalised(Normalise { clip: None, mean: 0.0, std }).is_err());
+        assert!(constant.view().normalised(Normalise { clip: None, mean: 0.0, std }).is_err());
     }
 }

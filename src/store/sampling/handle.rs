@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{Counted, KEY, SamplingIndex, Tally, grid};
 use crate::sample::{BlockIndex, Contents};
 use crate::store::stored::Stored;
-use crate::store::{Attributes, Volume};
-use crate::{Error, Frame, Kind, Result};
+use crate::store::{Attributes, View, Volume};
+use crate::{Error, Kind, Result};
 
 /// The index of a volume for sampling, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,18 +57,18 @@ impl IndexInfo {
     }
 }
 
-impl Volume {
-    /// What the blocks of a frame hold, for sampling by label or by weight. Read at first use, and
-    /// shared by all clones of the handle.
+impl View {
+    /// What the blocks of this view's frame hold, for sampling by label or by weight. Read at first use, and
+    /// shared by all views of the handle.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if there is no such frame, or the volume has no index, or one of an earlier version, with the
+    /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with the
     /// remedy;
     /// [`Error::CorruptStore`] if it is damaged, or was built from other voxels than the volume's;
     /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
-    pub fn block_index(&self, frame: Frame) -> Result<Arc<BlockIndex>> {
-        let number = self.number_of(frame)?;
-        let stored = &*self.stored;
+    pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
+        let volume = self.volume();
+        let stored = &*volume.stored;
         let missing = |reason: String| Error::invalid("volume", stored.path().display(), reason);
         let Some(frames) = stored.indices().map_err(|error| remedied(error, &stored.path()))?
         else {
@@ -78,7 +78,17 @@ impl Volume {
                 format!("it has no index for sampling, or one of an earlier version: {remedy}");
             return Err(missing(none));
         };
-        Ok(Arc::clone(&frames[number]))
+        Ok(Arc::clone(&frames[volume.number_of(self.looks_at())?]))
+    }
+}
+
+impl Volume {
+    /// What the blocks of the first frame hold: [`View::block_index`] of [`Volume::view`].
+    ///
+    /// # Errors
+    /// As [`View::block_index`].
+    pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
+        self.view().block_index()
     }
 
     /// Refuses a volume whose voxels are not of this kind, or not stored as such are sampled.
