@@ -105,6 +105,11 @@ fn a_warm_read_into_allocates_nothing() {
         let mut wide = vec![0_i64; shape.iter().product()];
         let converted = mirrored.converted(Dtype::Int64);
         let cached = volume.view().cached(&ChunkCache::new(1 << 20));
+        let view = volume.view();
+        let mut bytes = vec![0_u8; 2 * shape.iter().product::<usize>()];
+        let [z, y, x] = shape.map(|n| n as isize);
+        let backwards = [-2 * y * x, 2 * x, -2];
+        let first_axis_fastest = [2, 2 * z, 2 * z * y];
         let mut read_all = || {
             for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
                 let region = Region::new(start, shape);
@@ -115,6 +120,8 @@ fn a_warm_read_into_allocates_nothing() {
                 normalised.read_into(region, &mut real).unwrap();
                 mirrored.read_into(region, &mut patch).unwrap();
                 converted.read_into(region, &mut wide).unwrap();
+                view.read_bytes(region, &mut bytes, &backwards).unwrap();
+                view.read_bytes(region, &mut bytes, &first_axis_fastest).unwrap();
                 volume.prefetch(region).unwrap();
             }
         };

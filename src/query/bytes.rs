@@ -68,15 +68,16 @@ impl<D: Axes> View<D> {
     ) -> Result<Destination<'a>> {
         let [z, y, x] = region.shape;
         let shape = [self.channels(), z, y, x];
-        let strides = match *strides {
+        let refused = |reason: String| Error::invalid("strides", format!("{strides:?}"), reason);
+        let by_frame = match *strides {
             [z, y, x] if D::NDIM == Some(3) => [0, z, y, x],
             [c, z, y, x] if D::NDIM == Some(4) => [c, z, y, x],
             _ => {
                 let axes = if D::NDIM == Some(4) { "c, z, y, x" } else { "z, y, x" };
-                let reason = format!("give one for each axis of the patch: {axes}");
-                return Err(Error::invalid("strides", format!("{strides:?}"), reason));
+                return Err(refused(format!("give one for each axis of the patch: {axes}")));
             }
         };
-        Destination::strided(bytes, shape, strides, self.returned_dtype().size())
+        let item = self.returned_dtype().size();
+        Destination::strided(bytes, shape, by_frame, item).map_err(refused)
     }
 }

@@ -1,14 +1,15 @@
 //! Where the voxels of a patch go: memory with strides in bytes.
 
+use std::ops::Range;
+
 use super::decode::signed;
 use crate::error::show;
-use crate::{Error, Result};
 
 /// Where a patch goes: a buffer, and in bytes where its first voxel is, and from there the next
 /// frame, plane, row and voxel. Any stride is negative where the patch is mirrored.
 ///
-/// Whoever makes a destination sees to it that no two voxels overlap and that all lie inside the
-/// buffer.
+/// No two voxels of a patch overlap, and all lie inside the buffer: [`Destination::strided`] refuses
+/// others.
 #[derive(Debug)]
 pub(crate) struct Destination<'a> {
     pub(super) bytes: &'a mut [u8],
@@ -36,20 +37,18 @@ impl<'a> Destination<'a> {
     /// axis with a negative stride the first voxel is the one that lies furthest in.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if voxels would lie outside of the buffer or overlap. Axes that
-    /// interlock (the stride of one ends inside of another's run) are refused as well: every axis
-    /// must step over all voxels of the axes with smaller strides.
+    /// What is wrong with the strides, if voxels would lie outside of the buffer or overlap. Axes
+    /// that interlock (the stride of one ends inside of another's run) are refused as well: every
+    /// axis must step over all voxels of the axes with smaller strides.
     pub(crate) fn strided(
         bytes: &'a mut [u8],
         shape: [usize; 4],
         strides: [isize; 4],
         item: usize,
-    ) -> Result<Self> {
+    ) -> Result<Self, String> {
         // Along an axis of one voxel no step is ever taken, whatever its stride.
         let strides: [isize; 4] =
             std::array::from_fn(|a| if shape[a] == 1 { signed(item) } else { strides[a] });
-        let refused =
-            |reason: String| Err(Error::invalid("strides", format!("{strides:?}"), reason));
         let mut axes = [0, 1, 2, 3];
         axes.sort_by_key(|a| strides[*a].unsigned_abs());
         let mut reach = item;
@@ -57,7 +56,7 @@ impl<'a> Destination<'a> {
             let step = strides[a].unsigned_abs();
             if step < reach {
                 let axis = ["c", "z", "y", "x"][a];
-                return refused(format!(
+                return Err(format!(
                     "voxels would overlap: along {axis} they lie {step} bytes apart, and what lies \
                      within such a step takes {reach}; let each axis step over those with smaller \
                      strides"
@@ -65,16 +64,16 @@ impl<'a> Destination<'a> {
             }
             let Some(more) = step.checked_mul(shape[a] - 1).and_then(|n| n.checked_add(reach))
             else {
-                return refused("they reach further than memory does".to_owned());
+                return Err("they reach further than memory does".to_owned());
             };
             reach = more;
         }
         if reach > bytes.len() {
             let length = bytes.len();
-            return refused(format!(
+            return Err(format!(
                 "voxels would lie outside of the buffer: a patch of shape {} reaches over {reach} \
                  bytes, and the buffer has {length}",
-                show(&shape[1..].try_into().unwrap_or_default())
+                show(&[shape[1], shape[2], shape[3]])
             ));
         }
         let ahead = (0..4).filter(|a| strides[*a] < 0);
@@ -155,7 +154,7 @@ pub(super) fn place(offset: usize, strides: [isize; 3], by: [usize; 3]) -> usize
 }
 
 /// A part of a patch: some of its frames, and of these some planes, by their numbers in the patch.
-pub(crate) type Slab = (std::ops::Range<usize>, std::ops::Range<usize>);
+pub(crate) type Slab = (Range<usize>, Range<usize>);
 
 impl<'a> Destination<'a> {
     /// Whether the frames of a patch of this shape, `c, z, y, x`, lie apart in memory, and whether

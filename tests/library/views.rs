@@ -15,16 +15,16 @@ use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{
     ConvertOptions, Dataset, Dtype, Element, Error, Frame, Normalise, Padding, Region, Scaling,
-    Volume, with_element,
+    View, Volume, with_element,
 };
 
-const SHAPE: [usize; 3] = [11, 14, 37];
-const FRAMES: usize = 2;
+pub const SHAPE: [usize; 3] = [11, 14, 37];
+pub const FRAMES: usize = 2;
 
-struct Stored<T> {
+pub struct Stored<T> {
     _folder: tempfile::TempDir,
-    volume: Volume,
-    dense: Array5<T>,
+    pub volume: Volume,
+    pub dense: Array5<T>,
 }
 
 fn stored_as<T: Element>(
@@ -43,7 +43,7 @@ fn stored_as<T: Element>(
     Stored { _folder: folder, volume, dense }
 }
 
-fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
+pub fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
     let dense = voxels::<T>([FRAMES, 1, SHAPE[0], SHAPE[1], SHAPE[2]], 5);
     let (chunk, shard) = (Some([4, 5, 16]), Some([8, 10, 32]));
     let plan = PlanOptions::default().codec(codec.parse().unwrap()).chunk(chunk).shard(shard);
@@ -54,7 +54,7 @@ fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
 
 /// What is done to the voxels.
 #[derive(Debug, Clone, Copy)]
-enum Change {
+pub enum Change {
     None,
     Scaled,
     Normalised(Normalise),
@@ -62,14 +62,14 @@ enum Change {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct View {
-    change: Change,
-    flips: [bool; 3],
-    padding: Padding,
-    frame: usize,
+pub struct Look {
+    pub change: Change,
+    pub flips: [bool; 3],
+    pub padding: Padding,
+    pub frame: usize,
 }
 
-fn views() -> impl Strategy<Value = View> {
+pub fn looks() -> impl Strategy<Value = Look> {
     let clip = prop::option::of((-20..20_i32, 0..40_i32));
     let change = prop_oneof![
         Just(Change::None),
@@ -89,24 +89,24 @@ fn views() -> impl Strategy<Value = View> {
         Just(Padding::Wrap),
     ];
     (change, any::<[bool; 3]>(), padding, 0..FRAMES)
-        .prop_map(|(change, flips, padding, frame)| View { change, flips, padding, frame })
+        .prop_map(|(change, flips, padding, frame)| Look { change, flips, padding, frame })
 }
 
-fn regions() -> impl Strategy<Value = Region> {
+pub fn regions() -> impl Strategy<Value = Region> {
     let axis = |n: usize| prop_oneof![(-(n as i64)..2 * n as i64, 1..2 * n), Just((0, n))];
     (axis(SHAPE[0]), axis(SHAPE[1]), axis(SHAPE[2]))
         .prop_map(|((z, d), (y, h), (x, w))| Region::new([z, y, x], [d, h, w]))
 }
 
 /// The dense frame changed as a whole, then padded, cut and mirrored: nothing is fused.
-fn expected<S: Element, D: Element>(
+pub fn expected<S: Element, D: Element>(
     dense: &Array3<S>,
     scaling: Scaling,
-    view: View,
+    look: Look,
     region: Region,
 ) -> Array3<D> {
     let real = |v: S| v.to_f64() * scaling.slope + scaling.intercept;
-    let changed = dense.mapv(|v| match view.change {
+    let changed = dense.mapv(|v| match look.change {
         Change::None | Change::Converted(_) => D::from_f64(v.to_f64()),
         Change::Scaled => D::from_f64(real(v)),
         Change::Normalised(Normalise { clip, mean, std }) => {
@@ -114,8 +114,8 @@ fn expected<S: Element, D: Element>(
             D::from_f64((real(v).clamp(low, high) - mean) / std)
         }
     });
-    let mut patch = oracle(&changed, region, view.padding);
-    for (axis, flip) in view.flips.into_iter().enumerate() {
+    let mut patch = oracle(&changed, region, look.padding);
+    for (axis, flip) in look.flips.into_iter().enumerate() {
         if flip {
             patch.invert_axis(Axis(axis));
         }
@@ -124,28 +124,33 @@ fn expected<S: Element, D: Element>(
 }
 
 /// Whether a small whole number comes back from the type.
-fn is_held<D: Element>(padding: Padding) -> bool {
+pub fn is_held<D: Element>(padding: Padding) -> bool {
     !matches!(padding, Padding::Constant(value) if D::from_f64(value).to_f64() != value)
 }
 
-fn check<S: Element>(stored: &Stored<S>, scaling: Scaling, view: View, region: Region) {
-    let frame = stored.volume.view().frame(Frame { time: view.frame, channel: 0 }).unwrap();
-    let handle = match view.change {
+/// The view of one frame that is meant.
+pub fn view(volume: &Volume, look: Look) -> View {
+    let frame = volume.view().frame(Frame { time: look.frame, channel: 0 }).unwrap();
+    let view = match look.change {
         Change::None => frame,
         Change::Scaled => frame.scaled(),
         Change::Normalised(normalise) => frame.normalised(normalise).unwrap(),
         Change::Converted(dtype) => frame.converted(dtype),
     };
-    let handle = handle.padded(view.padding).flipped(view.flips);
-    let dense = stored.dense.slice(s![view.frame, 0, .., .., ..]).to_owned();
-    with_element!(handle.returned_dtype(), D => {
-        let found = handle.read::<D>(region);
-        if !is_held::<D>(view.padding) {
+    view.padded(look.padding).flipped(look.flips)
+}
+
+fn check<S: Element>(stored: &Stored<S>, scaling: Scaling, look: Look, region: Region) {
+    let view = view(&stored.volume, look);
+    let dense = stored.dense.slice(s![look.frame, 0, .., .., ..]).to_owned();
+    with_element!(view.returned_dtype(), D => {
+        let found = view.read::<D>(region);
+        if !is_held::<D>(look.padding) {
             assert!(matches!(found, Err(Error::InvalidArgument { what: "padding", .. })));
             return;
         }
         let found = found.unwrap();
-        assert_eq!(found, expected::<S, D>(&dense, scaling, view, region), "{view:?} {region}");
+        assert_eq!(found, expected::<S, D>(&dense, scaling, look, region), "{look:?} {region}");
     });
 }
 
@@ -157,15 +162,15 @@ proptest! {
         dtype in prop::sample::select(Dtype::ALL.to_vec()),
         codec in prop::sample::select(vec!["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "packed", "none"]),
         slope in prop_oneof![Just(0.5), Just(-2.0)],
-        reads in prop::collection::vec((views(), regions()), 12),
+        reads in prop::collection::vec((looks(), regions()), 12),
     ) {
         let unpacked = matches!(dtype, Dtype::UInt64 | Dtype::Int64 | Dtype::Float16);
         let codec = if unpacked && codec == "packed" { "blosc" } else { codec };
         let scaling = Scaling { slope, intercept: -3.25 };
         with_element!(dtype, S => {
             let stored = stored::<S>(codec, scaling);
-            for (view, region) in reads {
-                check(&stored, scaling, view, region);
+            for (look, region) in reads {
+                check(&stored, scaling, look, region);
             }
         });
     }
