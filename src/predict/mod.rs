@@ -12,8 +12,8 @@
 //! - **To the model**, on its standard input: a block for each batch, of shape `(n, c, z, y, x)`, in
 //!   C order, little endian, version 1.0. `n` is [`PredictOptions::batch`], and fewer in the last
 //!   batch, or where predictions are gone on with; `c` are the channels of the volume, or all its frames ([`crate::Frames`]). Numbers are of
-//!   the type that the handle returns: the volume's own, or float32 real values if it is
-//!   [`crate::Volume::scaled`]. After the last batch the input ends, and so should the model.
+//!   the type that the view returns: the volume's own, or float32 real values if it is
+//!   [`crate::View::scaled`]. After the last batch the input ends, and so should the model.
 //! - **From the model**, on its standard output: for each batch, in the same order, a block for each
 //!   head (one, unless an output takes another), of shape `(n, c, z, y, x)`; float32, float16,
 //!   float64 or uint8, in C order, little endian, version 1.0 or 2.0. Nothing else may be printed
@@ -33,7 +33,7 @@
 //!
 //! # fn main() -> voxpatch::Result<()> {
 //! let store = Dataset::open("scans.zarr")?;
-//! let ct = store.volume("case01/image")?.scaled();
+//! let ct = store.volume("case01/image")?.view().scaled();
 //! let sampler = GridSampler::new([64, 128, 128], Overlap::Fraction([0.5; 3]))?;
 //! // Channels and factor are what the model's first answer shows.
 //! let organs = Output::new("case01/organs".parse()?, 0, Values::Argmax);

@@ -14,11 +14,11 @@ use crate::codec::{ChunkDecoder, Part, Scratch, Target};
 use crate::process::{Here, PerProcess};
 use crate::{Frame, Result};
 
-/// Decoded chunks under a budget of bytes, for any number of volumes, handles and threads.
+/// Decoded chunks under a budget of bytes, for any number of volumes, views and threads.
 ///
-/// [`super::Volume::cached`] gives a handle that reads through it. Whole chunks are kept, in the
-/// type that is on disk: handles that return them differently ([`super::Volume::scaled`],
-/// [`super::Volume::padded`]) share them, and so do all clones of an opened volume. A volume that
+/// [`super::View::cached`] gives a view that reads through it. Whole chunks are kept, in the type
+/// that is on disk: views that return them differently ([`super::View::scaled`],
+/// [`super::View::padded`]) share them, and so do all clones of an opened volume. A volume that
 /// is opened again has chunks of its own. Those of a dropped volume go as others need the room.
 ///
 /// A chunk that several threads want at once is decoded by one of them. Errors are not kept, nor
@@ -188,7 +188,7 @@ impl Chunk {
 /// Chunks of one volume by their frame and their place in its chunk grid, `z, y, x`.
 pub(crate) type HeldChunks = HashMap<(Frame, [usize; 3]), Arc<Chunk>>;
 
-/// Where a handle looks before it decodes.
+/// Where a view looks before it decodes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
     /// What a batch that is being read has decoded already.

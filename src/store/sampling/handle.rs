@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Counted, KEY, SamplingIndex, Tally, grid};
 use crate::sample::{BlockIndex, Contents};
 use crate::store::stored::Stored;
-use crate::store::{Attributes, Volume};
+use crate::store::{Attributes, View, Volume};
 use crate::{Error, Kind, Result};
 
 /// The index of a volume for sampling, in short.
@@ -57,9 +57,9 @@ impl IndexInfo {
     }
 }
 
-impl Volume {
-    /// What the blocks of this handle's frame hold, for sampling by label or by weight. Read at
-    /// first use, and shared by all clones of the handle.
+impl View {
+    /// What the blocks of this view's frame hold, for sampling by label or by weight. Read at first use, and
+    /// shared by all views of the handle.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with the
@@ -67,7 +67,8 @@ impl Volume {
     /// [`Error::CorruptStore`] if it is damaged, or was built from other voxels than the volume's;
     /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
     pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
-        let stored = &*self.stored;
+        let volume = self.volume();
+        let stored = &*volume.stored;
         let missing = |reason: String| Error::invalid("volume", stored.path().display(), reason);
         let Some(frames) = stored.indices().map_err(|error| remedied(error, &stored.path()))?
         else {
@@ -77,7 +78,17 @@ impl Volume {
                 format!("it has no index for sampling, or one of an earlier version: {remedy}");
             return Err(missing(none));
         };
-        Ok(Arc::clone(&frames[self.frame.time * self.channels() + self.frame.channel]))
+        Ok(Arc::clone(&frames[volume.number_of(self.looks_at())?]))
+    }
+}
+
+impl Volume {
+    /// What the blocks of the first frame hold: [`View::block_index`] of [`Volume::view`].
+    ///
+    /// # Errors
+    /// As [`View::block_index`].
+    pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
+        self.view().block_index()
     }
 
     /// Refuses a volume whose voxels are not of this kind, or not stored as such are sampled.
