@@ -91,8 +91,7 @@ pub struct ExportReport {
 /// and kind (but weights, which NIfTI cannot tell from intensities). Channels that were the
 /// source's fourth axis are that again: convert the file with
 /// [`crate::ConvertOptions::fourth_axis`]. The header is NIfTI-1 if that holds all of it, else
-/// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for. A handle's frame, and as what it
-/// returns voxels, make no difference.
+/// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for.
 ///
 /// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
 /// decodes the next. Memory holds two of them, and 4 MiB for each thread. The bytes of the file do
