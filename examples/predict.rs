@@ -23,7 +23,8 @@ pub(crate) fn run(store: Option<&Path>) -> Result<()> {
     let (dataset, _folder) = phantom::open(store)?;
     let is_scan = |name: &VolumeName| name.image() != "bright";
     let Some(name) = dataset.volumes()?.into_iter().find(is_scan) else { return Ok(()) };
-    let volume = dataset.open_volume(&name)?.scaled();
+    let volume = dataset.open_volume(&name)?;
+    let view = volume.view().scaled();
 
     let patch = volume.shape().map(|length| length.min(32));
     let sampler = GridSampler::new(patch, Overlap::Fraction([0.5; 3]))?;
@@ -36,7 +37,7 @@ pub(crate) fn run(store: Option<&Path>) -> Result<()> {
     let aggregator = Aggregator::begin(&dataset, plan, &options)?;
     for number in aggregator.remaining() {
         let region = aggregator.plan().grid().region(number).expect("a patch of the plan");
-        let scores = model(&volume.read(region)?);
+        let scores = model(&view.read(region)?);
         aggregator.add(number, &[scores.view()])?;
     }
     let report = aggregator.finish(&Pool::new(2)?, &|_bytes| true)?;

@@ -23,13 +23,13 @@ pub(crate) fn run(store: Option<&Path>) -> Result<()> {
     // One patch, as real values, whatever the type of the voxels. It may leave the volume.
     let patch = shape.map(|length| length.min(32));
     let corner = Region::new([-4, -4, -4], patch);
-    let values = volume.scaled().padded(Padding::Edge).read::<f32>(corner)?;
+    let values = volume.view().scaled().padded(Padding::Edge).read::<f32>(corner)?;
     println!("{corner}: mean {:.1}", values.mean().unwrap_or_default());
 
     // Many at once: a chunk that they share is decoded once. n, z, y, x.
     let middle = shape.map(|length| i64::try_from(length / 2).unwrap_or(0));
     let regions = [0, 4, 8].map(|z| Region::new([z, middle[1], middle[2]], patch));
-    let edge = volume.scaled().padded(Padding::Edge);
+    let edge = volume.view().scaled().padded(Padding::Edge);
     let batch = edge.read_many::<f32>(&regions, &Pool::new(2)?)?;
     println!("a batch of shape {:?}", batch.shape());
 

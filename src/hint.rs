@@ -10,9 +10,9 @@ pub enum Hint {
     /// Choose another name for the output, or ask to overwrite what is no prediction:
     /// [`crate::aggregate::Overwrite::Anything`].
     OverwriteSource,
-    /// Choose a padding: [`crate::Volume::padded`].
+    /// Choose a padding: [`crate::View::padded`].
     Pad,
-    /// Have voxels returned as another type: [`crate::Volume::converted`].
+    /// Have voxels returned as another type: [`crate::View::converted`].
     ReturnedType,
     /// Go on with the aggregation: [`crate::aggregate::Unfinished::Resume`].
     Resume,

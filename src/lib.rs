@@ -44,7 +44,7 @@
 //!
 //! // Into a buffer of yours, as real values, beyond the border if you like.
 //! let mut buffer = vec![0_f32; 16 * 32 * 32];
-//! let view = ct.scaled().padded(Padding::Constant(-1024.0));
+//! let view = ct.view().scaled().padded(Padding::Constant(-1024.0));
 //! view.read_into(Region::new([-4, 20, 30], [16, 32, 32]), &mut buffer)?;
 //! # Ok(())
 //! # }
@@ -55,23 +55,23 @@
 //! A voxel moves from left to right, and imports point to the left only:
 //!
 //! ```text
-//! scan  ->  layout  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
-//!    \________ ingest ____/ |        /                            /
-//!     \_________ export ____/       /                            /
-//!                       sample ____/____________________________/
-//!                                  \_________ predict _________/
+//! scan  ->  layout  ->  codec  ->  store  ->  query  ->  (your model)  ->  aggregate  ->  store
+//!    \_____________ ingest __________/ |        /                            /
+//!     \______________ export __________/       /                            /
+//!                                  sample ____/____________________________/
+//!                                             \_________ predict _________/
 //! ```
 //!
 //! | station | what it does | what it alone knows |
 //! | --- | --- | --- |
 //! | [`scan`] | files and folders to planes of voxels, and back | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
-//! | `packed` | a chunk codec of our own, which `store` uses | bits |
+//! | `codec` | voxels of one chunk to bytes and back | compressed formats |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
-//! | `store` | [`Dataset`], [`Volume`]: volumes on disk: format, publication, checksums, chunk codecs | Zarr |
+//! | `store` | [`Dataset`], [`Volume`], [`View`]: volumes on disk: format, publication, checksums | Zarr |
 //! | `ingest` | scan + layout + store: [`convert`] | |
 //! | `export` | store + scan: [`export()`], a volume as a file again | |
-//! | `query` | [`Volume::read`], [`Volume::read_many`], [`Volume::read_frames`], [`Aligned`], [`stream`] | |
+//! | `query` | [`View::read`], [`View::read_many`], [`View::read_bytes`], [`Aligned`], [`stream`] | |
 //! | [`aggregate`] | predictions of overlapping patches to volumes: [`aggregate::Aggregator`] | how they are blended |
 //! | [`predict`] | query + aggregate: any program as your model | .npy, child processes |
 //! | [`bench`](mod@bench) | store + query + scan: how fast patches are read | clocks |
@@ -121,8 +121,10 @@ pub mod scan;
 
 pub mod layout;
 
+mod codec;
+
 #[doc(hidden)]
-pub mod packed;
+pub use codec::packed;
 
 pub mod sample;
 
@@ -153,13 +155,13 @@ pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
 pub use query::stream;
-pub use query::{Aligned, ReadCost, Voxels};
+pub use query::{Aligned, PatchBuffer, ReadCost, Voxels};
 pub use space::Space;
 pub use staged::StagedFile;
 pub use store::{
-    Attributes, CacheCounts, ChunkCache, Damage, Dataset, Distribution, IndexInfo, LabelName,
+    Attributes, Axes, CacheCounts, ChunkCache, Damage, Dataset, Distribution, IndexInfo, LabelName,
     Percentile, Place, Remedy, SourceInfo, SweepReport, Swept, UnfinishedAggregation, VerifyReport,
-    Volume, VolumeCheck, VolumeInfo, VolumeName,
+    View, Volume, VolumeCheck, VolumeInfo, VolumeName,
 };
 
 pub(crate) use statistics::Statistics;

@@ -98,12 +98,18 @@ fn a_warm_read_into_allocates_nothing() {
         let shape = [20, 21, 33];
         let mut patch = vec![0_i16; shape.iter().product()];
         let mut real = vec![0_f32; shape.iter().product()];
-        let scaled = volume.scaled();
-        let normalised = volume.normalised(volume.clipped_z_score(0.5, 99.5).unwrap()).unwrap();
-        let mirrored = volume.flipped([true; 3]);
+        let scaled = volume.view().scaled();
+        let normalised =
+            volume.view().normalised(volume.clipped_z_score(0.5, 99.5).unwrap()).unwrap();
+        let mirrored = volume.view().flipped([true; 3]);
         let mut wide = vec![0_i64; shape.iter().product()];
         let converted = mirrored.converted(Dtype::Int64);
-        let cached = volume.cached(&ChunkCache::new(1 << 20));
+        let cached = volume.view().cached(&ChunkCache::new(1 << 20));
+        let view = volume.view();
+        let mut bytes = vec![0_u8; 2 * shape.iter().product::<usize>()];
+        let [z, y, x] = shape.map(|n| n as isize);
+        let backwards = [-2 * y * x, 2 * x, -2];
+        let first_axis_fastest = [2, 2 * z, 2 * z * y];
         let mut read_all = || {
             for start in [[0, 0, 0], [20, 29, 27], [7, 11, 13], [1, 20, 2]] {
                 let region = Region::new(start, shape);
@@ -114,6 +120,8 @@ fn a_warm_read_into_allocates_nothing() {
                 normalised.read_into(region, &mut real).unwrap();
                 mirrored.read_into(region, &mut patch).unwrap();
                 converted.read_into(region, &mut wide).unwrap();
+                view.read_bytes(region, &mut bytes, &backwards).unwrap();
+                view.read_bytes(region, &mut bytes, &first_axis_fastest).unwrap();
                 volume.prefetch(region).unwrap();
             }
         };
@@ -133,11 +141,12 @@ fn a_warm_read_of_several_frames_into_a_buffer_allocates_nothing() {
     let dense = voxels::<i16>([2, 3, 20, 25, 30], 1);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap();
+    let view = volume.view().frames(Frames::All).unwrap();
     let mut patches = vec![0_i16; 6 * 9 * 17 * 18];
     let mut read_all = || {
         for start in [[0, 0, 0], [11, 8, 12]] {
             let region = Region::new(start, [9, 17, 18]);
-            volume.read_frames_into(region, Frames::All, &mut patches).unwrap();
+            view.read_into(region, &mut patches).unwrap();
         }
     };
     read_all();

@@ -6,8 +6,10 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::cohort::{Cohort, Scattered, both};
@@ -21,7 +23,7 @@ use voxpatch::predict::{Model, PredictOptions};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::stream::{Patch, PatchStream, StreamOptions};
 use voxpatch::{
-    CacheCounts, ChunkCache, ConvertOptions, Dataset, Padding, Pool, Region, Result, Volume,
+    CacheCounts, ChunkCache, ConvertOptions, Dataset, Padding, Pool, Region, Result, View,
 };
 
 const SHAPE: [usize; 3] = [21, 24, 37];
@@ -57,7 +59,7 @@ fn in_a_child(work: impl FnOnce() -> bool) -> bool {
 
 struct Stored {
     _folder: tempfile::TempDir,
-    volume: Volume,
+    view: View,
     dense: Array3<i16>,
 }
 
@@ -70,8 +72,8 @@ fn stored() -> Stored {
     let plan = PlanOptions::default().chunk(chunk).shard(shard);
     let options = ConvertOptions { plan, ..ConvertOptions::default() };
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
-    let volume = dataset.volume("a/b").unwrap().padded(Padding::Reflect);
-    Stored { _folder: folder, volume, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }
+    let view = dataset.volume("a/b").unwrap().view().padded(Padding::Reflect);
+    Stored { _folder: folder, view, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }
 }
 
 fn regions() -> Vec<Region> {
@@ -85,28 +87,28 @@ fn expected(dense: &Array3<i16>) -> Array4<i16> {
     stack(Axis(0), &views).unwrap()
 }
 
-fn batch(volume: &Volume, pool: &Pool) -> Array4<i16> {
-    volume.read_many(&regions(), pool).unwrap()
+fn batch(view: &View, pool: &Pool) -> Array4<i16> {
+    view.read_many(&regions(), pool).unwrap()
 }
 
 #[test]
 fn a_child_reads_batches_after_its_parent_has() {
-    let Stored { volume, dense, _folder } = stored();
+    let Stored { view, dense, _folder } = stored();
     let (pool, expected) = (Pool::new(2).unwrap(), expected(&dense));
-    assert_eq!(batch(&volume, &pool), expected);
+    assert_eq!(batch(&view, &pool), expected);
     for n in 0..CHILDREN {
-        assert!(in_a_child(|| batch(&volume, &pool) == expected), "child {n}");
+        assert!(in_a_child(|| batch(&view, &pool) == expected), "child {n}");
     }
-    assert_eq!(batch(&volume, &pool), expected);
+    assert_eq!(batch(&view, &pool), expected);
 }
 
 #[test]
 fn children_that_are_forked_while_threads_read_through_a_cache_read_through_it() {
-    let Stored { volume, dense, _folder } = stored();
+    let Stored { view, dense, _folder } = stored();
     let (pool, expected) = (Pool::new(2).unwrap(), expected(&dense));
     // Chunks come and go.
     let cache = ChunkCache::new(30_000);
-    let cached = volume.cached(&cache);
+    let cached = view.cached(&cache);
     let stopped = AtomicBool::new(false);
     let children = || {
         for n in 0..CHILDREN {
@@ -139,9 +141,9 @@ fn children_that_are_forked_while_threads_read_through_a_cache_read_through_it()
 
 #[test]
 fn a_childs_cache_begins_empty_and_keeps_to_the_budget() {
-    let Stored { volume, _folder, .. } = stored();
+    let Stored { view, _folder, .. } = stored();
     let cache = ChunkCache::new(30_000);
-    let cached = volume.cached(&cache);
+    let cached = view.cached(&cache);
     let read = || cached.read::<i16>(Region::whole(SHAPE)).unwrap();
     read();
     let counts = cache.counts();
@@ -155,9 +157,9 @@ fn a_childs_cache_begins_empty_and_keeps_to_the_budget() {
 
 #[test]
 fn a_child_of_a_child_reads_too() {
-    let Stored { volume, dense, _folder } = stored();
+    let Stored { view, dense, _folder } = stored();
     let (pool, expected) = (Pool::new(2).unwrap(), expected(&dense));
-    let cached = volume.cached(&ChunkCache::new(1 << 20));
+    let cached = view.cached(&ChunkCache::new(1 << 20));
     let reads = || batch(&cached, &pool) == expected;
     assert!(reads());
     for n in 0..20 {
@@ -165,6 +167,53 @@ fn a_child_of_a_child_reads_too() {
         assert!(in_a_child(|| n % 2 == 0 || reads() && in_a_child(reads) && reads()));
         assert!(in_a_child(|| in_a_child(|| in_a_child(reads))));
     }
+}
+
+/// Tells a process that has opened nothing yet where the store is, and how long to wait.
+const FRESH: &str = "VOXPATCH_TEST_FORK_FRESH";
+const FRESH_PROCESSES: u32 = 60;
+
+/// What a process makes once, when it first needs it, must not be held by a thread that a child
+/// does not have.
+#[test]
+fn children_that_are_forked_while_a_thread_opens_the_first_volume_open_it_too() {
+    if let Ok(told) = std::env::var(FRESH) {
+        let (wait, store) = told.split_once(' ').unwrap();
+        return forks_while_a_thread_opens(Path::new(store), wait.parse().unwrap());
+    }
+    let Stored { _folder: folder, .. } = stored();
+    let name = "children_that_are_forked_while_a_thread_opens_the_first_volume_open_it_too";
+    for n in 0..FRESH_PROCESSES {
+        let told = format!("{} {}", n * 20, folder.path().to_str().unwrap());
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        let process = process.args(["--exact", name]).env(FRESH, told).stdin(Stdio::null());
+        let output = process.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains("1 passed"), "{n}: {printed}");
+    }
+}
+
+/// Forks `wait` turns of a loop after a thread has begun to open the first volume of this process.
+fn forks_while_a_thread_opens(store: &Path, wait: u32) {
+    let read = || {
+        let volume = Dataset::open(store).unwrap().volume("a/b").unwrap();
+        let voxels = volume.read::<i16>(Region::whole(SHAPE)).unwrap();
+        voxels.iter().map(|voxel| i64::from(*voxel)).sum::<i64>()
+    };
+    let begun = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let opener = scope.spawn(|| {
+            begun.store(true, Ordering::Release);
+            read()
+        });
+        while !begun.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        let turns = AtomicU32::new(0);
+        while turns.fetch_add(1, Ordering::Relaxed) < wait * 20 {}
+        assert!(in_a_child(|| read() != 0));
+        assert_ne!(opener.join().unwrap(), 0);
+    });
 }
 
 #[test]
@@ -203,8 +252,9 @@ fn a_model_is_left_to_the_process_that_started_it() {
     let options = PredictOptions::new(sampler, Blend::Crop, vec![output]);
     let pool = Pool::new(1).unwrap();
     let model = model.unwrap();
-    let error = voxpatch::predict::predict(&volume, &dataset, model, &options, &pool, &|_| true)
-        .unwrap_err();
+    let error =
+        voxpatch::predict::predict(&volume.view(), &dataset, model, &options, &pool, &|_| true)
+            .unwrap_err();
     // It read to the end, and failed in its own way: nobody killed it.
     assert!(error.to_string().contains("exit status: 3"), "{error}");
 }

@@ -16,7 +16,7 @@ impl Model {
 }
 
 #[rustfmt::skip]
-fn patches(region: Region, mut buffer: Vec<i16>) -> Result {
+fn patches(region: Region, mut buffer: Vec<i16>, mut bytes: Vec<u8>) -> Result {
     use ndarray::Array3;
     use voxpatch::{Dataset, Padding, Region};
 
@@ -30,7 +30,12 @@ fn patches(region: Region, mut buffer: Vec<i16>) -> Result {
     ct.read_into(region, &mut buffer)?;
 
     // Beyond the border, as numpy.pad has it.
-    let edge: Array3<i16> = ct.padded(Padding::Edge).read(Region::new([-16, 0, 0], [64, 64, 64]))?;
+    let edge = ct.view().padded(Padding::Edge);
+    let patch: Array3<i16> = edge.read(Region::new([-16, 0, 0], [64, 64, 64]))?;
+
+    // Into the array of another library, of any strides, in bytes: rows back to front here.
+    let (row, plane) = (128 * 2, 128 * 128 * 2);
+    ct.view().read_bytes(region, &mut bytes, &[plane, row, -2])?;
     Ok(())
 }
 
@@ -42,7 +47,8 @@ fn batches(store: Dataset, ct: Volume, regions: [Region; 2], region: Region, poo
     let both = store.aligned("case01", &["image", "organs"])?;      // one grid, or an error
     let patch = both.read(region)?;
     let cache = ChunkCache::new(256 << 20);                         // bytes of decoded chunks
-    let view = ct.normalised(ct.clipped_z_score(0.5, 99.5)?)?       // f32, as nnU-Net normalises CT
+    let view = ct.view()
+        .normalised(ct.clipped_z_score(0.5, 99.5)?)?                // f32, as nnU-Net normalises CT
         .flipped([false, false, true])
         .padded(Padding::Edge)
         .cached(&cache);
@@ -56,9 +62,10 @@ fn frames(store: Dataset, regions: [Region; 2], region: Region, pool: Pool) -> R
     use voxpatch::{Frame, Frames};
 
     let mr = store.volume("case02/mr")?;
-    let flair = mr.frame(Frame { time: 0, channel: 0 })?;                            // reads z, y, x
-    let patch: Array4<i16> = mr.read_frames(region, Frames::All)?;                   // c, z, y, x
-    let batch: Array5<i16> = mr.read_many_frames(&regions, Frames::All, &pool)?;     // n, c, z, y, x
+    let flair = mr.view().frame(Frame { time: 0, channel: 0 })?;        // reads z, y, x
+    let all = mr.view().frames(Frames::All)?;                           // reads c, z, y, x
+    let patch: Array4<i16> = all.read(region)?;
+    let batch: Array5<i16> = all.read_many(&regions, &pool)?;           // n, c, z, y, x
 
     // In a stream: patch.frames("mr") is c, z, y, x, and batch.frames("mr") is n, c, z, y, x.
     let weightings = ImageRequest::new("mr").scaled().frames(Frames::All);

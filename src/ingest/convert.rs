@@ -65,6 +65,7 @@ impl ConvertOptions {
 
 /// The result of a conversion, with its reasons.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct ConvertReport {
     /// `SUBJECT/IMAGE`.
     pub name: String,

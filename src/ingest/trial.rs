@@ -27,6 +27,7 @@ const ENCODED_CHUNKS: usize = 64;
 
 /// One codec of a trial: size, expected time and score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CodecTrial {
     /// The codec, with the chunks and shards planned for it.
     pub layout: ChunkLayout,

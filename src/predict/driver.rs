@@ -13,14 +13,15 @@ use super::patches::{self, Patches};
 use super::report::{Checkpoints, PredictReport, Step};
 use super::session::{Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
-use crate::{Dataset, Error, Hint, Pool, Result, Volume};
+use crate::{Dataset, Error, Hint, Pool, Result, View};
 
 /// Predicts a volume and writes the outputs. If an earlier run is resumed, only the patches without
 /// a prediction are predicted. One part of several is made but not published:
 /// [`crate::aggregate::finalise`] does that.
 ///
-/// The volume's handle decides which voxels the model is given: stored or [`Volume::scaled`],
-/// [`Volume::padded`] or not. The grid may leave the volume only if the handle is padded.
+/// The view decides which voxels the model is given: stored or [`View::scaled`], [`View::padded`] or
+/// not. Its frame does not matter, because [`PredictOptions::frames`] chooses the frames. The grid may
+/// leave the volume only if the view is padded.
 ///
 /// The model has ended when this returns. The calling thread calls `progress` at least every 50 ms
 /// while it waits for the model.
@@ -42,7 +43,7 @@ use crate::{Dataset, Error, Hint, Pool, Result, Volume};
 /// resumption, or another part, asks for that patch first: a model whose answer differs is not the
 /// model that began, and is refused.
 pub fn predict(
-    volume: &Volume,
+    view: &View,
     dataset: &Dataset,
     model: Model,
     options: &PredictOptions,
@@ -51,12 +52,12 @@ pub fn predict(
 ) -> Result<PredictReport> {
     check(dataset, options)?;
     let command = model.command().to_owned();
-    let made_by = options.made_by(&command, volume);
+    let made_by = options.made_by(&command, view);
     let begun = begun(dataset, options)?;
-    let mut session = Session::start(volume, model, options, progress)?;
-    let first = first_answer(&mut session, volume, options, begun.as_deref())
+    let mut session = Session::start(view, model, options, progress)?;
+    let first = first_answer(&mut session, view, options, begun.as_deref())
         .map_err(|error| unless_stopped(&session, error).without_hint())?;
-    let plan = Arc::new(plan_of(&session, volume, options)?);
+    let plan = Arc::new(plan_of(&session, view, options)?);
     let made = AggregateOptions { made_by, ..options.aggregate.clone() };
     let (mut aggregator, part) = match options.part {
         Some((n, of)) => {
@@ -109,19 +110,19 @@ pub fn predict(
 /// # Errors
 /// Those of [`predict`] about the model, the volume and the plan.
 pub fn plan(
-    volume: &Volume,
+    view: &View,
     model: Model,
     options: &PredictOptions,
     progress: Progress<'_>,
 ) -> Result<Plan> {
     options.check()?;
-    let mut session = Session::start(volume, model, options, progress)?;
-    let grid = options.sampler.grid(volume.shape())?;
+    let mut session = Session::start(view, model, options, progress)?;
+    let grid = options.sampler.grid(view.volume().shape())?;
     // The end of its input tells the model that it need not wait for more patches.
     session.ask(Patches::Listed([patches::known(&grid)].into()));
     session.no_more();
     session.answer()?;
-    let plan = plan_of(&session, volume, options)?;
+    let plan = plan_of(&session, view, options)?;
     session.end().map(|_| plan)
 }
 
@@ -169,11 +170,11 @@ fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<Learn
 /// Learns the shape of answers: from `begun`, or from the first answer, whose patches are returned.
 fn first_answer(
     session: &mut Session<'_>,
-    volume: &Volume,
+    view: &View,
     options: &PredictOptions,
     begun: Option<&[Learned]>,
 ) -> Result<Option<Answered>> {
-    let grid = options.sampler.grid(volume.shape())?;
+    let grid = options.sampler.grid(view.volume().shape())?;
     if let Some(begun) = begun {
         for (output, (channels, factor)) in options.outputs.iter().zip(begun) {
             session.expect(output.head, *channels, *factor);
@@ -203,14 +204,14 @@ struct Answered {
     all: bool,
 }
 
-fn plan_of(session: &Session<'_>, volume: &Volume, options: &PredictOptions) -> Result<Plan> {
+fn plan_of(session: &Session<'_>, view: &View, options: &PredictOptions) -> Result<Plan> {
     let outputs = options.outputs.iter().map(|output| {
         let known =
             session.head(output.head).map(|Head { channels, factor, .. }| (channels, factor));
         let (channels, factor) = known.unwrap_or((output.channels, output.factor));
         Output { channels, factor, ..output.clone() }
     });
-    Plan::new(volume, &options.sampler, options.blend, outputs.collect())
+    Plan::new(view.volume(), &options.sampler, options.blend, outputs.collect())
 }
 
 /// An error of the model; [`Error::Cancelled`] if the caller wants to stop, because the model may

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 
+use ndarray::Ix4;
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 
@@ -15,13 +16,12 @@ use super::model::is_ready;
 use super::patches::Patches;
 use crate::exec::{Workers, caught, locked};
 use crate::sample::Grid;
-use crate::{Error, Frames, Region, Result, Volume, npy, with_element};
+use crate::{Error, Frames, Region, Result, View, npy, with_element};
 
 /// The source of the model's input.
 pub(super) struct Feed {
-    volume: Volume,
-    /// The frames that are the channels of the model's input.
-    frames: Frames,
+    /// The view of the volume, whose frames are the channels of the model's input.
+    view: View<Ix4>,
     grid: Grid,
     batch: usize,
 }
@@ -47,24 +47,22 @@ struct Shared {
 }
 
 impl Feed {
-    /// The frames of a volume, read as the handle returns them.
-    pub(super) fn new(volume: &Volume, frames: Frames, grid: Grid, batch: usize) -> Result<Self> {
-        volume.frames(frames).map(drop)?;
-        Ok(Self { volume: volume.clone(), frames, grid, batch })
+    /// The frames of a volume, converted as by the view.
+    pub(super) fn new(view: &View, frames: Frames, grid: Grid, batch: usize) -> Result<Self> {
+        Ok(Self { view: view.frames(frames)?, grid, batch })
     }
 
     /// Bytes of a batch: its header and its voxels.
     fn block(&self, numbers: &[u64], block: &mut Vec<u8>) -> Result<()> {
         let patch = self.grid.patch();
-        let dtype = self.volume.returned_dtype();
-        let channels = self.volume.frames(self.frames)?.len();
+        let (dtype, channels) = (self.view.returned_dtype(), self.view.channels());
         let [z, y, x] = patch;
         block.clear();
         block.extend(npy::header(dtype, &[numbers.len(), channels, z, y, x]));
         for number in numbers {
             let region = self.grid.region(*number).unwrap_or_else(|| Region::whole(patch));
             with_element!(dtype, T => {
-                let voxels = self.volume.read_frames::<T>(region, self.frames)?;
+                let voxels = self.view.read::<T>(region)?;
                 let voxels = voxels.as_slice().expect("patches are contiguous");
                 block.extend_from_slice(&npy::numbers(voxels));
             });

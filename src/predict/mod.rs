@@ -13,8 +13,8 @@
 //! - **To the model**, on its standard input: a block for each batch, of shape `(n, c, z, y, x)`,
 //!   in C order, little endian, version 1.0. `n` is [`PredictOptions::batch`], but the last batch,
 //!   and batches of a resumed run, may be smaller; `c` are the channels of the volume, or all its
-//!   frames ([`crate::Frames`]). Numbers have the type that the handle returns: the volume's own,
-//!   or float32 real values if the handle is [`crate::Volume::scaled`]. After the last batch the
+//!   frames ([`crate::Frames`]). Numbers have the type that the view returns: the volume's own,
+//!   or float32 real values if the view is [`crate::View::scaled`]. After the last batch the
 //!   input ends, and so should the model.
 //! - **From the model**, on its standard output: for each batch, in the same order, a block for
 //!   each head (one head, unless an output names another), of shape `(n, c, z, y, x)`; float32,
@@ -35,7 +35,7 @@
 //!
 //! # fn main() -> voxpatch::Result<()> {
 //! let store = Dataset::open("scans.zarr")?;
-//! let ct = store.volume("case01/image")?.scaled();
+//! let ct = store.volume("case01/image")?.view().scaled();
 //! let sampler = GridSampler::new([64, 128, 128], Overlap::Fraction([0.5; 3]))?;
 //! // Channels (0 here) and factor are taken from the model's first answer.
 //! let organs = Output::new("case01/organs".parse()?, 0, Values::Argmax);

@@ -3,7 +3,7 @@
 use crate::aggregate::{AggregateOptions, Blend, Output};
 use crate::sample::GridSampler;
 use crate::setters::setters;
-use crate::{Error, Frames, Padding, Result, Volume};
+use crate::{Error, Frames, Padding, Result, View};
 
 /// The patches that the model is given, and the outputs that are made of its predictions.
 #[derive(Debug, Clone)]
@@ -66,12 +66,12 @@ impl PredictOptions {
     }
 
     /// Everything that decides the predictions, apart from the plan.
-    pub(super) fn made_by(&self, command: &str, volume: &Volume) -> String {
-        let padding = volume.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
+    pub(super) fn made_by(&self, command: &str, view: &View) -> String {
+        let padding = view.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
         let made = format!(
             "{command} (given {} voxels{} of {}, padding {padding})",
-            volume.returned_dtype(),
-            volume.view_name(),
+            view.returned_dtype(),
+            view.words(),
             self.frames
         );
         match &self.aggregate.made_by[..] {

@@ -13,7 +13,7 @@ use super::options::PredictOptions;
 use super::patches::{Patches, order};
 use super::report::{HeadReport, Step};
 use crate::sample::Grid;
-use crate::{Error, Region, Result, Volume};
+use crate::{Error, Region, Result, View};
 
 /// A model that has read its whole input and does not answer for this long may be waiting for more
 /// patches.
@@ -65,15 +65,15 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn start(
-        volume: &Volume,
+        view: &View,
         mut model: Model,
         options: &PredictOptions,
         progress: Progress<'a>,
     ) -> Result<Self> {
-        volume.check_padding()?;
-        let grid = options.sampler.grid(volume.shape())?;
-        check_inside(volume, &grid)?;
-        let feed = Feed::new(volume, options.frames, grid, options.batch)?;
+        view.check_padding()?;
+        let grid = options.sampler.grid(view.volume().shape())?;
+        check_inside(view, &grid)?;
+        let feed = Feed::new(view, options.frames, grid, options.batch)?;
         let (stdin, stdout) = model.pipes()?;
         Ok(Self {
             feeder: Feeder::start(feed, stdin)?,
@@ -286,13 +286,12 @@ impl<'a> Session<'a> {
 }
 
 /// Refuses a grid that leaves a volume that is not padded, before the model does any work.
-fn check_inside(volume: &Volume, grid: &Grid) -> Result<()> {
+fn check_inside(view: &View, grid: &Grid) -> Result<()> {
+    let shape = view.volume().shape();
     let ends = [Some(0), grid.len().checked_sub(1)].into_iter().flatten();
-    let outside = |region: &Region| region.clip(volume.shape()) != Some(*region);
+    let outside = |region: &Region| region.clip(shape) != Some(*region);
     match ends.filter_map(|number| grid.region(number)).find(outside) {
-        Some(region) if volume.padding().is_none() => {
-            Err(Error::OutOfBounds { region, shape: volume.shape() })
-        }
+        Some(region) if view.padding().is_none() => Err(Error::OutOfBounds { region, shape }),
         _ => Ok(()),
     }
 }

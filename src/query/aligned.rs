@@ -4,21 +4,19 @@ use ndarray::Ix4;
 
 use super::voxels::Voxels;
 use crate::error::show;
-use crate::store::{Dataset, Volume};
-use crate::{Affine, Error, Pool, Region, Result, with_element};
+use crate::store::{Dataset, View, Volume};
+use crate::{Affine, Error, Pool, Region, Result};
 
 /// How far a voxel may lie from its counterpart in another volume, in parts of the smallest
 /// spacing: enough for affines that went through `f32` or a quaternion, too little to matter.
 const TOLERANCE: f64 = 0.01;
 
-/// Volumes of equal shape, each voxel of which is at the same place as that of the others: what is
-/// read at one region belongs together.
-///
-/// Each volume keeps the type and the view that its handle has ([`Volume::scaled`],
-/// [`Volume::padded`], [`Volume::cached`]).
+/// Views of volumes of equal shape, each voxel of which is at the same place as that of the others:
+/// what is read at one region belongs together. Each view returns voxels in its own way
+/// ([`View::scaled`], [`View::padded`], [`View::cached`]).
 #[derive(Debug, Clone)]
 pub struct Aligned {
-    volumes: Vec<Volume>,
+    views: Vec<View>,
 }
 
 impl Aligned {
@@ -28,66 +26,61 @@ impl Aligned {
     /// # Errors
     /// [`Error::InvalidArgument`] if there are no volumes or one is on another grid, naming both
     /// and what differs.
-    pub fn new(volumes: Vec<Volume>) -> Result<Self> {
-        let Some(first) = volumes.first() else {
+    pub fn new(views: Vec<View>) -> Result<Self> {
+        let Some(first) = views.first() else {
             return Err(Error::invalid("volumes", "none", "give at least one"));
         };
-        for other in &volumes[1..] {
-            check_grid(first, other)?;
+        for other in &views[1..] {
+            check_grid(first.volume(), other.volume())?;
         }
-        Ok(Self { volumes })
+        Ok(Self { views })
     }
 
-    /// The volumes, in the order given.
+    /// The views, in the order given.
     #[must_use]
-    pub fn volumes(&self) -> &[Volume] {
-        &self.volumes
+    pub fn views(&self) -> &[View] {
+        &self.views
     }
 
     /// Shape of all of them in voxels, `z, y, x`.
     #[must_use]
     pub fn shape(&self) -> [usize; 3] {
-        self.volumes[0].shape()
+        self.views[0].volume().shape()
     }
 
     /// Voxel `(x, y, z)` to RAS millimetres, as the first volume has it.
     #[must_use]
     pub fn affine(&self) -> &Affine {
-        self.volumes[0].affine()
+        self.views[0].volume().affine()
     }
 
-    /// Reads the same region of each volume, in the type that its handle returns.
+    /// Reads the same region of each volume, in the type that its view returns.
     ///
     /// # Errors
-    /// As [`Volume::read`].
+    /// As [`View::read`].
     pub fn read(&self, region: Region) -> Result<Vec<Voxels>> {
-        self.volumes.iter().map(|volume| Voxels::read(volume, region)).collect()
+        self.views.iter().map(|view| view.read_any(region)).collect()
     }
 
     /// Reads the same regions, of one shape, of each volume: an array `n, z, y, x` each.
     ///
     /// # Errors
-    /// As [`Volume::read_many`].
+    /// As [`View::read_many`].
     pub fn read_many(&self, regions: &[Region], pool: &Pool) -> Result<Vec<Voxels<Ix4>>> {
-        let read = |volume: &Volume| {
-            with_element!(
-                volume.returned_dtype(),
-                T => volume.read_many::<T>(regions, pool).map(Voxels::from)
-            )
-        };
-        self.volumes.iter().map(read).collect()
+        self.views.iter().map(|view| view.read_many_any(regions, pool)).collect()
     }
 }
 
 impl Dataset {
-    /// Opens volumes of one subject that share a grid, in the order of `images`.
+    /// Opens volumes of one subject that share a grid, in the order of `images`, each looked at by
+    /// its plain view ([`Volume::view`]).
     ///
-    /// For other views of them, pass their handles to [`Aligned::new`].
+    /// For other views of them, pass these to [`Aligned::new`].
     ///
     /// # Errors
     /// As [`Dataset::volume`] and [`Aligned::new`].
     pub fn aligned(&self, subject: &str, images: &[&str]) -> Result<Aligned> {
-        let open = |image: &&str| self.volume(&format!("{subject}/{image}"));
+        let open = |image: &&str| Ok(self.volume(&format!("{subject}/{image}"))?.view());
         Aligned::new(images.iter().map(open).collect::<Result<_>>()?)
     }
 }

@@ -3,15 +3,19 @@
 mod aligned;
 mod batch;
 mod bounds;
+mod bytes;
 mod cost;
+mod fetch;
 mod field;
-mod frames;
 mod padded;
+mod plain;
 mod plan;
 mod read;
 pub mod stream;
+mod together;
 mod voxels;
 
 pub use aligned::Aligned;
+pub use bytes::PatchBuffer;
 pub use cost::ReadCost;
 pub use voxels::Voxels;

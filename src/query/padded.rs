@@ -2,35 +2,41 @@
 
 use super::bounds::{inside, too_large};
 use crate::padding::Padding;
-use crate::store::{Destination, Volume};
-use crate::{Element, Region, Result};
+use crate::store::{Destination, Look};
+use crate::{Frame, Region, Result, with_element};
 
-/// Reads `region`, making up what lies outside. Needs memory for one more patch, except with
-/// [`Padding::Constant`].
-pub(super) fn read<T: Element>(
-    volume: &Volume,
+/// Reads `region` of a frame into a destination that is mirrored already, making up what lies
+/// outside of the volume. Needs memory for one more patch, except with [`Padding::Constant`].
+pub(super) fn read(
+    (look, frame): (&Look, Frame),
     region: Region,
     padding: Padding,
-    out: &mut [T],
+    out: Destination<'_>,
 ) -> Result<()> {
     match padding {
-        Padding::Constant(value) => constant(volume, region, value, out),
-        _ => mirrored(volume, region, padding, out),
+        Padding::Constant(value) => constant((look, frame), region, value, out),
+        _ => match look.returned_dtype().size() {
+            1 => repeated::<1>((look, frame), region, padding, out),
+            2 => repeated::<2>((look, frame), region, padding, out),
+            4 => repeated::<4>((look, frame), region, padding, out),
+            _ => repeated::<8>((look, frame), region, padding, out),
+        },
     }
 }
 
 /// The boxes of the volume, as start and shape, that a read of `region` needs.
-pub(super) fn boxes(volume: &Volume, region: Region) -> Result<Vec<([usize; 3], [usize; 3])>> {
-    let padding = match volume.padding() {
-        Some(padding) if !region.is_inside(volume.shape()) => padding,
+pub(super) fn boxes(look: &Look, region: Region) -> Result<Vec<([usize; 3], [usize; 3])>> {
+    let volume = look.volume.shape();
+    let padding = match look.padding {
+        Some(padding) if !region.is_inside(volume) => padding,
         _ => Padding::Constant(0.0),
     };
     if let Padding::Constant(_) = padding {
-        let core = region.clip(volume.shape());
+        let core = region.clip(volume);
         return Ok(core.map(|core| (inside(core), core.shape)).into_iter().collect());
     }
     let axis = |a: usize| {
-        Axis::new(region.start[a], region.shape[a], volume.shape()[a], padding)
+        Axis::new(region.start[a], region.shape[a], volume[a], padding)
             .ok_or_else(|| too_large(region))
     };
     let axes = [axis(0)?, axis(1)?, axis(2)?];
@@ -45,18 +51,21 @@ pub(super) fn boxes(volume: &Volume, region: Region) -> Result<Vec<([usize; 3], 
     Ok(boxes)
 }
 
-fn constant<T: Element>(volume: &Volume, region: Region, value: f64, out: &mut [T]) -> Result<()> {
-    out.fill(T::from_f64(value));
-    let Some(core) = region.clip(volume.shape()) else { return Ok(()) };
+fn constant(
+    (look, frame): (&Look, Frame),
+    region: Region,
+    value: f64,
+    mut out: Destination<'_>,
+) -> Result<()> {
+    with_element!(look.returned_dtype(), T => {
+        out.fill(region.shape, bytemuck::bytes_of(&<T as crate::Element>::from_f64(value)));
+    });
+    let Some(core) = region.clip(look.volume.shape()) else { return Ok(()) };
     // What lies before the volume is part of the patch, so it fits `usize`.
     #[allow(clippy::cast_possible_truncation)]
     let lead: [usize; 3] =
         std::array::from_fn(|a| core.start[a].abs_diff(region.start[a]) as usize);
-    let bytes = bytemuck::cast_slice_mut(out);
-    let out = Destination::dense(bytes, region.shape, size_of::<T>())
-        .flipped(volume.flips(), region.shape)
-        .from(lead);
-    volume.read_box(inside(core), core.shape, out)
+    look.read_box(frame, inside(core), core.shape, out.from(lead))
 }
 
 /// One axis: which voxels of the volume are needed, and where each voxel of the patch finds its
@@ -105,42 +114,35 @@ impl Axis {
     }
 }
 
-/// Every source voxel is read once, into a box of its own, and copied from there.
-fn mirrored<T: Element>(
-    volume: &Volume,
+/// Every source voxel, of `N` bytes, is read once into a box of its own, and copied from there.
+fn repeated<const N: usize>(
+    (look, frame): (&Look, Frame),
     region: Region,
     padding: Padding,
-    out: &mut [T],
+    mut out: Destination<'_>,
 ) -> Result<()> {
     let axis = |a: usize| {
-        let mut axis = Axis::new(region.start[a], region.shape[a], volume.shape()[a], padding)
-            .ok_or_else(|| too_large(region))?;
-        if volume.flips()[a] {
-            axis.position.reverse();
-        }
-        Ok(axis)
+        Axis::new(region.start[a], region.shape[a], look.volume.shape()[a], padding)
+            .ok_or_else(|| too_large(region))
     };
     let axes = [axis(0)?, axis(1)?, axis(2)?];
-    let [depth, rows, columns] = [axes[0].needed, axes[1].needed, axes[2].needed];
-    let mut source: Vec<T> = bytemuck::allocation::try_zeroed_vec(depth * rows * columns)
+    let needed @ [depth, rows, columns] = [axes[0].needed, axes[1].needed, axes[2].needed];
+    let mut source: Vec<u8> = bytemuck::allocation::try_zeroed_vec(depth * rows * columns * N)
         .map_err(|()| too_large(region))?;
     for (at_z, z, depth) in axes[0].placed() {
         for (at_y, y, height) in axes[1].placed() {
             for (at_x, x, width) in axes[2].placed() {
-                let bytes = bytemuck::cast_slice_mut(&mut source);
-                let out =
-                    Destination::dense(bytes, [axes[0].needed, rows, columns], size_of::<T>())
-                        .from([at_z, at_y, at_x]);
-                volume.read_box([z, y, x], [depth, height, width], out)?;
+                let to = Destination::dense(&mut source, needed, N).from([at_z, at_y, at_x]);
+                look.read_box(frame, [z, y, x], [depth, height, width], to)?;
             }
         }
     }
-    for (n, out) in out.chunks_exact_mut(region.shape[2]).enumerate() {
-        let (z, y) = (n / region.shape[1], n % region.shape[1]);
-        let from = (axes[0].position[z] * rows + axes[1].position[y]) * columns;
-        let source = &source[from..from + columns];
-        for (voxel, &x) in out.iter_mut().zip(&axes[2].position) {
-            *voxel = source[x];
+    let source = source.as_chunks::<N>().0;
+    for (z, &from_z) in axes[0].position.iter().enumerate() {
+        for (y, &from_y) in axes[1].position.iter().enumerate() {
+            let from = (from_z * rows + from_y) * columns;
+            let row = &source[from..from + columns];
+            out.write_row([z, y], axes[2].position.iter().map(|x| row[*x]));
         }
     }
     Ok(())

@@ -1,25 +1,28 @@
 //! What a batch needs: pieces of patches, and how often each chunk is wanted.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::bounds::too_large;
 use super::padded::Axis;
 use crate::padding::Padding;
-use crate::store::Volume;
+use crate::store::{Axes, Slab, View};
 use crate::{Region, Result};
 
-/// Some planes of a patch, which lie in one layer of chunks if they lie inside the volume. What
-/// is read at once is a piece: a patch alone can then occupy several threads, and the planes of a
-/// piece are contiguous in the patch.
+/// Some frames and planes of a patch: what one thread reads at once. Where the memory of a patch
+/// allows, a piece is of one frame and in one layer of chunks, so that a patch alone can occupy
+/// several threads.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
-    /// Number of the frame, among those that are read.
-    pub(super) frame: usize,
+    /// Numbers of the frames in the patch.
+    pub(super) frames: Range<usize>,
     pub(super) region: Region,
+    /// Number of the first plane in the patch.
+    first_plane: usize,
     needs: [Vec<Need>; 3],
 }
 
-/// A chunk of one of the frames: the number of the frame, and the place in its chunk grid.
+/// A chunk of one of the frames: the number of the frame in the patch, and the place in its chunk grid.
 pub(super) type ChunkOf = (usize, [usize; 3]);
 
 /// Along one axis, the voxels of one chunk that are needed.
@@ -35,60 +38,72 @@ pub(super) struct Need {
 }
 
 impl Piece {
-    /// Each chunk that is needed, along `z, y, x`, and how often it would be decoded if the piece
-    /// was read by itself.
+    /// Each chunk that is needed, and how often it would be decoded if the piece was read by
+    /// itself.
     pub(super) fn chunks(&self) -> impl Iterator<Item = (ChunkOf, usize)> {
-        let of = |need: [Need; 3]| (self.frame, need.map(|n| n.at));
-        self.parts().map(move |need| (of(need), need.map(|n| n.runs).iter().product()))
+        self.parts().map(|(chunk, need)| (chunk, need.map(|n| n.runs).iter().product()))
     }
 
-    fn parts(&self) -> impl Iterator<Item = [Need; 3]> {
+    fn parts(&self) -> impl Iterator<Item = (ChunkOf, [Need; 3])> {
         let [z, y, x] = &self.needs;
-        z.iter().flat_map(move |z| y.iter().flat_map(move |y| x.iter().map(move |x| [*z, *y, *x])))
+        let along = move |z: &Need, y: &Need, x: &Need| [*z, *y, *x];
+        let one = move || {
+            z.iter().flat_map(move |z| {
+                y.iter().flat_map(move |y| x.iter().map(move |x| along(z, y, x)))
+            })
+        };
+        let frames = self.frames.clone();
+        frames.flat_map(move |frame| one().map(move |need| ((frame, need.map(|n| n.at)), need)))
     }
 
     /// The chunk that is read first; `None` if none is.
-    pub(super) fn first(&self) -> Option<[usize; 3]> {
+    pub(super) fn first(&self) -> Option<ChunkOf> {
         let first = |a: usize| self.needs[a].first().map(|need| need.at);
-        Some([first(0)?, first(1)?, first(2)?])
+        Some((self.frames.start, [first(0)?, first(1)?, first(2)?]))
+    }
+
+    /// Which part of the patch this is.
+    pub(super) fn slab(&self) -> Slab {
+        let planes = self.first_plane..self.first_plane + self.region.shape[0];
+        (self.frames.clone(), planes)
     }
 
     /// Voxels that are decoded for each chunk of which only one run is needed, in whole units of
     /// the shape `unit`.
     pub(super) fn decoded(&self, unit: [usize; 3]) -> impl Iterator<Item = (ChunkOf, usize)> {
-        self.parts().map(move |need| {
+        self.parts().map(move |(chunk, need)| {
             let units = (0..3).map(|a| {
                 let Need { from, end, .. } = need[a];
                 (end.div_ceil(unit[a]) - from / unit[a]) * unit[a]
             });
-            ((self.frame, need.map(|n| n.at)), units.product())
+            (chunk, units.product())
         })
     }
 }
 
-/// The pieces of a batch, in the order in which they lie in a buffer of patches, each of so many
-/// `frames`.
+/// The pieces of a patch of all frames of a view, cut between frames and between layers of chunks as
+/// far as the patch may be: `[frames, planes]`.
 ///
 /// # Errors
 /// [`crate::Error::InvalidArgument`] for more voxels than memory can hold.
-pub(super) fn pieces(volume: &Volume, frames: usize, regions: &[Region]) -> Result<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    for region in regions {
-        let across = [needs(volume, *region, 1)?, needs(volume, *region, 2)?];
-        let mut layers = layers(*region, volume.layout().chunk[0], volume.shape()[0]);
-        if volume.flips()[0] {
-            layers.reverse();
+pub(super) fn pieces<D: Axes>(
+    view: &View<D>,
+    region: Region,
+    [frames, planes]: [bool; 2],
+) -> Result<Vec<Piece>> {
+    let across = [needs(view, region, 1)?, needs(view, region, 2)?];
+    let (chunk, length) = (view.volume().layout().chunk[0], view.volume().shape()[0]);
+    let layers = if planes { layers(region, chunk, length) } else { vec![region] };
+    let each = if frames { 1 } else { view.channels() };
+    let (mut pieces, mut first_plane) = (Vec::new(), 0);
+    for region in layers {
+        let [y, x] = across.clone();
+        let needs = [needs(view, region, 0)?, y, x];
+        for frame in (0..view.channels()).step_by(each) {
+            let (frames, needs) = (frame..frame + each, needs.clone());
+            pieces.push(Piece { frames, region, first_plane, needs });
         }
-        let begin = pieces.len();
-        for region in layers {
-            let [y, x] = across.clone();
-            pieces.push(Piece { frame: 0, region, needs: [needs(volume, region, 0)?, y, x] });
-        }
-        let end = pieces.len();
-        for frame in 1..frames {
-            pieces.extend_from_within(begin..end);
-            pieces[begin + frame * (end - begin)..].iter_mut().for_each(|p| p.frame = frame);
-        }
+        first_plane += region.shape[0];
     }
     Ok(pieces)
 }
@@ -122,10 +137,10 @@ fn layers(region: Region, chunk: usize, n: usize) -> Vec<Region> {
 }
 
 /// What a region needs of the chunks along an axis.
-fn needs(volume: &Volume, region: Region, axis: usize) -> Result<Vec<Need>> {
-    let (chunk, n) = (volume.layout().chunk[axis], volume.shape()[axis]);
+fn needs<D: Axes>(view: &View<D>, region: Region, axis: usize) -> Result<Vec<Need>> {
+    let (chunk, n) = (view.volume().layout().chunk[axis], view.volume().shape()[axis]);
     let mut needs: Vec<Need> = Vec::new();
-    for (start, length) in runs(region.start[axis], region.shape[axis], n, volume.padding())
+    for (start, length) in runs(region.start[axis], region.shape[axis], n, view.padding())
         .ok_or_else(|| too_large(region))?
     {
         for at in start / chunk..(start + length).div_ceil(chunk) {

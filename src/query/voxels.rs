@@ -2,10 +2,9 @@
 
 use std::any::Any;
 
-use ndarray::{Array, ArrayView, Axis, Dimension, Ix3, Ix4, RemoveAxis};
+use ndarray::{Array, ArrayView, Axis, Dimension, Ix3, RemoveAxis};
 
-use crate::store::Volume;
-use crate::{Dtype, Element, Frames, Region, Result, f16, with_element};
+use crate::{Dtype, Element, f16, with_element};
 
 macro_rules! voxels {
     ($($dtype:ident: $t:ty),*) => {
@@ -71,23 +70,6 @@ impl<D: Dimension + 'static> Voxels<D> {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.shape().iter().product::<usize>() * self.dtype().size()
-    }
-}
-
-impl Voxels {
-    /// Reads a region in whatever type the handle returns.
-    pub(super) fn read(volume: &Volume, region: Region) -> Result<Self> {
-        with_element!(volume.returned_dtype(), T => Ok(volume.read::<T>(region)?.into()))
-    }
-}
-
-impl Voxels<Ix4> {
-    /// Reads a region of several frames in whatever type the handle returns.
-    pub(super) fn read_frames(volume: &Volume, region: Region, frames: Frames) -> Result<Self> {
-        with_element!(
-            volume.returned_dtype(),
-            T => Ok(volume.read_frames::<T>(region, frames)?.into())
-        )
     }
 }
 

@@ -10,15 +10,15 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use serde::Serialize;
 
-use super::decode::{self, Part, Scratch, Target};
+use crate::codec::{ChunkDecoder, Part, Scratch, Target};
 use crate::process::{Here, PerProcess};
 use crate::{Frame, Result};
 
-/// Decoded chunks under a budget of bytes, for any number of volumes, handles and threads.
+/// Decoded chunks under a budget of bytes, for any number of volumes, views and threads.
 ///
-/// [`super::Volume::cached`] gives a handle that reads through the cache. Whole chunks are kept, in
-/// the stored type: handles with different conversions ([`super::Volume::scaled`],
-/// [`super::Volume::padded`]) share them, and so do all clones of an opened volume. A volume that
+/// [`super::View::cached`] gives a view that reads through the cache. Whole chunks are kept, in the
+/// stored type: views with different conversions ([`super::View::scaled`],
+/// [`super::View::padded`]) share them, and so do all clones of an opened volume. A volume that
 /// is opened again has its own chunks. The chunks of a dropped volume are evicted as others need
 /// the room.
 ///
@@ -180,7 +180,8 @@ impl Chunk {
     /// Copies a part into the target, as if decoded from the stored chunk.
     pub(super) fn copy(&self, part: &Part, target: &mut Target<'_>, scratch: &mut Scratch) {
         let part = Part { chunk: self.shape, ..*part };
-        decode::plain(&self.voxels, &part, target, scratch)
+        ChunkDecoder::Plain
+            .decode(&self.voxels, &part, target, scratch)
             .expect("there are as many voxels as the shape has");
     }
 }
@@ -188,7 +189,7 @@ impl Chunk {
 /// Chunks of one volume by their frame and their position in its chunk grid, `z, y, x`.
 pub(crate) type HeldChunks = HashMap<(Frame, [usize; 3]), Arc<Chunk>>;
 
-/// Where a handle looks for chunks before it decodes them.
+/// Where a view looks for chunks before it decodes them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
     /// The chunks that the current batch has decoded already.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::array::ArrayShape;
-use super::codec;
 use super::label_name::LabelName;
 use super::source::{SourceInfo, upgraded};
+use crate::codec::chain_of;
 use crate::layout::{ChunkLayout, Workload};
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Space, Spacing, Statistics};
@@ -24,6 +24,7 @@ const GROUP_VERSION: u64 = 1;
 // Serialised remotely, so that older attributes can be upgraded before they are parsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
+#[non_exhaustive]
 pub struct Attributes {
     /// Version of the format in which the volume was written.
     pub version: u64,
@@ -168,7 +169,7 @@ pub(super) fn array(shape: &ArrayShape, layout: &ChunkLayout, names: &[&str]) ->
         "fill_value": if shape.dtype.is_integer() { json!(0) } else { json!(0.0) },
         "codecs": [{"name": "sharding_indexed", "configuration": {
             "chunk_shape": shape.with_leading(1, 1, layout.chunk),
-            "codecs": codec::chain_of(layout, shape.dtype),
+            "codecs": chain_of(layout, shape.dtype),
             "index_codecs": index_codecs(),
             "index_location": "end",
         }}],

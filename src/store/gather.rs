@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cache::CachedChunks;
+use super::look::Look;
 use super::parts::chunks_of;
 use super::shard::Shard;
-use super::volume::Volume;
-use crate::{Region, Result};
+use crate::{Frame, Region, Result};
 
 /// For as long, in seconds, a chunk is not announced again. Pages that were just used stay longer
 /// than that, even where memory is short.
@@ -33,20 +33,14 @@ impl Gathered {
     }
 }
 
-impl Volume {
-    /// Tells the system that a region will soon be read, so that what of it is not in memory is
-    /// fetched meanwhile; what lies outside of the volume is left out. Reading does this by itself,
-    /// for one region: whoever knows the next ones can have them fetched too. Opens the shards that
-    /// the region touches, decodes nothing, and does not wait for the rest. Does nothing more where
-    /// files are not mapped.
-    ///
-    /// # Errors
-    /// [`crate::Error::CorruptStore`], [`crate::Error::Io`], [`crate::Error::Replaced`].
-    pub fn prefetch(&self, region: Region) -> Result<()> {
-        let Some(region) = region.clip(self.shape()) else { return Ok(()) };
+impl Look {
+    /// Announces the chunks of a region of a frame, as far as the region lies inside the volume. Does
+    /// not wait for them.
+    pub(crate) fn announce(&self, frame: Frame, region: Region) -> Result<()> {
+        let Some(region) = region.clip(self.volume.shape()) else { return Ok(()) };
         let start = region.start.map(|s| usize::try_from(s).expect("clipped to the volume"));
         let cache = self.cache_here();
-        self.stretches(cache.as_deref(), start, region.shape).map(drop)
+        self.stretches(cache.as_deref(), frame, start, region.shape).map(drop)
     }
 
     /// Announces the chunks of a box that lies inside the volume, `z, y, x` in voxels, or fetches
@@ -54,14 +48,15 @@ impl Volume {
     pub(super) fn gather(
         &self,
         cache: Option<&CachedChunks>,
+        frame: Frame,
         start: [usize; 3],
         shape: [usize; 3],
     ) -> Result<Gathered> {
-        let stretches = self.stretches(cache, start, shape)?;
+        let stretches = self.stretches(cache, frame, start, shape)?;
         let mut gathered: Vec<_> =
             stretches.iter().map(|(shard, range)| (*shard, range.start, Vec::new())).collect();
         if !stretches.is_empty() {
-            self.stored.fetch(&stretches, &mut |n, bytes| gathered[n].2 = bytes)?;
+            self.volume.stored.fetch(&stretches, &mut |n, bytes| gathered[n].2 = bytes)?;
         }
         gathered.sort_unstable_by_key(|(shard, start, _)| (*shard, *start));
         Ok(Gathered(gathered))
@@ -71,10 +66,11 @@ impl Volume {
     fn stretches(
         &self,
         cache: Option<&CachedChunks>,
+        frame: Frame,
         start: [usize; 3],
         shape: [usize; 3],
     ) -> Result<Vec<(usize, Range<usize>)>> {
-        let stored = &*self.stored;
+        let stored = &*self.volume.stored;
         let period = stored.opened.elapsed().as_secs() / PERIOD;
         let mut to_fetch = Vec::new();
         let mut joined = Joined {
@@ -84,11 +80,11 @@ impl Volume {
                 if shard.is_in_view() { shard.will_need(range) } else { to_fetch.push((n, range)) }
             },
         };
-        for at in chunks_of(self.layout().chunk, start, shape) {
-            if self.has_in_memory(cache, at) {
+        for at in chunks_of(self.volume.layout().chunk, start, shape) {
+            if self.has_in_memory(cache, (frame, at)) {
                 continue;
             }
-            let (shard_n, n) = stored.grid.locate(self.frame, at);
+            let (shard_n, n) = stored.grid.locate(frame, at);
             let Some(shard) = stored.shard(shard_n)? else { continue };
             let range =
                 if shard.is_in_view() { shard.to_announce(n, period) } else { shard.range(n) };

@@ -105,7 +105,7 @@ impl Store {
         let shape = volume.shape().map(|n| n.min(12));
         let first = Region::new([0; 3], shape);
         volume.cost(first)?;
-        let view = volume.padded(crate::Padding::Reflect).scaled();
+        let view = volume.view().padded(crate::Padding::Reflect).scaled();
         view.read::<f32>(Region::new([-3, -2, -1], [4, 5, 6]))?;
         if whole.voxels().is_some_and(|n| n < 1 << 20) {
             dataset.verify(&Pool::new(1)?, &|_| true)?;

@@ -12,6 +12,7 @@ const PERCENTILES: [f64; 5] = [0.5, 5.0, 50.0, 95.0, 99.5];
 
 /// Everything that is known of a volume without reading its voxels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct VolumeInfo {
     /// `SUBJECT/IMAGE`.
     pub name: String,
@@ -84,6 +85,7 @@ pub enum Distribution {
 
 /// A percentile and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Percentile {
     /// 0 to 100.
     pub percent: f64,

@@ -1,14 +1,14 @@
 //! A layer of z-planes, as deep as a chunk, cut into chunks and encoded.
 
 use super::array::ArrayShape;
-use super::codec::{self, ChunkCodec, EncodeScratch};
 use crate::Result;
+use crate::codec::{ChunkEncoder, EncodeScratch};
 use crate::layout::ChunkLayout;
 
 /// Cuts and encodes the layers of one volume.
 #[derive(Debug)]
 pub(super) struct LayerEncoder {
-    pub(super) codec: ChunkCodec,
+    pub(super) codec: ChunkEncoder,
     chunk: [usize; 3],
     /// Rows and columns of a plane.
     plane: [usize; 2],
@@ -21,7 +21,7 @@ pub(super) type LayerScratch = (Vec<u8>, EncodeScratch);
 
 impl LayerEncoder {
     pub(super) fn new(shape: &ArrayShape, layout: &ChunkLayout) -> Result<Self> {
-        let codec = codec::for_array(shape, layout)?;
+        let codec = ChunkEncoder::new(layout, shape.dtype)?;
         let [_, rows, columns] = shape.shape;
         Ok(Self { codec, chunk: layout.chunk, plane: [rows, columns], item: shape.dtype.size() })
     }
@@ -33,7 +33,7 @@ impl LayerEncoder {
         at: [usize; 2],
         planes: &[u8],
         (voxels, scratch): &mut LayerScratch,
-    ) -> Result<Option<Vec<u8>>, Box<dyn std::error::Error + Send + Sync>> {
+    ) -> std::io::Result<Option<Vec<u8>>> {
         self.gather(at, planes, voxels);
         if voxels.iter().all(|b| *b == 0) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Volumes and their files, on any [`crate::disk::Disk`]; the only module that imports zarrs.
+//! Volumes and their files, on any [`crate::disk::Disk`].
 //!
 //! # The format, version 3
 //!
@@ -26,7 +26,7 @@
 //!   `g-` and 16 random hexadecimal digits, unique to one writer.
 //! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
 //!   Chunks: `bytes` (little), one of `blosc`, `zstd`, `gzip` or nothing, then `crc32c`; or
-//!   `voxpatch.packed` ([`crate::packed`]), then `crc32c`. Axes of time and channels exist if
+//!   `voxpatch.packed` ([`crate::codec::packed`]), then `crc32c`. Axes of time and channels exist if
 //!   longer than 1; a chunk holds one frame, a shard one or several. Fill value 0. Border chunks
 //!   are stored whole, with zeros beyond the volume. A chunk of zeros is not stored. In a shard,
 //!   chunks are ordered layer by layer, each layer by lines along y if chunks are shorter there
@@ -86,12 +86,10 @@
 mod array;
 mod cache;
 mod chunks;
-mod codec;
 mod dataset;
-mod decode;
+mod destination;
 mod digest;
 mod documents;
-mod encode;
 mod gather;
 mod generation;
 mod grid;
@@ -104,16 +102,18 @@ mod job;
 mod label_name;
 mod layer;
 mod lock;
+mod look;
 mod manifest;
 mod name;
+mod normalisers;
 mod ome;
 mod open_shards;
 mod parts;
 mod place;
-mod plugin;
 mod pointer;
 mod remove;
 mod sampling;
+mod scatter;
 mod sealed;
 mod shard;
 mod source;
@@ -142,15 +142,19 @@ pub use sampling::IndexInfo;
 pub use source::SourceInfo;
 pub use sweep::{SweepReport, Swept};
 pub use verify::{Damage, Remedy, VerifyReport, VolumeCheck};
+pub use view::{Axes, View};
 pub use volume::Volume;
 
+pub(crate) use crate::codec::EncodeScratch;
 pub(crate) use array::ArrayShape;
 pub(crate) use cache::HeldChunks;
+pub(crate) use chunks::ChunkAt;
+pub(crate) use destination::{Destination, Slab};
 pub(crate) use digest::VoxelDigest;
 pub(crate) use documents::VERSION;
 pub use job::Overwrite;
-pub(crate) use job::{Checkpoint, EncodeScratch, Job, JobDocument, JobOutput, Note};
-pub(crate) use parts::Destination;
+pub(crate) use job::{Checkpoint, Job, JobDocument, JobOutput, Note};
+pub(crate) use look::Look;
 pub(crate) use sampling::{Label, SamplingIndex, Tally, real};
 pub(crate) use strips::{Strips, layer_bytes};
 pub(crate) use trial::encode_chunks;

@@ -7,6 +7,7 @@ use crate::Space;
 
 /// The source of a volume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SourceInfo {
     /// Format of the source, such as `nifti-1`; `predictions` if there was no file.
     pub format: String,

@@ -11,8 +11,6 @@ use arc_swap::ArcSwapOption;
 use serde_json::Value;
 
 use super::array::ArrayShape;
-use super::codec::ChunkCodec;
-use super::decode::{Part, Scratch, Target};
 use super::documents::{self, ArrayDocument, Attributes, ParsedArray};
 use super::gather::Gathered;
 use super::generation::Generation;
@@ -23,6 +21,7 @@ use super::open_shards::{OpenShards, OpenedShard};
 use super::pointer::{self, Meaning, Pointer};
 use super::shard::{self, Shard};
 use super::{DOCUMENT, digest};
+use crate::codec::{ChunkDecoder, Part, Scratch, Target, decoder_of};
 use crate::disk::{Disk, FetchError, Span, is_absent};
 use crate::layout::ChunkLayout;
 use crate::sample::BlockIndex;
@@ -42,7 +41,7 @@ pub(super) struct Stored {
     /// The conversion from the stored type to the source's, if they differ.
     pub(super) widening: Option<&'static Widening>,
     pub(super) grid: ShardGrid,
-    pub(super) codec: ChunkCodec,
+    pub(super) decoder: ChunkDecoder,
     pub(super) manifest: Manifest,
     /// The pointer by which the volume was opened; `None` if it is not published yet.
     pub(super) pointer: Option<Pointer>,
@@ -55,7 +54,7 @@ pub(super) struct Stored {
 }
 
 /// The properties of a volume, apart from its shards.
-pub(super) type Parts = (Attributes, ArrayShape, Option<&'static Widening>, ChunkCodec);
+pub(super) type Parts = (Attributes, ArrayShape, Option<&'static Widening>, ChunkDecoder);
 
 /// Number of volumes that were opened in this process.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -122,13 +121,12 @@ impl Stored {
                 layout.check_for(shape.shape, [shape.times, shape.channels]).map(|()| layout)
             })
             .map_err(|e| not_ours(&array_path)(e.to_string()))?;
-        let codec = ChunkCodec::new(&chain, shape.dtype, shape.leading(), layout.chunk)
-            .map_err(not_ours(&array_path))?;
+        let decoder = decoder_of(&chain, shape.dtype).map_err(not_ours(&array_path))?;
         if layout != attributes.layout || !names_every_shard(&manifest, &shape, &layout) {
             let reason = "the layout of its group, its array and its manifest differ".to_owned();
             return Err(not_ours(&array_path)(reason));
         }
-        let parts = (attributes, shape, widening, codec);
+        let parts = (attributes, shape, widening, decoder);
         Ok(Self::new(disk, name, generation, parts, manifest, Some(pointer)))
     }
 
@@ -136,7 +134,7 @@ impl Stored {
         disk: Disk,
         name: &VolumeName,
         generation: Generation,
-        (attributes, shape, widening, codec): Parts,
+        (attributes, shape, widening, decoder): Parts,
         manifest: Manifest,
         pointer: Option<Pointer>,
     ) -> Self {
@@ -151,7 +149,7 @@ impl Stored {
             shape,
             widening,
             grid,
-            codec,
+            decoder,
             manifest,
             pointer,
             opened: Instant::now(),
@@ -191,7 +189,7 @@ impl Stored {
             &fetched
         };
         let encoded = shard.check(n, bytes).map_err(damaged)?;
-        self.codec.decode(encoded, part, target, scratch).map_err(damaged)
+        self.decoder.decode(encoded, part, target, scratch).map_err(damaged)
     }
 
     fn fetch_one(&self, shard: usize, range: Range<usize>) -> Result<Vec<u8>> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::array::ArrayShape;
+use super::destination::Destination;
 use super::digest::VoxelDigest;
-use super::parts::Destination;
 use super::shard::Shard;
 use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
@@ -110,7 +110,7 @@ impl Strips {
         Self::read_as(volume, volume.stored_dtype(), frame, layer)
     }
 
-    /// As [`Self::read`], converted to a type as [`Volume::converted`] does.
+    /// As [`Self::read`], converted to a type as [`super::View::converted`] does.
     pub(crate) fn read_as(
         volume: &Volume,
         dtype: Dtype,
@@ -123,7 +123,7 @@ impl Strips {
 
     /// Decodes another layer into the same memory.
     fn fill(&mut self, volume: &Volume, dtype: Dtype, frame: Frame, layer: usize) -> Result<()> {
-        let volume = volume.frame(frame)?.as_stored().converted(dtype);
+        let view = volume.view().as_stored().converted(dtype);
         let [all, rows, columns] = volume.shape();
         let [depth, height, _] = volume.layout().chunk;
         let planes = planes(all, depth, layer);
@@ -134,16 +134,21 @@ impl Strips {
         // The shape comes from a document, so memory is reserved with an error instead of an abort.
         let room = Vec::<u8>::new().try_reserve_exact(planes * rows * columns * item);
         let more = strips.saturating_sub(self.voxels.len());
-        room.and_then(|()| self.voxels.try_reserve(more)).map_err(|_| no_room(&volume))?;
+        room.and_then(|()| self.voxels.try_reserve(more)).map_err(|_| no_room(volume))?;
         self.voxels.resize_with(strips, Vec::new);
         self.voxels.par_iter_mut().enumerate().try_for_each(|(n, strip)| {
             let rows = height.min(rows - n * height);
             let bytes = planes * rows * columns * item;
             let more = bytes.saturating_sub(strip.len());
-            strip.try_reserve_exact(more).map_err(|_| no_room(&volume))?;
+            strip.try_reserve_exact(more).map_err(|_| no_room(volume))?;
             strip.resize(bytes, 0);
             let out = Destination::dense(strip, [planes, rows, columns], item);
-            volume.read_box([layer * depth, n * height, 0], [planes, rows, columns], out)
+            view.look().read_box(
+                frame,
+                [layer * depth, n * height, 0],
+                [planes, rows, columns],
+                out,
+            )
         })
     }
 

@@ -52,8 +52,9 @@ pub(crate) fn encode_chunks(
 
 #[cfg(test)]
 mod tests {
+    use crate::Dtype;
+    use crate::codec::packed;
     use crate::layout::Codec;
-    use crate::{Dtype, packed};
 
     #[test]
     fn codecs_are_planned_for_what_they_can_store() {

@@ -1,4 +1,4 @@
-//! As what a handle returns voxels.
+//! As what a view returns voxels.
 
 use crate::{Dtype, Normalise};
 

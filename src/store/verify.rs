@@ -20,6 +20,7 @@ use crate::{Error, Pool, Result};
 
 /// The result of a verification.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// The check of each volume, in the order of the dataset.
     pub volumes: Vec<VolumeCheck>,
@@ -27,6 +28,7 @@ pub struct VerifyReport {
 
 /// The check of one volume.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct VolumeCheck {
     /// `SUBJECT/IMAGE`.
     pub name: String,
@@ -40,6 +42,7 @@ pub struct VolumeCheck {
 
 /// One damaged file.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Damage {
     /// The damaged file.
     pub path: PathBuf,

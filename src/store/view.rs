@@ -1,63 +1,212 @@
-//! Handles that return other frames, or voxels otherwise than the source had them.
+//! How a volume is looked at: which frames of it, and how their voxels are returned.
 
-use super::decode::{Cast, Real, Rows};
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Dimension, Ix3, Ix4, RemoveAxis};
+
+use super::cache::{ChunkCache, HeldChunks};
+use super::look::Look;
 use super::values::Values;
 use super::volume::Volume;
 use crate::normalise::Normalise;
-use crate::statistics::{IntensityStatistics, Moments};
-use crate::{Dtype, Error, Frame, Frames, Result, Scaling, Statistics};
+use crate::padding::Padding;
+use crate::{Dtype, Frame, Frames, Region, Result};
+
+/// The axes of a patch: `z, y, x` of a view of one frame ([`Ix3`]), or `c, z, y, x` of a view of
+/// several, which are the channels of its patches ([`Ix4`]). No other type has it.
+pub trait Axes: Dimension<Larger: RemoveAxis> + sealed::Sealed + 'static {}
+
+impl Axes for Ix3 {}
+impl Axes for Ix4 {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for ndarray::Ix3 {}
+    impl Sealed for ndarray::Ix4 {}
+}
+
+/// A way to look at a volume: one frame of it, or several as the channels of a patch, and how voxels
+/// are returned. Cheap to clone, for any number of threads; all views of a volume share its opened
+/// shards.
+///
+/// [`Volume::view`] gives the plain one: the first frame, voxels in the type of the source, nothing
+/// outside of the volume. Each method that is named for a way to look gives another view, and leaves
+/// this one as it is. A view reads in three ways, one patch or many at once: as a type that the code
+/// names ([`View::read`], [`View::read_many`]), as whatever type it is ([`View::read_any`],
+/// [`View::read_many_any`]), and into memory of any layout ([`View::read_bytes`],
+/// [`View::read_many_bytes`]).
+#[derive(Debug, Clone)]
+pub struct View<D: Axes = Ix3> {
+    look: Look,
+    /// Numbers of the frames, counted in the order of time, then channel; one of `z, y, x` alone.
+    frames: Range<usize>,
+    axes: PhantomData<fn() -> D>,
+}
 
 impl Volume {
-    /// A handle on each of these frames, in the order of a patch's channels. They return voxels as
-    /// this one does; the frame that this one looks at makes no difference.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] if the time point is not there, or of several none is chosen.
-    pub fn frames(&self, frames: Frames) -> Result<impl ExactSizeIterator<Item = Self>> {
-        let frames = frames.of(self.times(), self.channels())?;
-        Ok(frames.map(|frame| Self { frame, ..self.clone() }))
+    /// The plain view: the first frame, voxels in the type of the source, not padded.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View { look: Look::plain(self.clone()), frames: 0..1, axes: PhantomData }
+    }
+}
+
+impl<D: Axes> View<D> {
+    /// The volume that is looked at.
+    #[must_use]
+    pub fn volume(&self) -> &Volume {
+        &self.look.volume
     }
 
-    /// The frame that this handle looks at.
-    pub(crate) fn looks_at(&self) -> Frame {
-        self.frame
+    /// Type of the voxels that are returned: that of the source, unless the view is to return
+    /// another.
+    #[must_use]
+    pub fn returned_dtype(&self) -> Dtype {
+        self.look.returned_dtype()
     }
 
-    /// A handle that returns normalised real values as `f32`: `(clip(v) - mean) / std` of the
-    /// values that [`Volume::scaled`] returns, computed in `f64` and rounded once.
-    ///
-    /// Of this, [`Volume::scaled`] and [`Volume::converted`] the last one counts.
+    /// Number of the frames of a patch: 1, or the length of its channel axis.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// A view of one frame, whose patches are `z, y, x`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for labels, a deviation that is not greater than 0, and bounds
-    /// that are not finite and in order.
+    /// [`crate::Error::InvalidArgument`] if there is no such time point or channel.
+    pub fn frame(&self, frame: Frame) -> Result<View> {
+        let n = self.volume().number_of(frame)?;
+        Ok(View { look: self.look.clone(), frames: n..n + 1, axes: PhantomData })
+    }
+
+    /// A view of several frames, whose patches are `c, z, y, x`: the frames in the order of time,
+    /// then channel. The frames that this view shows make no difference.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] if the time point is not there, or of several none is
+    /// chosen.
+    pub fn frames(&self, frames: Frames) -> Result<View<Ix4>> {
+        let mut of = frames.of(self.volume().times(), self.volume().channels())?;
+        let count = of.len();
+        let first = of.next().map_or(Ok(0), |frame| self.volume().number_of(frame))?;
+        Ok(View { look: self.look.clone(), frames: first..first + count, axes: PhantomData })
+    }
+
+    /// A view that fills what lies outside of the volume; without, such reads are errors. A constant
+    /// must be one that the returned type holds: [`View::converted`] gives another.
+    #[must_use]
+    pub fn padded(&self, padding: Padding) -> Self {
+        self.looking(|look| look.padding = Some(padding))
+    }
+
+    /// A view that returns each patch mirrored along these axes, `z, y, x`: the same region, its
+    /// last voxel first. What pads it is mirrored with it. Twice is not at all.
+    #[must_use]
+    pub fn flipped(&self, axes: [bool; 3]) -> Self {
+        self.looking(|look| look.flips = std::array::from_fn(|a| look.flips[a] != axes[a]))
+    }
+
+    /// A view that returns real values as `f32`: stored voxel x slope + intercept, where the
+    /// source had such a scaling, computed in `f64` and rounded once. Read it as `f32`.
+    ///
+    /// Of this, [`View::normalised`] and [`View::converted`] the last one counts.
+    #[must_use]
+    pub fn scaled(&self) -> Self {
+        self.looking(|look| look.values = Values::Real)
+    }
+
+    /// A view that returns normalised real values as `f32`: `(clip(v) - mean) / std` of the
+    /// values that [`View::scaled`] returns, computed in `f64` and rounded once.
+    /// [`Volume::z_score`] and its neighbours give the numbers of a volume.
+    ///
+    /// Of this, [`View::scaled`] and [`View::converted`] the last one counts.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] for labels, a deviation that is not greater than 0, and
+    /// bounds that are not finite and in order.
     pub fn normalised(&self, normalise: Normalise) -> Result<Self> {
-        self.measurements()?;
-        Ok(Self { values: Values::Normalised(normalise.checked()?), ..self.clone() })
+        self.volume().measurements()?;
+        let normalise = normalise.checked()?;
+        Ok(self.looking(|look| look.values = Values::Normalised(normalise)))
     }
 
-    /// A handle that returns voxels as another type, not scaled. What fits becomes what `astype` of
+    /// A view that returns voxels as another type, not scaled. What fits becomes what `astype` of
     /// `NumPy` makes of it: integers stay what they are, to become floats they are rounded to
     /// nearest, and floats are cut off towards 0 to become integers. An integer type gives its
     /// least or its greatest for what does not fit, and 0 for NaN.
     ///
-    /// Of this, [`Volume::scaled`] and [`Volume::normalised`] the last one counts.
+    /// Of this, [`View::scaled`] and [`View::normalised`] the last one counts.
     #[must_use]
     pub fn converted(&self, dtype: Dtype) -> Self {
-        Self { values: Values::Converted(dtype), ..self.clone() }
+        self.looking(|look| look.values = Values::Converted(dtype))
     }
 
-    /// A handle that returns each patch mirrored along these axes, `z, y, x`: the same region, its
-    /// last voxel first. What pads it is mirrored with it. Twice is not at all.
+    /// A view that keeps the chunks which it decodes in `cache`, and takes from there the chunks
+    /// that are there. It returns the same voxels. Chunks are then decoded as a whole, even where
+    /// less would do for one read alone.
     #[must_use]
-    pub fn flipped(&self, axes: [bool; 3]) -> Self {
-        Self { flips: std::array::from_fn(|a| self.flips[a] != axes[a]), ..self.clone() }
+    pub fn cached(&self, cache: &ChunkCache) -> Self {
+        self.looking(|look| look.memory.cache = Some(cache.clone()))
     }
 
-    /// How this handle's voxels are other than the source's, in words of no one's interest but to
-    /// tell two handles apart; empty if they are not.
-    pub(crate) fn view_name(&self) -> String {
-        match (self.values, self.flips) {
+    /// Tells the system that a region will soon be read, in all frames of this view, so that what of
+    /// it is not in memory is fetched meanwhile; what lies outside of the volume is left out. Reading
+    /// does this by itself, for one region: whoever knows the next ones can have them fetched too.
+    /// Opens the shards that the region touches, decodes nothing, and does not wait for the rest.
+    /// Does nothing more where files are not mapped.
+    ///
+    /// # Errors
+    /// [`crate::Error::CorruptStore`], [`crate::Error::Io`], [`crate::Error::Replaced`].
+    pub fn prefetch(&self, region: Region) -> Result<()> {
+        self.shown().try_for_each(|frame| self.look.announce(frame, region))
+    }
+
+    /// A view that returns voxels in the type that is on disk, and not mirrored.
+    pub(crate) fn as_stored(&self) -> Self {
+        self.looking(|look| (look.values, look.flips) = (Values::Stored, [false; 3]))
+    }
+
+    /// A view that takes these chunks, which are of its volume, from here.
+    pub(crate) fn holding(&self, chunks: &Arc<HeldChunks>) -> Self {
+        self.looking(|look| look.memory.held = Some(Arc::clone(chunks)))
+    }
+
+    fn looking(&self, change: impl FnOnce(&mut Look)) -> Self {
+        let mut view = self.clone();
+        change(&mut view.look);
+        view
+    }
+
+    pub(crate) fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// The frames of a patch, in the order of its channels.
+    pub(crate) fn shown(&self) -> impl ExactSizeIterator<Item = Frame> + '_ {
+        self.frames.clone().map(|n| self.volume().frame_of(n))
+    }
+
+    /// The frame of this number in a patch, below [`Self::channels`].
+    pub(crate) fn frame_at(&self, number: usize) -> Frame {
+        self.volume().frame_of(self.frames.start + number)
+    }
+
+    pub(crate) fn padding(&self) -> Option<Padding> {
+        self.look.padding
+    }
+
+    /// Refuses a padding that cannot be of the type which this view returns.
+    pub(crate) fn check_padding(&self) -> Result<()> {
+        self.padding().map_or(Ok(()), |padding| padding.check(self.returned_dtype()))
+    }
+
+    /// How this view's voxels are other than the source's, in words of no one's interest but to
+    /// tell two views apart; empty if they are not.
+    pub(crate) fn words(&self) -> String {
+        match (self.look.values, self.look.flips) {
             (Values::Source, [false, false, false]) => String::new(),
             (values, flips) => {
                 let axes = ["z", "y", "x"].into_iter().zip(flips);
@@ -70,107 +219,11 @@ impl Volume {
             }
         }
     }
+}
 
-    /// To mean 0 and deviation 1, over all voxels of all frames of this volume.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for labels, and where no voxel is finite or all are the same.
-    pub fn z_score(&self) -> Result<Normalise> {
-        let Moments { mean, std, .. } = self.real_moments()?;
-        Normalise { clip: None, mean, std }.checked()
-    }
-
-    /// As [`Volume::z_score`], and clipped to percentiles from `low` to `high` (0 to 100), such as
-    /// 0.5 and 99.5. Mean and deviation are those of all voxels, none of them clipped.
-    ///
-    /// # Errors
-    /// As [`Volume::z_score`], and unless `low` is at most `high`.
-    pub fn clipped_z_score(&self, low: f64, high: f64) -> Result<Normalise> {
-        Normalise { clip: Some(self.percentiles(low, high)?), ..self.z_score()? }.checked()
-    }
-
-    /// Percentiles from `low` to `high` (0 to 100) as 0 to 1, and what lies outside as 0 or 1.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for labels, and unless the first is a smaller value than the
-    /// second.
-    pub fn percentile_range(&self, low: f64, high: f64) -> Result<Normalise> {
-        let (low, high) = self.percentiles(low, high)?;
-        Normalise::range(low, high)
-    }
-
-    /// Of real values; see [`IntensityStatistics::percentile`] for how exact they are.
-    fn percentiles(&self, low: f64, high: f64) -> Result<(f64, f64)> {
-        let of = |p: f64| {
-            if !(0.0..=100.0).contains(&p) {
-                return Err(Error::invalid("percentile", p, "use 0 to 100"));
-            }
-            let Scaling { slope, intercept } = self.scaling();
-            // A falling scaling turns the order around.
-            let stored = self.measurements()?.percentile(if slope < 0.0 { 100.0 - p } else { p });
-            Ok(stored.ok_or_else(|| self.nothing_finite())? * slope + intercept)
-        };
-        Ok((of(low)?, of(high)?))
-    }
-
-    fn real_moments(&self) -> Result<Moments> {
-        let stored = self.measurements()?.moments.ok_or_else(|| self.nothing_finite())?;
-        let Scaling { slope, intercept } = self.scaling();
-        let [min, max, mean] =
-            [stored.min, stored.max, stored.mean].map(|value| value * slope + intercept);
-        Ok(Moments { min: min.min(max), max: max.max(min), mean, std: stored.std * slope.abs() })
-    }
-
-    fn measurements(&self) -> Result<&IntensityStatistics> {
-        match &self.attributes().statistics {
-            Statistics::Intensity(statistics) => Ok(statistics),
-            Statistics::Label(_) => {
-                let reason = "it holds labels, which are not normalised; read them as they are, \
-                              or converted";
-                Err(Error::invalid("volume", self.name(), reason))
-            }
-        }
-    }
-
-    fn nothing_finite(&self) -> Error {
-        Error::invalid("volume", self.name(), "no voxel of it is finite; give the numbers yourself")
-    }
-
-    fn scaling(&self) -> Scaling {
-        self.attributes().scaling.unwrap_or(Scaling { slope: 1.0, intercept: 0.0 })
-    }
-
-    /// Which axes are mirrored, `z, y, x`.
-    pub(crate) fn flips(&self) -> [bool; 3] {
-        self.flips
-    }
-
-    /// Type of the voxels that this handle returns: that of the source, unless it was asked for
-    /// another.
-    #[must_use]
-    pub fn returned_dtype(&self) -> Dtype {
-        match self.values {
-            Values::Source => self.dtype(),
-            Values::Real | Values::Normalised(_) => Dtype::Float32,
-            Values::Converted(dtype) => dtype,
-            Values::Stored => self.stored_dtype(),
-        }
-    }
-
-    pub(super) fn rows(&self) -> Rows {
-        let dtype = self.stored_dtype();
-        let real = |normalise| {
-            let scaling = self.scaling();
-            Rows::ToF32 { dtype, real: Real { scaling, normalise } }
-        };
-        match self.values {
-            Values::Source => self.stored.widening.map_or(Rows::Copy, Rows::Widen),
-            Values::Real => real(None),
-            Values::Normalised(normalise) => real(Some(normalise)),
-            Values::Converted(to) if to == dtype => Rows::Copy,
-            // From what is on disk, which is equal to the source's.
-            Values::Converted(to) => Rows::Cast(Cast::between(dtype, to)),
-            Values::Stored => Rows::Copy,
-        }
+impl View {
+    /// The frame that this view shows.
+    pub(crate) fn looks_at(&self) -> Frame {
+        self.volume().frame_of(self.frames.start)
     }
 }

@@ -1,43 +1,29 @@
 //! A stored volume: a handle that never holds its voxels.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::array::ArrayShape;
-use super::cache::Memory;
-use super::decode::Scratch;
 use super::documents::Attributes;
 use super::generation::Generation;
 use super::manifest::{Manifest, ShardRecord};
 use super::name::VolumeName;
-use super::parts::{Destination, for_each_part};
 use super::stored::Stored;
-use super::values::Values;
+use crate::codec::{chain_of, decoder_of};
 use crate::disk::Disk;
 use crate::layout::ChunkLayout;
-use crate::padding::Padding;
 use crate::{Affine, Dtype, Error, Frame, Kind, Result, Spacing};
 
 /// A handle to a stored volume, for any number of threads: cheap to clone, and every clone shares
-/// the opened shards. It holds metadata and shard indices, never voxels.
+/// the opened shards. The handle holds metadata and shard indices, never voxels.
 ///
-/// A handle looks at one frame (time point and channel, the first at opening), and decides how
-/// voxels are returned: [`Volume::frame`], [`Volume::padded`], [`Volume::flipped`],
-/// [`Volume::scaled`], [`Volume::normalised`] and [`Volume::converted`] give a handle that does so
-/// differently. [`Volume::read_frames`] reads several frames at once, as channels.
+/// A volume is what is stored. How its voxels are returned (which frames of it, padded, mirrored,
+/// scaled, by way of a cache) is decided by a [`crate::View`], which [`Volume::view`] gives.
+/// [`Volume::read`] and its neighbours read by the plain view: the first frame, in the type of the
+/// source.
 #[derive(Debug, Clone)]
 pub struct Volume {
     pub(super) stored: Arc<Stored>,
-    pub(super) frame: Frame,
-    pub(super) padding: Option<Padding>,
-    pub(super) flips: [bool; 3],
-    pub(super) values: Values,
-    pub(super) memory: Memory,
-}
-
-thread_local! {
-    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Volume {
@@ -46,14 +32,7 @@ impl Volume {
     }
 
     fn from_stored(stored: Arc<Stored>) -> Self {
-        Self {
-            stored,
-            frame: Frame::default(),
-            padding: None,
-            flips: [false; 3],
-            values: Values::Source,
-            memory: Memory::default(),
-        }
+        Self { stored }
     }
 
     /// Its place in the dataset.
@@ -146,69 +125,48 @@ impl Volume {
         self.stored.path()
     }
 
-    /// A handle on another frame.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] if there is no such time point or channel.
-    pub fn frame(&self, frame: Frame) -> Result<Self> {
-        if frame.time < self.times() && frame.channel < self.channels() {
-            return Ok(Self { frame, ..self.clone() });
+    /// The frame of this number, counted in the order of time, then channel.
+    pub(crate) fn frame_of(&self, number: usize) -> Frame {
+        let channels = self.channels().max(1);
+        Frame { time: number / channels, channel: number % channels }
+    }
+
+    /// Refuses a frame that is not there, and gives its number.
+    pub(super) fn number_of(&self, frame: Frame) -> Result<usize> {
+        let (times, channels) = (self.times(), self.channels());
+        if frame.time < times && frame.channel < channels {
+            return Ok(frame.time * channels + frame.channel);
         }
         let value = format!("{},{}", frame.time, frame.channel);
-        let (times, channels) = (self.times(), self.channels());
         let reason = format!("the volume has {times} time points and {channels} channels");
         Err(Error::invalid("frame", value, reason))
     }
 
-    /// A handle that fills what lies outside of the volume; without, such reads are errors. A
-    /// constant must be one that the returned type holds: [`Volume::converted`] gives another.
-    #[must_use]
-    pub fn padded(&self, padding: Padding) -> Self {
-        Self { padding: Some(padding), ..self.clone() }
-    }
-
-    /// A handle that returns real values as `f32`: stored voxel x slope + intercept, where the
-    /// source had such a scaling, computed in `f64` and rounded once. Read it as `f32`.
-    #[must_use]
-    pub fn scaled(&self) -> Self {
-        Self { values: Values::Real, ..self.clone() }
-    }
-
-    /// A handle that returns voxels in the type that is on disk, and not mirrored.
-    pub(crate) fn as_stored(&self) -> Self {
-        Self { values: Values::Stored, flips: [false; 3], ..self.clone() }
-    }
-
-    pub(crate) fn padding(&self) -> Option<Padding> {
-        self.padding
-    }
-
-    /// Reads a box that lies inside the volume, start and shape in `z, y, x`.
-    pub(crate) fn read_box(
-        &self,
-        start: [usize; 3],
-        shape: [usize; 3],
-        out: Destination<'_>,
-    ) -> Result<()> {
-        let ChunkLayout { chunk, .. } = *self.layout();
-        let voxels = (self.rows(), self.stored_dtype().size());
-        let cache = self.cache_here();
-        let gathered = self.gather(cache.as_deref(), start, shape)?;
-        SCRATCH.with_borrow_mut(|scratch| {
-            for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
-                self.take_part((cache.as_deref(), &gathered), at, part, target, scratch)
-            })?;
-            scratch.trim();
-            Ok(())
-        })
-    }
-
-    /// Bytes of the chunk at `at` (chunk grid, `z, y, x`) as stored; `None` if it is not stored
-    /// because every voxel of it is 0.
-    pub(crate) fn stored_chunk_bytes(&self, at: [usize; 3]) -> Result<Option<usize>> {
-        let (shard, n) = self.stored.grid.locate(self.frame, at);
+    /// Bytes of the chunk of a frame at `at` (chunk grid, `z, y, x`) as stored; `None` if the chunk
+    /// is not stored because all its voxels are 0.
+    pub(crate) fn stored_chunk_bytes(&self, frame: Frame, at: [usize; 3]) -> Result<Option<usize>> {
+        let (shard, n) = self.stored.grid.locate(frame, at);
         let shard = self.stored.shard(shard)?;
         Ok(shard.and_then(|shard| shard.range(n).map(|range| range.len())))
+    }
+
+    /// Where the chunk of a frame at `at` (chunk grid, `z, y, x`) is stored: number of the shard,
+    /// and the place in its file. Sorted by this, chunks of any frames are read from each file
+    /// forwards; chunks that are not stored come last.
+    pub(crate) fn chunk_place(&self, frame: Frame, at: [usize; 3]) -> Result<(usize, u64)> {
+        let (shard, n) = self.stored.grid.locate(frame, at);
+        Ok((shard, self.stored.shard(shard)?.map_or(u64::MAX, |opened| opened.offset(n))))
+    }
+
+    /// Shape of that part of the chunk at `at` which lies inside the volume.
+    pub(crate) fn chunk_shape(&self, at: [usize; 3]) -> [usize; 3] {
+        let (chunk, shape) = (self.layout().chunk, self.shape());
+        std::array::from_fn(|a| chunk[a].min(shape[a] - at[a] * chunk[a]))
+    }
+
+    /// Bytes of that part, decoded.
+    pub(crate) fn chunk_bytes(&self, at: [usize; 3]) -> usize {
+        self.chunk_shape(at).iter().product::<usize>() * self.stored_dtype().size()
     }
 
     /// A volume of whose generation nothing but the shards is there.
@@ -219,7 +177,8 @@ impl Volume {
         (shape, attributes): (&ArrayShape, &Attributes),
         shards: Vec<ShardRecord>,
     ) -> Result<Self> {
-        let codec = super::codec::for_array(shape, &attributes.layout)?;
+        let decoder = decoder_of(&chain_of(&attributes.layout, shape.dtype), shape.dtype)
+            .map_err(|reason| Error::InvalidLayout { reason })?;
         let manifest = Manifest {
             volume: None,
             generation: None,
@@ -231,13 +190,12 @@ impl Volume {
             shards,
         };
         let (attributes, shape) = (attributes.clone(), shape.clone());
-        let parts = (attributes, shape, None, codec);
+        let parts = (attributes, shape, None, decoder);
         let stored = Stored::new(disk.clone(), name, generation, parts, manifest, None);
         Ok(Self::from_stored(Arc::new(stored)))
     }
 
-    /// A handle that shares no shard with this one, on the first frame, with the voxels of the
-    /// source.
+    /// A handle that shares no shard with this one.
     pub(crate) fn reopened(&self) -> Result<Self> {
         let volume = Self::open(&self.stored.disk, &self.stored.name)?;
         let version = |volume: &Self| volume.stored.pointer.as_ref().map(|p| p.version.clone());
@@ -266,13 +224,5 @@ impl Volume {
     /// memory.
     pub(crate) fn close_shards(&self) {
         self.stored.shards.close();
-    }
-
-    /// The same volume read through zarrs alone.
-    #[cfg(test)]
-    pub(super) fn by_zarrs(disk: &Disk, name: &VolumeName) -> Result<Self> {
-        let mut stored = Stored::open(disk, name)?;
-        stored.codec = stored.codec.without_decoder();
-        Ok(Self::from_stored(Arc::new(stored)))
     }
 }

@@ -137,7 +137,7 @@ impl VolumeWriter {
             encoded.map_err(|source| Error::Store {
                 action: "encode a chunk",
                 path: self.staging.disk.path(&self.staging.name.to_string()),
-                source,
+                source: source.into(),
             })
         };
         (0..chunks[1] * chunks[2]).into_par_iter().map_init(Default::default, encode).collect()

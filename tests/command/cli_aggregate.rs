@@ -60,7 +60,7 @@ fn json(text: &str) -> Value {
 
 fn read(folder: &Path, name: &str) -> Array3<f32> {
     let volume = Dataset::open(folder.join("s.zarr")).unwrap().volume(name).unwrap();
-    volume.scaled().read(Region::whole(volume.shape())).unwrap()
+    volume.view().scaled().read(Region::whole(volume.shape())).unwrap()
 }
 
 fn is_identity(folder: &Path, name: &str) {

@@ -107,6 +107,7 @@ fn the_store_says_float16_and_takes_half_the_bytes_of_float32() {
     assert_eq!(metadata["data_type"], "float16");
     assert_eq!(metadata["fill_value"], 0.0);
     let padded = volume
+        .view()
         .padded(Padding::Constant(2_049.000_000_1))
         .read::<f16>(Region::new([-1, 0, 0], [1, 1, 1]));
     assert_eq!(padded.unwrap()[[0, 0, 0]].to_bits(), 0x6801, "rounded up, once");
@@ -120,7 +121,7 @@ fn converted_voxels_are_rounded_once() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     store(DenseScan::new(&dense), &dataset, "a/b", &ConvertOptions::default()).unwrap();
-    let volume = dataset.volume("a/b").unwrap().converted(Dtype::Float16);
+    let volume = dataset.volume("a/b").unwrap().view().converted(Dtype::Float16);
     let found = volume.read::<f16>(Region::whole([1, 1, 4])).unwrap();
     let bits: Vec<u16> = found.iter().map(|v| v.to_bits()).collect();
     assert_eq!(bits, [0x3c01, 0xbc01, 0x7c00, 0x3c00]);

@@ -62,7 +62,13 @@ fn add_all(aggregator: &Aggregator, seed: u64, batch: Option<&Pool>) {
 fn read(volume: &Volume) -> Array4<f32> {
     let channel = |channel| {
         let frame = Frame { time: 0, channel };
-        volume.frame(frame).unwrap().scaled().read::<f32>(Region::whole(volume.shape())).unwrap()
+        volume
+            .view()
+            .frame(frame)
+            .unwrap()
+            .scaled()
+            .read::<f32>(Region::whole(volume.shape()))
+            .unwrap()
     };
     let channels: Vec<_> = (0..volume.channels()).map(channel).collect();
     stack(Axis(0), &channels.iter().map(|c| c.view()).collect::<Vec<_>>()).unwrap()

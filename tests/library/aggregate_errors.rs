@@ -156,7 +156,7 @@ fn numbers_that_are_not_finite_are_kept_or_replaced_when_that_is_said() {
         }
         aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
         let volume = dataset.volume("a/scores").unwrap();
-        let channel = volume.frame(Frame { time: 0, channel: 1 }).unwrap();
+        let channel = volume.view().frame(Frame { time: 0, channel: 1 }).unwrap();
         let found = channel.read::<f32>(Region::whole([8; 3])).unwrap();
         assert_eq!(found[[0, 0, 0]].to_bits(), expected.to_bits());
         assert!(found.iter().skip(1).all(|value| (value - 0.5).abs() < 1e-6));
@@ -277,7 +277,7 @@ fn outputs_are_volumes_with_the_geometry_and_the_meaning_of_what_they_are() {
     assert!(first.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9));
 
     let bytes = open("bytes");
-    let real = bytes.scaled().read::<f32>(Region::whole(bytes.shape())).unwrap();
+    let real = bytes.view().scaled().read::<f32>(Region::whole(bytes.shape())).unwrap();
     let plan = Plan::new(
         &volume,
         &sampler(),

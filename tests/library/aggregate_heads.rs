@@ -45,7 +45,7 @@ fn read(dataset: &Dataset, name: &str) -> Array4<f32> {
     let [z, y, x] = volume.shape();
     let mut all = Array4::zeros([volume.channels(), z, y, x]);
     for (channel, mut into) in all.outer_iter_mut().enumerate() {
-        let frame = volume.frame(Frame { time: 0, channel }).unwrap().scaled();
+        let frame = volume.view().frame(Frame { time: 0, channel }).unwrap().scaled();
         into.assign(&frame.read::<f32>(Region::whole([z, y, x])).unwrap());
     }
     all

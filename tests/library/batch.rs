@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{
     Affine, Aligned, ChunkCache, ConvertOptions, Dataset, Dtype, Element, Error, Frame, Padding,
-    Pool, Region, Scaling, Volume, Voxels,
+    Pool, Region, Scaling, View, Volume, Voxels,
 };
 
 const SHAPE: [usize; 3] = [21, 24, 37];
@@ -77,13 +77,13 @@ fn layouts() -> impl Strategy<Value = (&'static str, [usize; 3], [usize; 3])> {
         .prop_map(|(codec, z, y, x)| (codec, [z.0, y.0, x.0], [z.0 * z.1, y.0 * y.1, x.0 * x.1]))
 }
 
-fn is_what_reads_give<T: Element>(volume: &Volume, regions: &[Region]) {
-    let one = volume.read_many::<T>(regions, &Pool::new(1).unwrap()).unwrap();
-    let three = volume.read_many::<T>(regions, &Pool::new(3).unwrap()).unwrap();
+fn is_what_reads_give<T: Element>(view: &View, regions: &[Region]) {
+    let one = view.read_many::<T>(regions, &Pool::new(1).unwrap()).unwrap();
+    let three = view.read_many::<T>(regions, &Pool::new(3).unwrap()).unwrap();
     assert_eq!(one, three);
     assert_eq!(one.len_of(Axis(0)), regions.len());
     for (patch, region) in one.outer_iter().zip(regions) {
-        assert_eq!(patch, volume.read::<T>(*region).unwrap(), "{region}");
+        assert_eq!(patch, view.read::<T>(*region).unwrap(), "{region}");
     }
 }
 
@@ -99,9 +99,9 @@ proptest! {
         let Stored { folder: _folder, volume } = stored(codec, chunk, shard);
         let cache = ChunkCache::new(20_000);
         for (regions, padding) in batches {
-            let later = volume.frame(Frame { time: 1, channel: 0 }).unwrap();
-            for volume in [&volume, &later] {
-                let padded = volume.padded(padding);
+            let later = volume.view().frame(Frame { time: 1, channel: 0 }).unwrap();
+            for view in [&volume.view(), &later] {
+                let padded = view.padded(padding);
                 is_what_reads_give::<i16>(&padded, &regions);
                 is_what_reads_give::<f32>(&padded.scaled(), &regions);
                 is_what_reads_give::<f32>(&padded.scaled().flipped(axes), &regions);
@@ -109,7 +109,7 @@ proptest! {
             }
             let inside: Vec<_> =
                 regions.into_iter().filter(|region| region.is_inside(SHAPE)).collect();
-            is_what_reads_give::<i16>(&volume, &inside);
+            is_what_reads_give::<i16>(&volume.view(), &inside);
         }
     }
 
@@ -168,7 +168,7 @@ fn a_chunk_that_many_patches_need_is_decoded_once() {
     // Too small for more than a few chunks, so that only the batch itself can keep them.
     let cache = ChunkCache::new(4_000);
     let pool = Pool::new(2).unwrap();
-    volume.cached(&cache).read_many::<i16>(&regions, &pool).unwrap();
+    volume.view().cached(&cache).read_many::<i16>(&regions, &pool).unwrap();
     let counts = cache.counts();
     let stored = volume.batch_cost(&regions).unwrap();
     let cells = ndarray::indices([21_usize.div_ceil(4), 3, 3]);
@@ -202,7 +202,7 @@ fn impossible_batches_are_errors_that_say_what_to_do() {
     assert!(
         matches!(read(&[here, outside]), Err(Error::OutOfBounds { region, .. }) if region == outside)
     );
-    let padded = volume.padded(Padding::Edge);
+    let padded = volume.view().padded(Padding::Edge);
     for shape in [[usize::MAX / 2, 2, 2], [1 << 20, 1 << 20, 1 << 22]] {
         let large = [Region::new([0; 3], shape); 3];
         assert!(matches!(
@@ -213,7 +213,7 @@ fn impossible_batches_are_errors_that_say_what_to_do() {
     assert!(volume.batch_cost(&[empty, outside]).is_ok());
     let extreme = [i64::MIN, i64::MAX - 3, -5].map(|z| Region::new([z, 0, 0], [9, 1, 1]));
     for padding in [Padding::Constant(1.0), Padding::Edge, Padding::Wrap] {
-        is_what_reads_give::<i16>(&volume.padded(padding), &extreme);
+        is_what_reads_give::<i16>(&volume.view().padded(padding), &extreme);
     }
     let mut buffer = [0_i16; 47];
     assert!(volume.read_many_into(&[here, here], &mut buffer, &pool).is_err());
@@ -233,9 +233,9 @@ fn a_damaged_chunk_of_a_batch_is_named() {
     let volume = Dataset::open(folder.path()).unwrap().open_volume(volume.name()).unwrap();
     let regions = [Region::new([0; 3], [8, 16, 36]), Region::new([1; 3], [8, 16, 36])];
     let cache = ChunkCache::new(1 << 20);
-    for volume in [volume.clone(), volume.cached(&cache)] {
+    for view in [volume.view(), volume.view().cached(&cache)] {
         for regions in [&regions[..], &regions[..1]] {
-            let error = volume.read_many::<i16>(regions, &Pool::new(2).unwrap()).unwrap_err();
+            let error = view.read_many::<i16>(regions, &Pool::new(2).unwrap()).unwrap_err();
             let said = error.to_string();
             assert!(matches!(error, Error::CorruptStore { path, .. } if path == shard), "{said}");
             assert!(said.contains("chunk "), "{said}");
@@ -268,8 +268,8 @@ fn subject() -> (tempfile::TempDir, Dataset) {
 fn aligned_volumes_are_read_at_one_place_each_in_its_type() {
     let (_folder, dataset) = subject();
     let both = dataset.aligned("case01", &["image", "label"]).unwrap();
-    assert_eq!((both.shape(), both.volumes().len()), (SHAPE, 2));
-    assert_eq!(both.affine(), both.volumes()[0].affine());
+    assert_eq!((both.shape(), both.views().len()), (SHAPE, 2));
+    assert_eq!(both.affine(), both.views()[0].volume().affine());
     let regions = [Region::new([1, 2, 3], [8, 9, 10]), Region::new([3, 3, 3], [8, 9, 10])];
     let patches = both.read(regions[1]).unwrap();
     assert_eq!(patches.iter().map(Voxels::dtype).collect::<Vec<_>>(), [Dtype::Int16, Dtype::UInt8]);
@@ -281,8 +281,8 @@ fn aligned_volumes_are_read_at_one_place_each_in_its_type() {
     assert_eq!(label.index_axis(Axis(0), 1), patches[1].as_array::<u8>().unwrap());
     assert_eq!(batch[0].shape(), [2, 8, 9, 10]);
     assert!(both.read(Region::new([20, 0, 0], [2, 1, 1])).is_err());
-    // The views of the handles are kept.
-    let [image, label] = both.volumes() else { unreachable!("two were asked for") };
+    // Each is read as its view has it.
+    let [image, label] = both.views() else { unreachable!("two were asked for") };
     let views = vec![image.scaled().padded(Padding::Constant(-1.0)), label.padded(Padding::Edge)];
     let beyond = Aligned::new(views).unwrap().read(Region::new([20, 0, 0], [2, 1, 1])).unwrap();
     assert_eq!(beyond[0].as_array::<f32>().unwrap()[[1, 0, 0]].to_bits(), (-1_f32).to_bits());

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{
     CacheCounts, ChunkCache, ConvertOptions, Dataset, Error, Frame, Padding, Pool, Region, Scaling,
-    Volume,
+    View, Volume,
 };
 
 const SHAPE: [usize; 3] = [21, 24, 37];
@@ -53,7 +53,7 @@ proptest! {
     ) {
         let Stored { folder: _folder, volume, dense } = usual();
         let cache = ChunkCache::new(budget);
-        let cached = volume.padded(Padding::Reflect).cached(&cache);
+        let cached = volume.view().padded(Padding::Reflect).cached(&cache);
         std::thread::scope(|scope| {
             for thread in 0..3 {
                 let (cached, cache) = (cached.clone(), &cache);
@@ -79,7 +79,7 @@ fn a_chunk_that_threads_want_at_once_is_decoded_by_one() {
     let cache = ChunkCache::new(1 << 20);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| volume.cached(&cache).read::<i16>(Region::whole(SHAPE)).unwrap());
+            scope.spawn(|| volume.view().cached(&cache).read::<i16>(Region::whole(SHAPE)).unwrap());
         }
     });
     let chunks = 6 * 3 * 3;
@@ -91,34 +91,34 @@ fn a_chunk_that_threads_want_at_once_is_decoded_by_one() {
 fn views_share_chunks_but_frames_and_volumes_have_their_own() {
     let Stored { folder, volume, .. } = usual();
     let cache = ChunkCache::new(1 << 20);
-    let cached = volume.cached(&cache);
+    let cached = volume.view().cached(&cache);
     let region = Region::new([0; 3], [4, 8, 16]);
     let misses = |read: &dyn Fn()| {
         let before = cache.counts().misses;
         read();
         cache.counts().misses - before
     };
-    let plain = |volume: &Volume| drop(volume.read::<i16>(region).unwrap());
+    let plain = |view: &View| drop(view.read::<i16>(region).unwrap());
     assert_eq!(misses(&|| plain(&cached)), 1);
     assert_eq!(misses(&|| plain(&cached.padded(Padding::Edge))), 0);
     assert_eq!(misses(&|| drop(cached.scaled().read::<f32>(region).unwrap())), 0);
-    assert_eq!(misses(&|| plain(&volume.clone().cached(&cache))), 0);
+    assert_eq!(misses(&|| plain(&volume.clone().view().cached(&cache))), 0);
     assert_eq!(misses(&|| plain(&cached.frame(Frame { time: 1, channel: 0 }).unwrap())), 1);
     let again = Dataset::open(folder.path()).unwrap().open_volume(volume.name()).unwrap();
-    assert_eq!(misses(&|| plain(&again.cached(&cache))), 1);
-    assert_eq!(misses(&|| plain(&volume)), 0);
+    assert_eq!(misses(&|| plain(&again.view().cached(&cache))), 1);
+    assert_eq!(misses(&|| plain(&volume.view())), 0);
 }
 
 #[test]
 fn chunks_of_zeros_and_chunks_beyond_half_the_budget_are_not_kept() {
     let zeros = stored(&Array5::zeros([1, 1, 8, 8, 16]), [4, 8, 16], [8, 8, 16]);
     let cache = ChunkCache::new(1 << 20);
-    zeros.volume.cached(&cache).read::<i16>(Region::whole([8, 8, 16])).unwrap();
+    zeros.volume.view().cached(&cache).read::<i16>(Region::whole([8, 8, 16])).unwrap();
     assert_eq!(cache.counts(), CacheCounts::default());
     let Stored { folder: _folder, volume, dense } = usual();
     for budget in [0, 1, 2047, 2048] {
         let cache = ChunkCache::new(budget);
-        let found = volume.cached(&cache).read::<i16>(Region::whole(SHAPE)).unwrap();
+        let found = volume.view().cached(&cache).read::<i16>(Region::whole(SHAPE)).unwrap();
         assert_eq!(found, dense);
         // Those at the end of the axis are cut off by the volume, and small.
         let bytes = cache.counts().bytes;
@@ -135,7 +135,7 @@ fn errors_are_not_kept() {
     file.read_exact_at(&mut byte, 10).unwrap();
     file.write_all_at(&[byte[0] ^ 4], 10).unwrap();
     let cache = ChunkCache::new(1 << 20);
-    let cached = volume.cached(&cache);
+    let cached = volume.view().cached(&cache);
     let region = Region::new([0; 3], [8, 16, 16]);
     for _ in 0..2 {
         assert!(matches!(cached.read::<i16>(region), Err(Error::CorruptStore { .. })));
@@ -172,7 +172,7 @@ fn a_grid_that_overlaps_by_half_decodes_a_chunk_at_most_1_2_times() {
         });
         for (name, order) in [("row-major", rows), ("Morton", morton)] {
             let cache = ChunkCache::new(budget);
-            let cached = volume.cached(&cache);
+            let cached = volume.view().cached(&cache);
             let mut found = vec![0_i16; patch * patch * patch];
             for (n, place) in order.iter().enumerate() {
                 let region = Region::new(std::array::from_fn(|a| starts[a][place[a]]), [patch; 3]);
@@ -187,7 +187,7 @@ fn a_grid_that_overlaps_by_half_decodes_a_chunk_at_most_1_2_times() {
         }
         // In rows, by two threads, the same holds.
         let cache = ChunkCache::new(budget);
-        let cached = volume.cached(&cache);
+        let cached = volume.view().cached(&cache);
         let pool = Pool::new(2).unwrap();
         for (z, y) in ndarray::indices([starts[0].len(), starts[1].len()]) {
             let region = |x: &i64| Region::new([starts[0][z], starts[1][y], *x], [patch; 3]);

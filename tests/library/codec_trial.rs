@@ -66,8 +66,8 @@ fn comes_back<T: Element>(voxels: &Array5<T>, options: &ConvertOptions) -> Conve
     assert_eq!(*volume.layout(), report.layout);
     for time in 0..volume.times() {
         for channel in 0..volume.channels() {
-            let volume = volume.frame(Frame { time, channel }).unwrap();
-            let found = volume.read::<T>(Region::whole(volume.shape())).unwrap();
+            let view = volume.view().frame(Frame { time, channel }).unwrap();
+            let found = view.read::<T>(Region::whole(volume.shape())).unwrap();
             assert!(found == voxels.slice(s![time, channel, .., .., ..]));
         }
     }

@@ -194,20 +194,6 @@ fn a_file_is_the_same_for_any_number_of_threads_and_any_layout() {
 }
 
 #[test]
-fn views_and_frames_of_a_handle_make_no_difference() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    let source = Nifti::new(1, false, true, Dtype::Int16, &[7, 6, 5, 2, 2]).write(at, false);
-    let volume = stored(at, &source, "a/b", &options("blosc", true));
-    let last = voxpatch::Frame { time: 1, channel: 1 };
-    let view = volume.frame(last).unwrap().scaled().flipped([true, false, true]);
-    exported(&volume, &at.join("plain.nii"));
-    exported(&view, &at.join("view.nii"));
-    let [plain, view] = ["plain.nii", "view.nii"].map(|name| std::fs::read(at.join(name)).unwrap());
-    assert_eq!(plain, view);
-}
-
-#[test]
 fn what_nifti_1_cannot_hold_exactly_becomes_nifti_2_and_the_report_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

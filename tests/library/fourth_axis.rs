@@ -52,7 +52,8 @@ fn a_fourth_axis_of_channels_is_stored_as_channels() {
         let told = found(&report, "3 channels, as asked").unwrap();
         assert_eq!(told.certainty, Certainty::Decided);
         assert!(volume.attributes().findings.contains(told));
-        let all = volume.read_frames::<i16>(Region::whole(SHAPE), Frames::OnlyTime).unwrap();
+        let all = volume.view().frames(Frames::OnlyTime).unwrap();
+        let all = all.read::<i16>(Region::whole(SHAPE)).unwrap();
         for (channel, voxels) in all.outer_iter().enumerate() {
             let frame = Frame { time: channel, channel: 0 };
             let voxels = voxels.as_slice().unwrap();
@@ -175,7 +176,7 @@ fn channels_of_a_prediction_are_no_fourth_axis_however_many_there_are() {
     let output = Output::new("a/p".parse().unwrap(), 0, Values::Float32);
     let outputs = vec![output];
     let options = PredictOptions::new(sampler, Blend::Crop, outputs).frames(Frames::All);
-    let (volume, model) = (volume.scaled(), Model::start("cat").unwrap());
+    let (volume, model) = (volume.view().scaled(), Model::start("cat").unwrap());
     let pool = Pool::new(1).unwrap();
     predict(&volume, &dataset, model, &options, &pool, &|_| true).unwrap();
     let made = dataset.volume("a/p").unwrap();

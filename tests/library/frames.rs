@@ -12,8 +12,8 @@ use ndarray::{Array3, Array4, Array5, Axis, s, stack};
 use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{
-    ChunkCache, ConvertOptions, Dataset, Dtype, Element, Error, Frames, Normalise, Padding, Pool,
-    Region, Scaling, Volume,
+    ChunkCache, ConvertOptions, Dataset, Dtype, Element, Error, Frame, Frames, Normalise, Padding,
+    Pool, Region, Scaling, View, Volume,
 };
 
 const SHAPE: [usize; 3] = [11, 14, 17];
@@ -65,12 +65,12 @@ enum Change {
 const NORMALISE: Normalise = Normalise { clip: Some((-2.0, 30.0)), mean: 4.0, std: 0.5 };
 
 impl Change {
-    fn view(self, volume: &Volume) -> Volume {
+    fn view(self, volume: &Volume) -> View {
         match self {
-            Self::None => volume.clone(),
-            Self::Scaled => volume.scaled(),
-            Self::Normalised => volume.normalised(NORMALISE).unwrap(),
-            Self::Converted => volume.converted(Dtype::Float64),
+            Self::None => volume.view(),
+            Self::Scaled => volume.view().scaled(),
+            Self::Normalised => volume.view().normalised(NORMALISE).unwrap(),
+            Self::Converted => volume.view().converted(Dtype::Float64),
         }
     }
 
@@ -104,20 +104,21 @@ fn expected<T: Element>(
 
 /// Reads in every way there is.
 fn check<T: Element>(
-    volume: &Volume,
+    view: &View,
     frames: Frames,
     regions: &[Region],
     expected: impl Fn(Region) -> Array4<T>,
 ) {
-    let one = volume.read_many_frames::<T>(regions, frames, &Pool::new(1).unwrap()).unwrap();
-    let three = volume.read_many_frames::<T>(regions, frames, &Pool::new(3).unwrap()).unwrap();
+    let view = view.frames(frames).unwrap();
+    let one = view.read_many::<T>(regions, &Pool::new(1).unwrap()).unwrap();
+    let three = view.read_many::<T>(regions, &Pool::new(3).unwrap()).unwrap();
     assert!(one.is_standard_layout() && one == three);
     for (patch, region) in one.outer_iter().zip(regions) {
         let expected = expected(*region);
         assert_eq!(patch, expected, "{frames} of {region}");
-        assert_eq!(volume.read_frames::<T>(*region, frames).unwrap(), expected);
+        assert_eq!(view.read::<T>(*region).unwrap(), expected);
         let mut buffer = vec![T::default(); expected.len()];
-        volume.read_frames_into(*region, frames, &mut buffer).unwrap();
+        view.read_into(*region, &mut buffer).unwrap();
         assert!(buffer.iter().eq(&expected));
     }
 }
@@ -133,9 +134,9 @@ fn regions() -> impl Strategy<Value = Vec<Region>> {
     )
 }
 
-type View = (Change, Padding, [bool; 3]);
+type Looks = (Change, Padding, [bool; 3]);
 
-fn views() -> impl Strategy<Value = View> {
+fn views() -> impl Strategy<Value = Looks> {
     let change = prop::sample::select(vec![
         Change::None,
         Change::Scaled,
@@ -198,11 +199,11 @@ fn each_chunk_of_each_frame_is_decoded_once_for_a_batch() {
     for threads in [1, 3] {
         let cache = ChunkCache::new(1 << 20);
         let pool = Pool::new(threads).unwrap();
-        volume.cached(&cache).read_many_frames::<i16>(&regions, Frames::All, &pool).unwrap();
-        let stored = volume.frames(Frames::All).unwrap().map(|frame| {
-            regions.iter().map(|region| frame.cost(*region).unwrap().chunks).max().unwrap()
-        });
-        assert_eq!(stored.collect::<Vec<_>>(), [8; 4]);
+        let all = volume.view().frames(Frames::All).unwrap();
+        all.cached(&cache).read_many::<i16>(&regions, &pool).unwrap();
+        let cost = all.batch_cost(&regions).unwrap();
+        assert_eq!((all.channels(), cost.chunks), (4, 4 * 8));
+        assert_eq!(all.cost(regions[0]).unwrap().chunks, 4 * 8);
         let counts = cache.counts();
         // A chunk of zeros is not stored, and so neither decoded nor kept.
         assert!(counts.misses <= 32 && counts.misses > 24, "{counts:?}");
@@ -210,14 +211,17 @@ fn each_chunk_of_each_frame_is_decoded_once_for_a_batch() {
 }
 
 #[test]
-fn the_frame_that_a_handle_looks_at_makes_no_difference() {
+fn the_frame_that_a_view_shows_makes_no_difference_to_several() {
     let Stored { volume, _folder, .. } = stored(2, 3, "none", [4, 5, 6]);
     let region = Region::whole(SHAPE);
-    let all = volume.read_frames::<i16>(region, Frames::All).unwrap();
+    let all = volume.view().frames(Frames::All).unwrap().read::<i16>(region).unwrap();
     assert_eq!(all.dim(), (6, SHAPE[0], SHAPE[1], SHAPE[2]));
-    for (n, frame) in volume.frames(Frames::All).unwrap().enumerate() {
-        assert_eq!(frame.read_frames::<i16>(region, Frames::All).unwrap(), all);
-        assert_eq!(frame.read::<i16>(region).unwrap(), all.index_axis(Axis(0), n));
+    for n in 0..6 {
+        let one = volume.view().frame(Frame { time: n / 3, channel: n % 3 }).unwrap();
+        assert_eq!(one.frames(Frames::All).unwrap().read::<i16>(region).unwrap(), all);
+        assert_eq!(one.read::<i16>(region).unwrap(), all.index_axis(Axis(0), n));
+        let back = one.frames(Frames::Time(1)).unwrap().frame(Frame::default()).unwrap();
+        assert_eq!(back.read::<i16>(region).unwrap(), all.index_axis(Axis(0), 0));
     }
 }
 
@@ -225,30 +229,22 @@ fn the_frame_that_a_handle_looks_at_makes_no_difference() {
 fn what_cannot_be_read_as_several_frames_is_refused_with_what_helps() {
     let Stored { volume, _folder, .. } = stored(2, 3, "none", [4, 5, 6]);
     let (region, pool) = (Region::new([0; 3], [2, 3, 4]), Pool::new(1).unwrap());
-    let refused = |frames| {
-        let one = volume.read_frames::<i16>(region, frames).unwrap_err().to_string();
-        let many = volume.read_many_frames::<i16>(&[region], frames, &pool).unwrap_err();
-        assert_eq!(one, many.to_string());
-        one
-    };
+    let refused = |frames| volume.view().frames(frames).unwrap_err().to_string();
     assert!(refused(Frames::OnlyTime).contains("take all of them as channels"));
     assert!(refused(Frames::Time(2)).contains("time point \"2\": the volume has 2"));
+    assert!(volume.view().frame(Frame { time: 0, channel: 3 }).is_err());
+    let all = volume.view().frames(Frames::All).unwrap();
     let mut short = vec![0_i16; 6 * 24 - 1];
-    let error = volume.read_frames_into(region, Frames::All, &mut short).unwrap_err().to_string();
+    let error = all.read_into(region, &mut short).unwrap_err().to_string();
     assert!(error.contains("144 voxels in 6 frames"), "{error}");
-    let error = volume.read_many_frames_into(&[region; 2], Frames::All, &mut short, &pool);
+    let error = all.read_many_into(&[region; 2], &mut short, &pool);
     assert!(error.unwrap_err().to_string().contains("288 voxels in 6 frames each"));
-    let error = volume.read_frames::<f32>(region, Frames::All);
-    assert!(matches!(error, Err(Error::DtypeMismatch { .. })));
+    assert!(matches!(all.read::<f32>(region), Err(Error::DtypeMismatch { .. })));
     let outside = Region::new([10, 0, 0], [2, 3, 4]);
-    let error = volume.read_frames::<i16>(outside, Frames::All);
-    assert!(matches!(error, Err(Error::OutOfBounds { .. })));
+    assert!(matches!(all.read::<i16>(outside), Err(Error::OutOfBounds { .. })));
     let vast = Region::new([0; 3], [1 << 20, 1 << 20, 1 << 20]);
-    let padded = volume.padded(Padding::Edge);
-    assert!(matches!(
-        padded.read_frames::<i16>(vast, Frames::All),
-        Err(Error::InvalidArgument { .. })
-    ));
-    let none = volume.read_many_frames::<i16>(&[], Frames::Time(1), &pool).unwrap();
-    assert_eq!(none.dim(), (0, 3, 0, 0, 0));
+    let padded = all.padded(Padding::Edge);
+    assert!(matches!(padded.read::<i16>(vast), Err(Error::InvalidArgument { .. })));
+    let one = volume.view().frames(Frames::Time(1)).unwrap();
+    assert_eq!(one.read_many::<i16>(&[], &pool).unwrap().dim(), (0, 3, 0, 0, 0));
 }

@@ -46,7 +46,7 @@ fn expectation(version: &str, name: &VolumeName) -> PathBuf {
 fn read_all<T: Element>(volume: &Volume) -> Vec<T> {
     let frames = (0..volume.times())
         .flat_map(|time| (0..volume.channels()).map(move |channel| Frame { time, channel }));
-    let read = |frame| volume.frame(frame).unwrap().read::<T>(Region::whole(volume.shape()));
+    let read = |frame| volume.view().frame(frame).unwrap().read::<T>(Region::whole(volume.shape()));
     frames.flat_map(|frame| read(frame).unwrap()).collect()
 }
 

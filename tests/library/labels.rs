@@ -43,9 +43,9 @@ fn open(folder: &tempfile::TempDir) -> Volume {
     Dataset::open(folder.path().join("s.zarr")).unwrap().volume("a/organs").unwrap()
 }
 
-fn labels(volume: &Volume) -> Vec<i64> {
+fn labels(field: &impl Field) -> Vec<i64> {
     let mut out = Vec::new();
-    volume.labels(Region::whole(volume.shape()), &mut out).unwrap();
+    field.labels(Region::whole(field.shape()), &mut out).unwrap();
     out
 }
 
@@ -114,7 +114,7 @@ fn scaled_labels_take_the_narrowest_type_that_holds_them() {
         stored(&folder, &raw, Some(Scaling { slope, intercept }), &options()).unwrap();
         let volume = open(&folder);
         assert_eq!(volume.dtype(), dtype, "{slope} {intercept}");
-        let second = volume.frame(voxpatch::Frame { time: 1, channel: 0 }).unwrap();
+        let second = volume.view().frame(voxpatch::Frame { time: 1, channel: 0 }).unwrap();
         let meant =
             raw.iter().skip(3 * 5 * 7).map(|raw| (f64::from(*raw) * slope + intercept) as i64);
         assert_eq!(labels(&second), meant.collect::<Vec<_>>());

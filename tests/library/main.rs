@@ -12,6 +12,7 @@ mod attributes;
 mod batch;
 mod batch_cache;
 mod bench;
+mod bytes;
 mod checkpoint;
 mod codec_trial;
 mod convert_errors;

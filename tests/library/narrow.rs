@@ -124,8 +124,8 @@ fn assert_stored_as<T: Element>(voxels: &Array5<T>, expected: Dtype) -> Stored {
     assert_eq!(told(report).contains("not narrowed"), T::DTYPE == expected, "{}", told(report));
     for time in 0..volume.times() {
         for channel in 0..volume.channels() {
-            let volume = volume.frame(Frame { time, channel }).unwrap();
-            let found = volume.read::<T>(Region::whole(volume.shape())).unwrap();
+            let view = volume.view().frame(Frame { time, channel }).unwrap();
+            let found = view.read::<T>(Region::whole(volume.shape())).unwrap();
             let frame = voxels.slice(s![time, channel, .., .., ..]).to_owned();
             assert_eq!(bits(found.as_slice().unwrap()), bits(frame.as_slice().unwrap()));
         }
@@ -190,13 +190,13 @@ fn round_trip<T: Element>(
 
     let last = Frame { time: t - 1, channel: c - 1 };
     let dense = voxels.slice(s![t - 1, c - 1, .., .., ..]).to_owned();
-    let volume = stored.volume.frame(last).unwrap();
+    let view = stored.volume.view().frame(last).unwrap();
     for (region, padding) in reads {
-        let found = volume.padded(*padding).read::<T>(*region).unwrap();
+        let found = view.padded(*padding).read::<T>(*region).unwrap();
         let expected = oracle(&dense, *region, *padding);
         assert_eq!(bits(found.as_slice().unwrap()), bits(expected.as_slice().unwrap()));
-        if region.is_inside(volume.shape()) {
-            assert_eq!(volume.read::<T>(*region).unwrap(), expected);
+        if region.is_inside(stored.volume.shape()) {
+            assert_eq!(view.read::<T>(*region).unwrap(), expected);
         }
     }
 }
@@ -311,8 +311,9 @@ fn labels_statistics_and_scaling_are_those_of_the_values() {
     let [plain, narrowed] = both(Kind::Intensity, scaling);
     assert_eq!(statistics(&narrowed), statistics(&plain));
     let region = Region::new([-1, 2, 3], [6, 5, 9]);
-    let [plain, narrowed] = [plain, narrowed]
-        .map(|stored| stored.volume.scaled().padded(Padding::Reflect).read::<f32>(region).unwrap());
+    let [plain, narrowed] = [plain, narrowed].map(|stored| {
+        stored.volume.view().scaled().padded(Padding::Reflect).read::<f32>(region).unwrap()
+    });
     assert_eq!(narrowed, plain);
 }
 
@@ -346,7 +347,7 @@ fn files_are_read_twice_whatever_their_container() {
         assert_eq!((done.dtype, done.stored_dtype), (Dtype::Int32, Dtype::UInt8));
         let volume = dataset.volume("a/b").unwrap();
         for (n, expected) in values.chunks(7 * 5 * 4).enumerate() {
-            let frame = volume.frame(Frame { time: n % 3, channel: n / 3 }).unwrap();
+            let frame = volume.view().frame(Frame { time: n % 3, channel: n / 3 }).unwrap();
             let found = frame.read::<i32>(Region::whole([4, 5, 7])).unwrap();
             assert_eq!(found.as_slice().unwrap(), expected);
         }

@@ -78,7 +78,7 @@ proptest! {
         let stored = stored::<i16>(codec, chunk, shard);
         for (region, padding) in reads {
             let expected = oracle(&stored.dense, region, padding);
-            let found = stored.volume.padded(padding).read::<i16>(region).unwrap();
+            let found = stored.volume.view().padded(padding).read::<i16>(region).unwrap();
             prop_assert_eq!(&found, &expected);
             let inside = region.is_inside(SHAPE);
             match stored.volume.read::<i16>(region) {
@@ -86,7 +86,7 @@ proptest! {
                 Err(Error::OutOfBounds { .. }) => prop_assert!(!inside),
                 Err(other) => return Err(TestCaseError::fail(other.to_string())),
             }
-            let real = stored.volume.padded(padding).scaled().read::<f32>(region).unwrap();
+            let real = stored.volume.view().padded(padding).scaled().read::<f32>(region).unwrap();
             for ((real, stored), at) in real.iter().zip(&expected).zip(ndarray::indices(region.shape)) {
                 let z = region.start[0] + at.0 as i64;
                 let y = region.start[1] + at.1 as i64;
@@ -107,11 +107,11 @@ fn every_type<T: Element>() {
     let stored = stored::<T>("blosc", [4, 5, 16], [8, 10, 32]);
     for padding in [Padding::Constant(7.0), Padding::Reflect] {
         let region = Region::new([-3, 2, 30], [9, 9, 20]);
-        let found = stored.volume.padded(padding).read::<T>(region).unwrap();
+        let found = stored.volume.view().padded(padding).read::<T>(region).unwrap();
         assert_eq!(found, oracle(&stored.dense, region, padding));
     }
     let region = Region::new([1, 2, 3], [9, 11, 33]);
-    let real = stored.volume.scaled().read::<f32>(region).unwrap();
+    let real = stored.volume.view().scaled().read::<f32>(region).unwrap();
     let dense = oracle(&stored.dense, region, Padding::Edge);
     assert_eq!(real, dense.mapv(|v| (v.to_f64() * 0.5 - 3.25) as f32));
 }
@@ -143,7 +143,7 @@ fn one_handle_serves_many_threads() {
 #[test]
 fn a_constant_that_the_voxels_cannot_hold_is_an_error_and_a_wider_type_holds_it() {
     let volume = stored::<u8>("blosc", [4, 5, 16], [8, 10, 32]).volume;
-    let padded = volume.padded(Padding::Constant(-1.0));
+    let padded = volume.view().padded(Padding::Constant(-1.0));
     let (outside, pool) = (Region::new([-2, 0, 0], [2, 3, 4]), voxpatch::Pool::new(1).unwrap());
     // One that does not leave the volume too: the next one may.
     for region in [outside, Region::new([0; 3], [2, 3, 4])] {
@@ -157,7 +157,7 @@ fn a_constant_that_the_voxels_cannot_hold_is_an_error_and_a_wider_type_holds_it(
     assert!(wide.iter().all(|voxel| *voxel == -1));
     assert!(padded.scaled().read::<f32>(outside).unwrap().iter().all(|voxel| *voxel == -1.0));
     let volume = stored::<i16>("blosc", [4, 5, 16], [8, 10, 32]).volume;
-    assert!(volume.padded(Padding::Constant(70_000.0)).read::<i16>(outside).is_err());
+    assert!(volume.view().padded(Padding::Constant(70_000.0)).read::<i16>(outside).is_err());
 }
 
 #[test]
@@ -168,19 +168,22 @@ fn impossible_reads_are_errors_that_say_what_to_do() {
     assert!(matches!(read([9, 0, 0], [3, 1, 1]), Err(Error::OutOfBounds { .. })));
     assert!(matches!(read([i64::MAX, 0, 0], [1, 1, 1]), Err(Error::OutOfBounds { .. })));
     assert!(matches!(
-        volume.padded(Padding::Edge).read::<i16>(Region::new([0; 3], [usize::MAX / 2, 2, 2])),
+        volume
+            .view()
+            .padded(Padding::Edge)
+            .read::<i16>(Region::new([0; 3], [usize::MAX / 2, 2, 2])),
         Err(Error::InvalidArgument { .. })
     ));
     assert!(matches!(
-        volume.padded(Padding::Edge).read::<i16>(Region::new([0; 3], [1 << 40, 1 << 10, 2])),
+        volume.view().padded(Padding::Edge).read::<i16>(Region::new([0; 3], [1 << 40, 1 << 10, 2])),
         Err(Error::InvalidArgument { .. })
     ));
     let whole = Region::whole(SHAPE);
     assert!(matches!(volume.read::<u16>(whole), Err(Error::DtypeMismatch { .. })));
-    assert!(matches!(volume.scaled().read::<i16>(whole), Err(Error::DtypeMismatch { .. })));
+    assert!(matches!(volume.view().scaled().read::<i16>(whole), Err(Error::DtypeMismatch { .. })));
     assert!(volume.read_into::<i16>(whole, &mut [0; 3]).is_err());
     let frame = voxpatch::Frame { time: 1, channel: 0 };
-    assert!(matches!(volume.frame(frame), Err(Error::InvalidArgument { .. })));
+    assert!(matches!(volume.view().frame(frame), Err(Error::InvalidArgument { .. })));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use voxpatch::layout::PlanOptions;
 use voxpatch::scan::Order;
 use voxpatch::{
     ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, Frame, Frames, Kind, Pool,
-    Region, Result, Scaling, Volume, convert,
+    Region, Result, Scaling, View, Volume, convert,
 };
 
 /// A scaling for each plane, in order of time, channel, z.
@@ -51,10 +51,10 @@ fn oracle<T: Element>(dense: &Array5<i16>, scalings: &[Scaling]) -> ArrayD<T> {
     ArrayD::from_shape_vec(dense.shape(), values).unwrap()
 }
 
-fn check<T: Element>(volume: &Volume, expected: &ArrayD<T>) {
-    for time in 0..volume.times() {
-        let read = volume.read_frames::<T>(Region::whole(volume.shape()), Frames::Time(time));
-        let read = read.unwrap().into_dyn();
+fn check<T: Element>(view: &View, expected: &ArrayD<T>) {
+    for time in 0..view.volume().times() {
+        let frames = view.frames(Frames::Time(time)).unwrap();
+        let read = frames.read::<T>(Region::whole(view.volume().shape())).unwrap().into_dyn();
         assert!(read == expected.index_axis(Axis(0), time), "time {time}");
     }
 }
@@ -93,10 +93,10 @@ proptest! {
         let fraction = scalings.iter().any(|s| s.slope.fract() != 0.0);
         if fraction {
             prop_assert_eq!(volume.dtype(), Dtype::Float32);
-            check(&volume, &oracle::<f32>(&dense, &scalings));
+            check(&volume.view(), &oracle::<f32>(&dense, &scalings));
         } else {
             prop_assert!(volume.dtype().is_integer(), "{}", volume.dtype());
-            let read = volume.converted(Dtype::Int32);
+            let read = volume.view().converted(Dtype::Int32);
             check(&read, &oracle::<i32>(&dense, &scalings));
         }
     }
@@ -113,7 +113,7 @@ fn plane_scalings_that_are_all_alike_are_one_and_voxels_stay() {
         let (volume, report, _folder) = stored(&dense, Order::Frames, alike, &options, 1).unwrap();
         assert_eq!((volume.dtype(), volume.attributes().scaling), (Dtype::Int16, kept));
         assert!(!report.findings.iter().any(|f| f.message.contains("different scalings")));
-        let frame = volume.frame(Frame { time: 0, channel: 1 }).unwrap();
+        let frame = volume.view().frame(Frame { time: 0, channel: 1 }).unwrap();
         let read = frame.read::<i16>(Region::whole([3, 4, 5])).unwrap();
         assert!(read == dense.index_axis(Axis(0), 0).index_axis(Axis(0), 1));
     }
@@ -127,7 +127,7 @@ fn plane_scalings_of_labels_mean_labels() {
     let (volume, report, _folder) =
         stored(&dense, Order::Frames, scalings.clone(), &options, 1).unwrap();
     assert!(report.index.is_some());
-    check(&volume.converted(Dtype::Int32), &oracle::<i32>(&dense, &scalings));
+    check(&volume.view().converted(Dtype::Int32), &oracle::<i32>(&dense, &scalings));
 }
 
 #[test]

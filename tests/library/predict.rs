@@ -13,8 +13,7 @@ use voxpatch::aggregate::{
 use voxpatch::predict::{Model, PredictOptions, PredictReport, Step, plan, predict};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
-    ConvertOptions, Dataset, Dtype, Error, Frame, Frames, Padding, Pool, Region, Result, Volume,
-    npy,
+    ConvertOptions, Dataset, Dtype, Error, Frame, Frames, Padding, Pool, Region, Result, View, npy,
 };
 
 const SHAPE: [usize; 3] = [21, 18, 17];
@@ -29,17 +28,17 @@ fn options(blend: Blend) -> PredictOptions {
 
 fn run(
     dataset: &Dataset,
-    volume: &Volume,
+    view: &View,
     command: &str,
     options: &PredictOptions,
 ) -> Result<PredictReport> {
     let model = Model::start(command)?;
-    predict(volume, dataset, model, options, &Pool::new(2).unwrap(), &|_| true)
+    predict(view, dataset, model, options, &Pool::new(2).unwrap(), &|_| true)
 }
 
-fn read(volume: &Volume, channel: usize) -> Array3<f32> {
-    let volume = volume.frame(Frame { time: 0, channel }).unwrap().scaled();
-    volume.read(Region::whole(volume.shape())).unwrap()
+fn read(view: &View, channel: usize) -> Array3<f32> {
+    let view = view.frame(Frame { time: 0, channel }).unwrap().scaled();
+    view.read(Region::whole(view.volume().shape())).unwrap()
 }
 
 fn close(found: &Array3<f32>, expected: &Array3<f32>) {
@@ -54,15 +53,15 @@ fn close(found: &Array3<f32>, expected: &Array3<f32>) {
 fn the_identity_gives_the_volume_back_in_every_mode_and_batch() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let expected = read(&volume, 0);
+    let expected = read(&volume.view(), 0);
     let gaussian = Blend::Gaussian { sigma_scale: 0.125 };
     for (blend, batch) in
         [(Blend::Crop, 1), (Blend::Average, 3), (Blend::Hann, 4), (gaussian, 1000)]
     {
         let mut options = options(blend).batch(batch);
         options.aggregate.overwrite = Overwrite::Predictions;
-        let report = run(&dataset, &volume.scaled(), "cat", &options).unwrap();
-        close(&read(&dataset.volume("a/p").unwrap(), 0), &expected);
+        let report = run(&dataset, &volume.view().scaled(), "cat", &options).unwrap();
+        close(&read(&dataset.volume("a/p").unwrap().view(), 0), &expected);
         assert_eq!((report.patches, report.heads[0].channels), (report.of, 1));
         assert_eq!(report.heads[0].dtype, "float32");
         assert!(report.published.unwrap().outputs[0].source_format == "predictions");
@@ -76,7 +75,7 @@ fn all_channels_of_a_time_point_are_given_padded_as_asked() {
     let image: Array5<f32> = voxels::<i16>([2, 3, 7, 9, 5], 1).mapv(f32::from);
     let convert = ConvertOptions::default();
     store(DenseScan::new(&image), &dataset, "a/image", &convert).unwrap();
-    let volume = dataset.volume("a/image").unwrap().padded(Padding::Edge);
+    let volume = dataset.volume("a/image").unwrap().view().padded(Padding::Edge);
     let sampler = GridSampler::new([8, 6, 8], Overlap::Voxels([4, 3, 4])).unwrap();
     let sampler = sampler.pad_small_volumes(true).pad_borders(true);
     let options = options(Blend::Average).sampler(sampler).frames(Frames::Time(1));
@@ -85,7 +84,7 @@ fn all_channels_of_a_time_point_are_given_padded_as_asked() {
     let made = dataset.volume("a/p").unwrap();
     for channel in 0..3 {
         let expected = image.index_axis(Axis(0), 1).index_axis(Axis(0), channel).to_owned();
-        close(&read(&made, channel), &expected);
+        close(&read(&made.view(), channel), &expected);
     }
 }
 
@@ -98,18 +97,18 @@ fn a_scan_with_modalities_in_its_fourth_axis_is_never_predicted_from_the_first_a
     let volume = dataset.volume("a/image").unwrap();
     let sampler = GridSampler::new([6, 8, 8], Overlap::Voxels([2, 4, 4])).unwrap();
     let unasked = options(Blend::Average).sampler(sampler);
-    let error = run(&dataset, &volume, "cat", &unasked).unwrap_err().to_string();
+    let error = run(&dataset, &volume.view(), "cat", &unasked).unwrap_err().to_string();
     assert!(error.contains("time points") && error.contains('4'), "{error}");
     let all = unasked.clone().frames(Frames::All);
-    let report = run(&dataset, &volume, "cat", &all).unwrap();
+    let report = run(&dataset, &volume.view(), "cat", &all).unwrap();
     assert_eq!(report.heads[0].channels, 4);
     let made = dataset.volume("a/p").unwrap();
     for time in 0..4 {
         let expected = image.index_axis(Axis(0), time).index_axis(Axis(0), 0).to_owned();
-        close(&read(&made, time), &expected);
+        close(&read(&made.view(), time), &expected);
     }
     let beyond = unasked.frames(Frames::Time(4));
-    assert!(run(&dataset, &volume, "cat", &beyond).is_err());
+    assert!(run(&dataset, &volume.view(), "cat", &beyond).is_err());
 }
 
 #[test]
@@ -129,11 +128,11 @@ fn several_outputs_take_the_same_head_or_another() {
     let size = 128 + 6 * 8 * 8 * 4;
     let twice = format!("while head -c {size} > block && [ -s block ]; do cat block block; done");
     let command = format!("cd {}; {twice}", folder.path().display());
-    let report = run(&dataset, &volume.scaled(), &command, &options).unwrap();
+    let report = run(&dataset, &volume.view().scaled(), &command, &options).unwrap();
     assert_eq!(report.heads.len(), 2);
-    let expected = read(&volume, 0);
-    close(&read(&dataset.volume("a/q").unwrap(), 0), &expected);
-    let mask = read(&dataset.volume("a/mask").unwrap(), 0);
+    let expected = read(&volume.view(), 0);
+    close(&read(&dataset.volume("a/q").unwrap().view(), 0), &expected);
+    let mask = read(&dataset.volume("a/mask").unwrap().view(), 0);
     assert_eq!(mask, expected.mapv(|v| f32::from(u8::from(v >= 50.0))));
 }
 
@@ -142,8 +141,8 @@ fn a_model_may_hold_back_its_answers_until_its_input_ends() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
     let command = format!("cd {}; cat > all; cat all", folder.path().display());
-    run(&dataset, &volume.scaled(), &command, &options(Blend::Hann)).unwrap();
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    run(&dataset, &volume.view().scaled(), &command, &options(Blend::Hann)).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume.view(), 0));
 }
 
 /// A part asks for one patch first; this model answers when it has the second.
@@ -155,8 +154,8 @@ fn a_model_that_holds_back_the_end_of_an_answer_is_given_more() {
     let command =
         format!("(head -c {}; cat) | (dd bs={} iflag=fullblock 2>/dev/null)", size, size + 1);
     let options = options(Blend::Hann).part(Some((0, 1)));
-    run(&dataset, &volume.scaled(), &command, &options).unwrap();
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    run(&dataset, &volume.view().scaled(), &command, &options).unwrap();
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume.view(), 0));
 }
 
 #[test]
@@ -199,7 +198,7 @@ fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
     ] {
         let mut options = options(Blend::Crop);
         options.aggregate.unfinished = Unfinished::Restart;
-        let error = run(&dataset, &volume.scaled(), &command, &options).unwrap_err();
+        let error = run(&dataset, &volume.view().scaled(), &command, &options).unwrap_err();
         assert!(matches!(error, Error::Model { .. }), "{command}: {error}");
         let error = error.to_string();
         for told in told.iter().chain(&[&command[..]]) {
@@ -210,7 +209,7 @@ fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
     // Stored voxels are no predictions: int16.
     let mut options = options(Blend::Crop);
     options.aggregate.unfinished = Unfinished::Restart;
-    let error = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
+    let error = run(&dataset, &volume.view(), "cat", &options).unwrap_err().to_string();
     assert!(error.contains("<i2") && error.contains("astype"), "{error}");
 }
 
@@ -218,7 +217,7 @@ fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
 fn what_was_written_before_an_error_is_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     // The same command both times: it fails if there is no file.
     let command = format!(
         "cd {}; if [ -e second ]; then cat; else touch second; head -c 120000; exit 1; fi",
@@ -234,7 +233,7 @@ fn what_was_written_before_an_error_is_gone_on_with() {
     assert!(other.contains("what makes the predictions") && other.contains("cat"), "{other}");
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert!(report.patches < report.of && report.patches > 0, "{report:?}");
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
 }
 
 /// A model that gives more blocks, or fewer, than one for each head of each batch: its answers were
@@ -248,7 +247,7 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
         "while head -c {block} > {file} && [ -s {file} ]; do cat {file} {file} || exit 1; done"
     );
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let mut one = options(Blend::Average);
     let mut two = options(Blend::Average);
     let second = two.outputs[0].clone().name("a/q".parse().unwrap()).head(1);
@@ -266,7 +265,7 @@ fn answers_that_are_out_of_step_leave_nothing_to_go_on_from() {
     one.aggregate.unfinished = Unfinished::Restart;
     let report = run(&dataset, &volume, "cat", &one).unwrap();
     assert_eq!(report.patches, report.of);
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
 }
 
 /// A batch here is more than a pipe holds: the model has not read the first when it answers the
@@ -286,7 +285,7 @@ fn answers_that_come_before_their_patches_are_given_are_refused() {
     std::fs::write(&file, block).unwrap();
     let file = file.display();
     let model = format!("cat {file} {file} {file} {file}; cat > {file}.read");
-    let error = run(&dataset, &volume.scaled(), &model, &options).unwrap_err().to_string();
+    let error = run(&dataset, &volume.view().scaled(), &model, &options).unwrap_err().to_string();
     assert!(error.contains("before it received") && error.contains("is removed"), "{error}");
     let left = crate::common::faulty::litter(&dataset.path());
     assert!(left.is_empty(), "{left:?}");
@@ -305,7 +304,7 @@ fn first_then(folder: &std::path::Path, first: &str, second: &str) -> String {
 fn a_prediction_that_is_stopped_together_with_its_model_keeps_its_finished_shards() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     // The model hears the signal first, and ends without an error; a moment later it is heard here.
     let first = "head -c 120000; (sleep 0.1; touch stopped) & true";
     let command = first_then(folder.path(), first, "cat");
@@ -319,7 +318,7 @@ fn a_prediction_that_is_stopped_together_with_its_model_keeps_its_finished_shard
     options.aggregate.unfinished = Unfinished::Resume;
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert!(report.patches < report.of && report.patches > 0, "{report:?}");
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
 }
 
 #[test]
@@ -335,7 +334,7 @@ fn a_model_that_ends_early_or_answers_badly_costs_no_finished_shard_and_resuming
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
-        let volume = volume.scaled();
+        let volume = volume.view().scaled();
         let command = first_then(folder.path(), first, "cat");
         let mut options = options(Blend::Average);
         let error = run(&dataset, &volume, &command, &options).unwrap_err().to_string();
@@ -352,7 +351,7 @@ fn a_model_that_ends_early_or_answers_badly_costs_no_finished_shard_and_resuming
         }
         let report = run(&dataset, &volume, &command, &options).unwrap();
         assert!(report.patches < report.of && report.patches > 0, "{first}: {report:?}");
-        close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+        close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
     }
 }
 
@@ -371,7 +370,7 @@ fn zeros(folder: &std::path::Path) -> String {
 fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_a_part() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let other = zeros(folder.path());
     let command = first_then(folder.path(), "head -c 120000; exit 1", &other);
     let mut options = options(Blend::Average);
@@ -383,7 +382,7 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     options.aggregate.unfinished = Unfinished::Restart;
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert_eq!(report.patches, report.of);
-    assert!(read(&dataset.volume("a/p").unwrap(), 0).iter().all(|voxel| *voxel == 0.0));
+    assert!(read(&dataset.volume("a/p").unwrap().view(), 0).iter().all(|voxel| *voxel == 0.0));
 
     std::fs::remove_dir_all(dataset.path().join("a/p")).unwrap();
     std::fs::remove_file(folder.path().join("again")).unwrap();
@@ -417,7 +416,7 @@ fn another_model_is_noticed_though_it_says_the_same_of_air() {
         if middle.iter().all(|distance| *distance < 4) { 1000_i16 } else { 0 }
     });
     store(DenseScan::new(&image), &dataset, "a/image", &ConvertOptions::default()).unwrap();
-    let volume = dataset.volume("a/image").unwrap().scaled();
+    let volume = dataset.volume("a/image").unwrap().view().scaled();
     let command = first_then(folder.path(), "head -c 120000; exit 1", &zeros(folder.path()));
     let mut options = options(Blend::Average);
     run(&dataset, &volume, &command, &options).unwrap_err();
@@ -431,12 +430,12 @@ fn what_is_there_already_is_told_before_the_model_is_given_anything() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
     let mut options = options(Blend::Crop);
-    run(&dataset, &volume.scaled(), "cat", &options).unwrap();
+    run(&dataset, &volume.view().scaled(), "cat", &options).unwrap();
     for unfinished in [Unfinished::Refuse, Unfinished::Resume, Unfinished::Restart] {
         options.aggregate.unfinished = unfinished;
         let (model, pool) = (Model::start("cat").unwrap(), Pool::new(1).unwrap());
         let asked = |_| -> bool { panic!("the model is waited for") };
-        let done = predict(&volume.scaled(), &dataset, model, &options, &pool, &asked);
+        let done = predict(&volume.view().scaled(), &dataset, model, &options, &pool, &asked);
         assert!(matches!(done, Err(Error::AlreadyExists { .. })), "{done:?}");
     }
 }
@@ -445,7 +444,7 @@ fn what_is_there_already_is_told_before_the_model_is_given_anything() {
 fn a_wrong_model_costs_nothing_of_what_the_right_one_has_made() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let begun = ("begun", "head -c 120000; exit 1");
     let other = ("other", &zeros(folder.path())[..]);
     let command = as_told(folder.path(), &[begun, other, ("ends", "exit 0"), ("right", "cat")]);
@@ -462,7 +461,7 @@ fn a_wrong_model_costs_nothing_of_what_the_right_one_has_made() {
     run_as("ends").unwrap_err();
     let report = run_as("right").unwrap();
     assert!(report.patches < report.of, "{} of {}", report.patches, report.of);
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
 }
 
 /// Ends the test, and says where, if something takes a minute.
@@ -480,7 +479,7 @@ fn a_program_that_the_model_has_left_running_keeps_nobody_waiting_and_is_ended()
             let (dataset, volume) = source(folder.path(), SHAPE);
             let pid = folder.path().join("pid");
             let command = format!("sleep 600 & echo $! > {}; {model}", pid.display());
-            let outcome = run(&dataset, &volume.scaled(), &command, &options(Blend::Hann));
+            let outcome = run(&dataset, &volume.view().scaled(), &command, &options(Blend::Hann));
             (outcome, std::fs::read_to_string(pid).unwrap().trim().to_owned())
         });
         assert_eq!(outcome.is_ok(), is_good, "{model}: {outcome:?}");
@@ -510,18 +509,18 @@ while header := sys.stdin.buffer.read(128):
 ";
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let file = folder.path().join("model.py");
     std::fs::write(&file, MODEL).unwrap();
     for blend in [Blend::Crop, Blend::Average, Blend::Hann] {
         let mut options = options(blend);
         options.aggregate.overwrite = Overwrite::Predictions;
         run(&dataset, &volume, &format!("python3 {}", file.display()), &options).unwrap();
-        let found = read(&dataset.volume("a/p").unwrap(), 0);
+        let found = read(&dataset.volume("a/p").unwrap().view(), 0);
 
         let output = options.outputs[0].clone().channels(1);
         let output = output.name("a/q".parse().unwrap());
-        let grid = Plan::new(&volume, &options.sampler, blend, vec![output]).unwrap();
+        let grid = Plan::new(volume.volume(), &options.sampler, blend, vec![output]).unwrap();
         let made = AggregateOptions::default().overwrite(Overwrite::Predictions);
         let aggregator = Aggregator::begin(&dataset, grid, &made).unwrap();
         // The model is given the patch in the middle first.
@@ -539,7 +538,7 @@ while header := sys.stdin.buffer.read(128):
             aggregator.add(number, &[patch.view()]).unwrap();
         }
         aggregator.finish(&Pool::new(1).unwrap(), &|_| true).unwrap();
-        assert_eq!(found, read(&dataset.volume("a/q").unwrap(), 0), "{blend}");
+        assert_eq!(found, read(&dataset.volume("a/q").unwrap().view(), 0), "{blend}");
     }
 }
 
@@ -547,7 +546,7 @@ while header := sys.stdin.buffer.read(128):
 fn parts_are_made_one_by_one_and_published_together() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let whole = options(Blend::Hann);
     let planned = plan(&volume, Model::start("cat").unwrap(), &whole, &|_| true).unwrap();
     let parts = planned.split(3).unwrap();
@@ -560,7 +559,7 @@ fn parts_are_made_one_by_one_and_published_together() {
     }
     let name = "a/p".parse().unwrap();
     finalise(&dataset, &name, Overwrite::Nothing, &Pool::new(1).unwrap(), &|_| true).unwrap();
-    close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+    close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
 }
 
 #[test]
@@ -577,7 +576,7 @@ fn a_model_that_is_waited_for_can_be_given_up_on() {
         let mut options = options(Blend::Crop);
         options.aggregate.unfinished = Unfinished::Restart;
         let model = Model::start(command).unwrap();
-        let error = predict(&volume.scaled(), &dataset, model, &options, &pool, &progress);
+        let error = predict(&volume.view().scaled(), &dataset, model, &options, &pool, &progress);
         assert!(matches!(error, Err(Error::Cancelled)), "{command}: {error:?}");
     }
 }
@@ -589,12 +588,12 @@ fn patches_that_cannot_be_read_are_told_whatever_the_model_does() {
     let sampler = GridSampler::new(PATCH, Overlap::Voxels([2; 3])).unwrap().pad_borders(true);
     for command in ["cat", "sleep 600"] {
         let options = options(Blend::Crop).sampler(sampler.clone());
-        let error = run(&dataset, &volume.scaled(), command, &options).unwrap_err();
+        let error = run(&dataset, &volume.view().scaled(), command, &options).unwrap_err();
         assert!(matches!(error, Error::OutOfBounds { .. }), "{error}");
         assert!(crate::common::faulty::litter(&dataset.path()).is_empty());
     }
     let options = options(Blend::Crop).frames(Frames::Time(1));
-    assert!(run(&dataset, &volume.scaled(), "cat", &options).is_err());
+    assert!(run(&dataset, &volume.view().scaled(), "cat", &options).is_err());
     assert!(Model::start(" ").is_err());
 }
 
@@ -607,14 +606,14 @@ fn a_prediction_that_ends_by_itself_or_is_told_to_is_gone_on_with_from_the_last_
     let whole = {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
-        run(&dataset, &volume.scaled(), "cat", &options(Blend::Hann)).unwrap();
+        run(&dataset, &volume.view().scaled(), "cat", &options(Blend::Hann)).unwrap();
         dataset.volume("a/p").unwrap().voxel_digest().to_owned()
     };
     let answers = format!("head -c {}", u64::try_from(BLOCK).unwrap() * ANSWERED);
     for (end, doubt) in [("exit 1", false), ("true", true), ("touch stop; sleep 60", false)] {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
-        let volume = volume.scaled();
+        let volume = volume.view().scaled();
         let command = first_then(folder.path(), &format!("{answers}; {end}"), "cat");
         let mut options = options(Blend::Hann);
         options.aggregate.checkpoint = None;
@@ -652,7 +651,7 @@ fn what_is_held_is_kept_while_predicting() {
     let (dataset, volume) = source(folder.path(), SHAPE);
     let mut often = options(Blend::Hann);
     often.aggregate.checkpoint = Some(std::time::Duration::ZERO);
-    let report = run(&dataset, &volume.scaled(), "cat", &often).unwrap();
+    let report = run(&dataset, &volume.view().scaled(), "cat", &often).unwrap();
     assert!(report.checkpoints.written > 0 && report.checkpoints.failed.is_none());
     assert!(report.checkpoints.seconds < report.seconds, "{report:?}");
 }
@@ -665,7 +664,7 @@ fn what_an_earlier_run_has_kept_outlives_one_whose_answers_are_out_of_step() {
     for (often, fails) in [(None, false), (always, false), (always, true)] {
         let folder = tempfile::tempdir().unwrap();
         let (dataset, volume) = source(folder.path(), SHAPE);
-        let volume = volume.scaled();
+        let volume = volume.view().scaled();
         let disk = watched(dataset.path());
         if fails {
             disk.refuse("streamed", ".bin", std::io::ErrorKind::QuotaExceeded);
@@ -693,7 +692,7 @@ fn what_an_earlier_run_has_kept_outlives_one_whose_answers_are_out_of_step() {
         }
         let report = run_as(&dataset, "right").unwrap();
         assert_eq!(report.patches, report.of - ANSWERED, "{often:?} {fails}");
-        close(&read(&dataset.volume("a/p").unwrap(), 0), &read(&volume, 0));
+        close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
     }
 }
 
@@ -701,7 +700,7 @@ fn what_an_earlier_run_has_kept_outlives_one_whose_answers_are_out_of_step() {
 fn what_was_begun_and_is_damaged_can_be_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let mut options = options(Blend::Hann);
     run(&dataset, &volume, "head -c 120000; exit 1", &options).unwrap_err();
     std::fs::write(dataset.path().join(".aggregate-a+p/job.json"), b"{}").unwrap();
@@ -726,7 +725,7 @@ fn a_shard_that_cannot_be_written_is_told_with_its_cause_however_often_the_rest_
         let command = format!("head -c {BLOCK}; sleep 0.5; rm -rf {shards}; touch {shards}; cat");
         let mut options = options(Blend::Crop);
         options.aggregate.checkpoint = often;
-        let error = run(&dataset, &volume.scaled(), &command, &options).unwrap_err();
+        let error = run(&dataset, &volume.view().scaled(), &command, &options).unwrap_err();
         let Error::Io { source, .. } = &error else { panic!("{often:?}: {error}") };
         assert!(source.raw_os_error().is_some(), "{often:?}: {error}");
     }
@@ -736,7 +735,7 @@ fn a_shard_that_cannot_be_written_is_told_with_its_cause_however_often_the_rest_
 fn voxels_that_are_cut_off_are_counted_in_each_run() {
     let folder = tempfile::tempdir().unwrap();
     let (dataset, volume) = source(folder.path(), SHAPE);
-    let volume = volume.scaled();
+    let volume = volume.view().scaled();
     let expected = read(&volume, 0);
     let answers = format!("head -c {}; exit 1", u64::try_from(BLOCK).unwrap() * ANSWERED);
     let command = first_then(folder.path(), &answers, "cat");

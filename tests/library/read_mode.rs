@@ -48,7 +48,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let dense = stored(folder.path(), codec);
-        let volume = read_mode(folder.path()).volume("a/b").unwrap().padded(Padding::Reflect);
+        let volume = read_mode(folder.path()).volume("a/b").unwrap().view().padded(Padding::Reflect);
         let cached = volume.cached(&ChunkCache::new(4000));
         let shape = regions[0].1;
         let regions: Vec<_> = regions.iter().map(|(start, _)| Region::new(*start, shape)).collect();

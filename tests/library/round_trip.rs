@@ -34,8 +34,8 @@ fn comes_back<T: Element>(shape: [usize; 5], options: &ConvertOptions) {
     assert_eq!(volume.dtype(), T::DTYPE);
     for time in 0..shape[0] {
         for channel in 0..shape[1] {
-            let frame = volume.frame(Frame { time, channel }).unwrap();
-            let whole = frame.read::<T>(Region::whole(frame.shape())).unwrap();
+            let frame = volume.view().frame(Frame { time, channel }).unwrap();
+            let whole = frame.read::<T>(Region::whole(volume.shape())).unwrap();
             assert_eq!(whole, expected.slice(s![time, channel, .., .., ..]));
         }
     }
@@ -121,7 +121,7 @@ fn shards_of_small_frames(shape: [usize; 5], chunk: [usize; 3]) -> Vec<[usize; 2
     let volume = dataset.volume("a/b").unwrap();
     for time in (0..shape[0]).step_by(7) {
         for channel in 0..shape[1] {
-            let frame = volume.frame(Frame { time, channel }).unwrap();
+            let frame = volume.view().frame(Frame { time, channel }).unwrap();
             let region = Region::new([1, 0, 2], [3, 4, 2]);
             let expected = expected.slice(s![time, channel, 1..4, 0..4, 2..4]);
             assert_eq!(frame.read::<i16>(region).unwrap(), expected);

@@ -176,7 +176,7 @@ proptest! {
         prop_assert_eq!(volume.dtype(), dtype);
         let mut out = Vec::new();
         for of in frames(&labels) {
-            let (volume, dense) = (volume.frame(of).unwrap(), frame(&labels, of));
+            let (volume, dense) = (volume.view().frame(of).unwrap(), frame(&labels, of));
             let index = volume.block_index().unwrap();
             prop_assert_eq!((index.shape, index.block), (volume.shape(), BLOCK));
             prop_assert_eq!(&index.contents, &classes(&dense));
@@ -206,7 +206,7 @@ proptest! {
         });
         let mut out = Vec::new();
         for of in frames(&real) {
-            let (volume, dense) = (volume.frame(of).unwrap(), frame(&real, of));
+            let (volume, dense) = (volume.view().frame(of).unwrap(), frame(&real, of));
             prop_assert_eq!(&volume.block_index().unwrap().contents, &weights(&dense));
             volume.weights(Region::whole(volume.shape()), &mut out).unwrap();
             prop_assert_eq!(dense.as_slice().unwrap(), &out[..]);
@@ -285,7 +285,9 @@ fn the_first_voxel_that_is_no_weight_is_named_and_nothing_is_stored() {
             let options = options(Kind::Weights, [4, 2, 2], [8, 4, 4]);
             let error = stored(folder.path(), DenseScan::new(&map), &options, threads).unwrap_err();
             let error = error.to_string();
-            for told in [shown, "voxel 2,5,6 (z, y, x)", "channel 1", "should not be drawn", "intensities"] {
+            for told in
+                [shown, "voxel 2,5,6 (z, y, x)", "channel 1", "should not be drawn", "intensities"]
+            {
                 assert!(error.contains(told), "{error}");
             }
             let left = std::fs::read_dir(folder.path()).unwrap().count();
@@ -330,7 +332,7 @@ fn a_volume_without_an_index_says_how_to_get_one_and_open_handles_find_it() {
     assert!(error.to_string().contains(&told), "{error}");
     assert_eq!(volume.info().index, None);
     assert_eq!(rebuild(folder.path(), 1).unwrap(), report.index.unwrap());
-    let view = volume.scaled().padded(Padding::Edge);
+    let view = volume.view().scaled().padded(Padding::Edge);
     assert!(Arc::ptr_eq(&volume.block_index().unwrap(), &view.block_index().unwrap()));
     // Whatever a handle returns voxels as, samplers see labels, and no padding.
     let mut out = Vec::new();

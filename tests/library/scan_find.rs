@@ -246,7 +246,7 @@ fn scan_channels_that_are_scaled_otherwise_are_stored_as_their_real_values() {
     let raw: Vec<i16> = bytemuck::pod_collect_to_vec(&raw);
     let whole = Region::whole([3, 4, 5]);
     for (channel, slope, intercept) in [(0, 1, 0), (1, 2, -1)] {
-        let frame = volume.frame(Frame { time: 0, channel }).unwrap();
+        let frame = volume.view().frame(Frame { time: 0, channel }).unwrap();
         let expected = raw.iter().map(|voxel| i32::from(*voxel) * slope + intercept);
         assert!(frame.read::<i32>(whole).unwrap().into_iter().eq(expected), "channel {channel}");
     }

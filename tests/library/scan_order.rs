@@ -38,7 +38,7 @@ fn stored<T: Element>(
     let volume = dataset.open_volume(&name).unwrap();
     for (time, channels) in voxels.outer_iter().enumerate() {
         for (channel, expected) in channels.outer_iter().enumerate() {
-            let frame = volume.frame(Frame { time, channel }).unwrap();
+            let frame = volume.view().frame(Frame { time, channel }).unwrap();
             let read = frame.read::<T>(Region::whole(volume.shape())).unwrap();
             assert!(read == expected, "time {time}, channel {channel}");
         }

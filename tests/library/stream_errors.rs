@@ -238,7 +238,7 @@ fn a_panic_becomes_an_error_and_ends_the_stream() {
                 assert!(error.to_string().contains("of the test panics"), "{error}");
             }
             let images = vec![ImageRequest::new("image").view("panics", |v| {
-                assert!(v.name().subject() != "s1", "a view of the test panics");
+                assert!(v.volume().name().subject() != "s1", "a view of the test panics");
                 Ok(v.padded(voxpatch::Padding::Edge))
             })];
             let options = options.images(images);

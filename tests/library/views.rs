@@ -15,16 +15,16 @@ use proptest::prelude::*;
 use voxpatch::layout::PlanOptions;
 use voxpatch::{
     ConvertOptions, Dataset, Dtype, Element, Error, Frame, Normalise, Padding, Region, Scaling,
-    Volume, with_element,
+    View, Volume, with_element,
 };
 
-const SHAPE: [usize; 3] = [11, 14, 37];
-const FRAMES: usize = 2;
+pub const SHAPE: [usize; 3] = [11, 14, 37];
+pub const FRAMES: usize = 2;
 
-struct Stored<T> {
+pub struct Stored<T> {
     _folder: tempfile::TempDir,
-    volume: Volume,
-    dense: Array5<T>,
+    pub volume: Volume,
+    pub dense: Array5<T>,
 }
 
 fn stored_as<T: Element>(
@@ -43,7 +43,7 @@ fn stored_as<T: Element>(
     Stored { _folder: folder, volume, dense }
 }
 
-fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
+pub fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
     let dense = voxels::<T>([FRAMES, 1, SHAPE[0], SHAPE[1], SHAPE[2]], 5);
     let (chunk, shard) = (Some([4, 5, 16]), Some([8, 10, 32]));
     let plan = PlanOptions::default().codec(codec.parse().unwrap()).chunk(chunk).shard(shard);
@@ -54,7 +54,7 @@ fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
 
 /// What is done to the voxels.
 #[derive(Debug, Clone, Copy)]
-enum Change {
+pub enum Change {
     None,
     Scaled,
     Normalised(Normalise),
@@ -62,14 +62,14 @@ enum Change {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct View {
-    change: Change,
-    flips: [bool; 3],
-    padding: Padding,
-    frame: usize,
+pub struct Look {
+    pub change: Change,
+    pub flips: [bool; 3],
+    pub padding: Padding,
+    pub frame: usize,
 }
 
-fn views() -> impl Strategy<Value = View> {
+pub fn looks() -> impl Strategy<Value = Look> {
     let clip = prop::option::of((-20..20_i32, 0..40_i32));
     let change = prop_oneof![
         Just(Change::None),
@@ -89,24 +89,24 @@ fn views() -> impl Strategy<Value = View> {
         Just(Padding::Wrap),
     ];
     (change, any::<[bool; 3]>(), padding, 0..FRAMES)
-        .prop_map(|(change, flips, padding, frame)| View { change, flips, padding, frame })
+        .prop_map(|(change, flips, padding, frame)| Look { change, flips, padding, frame })
 }
 
-fn regions() -> impl Strategy<Value = Region> {
+pub fn regions() -> impl Strategy<Value = Region> {
     let axis = |n: usize| prop_oneof![(-(n as i64)..2 * n as i64, 1..2 * n), Just((0, n))];
     (axis(SHAPE[0]), axis(SHAPE[1]), axis(SHAPE[2]))
         .prop_map(|((z, d), (y, h), (x, w))| Region::new([z, y, x], [d, h, w]))
 }
 
 /// The dense frame changed as a whole, then padded, cut and mirrored: nothing is fused.
-fn expected<S: Element, D: Element>(
+pub fn expected<S: Element, D: Element>(
     dense: &Array3<S>,
     scaling: Scaling,
-    view: View,
+    look: Look,
     region: Region,
 ) -> Array3<D> {
     let real = |v: S| v.to_f64() * scaling.slope + scaling.intercept;
-    let changed = dense.mapv(|v| match view.change {
+    let changed = dense.mapv(|v| match look.change {
         Change::None | Change::Converted(_) => D::from_f64(v.to_f64()),
         Change::Scaled => D::from_f64(real(v)),
         Change::Normalised(Normalise { clip, mean, std }) => {
@@ -114,8 +114,8 @@ fn expected<S: Element, D: Element>(
             D::from_f64((real(v).clamp(low, high) - mean) / std)
         }
     });
-    let mut patch = oracle(&changed, region, view.padding);
-    for (axis, flip) in view.flips.into_iter().enumerate() {
+    let mut patch = oracle(&changed, region, look.padding);
+    for (axis, flip) in look.flips.into_iter().enumerate() {
         if flip {
             patch.invert_axis(Axis(axis));
         }
@@ -124,28 +124,33 @@ fn expected<S: Element, D: Element>(
 }
 
 /// Whether a small whole number comes back from the type.
-fn is_held<D: Element>(padding: Padding) -> bool {
+pub fn is_held<D: Element>(padding: Padding) -> bool {
     !matches!(padding, Padding::Constant(value) if D::from_f64(value).to_f64() != value)
 }
 
-fn check<S: Element>(stored: &Stored<S>, scaling: Scaling, view: View, region: Region) {
-    let frame = stored.volume.frame(Frame { time: view.frame, channel: 0 }).unwrap();
-    let handle = match view.change {
+/// The view of one frame that is meant.
+pub fn view(volume: &Volume, look: Look) -> View {
+    let frame = volume.view().frame(Frame { time: look.frame, channel: 0 }).unwrap();
+    let view = match look.change {
         Change::None => frame,
         Change::Scaled => frame.scaled(),
         Change::Normalised(normalise) => frame.normalised(normalise).unwrap(),
         Change::Converted(dtype) => frame.converted(dtype),
     };
-    let handle = handle.padded(view.padding).flipped(view.flips);
-    let dense = stored.dense.slice(s![view.frame, 0, .., .., ..]).to_owned();
-    with_element!(handle.returned_dtype(), D => {
-        let found = handle.read::<D>(region);
-        if !is_held::<D>(view.padding) {
+    view.padded(look.padding).flipped(look.flips)
+}
+
+fn check<S: Element>(stored: &Stored<S>, scaling: Scaling, look: Look, region: Region) {
+    let view = view(&stored.volume, look);
+    let dense = stored.dense.slice(s![look.frame, 0, .., .., ..]).to_owned();
+    with_element!(view.returned_dtype(), D => {
+        let found = view.read::<D>(region);
+        if !is_held::<D>(look.padding) {
             assert!(matches!(found, Err(Error::InvalidArgument { what: "padding", .. })));
             return;
         }
         let found = found.unwrap();
-        assert_eq!(found, expected::<S, D>(&dense, scaling, view, region), "{view:?} {region}");
+        assert_eq!(found, expected::<S, D>(&dense, scaling, look, region), "{look:?} {region}");
     });
 }
 
@@ -157,15 +162,15 @@ proptest! {
         dtype in prop::sample::select(Dtype::ALL.to_vec()),
         codec in prop::sample::select(vec!["blosc", "blosc-zstd:1", "zstd:1", "gzip:1", "packed", "none"]),
         slope in prop_oneof![Just(0.5), Just(-2.0)],
-        reads in prop::collection::vec((views(), regions()), 12),
+        reads in prop::collection::vec((looks(), regions()), 12),
     ) {
         let unpacked = matches!(dtype, Dtype::UInt64 | Dtype::Int64 | Dtype::Float16);
         let codec = if unpacked && codec == "packed" { "blosc" } else { codec };
         let scaling = Scaling { slope, intercept: -3.25 };
         with_element!(dtype, S => {
             let stored = stored::<S>(codec, scaling);
-            for (view, region) in reads {
-                check(&stored, scaling, view, region);
+            for (look, region) in reads {
+                check(&stored, scaling, look, region);
             }
         });
     }
@@ -176,9 +181,9 @@ fn twice_mirrored_is_not_mirrored_and_views_of_values_replace_each_other() {
     let stored = stored::<i16>("packed:1", Scaling { slope: 2.0, intercept: 0.0 });
     let region = Region::new([1, 2, 3], [7, 8, 30]);
     let plain = stored.volume.read::<i16>(region).unwrap();
-    let twice = stored.volume.flipped([true, false, true]).flipped([true, false, true]);
+    let twice = stored.volume.view().flipped([true, false, true]).flipped([true, false, true]);
     assert_eq!(twice.read::<i16>(region).unwrap(), plain);
-    let last = stored.volume.scaled().converted(Dtype::Float64);
+    let last = stored.volume.view().scaled().converted(Dtype::Float64);
     assert_eq!(last.read::<f64>(region).unwrap(), plain.mapv(f64::from));
     let last = last.scaled();
     assert_eq!(last.read::<f32>(region).unwrap(), plain.mapv(|v| 2.0 * f32::from(v)));
@@ -191,7 +196,7 @@ fn integers_that_do_not_fit_become_the_nearest_that_do() {
         vec![i64::MIN, -129, -1, 0, 255, 256, (1 << 53) + 1, i64::MAX],
     );
     let stored = stored_as(dense.unwrap(), &ConvertOptions::default(), None, true);
-    let read = |dtype| stored.volume.converted(dtype);
+    let read = |dtype| stored.volume.view().converted(dtype);
     let whole = Region::whole([1, 2, 4]);
     let bytes = read(Dtype::UInt8).read::<u8>(whole).unwrap();
     assert_eq!(bytes.into_raw_vec_and_offset().0, [0, 0, 0, 0, 255, 255, 255, 255]);
@@ -227,7 +232,7 @@ fn normalisations_from_the_statistics_are_those_of_numpy() {
         assert_eq!((ct.mean, ct.std), (z.mean, z.std));
         assert!(near(low, percentile(0.5)) && near(high, percentile(99.5)), "{ct:?}");
         let range = volume.percentile_range(2.0, 90.0).unwrap();
-        let patch = volume.normalised(range).unwrap();
+        let patch = volume.view().normalised(range).unwrap();
         let patch = patch.read::<f32>(Region::whole(SHAPE)).unwrap();
         assert!(patch.iter().all(|v| (0.0..=1.0).contains(v)));
         assert!(patch.iter().any(|v| *v == 0.0) && patch.iter().any(|v| (*v - 1.0).abs() < 1e-6));
@@ -252,7 +257,10 @@ fn what_cannot_be_normalised_is_refused_with_the_reason() {
     let labels = stored_as(Array5::from_elem(shape, 3_u8), &ConvertOptions::default(), None, true);
     assert!(refused(labels.volume.clipped_z_score(0.5, 99.5)).contains("labels"));
     let range = Normalise::range(-1000.0, 400.0).unwrap();
-    assert!(labels.volume.normalised(range).is_err() && constant.normalised(range).is_ok());
+    assert!(
+        labels.volume.view().normalised(range).is_err()
+            && constant.view().normalised(range).is_ok()
+    );
     for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
         refused(Normalise::range(low, high));
     }
@@ -260,6 +268,6 @@ fn what_cannot_be_normalised_is_refused_with_the_reason() {
         refused(constant.clipped_z_score(low, high));
     }
     for std in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(constant.normalised(Normalise { clip: None, mean: 0.0, std }).is_err());
+        assert!(constant.view().normalised(Normalise { clip: None, mean: 0.0, std }).is_err());
     }
 }

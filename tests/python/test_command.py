@@ -100,7 +100,7 @@ def test_a_truncated_scan_is_named_and_leaves_nothing(scan, tmp_path, kept):
 def test_a_flipped_bit_is_found(scan, tmp_path):
     volume = convert(scan, tmp_path / "store")
     voxpatch("verify", tmp_path / "store")
-    inside = [p for p in (volume / "0").rglob("*") if p.is_file()]
+    inside = [p for p in (generation(volume) / "0").rglob("*") if p.is_file()]
     shard = max(inside, key=lambda p: p.stat().st_size)
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 4

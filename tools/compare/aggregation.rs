@@ -12,7 +12,7 @@ use voxpatch::aggregate::Aggregator;
 use voxpatch::aggregate::{AggregateOptions, Blend, Output, Plan, Values};
 use voxpatch::sample::{GridSampler, Overlap};
 use voxpatch::{
-    ConvertOptions, Dataset, Dtype, Element, Frame, Pool, Region, Result, Volume, convert,
+    ConvertOptions, Dataset, Dtype, Element, Frame, Pool, Region, Result, View, convert,
 };
 
 const SOURCE: &str = "scan/image";
@@ -134,10 +134,10 @@ pub fn dump(folder: &Path, path: &Path) -> std::result::Result<Value, Box<dyn st
     let volume = Dataset::open(dataset(folder))?.volume(OUTPUT)?;
     let mut file = BufWriter::new(File::create(path)?);
     for channel in 0..volume.channels() {
-        let volume = volume.frame(Frame { time: 0, channel })?;
+        let view = volume.view().frame(Frame { time: 0, channel })?;
         match volume.dtype() {
-            Dtype::Float32 => planes::<f32>(&volume, &mut file)?,
-            _ => planes::<u8>(&volume, &mut file)?,
+            Dtype::Float32 => planes::<f32>(&view, &mut file)?,
+            _ => planes::<u8>(&view, &mut file)?,
         }
     }
     file.flush()?;
@@ -146,14 +146,14 @@ pub fn dump(folder: &Path, path: &Path) -> std::result::Result<Value, Box<dyn st
 
 /// Writes all planes of one channel, some at a time.
 fn planes<T: Element + bytemuck::Pod>(
-    volume: &Volume,
+    view: &View,
     out: &mut impl Write,
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     const PLANES: usize = 64;
-    let [z, y, x] = volume.shape();
+    let [z, y, x] = view.volume().shape();
     for first in (0..z).step_by(PLANES) {
         let region = Region::new([i64::try_from(first)?, 0, 0], [PLANES.min(z - first), y, x]);
-        let voxels = volume.read::<T>(region)?;
+        let voxels = view.read::<T>(region)?;
         out.write_all(bytemuck::cast_slice(voxels.as_slice().expect("contiguous")))?;
     }
     Ok(())

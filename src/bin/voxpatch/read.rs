@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use ndarray::Ix4;
 use voxpatch::Place;
 use voxpatch::scan::{ScanFormat, ScanWriter, WriteHeader};
 use voxpatch::{
-    Element, Error, Frames, Kind, ReadCost, Region, StagedFile, Volume, npy, with_element,
+    Element, Error, Frames, Kind, ReadCost, Region, StagedFile, View, Volume, npy, with_element,
 };
 
 use crate::args::Read;
@@ -16,18 +17,19 @@ use crate::output;
 /// Of patches written as `.nii.gz`: the level that tools commonly use.
 const GZIP_LEVEL: u32 = 6;
 
-/// The handle to read with, and, if several frames are to be read, which.
-fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(Volume, Option<Frames>)> {
+/// The view to read by, and, if several frames are to be read, which.
+fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(View, Option<Frames>)> {
+    let view = volume.view();
     match (args.frame, args.frames) {
-        (Some(frame), _) => Ok((volume.frame(frame)?, None)),
+        (Some(frame), _) => Ok((view.frame(frame)?, None)),
         (None, Some(_)) if !is_npy(args) => anyhow::bail!(
             "several frames are written to .npy alone: name one (--frame 0,0), or write the whole \
              volume with voxpatch export"
         ),
         (None, Some(frames)) => {
             // Told before a byte is read.
-            volume.frames(frames).map(drop)?;
-            Ok((volume, Some(frames)))
+            view.frames(frames).map(drop)?;
+            Ok((view, Some(frames)))
         }
         // Of several, none is meant unless it is named.
         (None, None) if volume.times() * volume.channels() > 1 => anyhow::bail!(
@@ -37,30 +39,30 @@ fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(Volume, Option<Frames>
             output::count(volume.times(), "time point"),
             output::count(volume.channels(), "channel")
         ),
-        (None, None) => Ok((volume, None)),
+        (None, None) => Ok((view, None)),
     }
 }
 
 pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
-    let (mut volume, frames) = chosen(Place::find(&args.volume)?.volume()?, args)?;
+    let (mut view, frames) = chosen(Place::find(&args.volume)?.volume()?, args)?;
     if let Some(padding) = args.pad {
-        volume = volume.padded(padding);
+        view = view.padded(padding);
     }
     if args.scaled {
-        volume = volume.scaled();
+        view = view.scaled();
     }
     if let Some(dtype) = args.dtype {
-        volume = volume.converted(dtype);
+        view = view.converted(dtype);
     }
     if !is_npy(args) {
-        let (format, dtype) = (ScanFormat::of(&args.out)?, volume.returned_dtype());
+        let (format, dtype) = (ScanFormat::of(&args.out)?, view.returned_dtype());
         let carried = format.carries(dtype);
         if carried != dtype {
             output::note(&format!(
                 "{} has no {dtype}; written as {carried}, which holds every voxel exactly",
                 format.name()
             ));
-            volume = volume.converted(carried);
+            view = view.converted(carried);
         }
     }
     let region = Region::new(args.start, args.shape);
@@ -68,27 +70,22 @@ pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
     let mut cost = ReadCost::default();
     let read = match frames {
         None => {
-            with_element!(volume.returned_dtype(), T => write::<T>(&volume, region, args))?;
-            cost += volume.cost(region)?;
+            with_element!(view.returned_dtype(), T => write::<T>(&view, region, args))?;
+            cost += view.cost(region)?;
             output::shape(args.shape)
         }
         Some(frames) => {
-            with_element!(
-                volume.returned_dtype(),
-                T => write_frames::<T>(&volume, region, frames, args)
-            )?;
-            let mut count = 0;
-            for frame in volume.frames(frames)? {
-                cost += frame.cost(region)?;
-                count += 1;
-            }
-            format!("{}, {}", output::count(count, "frame"), output::shape(args.shape))
+            let view = view.frames(frames)?;
+            with_element!(view.returned_dtype(), T => write_frames::<T>(&view, region, args))?;
+            cost += view.cost(region)?;
+            let count = output::count(view.channels(), "frame");
+            format!("{count}, {}", output::shape(args.shape))
         }
     };
     output::print(&format!(
         "{}: {read} of {}; {}, {} read",
         args.out.display(),
-        volume.returned_dtype(),
+        view.returned_dtype(),
         output::count(cost.chunks, "chunk"),
         output::bytes(cost.stored_bytes)
     ))?;
@@ -106,13 +103,8 @@ fn is_npy(args: &Read) -> bool {
     args.out.to_string_lossy().ends_with(".npy")
 }
 
-fn write_frames<T: Element>(
-    volume: &Volume,
-    region: Region,
-    frames: Frames,
-    args: &Read,
-) -> anyhow::Result<()> {
-    let patch = volume.read_frames::<T>(region, frames)?;
+fn write_frames<T: Element>(view: &View<Ix4>, region: Region, args: &Read) -> anyhow::Result<()> {
+    let patch = view.read::<T>(region)?;
     write_npy(patch.as_slice().context("patches are contiguous")?, patch.shape(), args)
 }
 
@@ -125,8 +117,9 @@ fn write_npy<T: Element>(voxels: &[T], shape: &[usize], args: &Read) -> anyhow::
     Ok(file.finish()?)
 }
 
-fn write<T: Element>(volume: &Volume, region: Region, args: &Read) -> anyhow::Result<()> {
-    let patch = volume.read::<T>(region)?;
+fn write<T: Element>(view: &View, region: Region, args: &Read) -> anyhow::Result<()> {
+    let volume = view.volume();
+    let patch = view.read::<T>(region)?;
     if is_npy(args) {
         let voxels = patch.as_slice().context("patches are contiguous")?;
         return write_npy(voxels, &region.shape, args);

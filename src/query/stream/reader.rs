@@ -8,7 +8,6 @@ use super::patch::{Origin, Patch, padding};
 use super::request::ImageRequest;
 use super::subjects::{OpenSubject, OpenSubjects, until_in_place};
 use crate::exec::caught;
-use crate::query::Voxels;
 use crate::sample::{Draw, Sampler};
 use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Error, Result};
@@ -124,14 +123,14 @@ impl Reader {
         let draw = Draw { seed: self.seeds[subject], epoch, index };
         let sample = open.regions.draw(draw)?;
         let (mut images, mut frames) = (Vec::new(), Vec::new());
-        for ((name, request), volume) in self.names.iter().zip(&self.images).zip(&open.images) {
+        for ((name, request), view) in self.names.iter().zip(&self.images).zip(&open.images) {
             let (name, region) = (Arc::clone(name), sample.region);
             match request.channels() {
-                None => images.push((name, Voxels::read(volume, region)?)),
-                Some(of) => frames.push((name, Voxels::read_frames(volume, region, of)?)),
+                None => images.push((name, view.read_any(region)?)),
+                Some(of) => frames.push((name, view.frames(of)?.read_any(region)?)),
             }
         }
-        let first = &open.images[0];
+        let first = open.images[0].volume();
         let origin = Origin {
             subject: self.subjects[subject].clone(),
             region: sample.region,

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::store::Volume;
+use crate::store::{View, Volume};
 use crate::{Error, Frame, Frames, Padding, Result};
 
-type View = Arc<dyn Fn(Volume) -> Result<Volume> + Send + Sync>;
+type Change = Arc<dyn Fn(View) -> Result<View> + Send + Sync>;
 
-/// An image of each subject, and how its handle decides what is returned.
+/// An image of each subject, and how it is looked at.
 #[derive(Clone)]
 pub struct ImageRequest {
     name: String,
     frame: Option<Frame>,
     frames: Option<Frames>,
     /// Each with the words that tell it from others.
-    views: Vec<(String, View)>,
+    views: Vec<(String, Change)>,
 }
 
 impl ImageRequest {
@@ -25,34 +25,34 @@ impl ImageRequest {
         Self { name: name.into(), frame: None, frames: None, views: Vec::new() }
     }
 
-    /// This time point and channel: [`Volume::frame`]. A volume of several frames of which none is
+    /// This time point and channel: [`View::frame`]. A volume of several frames of which none is
     /// chosen is an error, as its first may not be the one that is meant. With [`Self::frames`],
     /// the frame that patches are drawn by, if they are drawn by the voxels of this image.
     #[must_use]
     pub fn frame(mut self, frame: Frame) -> Self {
         self.frame = Some(frame);
         let words = format!("frame {},{}", frame.time, frame.channel);
-        self.view(words, move |volume| volume.frame(frame))
+        self.view(words, move |view| view.frame(frame))
     }
 
-    /// Several frames, as the channels of patches `c, z, y, x`: [`Volume::read_frames`]. Patches
+    /// Several frames, as the channels of patches `c, z, y, x`: [`View::frames`]. Patches
     /// and batches have them in [`super::Patch::frames`] and [`super::Batch::frames`].
     #[must_use]
     pub fn frames(self, frames: Frames) -> Self {
         Self { frames: Some(frames), ..self }
     }
 
-    /// Real values as `f32`: [`Volume::scaled`].
+    /// Real values as `f32`: [`View::scaled`].
     #[must_use]
     pub fn scaled(self) -> Self {
-        self.view("scaled", |volume| Ok(volume.scaled()))
+        self.view("scaled", |view| Ok(view.scaled()))
     }
 
-    /// With voxels made up outside of the volume: [`Volume::padded`]. Without, a patch that leaves
+    /// With voxels made up outside of the volume: [`View::padded`]. Without, a patch that leaves
     /// the volume is an error.
     #[must_use]
     pub fn padded(self, padding: Padding) -> Self {
-        self.view(format!("padded {padding}"), move |volume| Ok(volume.padded(padding)))
+        self.view(format!("padded {padding}"), move |view| Ok(view.padded(padding)))
     }
 
     /// Any other view, after those that were asked for before. It is made each time a subject is
@@ -62,7 +62,7 @@ impl ImageRequest {
     pub fn view(
         mut self,
         words: impl Into<String>,
-        view: impl Fn(Volume) -> Result<Volume> + Send + Sync + 'static,
+        view: impl Fn(View) -> Result<View> + Send + Sync + 'static,
     ) -> Self {
         self.views.push((words.into(), Arc::new(view)));
         self
@@ -79,34 +79,33 @@ impl ImageRequest {
         self.frames
     }
 
-    /// The handle to read from.
-    pub(super) fn apply(&self, volume: Volume) -> Result<Volume> {
-        let volume = self.views.iter().try_fold(volume, |volume, (_, view)| view(volume))?;
+    /// The view to read by; of several frames, [`Self::channels`] are taken.
+    pub(super) fn apply(&self, volume: &Volume) -> Result<View> {
+        let view = self.views.iter().try_fold(volume.view(), |view, (_, change)| change(view))?;
         match self.frames {
-            Some(frames) => volume.frames(frames).map(drop)?,
-            None if !self.names_a_frame(&volume) => {
+            Some(frames) => view.frames(frames).map(drop)?,
+            None if !self.names_a_frame(&view) => {
                 let reason = format!(
                     "it has {}, and none is chosen: name one by ImageRequest::frame, or take \
                      several as channels by ImageRequest::frames",
-                    frames_of(&volume)
+                    frames_of(view.volume())
                 );
                 return Err(Error::invalid("image", &self.name, reason));
             }
             None => {}
         }
-        Ok(volume)
+        Ok(view)
     }
 
-    /// Whether it is clear which frame the handle of this request looks at.
-    pub(super) fn names_a_frame(&self, volume: &Volume) -> bool {
-        self.frame.is_some() || looks_at_one(volume)
+    /// Whether it is clear which frame the view of this request shows.
+    pub(super) fn names_a_frame(&self, view: &View) -> bool {
+        self.frame.is_some() || looks_at_one(view)
     }
 }
 
-/// Whether a handle looks at the only frame, or at another than the one that is the first at
-/// opening.
-pub(super) fn looks_at_one(volume: &Volume) -> bool {
-    volume.times() * volume.channels() == 1 || volume.looks_at() != Frame::default()
+/// Whether a view shows the only frame, or another than the first, which the plain view shows.
+pub(super) fn looks_at_one(view: &View) -> bool {
+    view.volume().times() * view.volume().channels() == 1 || view.looks_at() != Frame::default()
 }
 
 /// How many frames there are, in words.

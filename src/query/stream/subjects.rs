@@ -1,4 +1,4 @@
-//! Subjects that are open: the handles of their images, and their prepared sampler.
+//! Subjects that are open: the views of their images, and their prepared sampler.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use super::request::{ImageRequest, frames_of, looks_at_one};
 use crate::exec::locked;
 use crate::query::aligned::check_grid;
 use crate::sample::{Regions, Sampler};
-use crate::store::{Dataset, Volume, VolumeName};
+use crate::store::{Dataset, View, VolumeName};
 use crate::{Error, Result};
 
 /// A subject whose images were opened and found to be of one grid. All of them were in their places
@@ -16,9 +16,9 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct OpenSubject {
     /// In the order of the requests.
-    pub(super) images: Vec<Volume>,
+    pub(super) images: Vec<View>,
     /// The image that is sampled, which may be another.
-    field: Volume,
+    field: View,
     pub(super) regions: Arc<dyn Regions>,
     /// Bytes of a voxel of all images and their frames together.
     item: usize,
@@ -50,21 +50,21 @@ impl OpenSubject {
     ) -> Result<Self> {
         let open = |image: &str| dataset.open_volume(&VolumeName::new(subject, image)?);
         let views: Vec<_> =
-            images.iter().map(|image| image.apply(open(image.name())?)).collect::<Result<_>>()?;
+            images.iter().map(|image| image.apply(&open(image.name())?)).collect::<Result<_>>()?;
         let asked = images.iter().position(|image| image.name() == sampled);
-        let field = asked.map_or_else(|| open(sampled), |n| Ok(views[n].clone()))?;
+        let field = asked.map_or_else(|| Ok(open(sampled)?.view()), |n| Ok(views[n].clone()))?;
         let is_clear =
             asked.map_or_else(|| looks_at_one(&field), |n| images[n].names_a_frame(&field));
         if sampler.follows_voxels() && !is_clear {
-            return Err(unclear(&field, sampled));
+            return Err(unclear(field.volume(), sampled));
         }
         for other in views[1..].iter().chain([&field]) {
-            check_grid(&views[0], other)?;
+            check_grid(views[0].volume(), other.volume())?;
         }
         let regions = sampler.prepare(Arc::new(field.clone()))?;
-        let item = |(volume, image): (&Volume, &ImageRequest)| {
-            let frames = image.channels().map_or(Ok(1), |of| Ok(volume.frames(of)?.len()));
-            Ok(volume.returned_dtype().size() * frames?)
+        let item = |(view, image): (&View, &ImageRequest)| {
+            let frames = image.channels().map_or(Ok(1), |of| Ok(view.frames(of)?.channels()));
+            Ok(view.returned_dtype().size() * frames?)
         };
         let item = views.iter().zip(images).map(item).sum::<Result<_>>()?;
         Ok(Self { images: views, field, regions, item })
@@ -72,10 +72,11 @@ impl OpenSubject {
 
     /// Refuses to go on if one of the volumes was replaced or has gone since.
     fn check_in_place(&self) -> Result<()> {
-        self.images.iter().try_for_each(Volume::check_in_place)?;
+        self.images.iter().try_for_each(|image| image.volume().check_in_place())?;
         // Otherwise it was looked at above.
-        let is_apart = self.images.iter().all(|image| image.name() != self.field.name());
-        if is_apart { self.field.check_in_place() } else { Ok(()) }
+        let field = self.field.volume();
+        let is_apart = self.images.iter().all(|image| image.volume().name() != field.name());
+        if is_apart { field.check_in_place() } else { Ok(()) }
     }
 
     /// Bytes of the voxels of a patch.
@@ -85,7 +86,7 @@ impl OpenSubject {
 }
 
 /// Of the image that patches are drawn by, no frame is chosen.
-fn unclear(field: &Volume, sampled: &str) -> Error {
+fn unclear(field: &crate::Volume, sampled: &str) -> Error {
     let reason = format!(
         "patches are drawn by it, it has {}, and none is chosen: have it among the images, with \
          ImageRequest::frame to name the one to draw by (and ImageRequest::frames beside it, if \

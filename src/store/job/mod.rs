@@ -49,16 +49,14 @@ use behind::{Behind, ShardToWrite};
 use state::Begun;
 
 use super::Dataset;
-use super::codec::{self, ChunkCodec};
 use super::generation::Generation;
 use super::name::VolumeName;
 use super::staging;
+use crate::codec::{ChunkEncoder, EncodeScratch};
 use crate::disk::{Disk, Held};
 use crate::exec::locked;
 use crate::process::Maker;
 use crate::{Error, Result};
-
-pub(crate) use super::codec::EncodeScratch;
 
 /// One part of a job, which no other process makes meanwhile.
 ///
@@ -71,7 +69,7 @@ pub(crate) struct Job {
     generations: Vec<Generation>,
     /// Index of the part.
     part: usize,
-    codecs: Vec<ChunkCodec>,
+    codecs: Vec<ChunkEncoder>,
     behind: Behind,
     /// All shards are written, and some outputs may be published.
     is_complete: bool,
@@ -111,7 +109,7 @@ impl Dataset {
         let codecs = document.outputs.iter().map(|output| {
             let (array, layout) = (&output.array, &output.attributes.layout);
             staging::count_shards(array, layout)?;
-            codec::for_array(array, layout)
+            ChunkEncoder::new(layout, array.dtype)
         });
         let codecs = codecs.collect::<Result<_>>()?;
         let disk = self.disk.clone();
@@ -239,7 +237,7 @@ impl Job {
         self.codecs[output].encode(voxels, scratch).map(Some).map_err(|source| Error::Store {
             action: "encode a chunk",
             path: self.disk.path(&self.begun.document.outputs[output].name),
-            source,
+            source: source.into(),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::{Error, Result};
 
 /// An aggregation that was begun, and whose volumes are not all published yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct UnfinishedAggregation {
     /// The volumes that it makes, `SUBJECT/IMAGE`; the first name identifies it.
     pub outputs: Vec<String>,

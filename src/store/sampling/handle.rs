@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Counted, KEY, SamplingIndex, Tally, grid};
 use crate::sample::{BlockIndex, Contents};
 use crate::store::stored::Stored;
-use crate::store::{Attributes, Volume};
+use crate::store::{Attributes, View, Volume};
 use crate::{Error, Kind, Result};
 
 /// A summary of a volume's index for sampling.
@@ -57,16 +57,17 @@ impl IndexInfo {
     }
 }
 
-impl Volume {
-    /// The content of the blocks of this handle's frame, for sampling by label or by weight. Read
-    /// at first use, and shared by all clones of the handle.
+impl View {
+    /// The content of the blocks of this view's frame, for sampling by label or by weight. Read at
+    /// first use, and shared by all views of the volume.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with
     /// the remedy; [`Error::CorruptStore`] if the index is damaged or was built from other voxels;
     /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
     pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
-        let stored = &*self.stored;
+        let volume = self.volume();
+        let stored = &*volume.stored;
         let missing = |reason: String| Error::invalid("volume", stored.path().display(), reason);
         let Some(frames) = stored.indices().map_err(|error| remedied(error, &stored.path()))?
         else {
@@ -76,7 +77,17 @@ impl Volume {
                 format!("it has no index for sampling, or one of an earlier version: {remedy}");
             return Err(missing(none));
         };
-        Ok(Arc::clone(&frames[self.frame.time * self.channels() + self.frame.channel]))
+        Ok(Arc::clone(&frames[volume.number_of(self.looks_at())?]))
+    }
+}
+
+impl Volume {
+    /// The content of the blocks of the first frame: [`View::block_index`] of [`Volume::view`].
+    ///
+    /// # Errors
+    /// As [`View::block_index`].
+    pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
+        self.view().block_index()
     }
 
     /// Refuses a volume whose voxels are not of this kind, or are stored in a type that cannot be

@@ -20,19 +20,19 @@ pub use text::volumes;
 pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let place = Place::find(&args.volume)?;
-    let mut volume = place.volume()?;
+    let mut view = place.volume()?.view();
     if let Some(padding) = args.pad {
-        volume = volume.padded(padding);
+        view = view.padded(padding);
     }
     if args.scaled {
-        volume = volume.scaled();
+        view = view.scaled();
     }
     if let Some(dtype) = args.dtype {
-        volume = volume.converted(dtype);
+        view = view.converted(dtype);
     }
-    let options = args.options(volume.name().subject())?;
+    let options = args.options(view.volume().name().subject())?;
     if let Some(parts) = args.parts {
-        return parts::show(&volume, &options, parts, args, &interrupt);
+        return parts::show(&view, &options, parts, args, &interrupt);
     }
     let (pool, model) = (Pool::new(args.threads)?, Model::start(&args.exec)?);
     let bars = Bars::new(args.json, args.resume);
@@ -40,7 +40,7 @@ pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
         bars.show(step);
         !interrupt.is_set()
     };
-    let report = predict::predict(&volume, place.dataset(), model, &options, &pool, &progress);
+    let report = predict::predict(&view, place.dataset(), model, &options, &pool, &progress);
     bars.clear();
     match report {
         Ok(report) if args.json => output::print_json(&report)?,

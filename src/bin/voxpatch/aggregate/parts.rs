@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use voxpatch::Volume;
+use voxpatch::View;
 use voxpatch::aggregate::Part;
 use voxpatch::predict::{self, Model, PredictOptions};
 
@@ -12,14 +12,14 @@ use crate::output;
 
 /// Plans the parts and shows them.
 pub fn show(
-    volume: &Volume,
+    view: &View,
     options: &PredictOptions,
     parts: usize,
     args: &Aggregate,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
     let model = Model::start(&args.exec)?;
-    let plan = predict::plan(volume, model, options, &|_| !interrupt.is_set())?;
+    let plan = predict::plan(view, model, options, &|_| !interrupt.is_set())?;
     let parts = plan.split(parts)?;
     if args.json {
         output::print_json(&parts)?;

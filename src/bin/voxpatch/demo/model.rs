@@ -18,19 +18,19 @@ pub fn predict(
     pool: &Pool,
     interrupt: &Interrupt,
 ) -> anyhow::Result<AggregateReport> {
-    let volume = volume.scaled();
     // Flatter patches would be cut off for the most part: two voxels that neighbours share are as
     // many as the model sees to each side.
     let patch = std::array::from_fn(|axis| patch[axis].max(8).min(volume.shape()[axis]));
     let sampler = GridSampler::new(patch, Overlap::Voxels(patch.map(|n| 2.min(n - 1))))?;
     let classes = Output::new(name.clone(), 2, Values::Argmax);
-    let plan = Plan::new(&volume, &sampler, Blend::Crop, vec![classes])?;
+    let plan = Plan::new(volume, &sampler, Blend::Crop, vec![classes])?;
     let aggregator = Aggregator::begin(dataset, plan, &AggregateOptions::default())?;
     let mean = volume.z_score().map_or(0.5, |score| score.mean) as f32;
+    let scaled = volume.view().scaled();
     for number in aggregator.remaining() {
         interrupt.check()?;
         let region = aggregator.plan().grid().region(number).unwrap_or(Region::whole(patch));
-        let above = smooth(volume.read(region)?) - mean;
+        let above = smooth(scaled.read(region)?) - mean;
         aggregator.add(number, &[stack![Axis(0), -&above, above].view()])?;
     }
     Ok(aggregator.finish(pool, &|_| !interrupt.is_set())?)
