@@ -91,8 +91,7 @@ pub struct ExportReport {
 /// channels and kind (except weights, which NIfTI cannot tell from intensities). Channels from the
 /// source's fourth axis become the fourth axis again: convert the file with
 /// [`crate::ConvertOptions::fourth_axis`]. The header is NIfTI-1 if that holds all numbers,
-/// otherwise NIfTI-2; numbers are rounded only if NIfTI-1 is requested. The frame and the
-/// conversions of the handle do not matter.
+/// otherwise NIfTI-2; numbers are rounded only if NIfTI-1 is requested.
 ///
 /// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
 /// decodes the next. Memory holds two layers, and 4 MiB for each thread. The bytes of the file do

@@ -11,7 +11,7 @@ const SETTINGS: [(&str, &str, &str); 6] = [
     ("/patch", "the patch was", "is"),
     ("/mode", "the mode was", "is"),
     ("/non_finite", "the treatment of predictions that are not finite was", "is"),
-    ("/made_by", "the model was", "is"),
+    ("/made_by", "the maker of the predictions was", "is"),
 ];
 
 /// Settings of one output, in the same form.
@@ -96,7 +96,7 @@ mod tests {
             ("/starts", json!([[1]]), "patches begin elsewhere"),
             ("/source_voxels", json!("e"), "voxels of the volume have changed"),
             ("/version", json!(4), "another version"),
-            ("/made_by", json!("n"), "what makes the predictions was m, and is now n"),
+            ("/made_by", json!("n"), "the maker of the predictions was m, and is now n"),
             ("/outputs/0/name", json!("a/b"), "the outputs were a/organs, and are now a/b"),
             (
                 "/outputs/0/values",

@@ -312,7 +312,7 @@ fn packed_is_told_to_be_for_voxpatch_and_refused_for_floats() {
     succeed(at, "convert whole.nii --out u --codec packed --narrow");
     succeed(at, "verify u");
     let refused = fail(at, 2, "plan whole.nii --codec auto");
-    assert!(refused.contains("plan reads none"), "{refused}");
+    assert!(refused.contains("plan reads no voxels"), "{refused}");
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn what_was_written_before_an_error_is_gone_on_with() {
     assert!(matches!(refused, Error::Unfinished { .. }), "{refused}");
     options.aggregate.unfinished = Unfinished::Resume;
     let other = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
-    assert!(other.contains("what makes the predictions") && other.contains("cat"), "{other}");
+    assert!(other.contains("the maker of the predictions") && other.contains("cat"), "{other}");
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert!(report.patches < report.of && report.patches > 0, "{report:?}");
     close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
