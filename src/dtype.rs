@@ -123,7 +123,7 @@ pub trait Element:
     /// The nearest voxel of this type: saturating, NaN becomes 0 for integers.
     fn from_f64(value: f64) -> Self;
 
-    /// The voxel as an integer: itself if it is one; floats are cut off towards 0.
+    /// The voxel as an integer; floats are cut off towards 0.
     fn to_integer(self) -> i128;
 
     /// The nearest voxel of this type: saturating.
@@ -170,14 +170,15 @@ impl Element for f16 {
         Element::to_f32(self).into()
     }
 
-    /// By arithmetic alone, so that many are computed at once; those of `half` are not.
+    /// By arithmetic alone, so that the loop compiles to vector instructions, unlike the function
+    /// of `half`.
     #[inline]
     fn to_f32(self) -> f32 {
         let bits = u32::from(self.to_bits());
-        // Exponent and fraction where those of an `f32` are.
+        // Moves exponent and fraction to their positions in an `f32`.
         let moved = (bits & 0x7fff) << 13;
         let magnitude = match moved >> 23 {
-            // Subnormal: the fraction as that of the least normal number, which is taken off.
+            // Subnormal: read as a fraction of the least normal number, which is then subtracted.
             0 => (f32::from_bits(moved + (113 << 23)) - f32::from_bits(113 << 23)).to_bits(),
             // Infinity and NaN.
             31 => moved | 0xff << 23,
@@ -186,12 +187,12 @@ impl Element for f16 {
         f32::from_bits(magnitude | (bits & 0x8000) << 16)
     }
 
-    /// Ties to even; beyond the greatest, infinity.
+    /// Rounded to nearest, ties to even; infinity beyond the greatest number.
     #[allow(clippy::cast_possible_truncation)]
     #[inline]
     fn from_f64(value: f64) -> Self {
-        // Rounded once only: what `f32` has no bits for sets its last bit, which is then enough to
-        // tell a tie from what lies beside it.
+        // Rounded only once: all bits beyond those of `f32` are merged into its last bit, which is
+        // enough to tell a tie from its neighbours.
         const BEYOND: u64 = (1 << 29) - 1;
         let bits = value.to_bits();
         let odd = bits & !BEYOND | u64::from(bits & BEYOND != 0) << 29;
@@ -207,7 +208,7 @@ impl Element for f16 {
     #[allow(clippy::cast_precision_loss)]
     #[inline]
     fn from_integer(value: i128) -> Self {
-        // What `f64` has to round is infinite here.
+        // Numbers that `f64` must round are infinite in half precision.
         <Self as Element>::from_f64(value as f64)
     }
 }

@@ -1,19 +1,19 @@
-//! The system calls that make files and names last: all of them are made here, so that tests can
-//! tell which were.
+//! The system calls that make files and names durable, all in one place, so that tests can tell
+//! which were made.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Makes what was written to a file last. A failure is final: the system drops the bytes and says so
-/// once, so that trying again would succeed without them.
+/// Makes the content of a file durable. A failure is final: the system drops the bytes and reports
+/// the error once, so that a second call would succeed without them.
 pub(crate) fn contents(file: &File) -> io::Result<()> {
     #[cfg(test)]
     tests::record(file)?;
     file.sync_all()
 }
 
-/// Makes the names directly inside a folder last; the empty path is the current folder.
+/// Makes the names directly inside a folder durable; the empty path is the current folder.
 pub(crate) fn names(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     contents(&File::open(folder)?)
@@ -36,7 +36,7 @@ pub(crate) mod tests {
         Ok(())
     }
 
-    /// Whether this thread has synced what has this path now, since this was last asked of anything.
+    /// Whether this thread has synced the files at these paths since the last call.
     pub(crate) fn were_synced<const N: usize>(paths: [&Path; N]) -> [bool; N] {
         let synced = SYNCED.take();
         paths.map(|path| {

@@ -1,8 +1,8 @@
-//! The one error type of the crate, sorted by what the caller can do about it.
+//! The one error type of the crate, sorted by what a caller can do.
 //!
-//! Every variant says what and where. Errors of other libraries travel boxed as `source`, never
-//! in a signature. There is no conversion from [`std::io::Error`], so that a path cannot be
-//! forgotten on the way.
+//! Every variant names the operation and the place. Errors of other libraries are boxed as
+//! `source`, never part of a signature. There is no conversion from [`std::io::Error`], so that no
+//! path is lost.
 
 use std::path::PathBuf;
 
@@ -13,87 +13,88 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Everything that can go wrong, by what the caller can do.
+/// Every failure, by what the caller can do.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing is stored there: check the path or the name.
     #[error("{what} not found: {}", path.display())]
     NotFound {
-        /// What was looked for: "scan", "store", "subject", "volume".
+        /// The missing thing: "scan", "store", "subject", "volume".
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
     },
 
     /// The target exists: choose another name, or ask to overwrite.
     #[error("already exists: {} (ask to overwrite, or choose another name)", path.display())]
     AlreadyExists {
-        /// The target that is in the way.
+        /// The existing target.
         path: PathBuf,
     },
 
-    /// Predictions were to replace what no model can make again: a scan, or labels of another
-    /// origin. Choose another name, or ask for that by [`crate::aggregate::Overwrite::Anything`].
+    /// Predictions would replace a volume that no model can make again: a scan, or labels of
+    /// another origin. Choose another name, or allow it by
+    /// [`crate::aggregate::Overwrite::Anything`].
     #[error(
-        "{}: is there and holds no predictions, so that nothing in the store could make it again; \
-         choose another name for the output",
+        "{}: exists and holds no predictions, so nothing in the store could make it again; choose \
+         another name for the output",
         path.display()
     )]
     NotPredicted {
-        /// The volume that is in the way.
+        /// The existing volume.
         path: PathBuf,
     },
 
-    /// The region leaves the volume and no padding was asked for.
+    /// The region leaves the volume and no padding was chosen.
     #[error(
         "region {region} leaves the volume of shape {} (z, y, x); choose a padding or move it",
         show(shape)
     )]
     OutOfBounds {
-        /// The region asked for.
+        /// The requested region.
         region: Region,
         /// Shape of the volume, z, y, x.
         shape: [usize; 3],
     },
 
-    /// The voxels are of another type than the one asked for.
+    /// The voxels have another type than the requested one.
     #[error(
         "the voxels are {stored}, {asked} was asked for; read them as {stored}, or as scaled f32"
     )]
     DtypeMismatch {
-        /// Type that is read.
+        /// Type of the voxels.
         stored: Dtype,
         /// Type of the caller's buffer.
         asked: Dtype,
     },
 
-    /// An argument makes no sense by itself: the message says which and what would.
+    /// An argument is invalid: the message names it and valid values.
     #[error("{what} {value:?}: {reason}")]
     InvalidArgument {
-        /// Which argument.
+        /// Name of the argument.
         what: &'static str,
         /// Its value, as given.
         value: String,
-        /// Why it is refused, and the remedy.
+        /// The reason and the remedy.
         reason: String,
-        /// What [`Error::hint`] gives.
+        /// The result of [`Error::hint`].
         hint: Option<Hint>,
     },
 
-    /// A chunk layout that cannot be: the message says why.
+    /// An impossible chunk layout: the message gives the reason.
     #[error("layout: {reason}")]
     InvalidLayout {
-        /// Why it is refused, and the remedy.
+        /// The reason and the remedy.
         reason: String,
     },
 
-    /// A sound file of a kind that this version does not read.
+    /// A valid file of a kind that this version does not support.
     #[error("{}: not supported: {reason}", path.display())]
     UnsupportedScan {
         /// The source file.
         path: PathBuf,
-        /// What is not supported, and the remedy.
+        /// The unsupported property, and the remedy.
         reason: String,
     },
 
@@ -102,16 +103,16 @@ pub enum Error {
     CorruptScan {
         /// The source file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The contradiction or the missing part.
         reason: String,
     },
 
-    /// A stored volume whose bytes are not the ones that were written.
+    /// A stored volume whose bytes differ from those that were written.
     #[error("{}: damaged store: {reason}", path.display())]
     CorruptStore {
         /// The damaged file of the store.
         path: PathBuf,
-        /// What is wrong with it, and where inside the file.
+        /// The damage, and its place in the file.
         reason: String,
     },
 
@@ -122,8 +123,8 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// Another writer has replaced the volume meanwhile, and that one stays: look at it, and write
-    /// again if this one is wanted.
+    /// Another writer has replaced the volume meanwhile, and its volume is kept: check it, and
+    /// write again if needed.
     #[error(
         "{}: another process has replaced the volume meanwhile, and its volume is kept",
         path.display()
@@ -133,120 +134,124 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// Another process is at work on the same: try again when it has ended.
+    /// Another process is working on the same volume: try again when it has ended.
     #[error("{}: {reason}", path.display())]
     Busy {
-        /// What it works on.
+        /// The path it works on.
         path: PathBuf,
-        /// What it does.
+        /// The work of the other process.
         reason: &'static str,
     },
 
-    /// A Zarr node that is not a voxpatch volume, or not all of one.
+    /// A Zarr node that is not a voxpatch volume, or an incomplete one.
     #[error("{}: not a voxpatch {what}: {reason}", path.display())]
     NotVoxpatch {
-        /// What was expected there: "store", "volume".
+        /// The expected node: "store", "volume".
         what: &'static str,
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// What is missing or different.
+        /// The missing or different property.
         reason: String,
     },
 
     /// Written by a newer voxpatch: upgrade to read it.
-    #[error("{}: format version {found} is newer than {supported}, the newest this voxpatch reads; upgrade it", path.display())]
+    #[error("{}: format version {found} is newer than {supported}, the newest this voxpatch reads; \
+             upgrade it", path.display())]
     VersionTooNew {
-        /// The node.
+        /// Path of the node.
         path: PathBuf,
         /// Its version.
         found: u64,
-        /// The newest version understood here.
+        /// The newest version that is supported.
         supported: u64,
     },
 
-    /// An aggregation of this volume was begun and not finished: go on with it.
+    /// An aggregation of this volume was begun and not finished: resume it.
     #[error("{}: {reason}", path.display())]
     Unfinished {
-        /// The volume that it is to make, or the first of several.
+        /// The volume to be made, or the first of several.
         path: PathBuf,
-        /// What is not there, and what to do about it.
+        /// The missing shards, and the remedy.
         reason: String,
     },
 
-    /// What was written of an unfinished aggregation may be wrong: restart it, or say that it is to
-    /// be trusted.
+    /// Written voxels of an unfinished aggregation may be wrong: restart it, or declare them
+    /// trusted.
     #[error("{}: {reason}", path.display())]
     InDoubt {
-        /// The volume that it is to make, or the first of several.
+        /// The volume to be made, or the first of several.
         path: PathBuf,
-        /// What happened, and what to do about it.
+        /// The event, and the remedy.
         reason: String,
     },
 
-    /// Predictions of some patches are missing: add them, or have their voxels filled.
+    /// Predictions of some patches are missing: add them, or fill their voxels.
     #[error(
         "{missing} patches have no prediction yet, {}; add them, or fill their voxels",
         name_patches(*missing, patches, regions)
     )]
     Incomplete {
-        /// How many.
+        /// Number of missing patches.
         missing: u64,
         /// The numbers of the first of them.
         patches: Vec<u64>,
-        /// Where these lie.
+        /// The regions of these.
         regions: Vec<Region>,
     },
 
-    /// A program that predicts does not do as it is to: the message says what, and the remedy.
+    /// A program that predicts has failed or broken the protocol: the message gives details and the
+    /// remedy.
     #[error("the model `{command}`: {reason}")]
     Model {
         /// The command that it was started with.
         command: String,
-        /// What is wrong, of which patch, and the remedy.
+        /// The failure, the patch, and the remedy.
         reason: String,
-        /// What [`Error::hint`] gives.
+        /// The result of [`Error::hint`].
         hint: Option<Hint>,
     },
 
-    /// The caller asked to stop. Nothing was left behind, but what an aggregation can go on from.
+    /// The caller asked to stop. Nothing is left behind, except the state from which an aggregation
+    /// can be resumed.
     #[error("cancelled")]
     Cancelled,
 
-    /// What went wrong with one of many subjects: fix it, or leave the subject out.
+    /// The failure of one of many subjects: correct it, or leave the subject out.
     #[error("subject {subject}: {source}")]
     Subject {
         /// The subject.
         subject: String,
-        /// What went wrong.
+        /// The failure.
         source: Box<Self>,
     },
 
-    /// Code that was run for the caller panicked: a sampler or a view of theirs, or a bug of ours.
+    /// Code that ran for the caller panicked: the caller's sampler or view, or a bug of this
+    /// library.
     #[error("{what} panicked: {message}")]
     Panicked {
-        /// What was being done.
+        /// The work that was being done.
         what: &'static str,
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
 
-    /// The system refused: the message says what was tried on which path.
+    /// A system call failed: the message gives the action and the path.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: "open", "write", "sync", ...
+        /// The action: "open", "write", "sync", ...
         action: &'static str,
-        /// On which path.
+        /// Its path.
         path: PathBuf,
         /// The system's answer.
         source: std::io::Error,
     },
 
-    /// The storage library failed where our own checks had passed.
+    /// The storage library failed although our own checks had passed.
     #[error("{}: {action}: {source}", path.display())]
     Store {
-        /// What was tried.
+        /// The action.
         action: &'static str,
-        /// On which node.
+        /// Path of the node.
         path: PathBuf,
         /// The library's error.
         source: Source,
@@ -254,7 +259,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What can be done about it, where one thing helps in every case that ends like this.
+    /// A remedy beyond the message, if one remedy helps in every case of this error.
     #[must_use]
     pub fn hint(&self) -> Option<Hint> {
         match self {
@@ -289,7 +294,7 @@ impl Error {
         Self::InvalidArgument { what, value, reason, hint: None }
     }
 
-    /// The same with a way out.
+    /// Adds a remedy.
     pub(crate) fn hinting(mut self, way: Hint) -> Self {
         if let Self::InvalidArgument { hint, .. } | Self::Model { hint, .. } = &mut self {
             *hint = Some(way);
@@ -297,7 +302,7 @@ impl Error {
         self
     }
 
-    /// The same where nothing was begun that could be gone on with.
+    /// Removes the remedy, where nothing was begun that could be resumed.
     pub(crate) fn without_hint(mut self) -> Self {
         if let Self::InvalidArgument { hint, .. } | Self::Model { hint, .. } = &mut self {
             *hint = None;
@@ -310,13 +315,13 @@ impl Error {
     }
 }
 
-/// Whether a disk, or what a user may have of it, is full.
+/// Whether a disk, or the user's quota, is full.
 fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// The first of some missing patches.
+/// Names the first of some missing patches.
 fn name_patches(missing: u64, patches: &[u64], regions: &[Region]) -> String {
     let name = |(number, region)| format!("patch {number} ({region})");
     let named: Vec<_> = patches.iter().zip(regions).map(name).collect();

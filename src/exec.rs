@@ -1,4 +1,4 @@
-//! Threads are made here and nowhere else.
+//! Threads are made in this file and nowhere else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::process::{Maker, PerProcess};
 use crate::{Error, Result};
 
-/// A fixed number of worker threads. All parallel work of the crate runs inside one of these, so
-/// the limit given here is the limit kept; the results do not depend on it.
+/// A fixed number of worker threads. All parallel work of the crate runs inside a pool, so this
+/// limit holds; results do not depend on it.
 ///
-/// Threads do not follow into a process that is forked off: there, the pool starts as many of its
-/// own when it is first used.
+/// Threads do not exist in a forked process: there, the pool starts its own threads at first use.
 #[derive(Debug)]
 pub struct Pool {
     threads: usize,
@@ -39,8 +38,8 @@ impl Pool {
     /// Runs `work` on a worker; rayon's parallel iterators inside it use this pool.
     ///
     /// # Errors
-    /// Those of `work`; [`Error::Io`] if this process was forked off and the system refuses to start
-    /// a thread here.
+    /// Those of `work`; [`Error::Io`] if this process was forked and the system refuses to start a
+    /// thread here.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         self.workers.here(|| workers(self.threads))?.install(work)
     }
@@ -58,21 +57,22 @@ fn workers(threads: usize) -> Result<rayon::ThreadPool> {
         })
 }
 
-/// Named threads, joined when this is dropped. What they run must end by then: tell it to first.
+/// Named threads, joined when this is dropped. Their work must end by then: tell it to stop first.
 #[derive(Debug)]
 pub(crate) struct Workers {
     threads: Vec<std::thread::JoinHandle<()>>,
-    /// Threads do not follow into a forked process.
+    /// Threads do not exist in a forked process.
     maker: Maker,
 }
 
 impl Workers {
-    /// None yet.
+    /// No threads yet.
     pub(crate) fn new() -> Self {
         Self { threads: Vec::new(), maker: Maker::new() }
     }
 
-    /// Starts one more thread. If others wait for the work, it must not panic: see [`caught`].
+    /// Starts one more thread. If others wait for its work, the work must not panic: see
+    /// [`caught`].
     ///
     /// # Errors
     /// [`Error::Io`] if the system refuses.
@@ -83,8 +83,8 @@ impl Workers {
         Ok(())
     }
 
-    /// False in a process that was forked off since: no thread runs there, and a lock that one of
-    /// them held stays locked.
+    /// False in a forked process: no thread runs there, and a lock that a thread held during the
+    /// fork stays locked.
     pub(crate) fn are_here(&self) -> bool {
         self.maker.is_here()
     }
@@ -94,7 +94,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         for thread in self.threads.drain(..) {
             if self.maker.is_here() {
-                // What a panic would say, the work has said.
+                // A panic was already reported by the work.
                 drop(thread.join());
             } else {
                 std::mem::forget(thread);
@@ -103,11 +103,11 @@ impl Drop for Workers {
     }
 }
 
-/// Runs each work in a thread of its own, all at once, and ends when the last does.
+/// Runs each work in its own thread, all at once, and returns when the last has ended.
 ///
 /// # Errors
-/// The first error of a work, in their order, also if it panicked; [`Error::Io`] if the system
-/// refuses to start a thread.
+/// The first error in the order of the works, also for a panic; [`Error::Io`] if the system refuses
+/// to start a thread.
 pub(crate) fn side_by_side(
     works: impl Iterator<Item = impl FnOnce() -> Result<()> + Send>,
 ) -> Result<()> {
@@ -122,9 +122,9 @@ pub(crate) fn side_by_side(
     })
 }
 
-/// Runs work that may be anybody's, a disk or a sampler of the caller's. Its panic becomes an
-/// error: a thread that ended in one would leave those waiting who wait for its answer. What the
-/// work leaves half done the caller must not use after an error.
+/// Runs work that may call foreign code, such as the caller's disk or sampler. A panic becomes an
+/// error, because a thread that ends in a panic would leave others waiting for its answer. After an
+/// error, the caller must not use what the work has left half done.
 pub(crate) fn caught<T>(what: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -134,8 +134,8 @@ pub(crate) fn caught<T>(what: &'static str, work: impl FnOnce() -> Result<T>) ->
     })
 }
 
-/// Locks a mutex. A panic of who held it is told by whoever waits for that thread; what it guards
-/// is consistent at all times.
+/// Locks a mutex, even if a thread panicked while holding it: that panic is reported elsewhere, and
+/// the guarded value is consistent at all times.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

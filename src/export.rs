@@ -1,8 +1,7 @@
-//! Store to file: a volume becomes the file that it came from, in memory that does not grow with
-//! it.
+//! Export: a volume becomes a file like its source, in memory that does not grow with the volume.
 //!
-//! Voxels, type and numbers of the header are those of the source; its text, its extensions, its
-//! byte order and how it was compressed are not kept in a store, and do not come back.
+//! Voxels, type and numbers of the header are those of the source; its text, extensions, byte order
+//! and compression are not kept in a store and cannot be restored.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,15 +14,16 @@ use crate::setters::setters;
 use crate::store::{Strips, Volume, layer_bytes};
 use crate::{Dtype, Error, Finding, Frame, Kind, Pool, Result, Spacing};
 
-/// How to export.
+/// Options of an export.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExportOptions {
-    /// How hard to compress a `.nii.gz`, from 0 (not at all) to 9.
+    /// Compression level of a `.nii.gz`, from 0 (none) to 9.
     pub level: u32,
-    /// Replace a file that is there already. It stays until the new one is complete.
+    /// Replace an existing file, which stays until the new one is complete.
     pub overwrite: bool,
-    /// The version to write; without, NIfTI-1 where that holds every number exactly, else NIfTI-2.
+    /// The version to write; by default NIfTI-1 if that holds every number exactly, otherwise
+    /// NIfTI-2.
     pub nifti: Option<NiftiVersion>,
 }
 
@@ -34,7 +34,7 @@ setters!(ExportOptions {
 });
 
 impl ExportOptions {
-    /// Level of compression if nothing else is asked for.
+    /// The default level of compression.
     pub const LEVEL: u32 = 3;
 }
 
@@ -44,7 +44,7 @@ impl Default for ExportOptions {
     }
 }
 
-/// What an export wrote.
+/// The result of an export.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ExportReport {
@@ -52,11 +52,11 @@ pub struct ExportReport {
     pub name: String,
     /// The file.
     pub path: PathBuf,
-    /// `nifti-1`, or `nifti-2` where the former cannot hold every number exactly.
+    /// `nifti-1`, or `nifti-2` if NIfTI-1 cannot hold every number exactly.
     pub format: String,
     /// Level of compression; `None` for a `.nii`.
     pub level: Option<u32>,
-    /// Type of the voxels in the file: the source's, but for types that NIfTI does not have.
+    /// Type of the voxels in the file: the source's, except for types that NIfTI does not have.
     pub dtype: Dtype,
     /// Type of the voxels in the store.
     pub stored_dtype: Dtype,
@@ -68,42 +68,42 @@ pub struct ExportReport {
     pub times: usize,
     /// Channels.
     pub channels: usize,
-    /// Millimetres, `z, y, x`.
+    /// Spacing in millimetres, `z, y, x`.
     pub spacing: Spacing,
     /// Bytes of the voxels, in the source's type.
     pub raw_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// Digest of the stored voxels: the file gives it again if it is converted, narrowed if this
-    /// volume was.
+    /// Digest of the stored voxels: converting the file gives the same digest, if the conversion
+    /// narrows like the one of this volume.
     pub voxel_digest: String,
-    /// What a reader of the file should know about its making.
+    /// Decisions of the export that a reader of the file should know.
     pub findings: Vec<Finding>,
-    /// From the first chunk to the finished file.
+    /// Seconds from the first chunk to the finished file.
     pub seconds: f64,
 }
 
-/// Writes a volume, all frames of it, to a `.nii.gz` or `.nii`, told by the name.
+/// Writes a volume with all its frames to a `.nii.gz` or `.nii` file, as its extension says.
 ///
 /// Converting the file gives the volume again: the same voxels bit for bit, in the source's type
-/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling are what they
-/// mean, without one), and exactly the same affine, spacing, scaling, time step, times, channels
-/// and kind (but weights, which NIfTI cannot tell from intensities). Channels that were the
-/// source's fourth axis are that again: convert the file with
-/// [`crate::ConvertOptions::fourth_axis`]. The header is NIfTI-1 if that holds all of it, else
-/// NIfTI-2; nothing is rounded, unless NIfTI-1 is asked for.
+/// (`float16`, which NIfTI does not have, as `float32`; labels that had a scaling as the numbers
+/// that they mean, without one), and exactly the same affine, spacing, scaling, time step, times,
+/// channels and kind (except weights, which NIfTI cannot tell from intensities). Channels from the
+/// source's fourth axis become the fourth axis again: convert the file with
+/// [`crate::ConvertOptions::fourth_axis`]. The header is NIfTI-1 if that holds all numbers,
+/// otherwise NIfTI-2; numbers are rounded only if NIfTI-1 is requested.
 ///
 /// The volume is read once, in layers of whole chunks: while the pool compresses one layer, it
-/// decodes the next. Memory holds two of them, and 4 MiB for each thread. The bytes of the file do
+/// decodes the next. Memory holds two layers, and 4 MiB for each thread. The bytes of the file do
 /// not depend on the number of threads.
 ///
-/// The file appears when it is complete and durable; after an error nothing of it is left.
-/// `progress` is called with the number of bytes dealt with since the last call,
-/// [`Volume::raw_bytes`] in all; a false answer cancels.
+/// The file appears when it is complete and durable; an error leaves nothing behind. `progress` is
+/// called with the number of bytes processed since the last call, [`Volume::raw_bytes`] in all; if
+/// it returns false, the export is cancelled.
 ///
 /// # Errors
-/// [`Error::AlreadyExists`], [`Error::InvalidArgument`] for another name, level or voxel type than
-/// NIfTI has, those of [`Volume::read`], [`Error::Cancelled`], [`Error::Io`].
+/// [`Error::AlreadyExists`], [`Error::InvalidArgument`] for an extension, level or voxel type that
+/// NIfTI does not have, those of [`Volume::read`], [`Error::Cancelled`], [`Error::Io`].
 pub fn export(
     volume: &Volume,
     path: &Path,
@@ -121,13 +121,13 @@ pub fn export(
     let mut writer = ScanWriter::create_exact(path, header(volume, format), fields, how)?;
     let (dtype, version) = (writer.header().dtype, writer.version());
     let findings = findings(volume, &writer, options);
-    // A handle of its own, whose shards are closed again: a mapped file counts as memory.
+    // A handle of its own, which closes its shards: mapped files count as memory.
     let own = volume.reopened()?;
     pool.run(|| write(&own, dtype, &mut writer, progress))?;
     if !progress(0) {
         return Err(Error::Cancelled);
     }
-    // Another may have come while this one was written.
+    // Another process may have made the file while this one was written.
     check_free(path, options.overwrite)?;
     pool.run(|| writer.finish())?;
     let file_bytes = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
@@ -173,8 +173,8 @@ fn header(volume: &Volume, format: ScanFormat) -> WriteHeader {
     }
 }
 
-/// Every layer of every frame in the order of the file, time faster than channel: one is decoded
-/// while the one before is written.
+/// Every layer of every frame in the order of the file, time faster than channel: one layer is
+/// decoded while the one before is written.
 fn write(
     volume: &Volume,
     dtype: Dtype,
@@ -212,7 +212,7 @@ fn write(
     Ok(())
 }
 
-/// What the file says otherwise than the volume, and why it is no NIfTI-1.
+/// The differences between the file and the volume, and the reason for NIfTI-2.
 fn findings(volume: &Volume, writer: &ScanWriter, options: &ExportOptions) -> Vec<Finding> {
     let (dtype, kind) = (volume.dtype(), volume.kind());
     let (header, format) = (writer.header(), writer.format().name());
@@ -230,16 +230,16 @@ fn findings(volume: &Volume, writer: &ScanWriter, options: &ExportOptions) -> Ve
     });
     let weights = (kind == Kind::Weights).then(|| {
         format!(
-            "{format} cannot tell weights from intensities; to convert the file, say that they are \
+            "{format} cannot tell weights from intensities; to convert the file, declare them as \
              weights"
         )
     });
     let step = (header.time_step.is_some() && header.times == 1)
-        .then(|| "the time step is left out: there is one time point alone".to_owned());
+        .then(|| "the time step is left out: there is only one time point".to_owned());
     let channels = (header.channels != volume.channels()).then(|| {
         format!(
-            "the {} channels are the fourth axis of the file, as of the source: to convert it, say \
-             so (--fourth-axis channels)",
+            "the {} channels are the fourth axis of the file, as of the source: to convert the \
+             file, declare them (--fourth-axis channels)",
             volume.channels()
         )
     });

@@ -1,4 +1,4 @@
-//! Telling what was decided from what was guessed.
+//! Findings: decisions, guesses and repairs.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
-    /// The file says so; a choice between several things it says is explained.
+    /// The file says so, or the choice between several of its statements is explained.
     Decided,
-    /// The file does not say; the usual meaning was taken.
+    /// The file does not say; the usual meaning was assumed.
     Guessed,
-    /// The file says something impossible; it was replaced as told.
+    /// The file says something impossible, which was replaced as described.
     Repaired,
 }
 
-/// One thing that a reader of the converted volume should know about its making.
+/// A fact about the making of a volume or a file that its readers should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// How sure it is.
+    /// How sure the finding is.
     pub certainty: Certainty,
-    /// What was found and what was done, without any free text of the file.
+    /// The observation and the action, without any free text of the file.
     pub message: String,
 }
 

@@ -1,5 +1,4 @@
-//! Frames: the 3-D volumes that a scan or a stored volume consists of, one for each time point and
-//! channel.
+//! Frames: the 3-D volumes of a scan or a stored volume, one for each time point and channel.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,23 +15,23 @@ pub struct Frame {
     pub channel: usize,
 }
 
-/// Which frames of a volume are taken together, as the channels of a patch `c, z, y, x`.
+/// The frames of a volume that become the channels of a patch `c, z, y, x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Frames {
-    /// All channels of the only time point. A volume of several is an error, since a model that
-    /// sees one of them alone predicts something all the same.
+    /// All channels of the only time point. An error for a volume with several time points, because
+    /// a model that sees only one of them would predict without notice.
     #[default]
     OnlyTime,
     /// All channels of this time point, from 0.
     Time(usize),
     /// All channels of the first time point, then those of the next: for volumes whose time points
-    /// are what a model takes as channels, as the several weightings of an MR.
+    /// are the channels of a model, such as the weightings of an MR.
     All,
 }
 
 impl Frames {
-    /// The frames of a volume of so many time points and channels, in the order of a patch's
-    /// channels.
+    /// The frames of a volume with this number of time points and channels, in the order of a
+    /// patch's channels.
     pub(crate) fn of(
         self,
         times: usize,
@@ -71,13 +70,13 @@ impl fmt::Display for Frames {
     }
 }
 
-/// What the entries of a file's fourth axis are, behind x, y and z.
+/// The meaning of a file's fourth axis, after x, y and z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FourthAxis {
-    /// The same place at several times, as NIfTI has it.
+    /// The same place at several times, the default of NIfTI.
     Time,
-    /// Several images of one place, as the weightings of an MR.
+    /// Several images of one place, such as the weightings of an MR.
     Channels,
 }
 

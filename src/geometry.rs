@@ -1,8 +1,8 @@
-//! Where voxels are: [`Region`] inside a volume, [`Spacing`] and [`Affine`] in the world.
+//! Geometry: [`Region`] inside a volume, [`Spacing`] and [`Affine`] in the world.
 //!
-//! Every triple is in `z, y, x` order, with one exception that is the field's own: the matrix of
-//! an [`Affine`] takes voxel indices as `(x, y, z)` and gives millimetres in RAS+, as NIfTI and
-//! nibabel have it.
+//! Every triple is in `z, y, x` order, with one exception by convention: the matrix of an
+//! [`Affine`] takes voxel indices as `(x, y, z)` and gives millimetres in RAS+, as in NIfTI and
+//! nibabel.
 
 use std::fmt;
 
@@ -152,7 +152,7 @@ impl Affine {
             + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
     }
 
-    /// Lengths of the columns, in `z, y, x` order: the voxel spacing that this matrix means.
+    /// Lengths of the columns, in `z, y, x` order: the voxel spacing of this affine.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if one is zero or not finite.
@@ -181,9 +181,9 @@ impl Affine {
         shifted
     }
 
-    /// For each voxel axis `z, y, x`: the world axis it runs along most nearly (0 = left-right,
-    /// 1 = back-front, 2 = foot-head) and whether it runs towards right, front or head. Each
-    /// world axis is used once: the assignment of largest total cosine is taken.
+    /// For each voxel axis `z, y, x`: the closest world axis (0 = left-right, 1 = back-front, 2 =
+    /// foot-head) and whether the voxel axis runs towards right, front or head. Each world axis is
+    /// used once, in the assignment with the largest total cosine.
     #[must_use]
     pub fn orientation(&self) -> [(usize, bool); 3] {
         let m = &self.0;

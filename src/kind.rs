@@ -1,4 +1,4 @@
-//! What the voxels of a volume mean.
+//! The meaning of a volume's voxels.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// Whether voxels measure something, name something, or say where to draw from.
+/// Whether voxels are measurements, labels, or weights for sampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A measurement: means and interpolation make sense.
+    /// A measurement: means and interpolation are meaningful.
     Intensity,
-    /// A whole number naming a structure: only equality makes sense.
+    /// A whole number that names a structure: only equality is meaningful.
     Label,
-    /// How likely a place is to be drawn, beside the others: numbers from 0 up, of any sum.
+    /// The relative probability of drawing a voxel: numbers from 0 up, of any sum.
     Weights,
 }
 

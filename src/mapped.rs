@@ -6,15 +6,15 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::path::Path;
 
-/// Bytes of one advice. Of a longer one Linux ignores what is beyond its window of readahead, which
-/// has this size unless the system is told otherwise, or the largest request of the device.
+/// Bytes of one advice. Linux ignores the part of a longer advice beyond its readahead window,
+/// which has this size by default, or beyond the largest request of the device.
 const ADVICE_BYTES: usize = 128 << 10;
 
-/// A read-only view of a file, or of a stretch of one.
+/// A read-only view of a file, or of a range of it.
 ///
-/// A file that is truncated by someone else while it is mapped raises a signal on access, as with
-/// every memory map. Our own writers only ever rename finished files into place, so a store that
-/// voxpatch alone writes to is safe from that.
+/// If another program truncates a file while it is mapped, an access raises a signal, as with every
+/// memory map. Our own writers only rename finished files into place, so a store that only voxpatch
+/// writes to is safe.
 #[derive(Debug)]
 pub(crate) struct Mapped(Option<memmap2::Mmap>);
 
@@ -25,13 +25,13 @@ impl Mapped {
         Self::window(&file, 0, usize::try_from(length).map_err(io::Error::other)?)
     }
 
-    /// Maps `length` bytes from `offset`; the offset need not be aligned. Dropping a window gives
-    /// its pages back, so that a walk over a file in windows never holds the file.
+    /// Maps `length` bytes from `offset`; the offset need not be aligned. Dropping a window
+    /// releases its pages, so that reading a file window by window never holds the whole file.
     pub(crate) fn window(file: &File, offset: u64, length: usize) -> io::Result<Self> {
         if length == 0 {
             return Ok(Self(None));
         }
-        // Mapping beyond the end succeeds and fails on access: refuse it here.
+        // The system allows a map beyond the end, and an access then fails: refused here.
         let (end, there) = (offset.checked_add(length as u64), file.metadata()?.len());
         if end.is_none_or(|end| end > there) {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -43,8 +43,8 @@ impl Mapped {
         Ok(Self(Some(map)))
     }
 
-    /// Tells the kernel that these bytes, which lie inside, are about to be read. It fetches those
-    /// that are not in memory while the caller goes on; what it cannot do so, a read does as ever.
+    /// Tells the kernel that these bytes, which lie inside, are about to be read. The kernel
+    /// fetches missing bytes while the caller goes on; otherwise a later read fetches them.
     pub(crate) fn will_need(&self, range: Range<usize>) {
         let Some(map) = &self.0 else { return };
         for start in range.clone().step_by(ADVICE_BYTES) {

@@ -1,8 +1,8 @@
-//! Morton order: neighbours in space stay near each other in a row.
+//! Morton order: neighbours in space stay close in the order.
 
-/// Every place of a grid of this shape, `z, y, x`, in Morton order: by the bits of the three
-/// indices interleaved, those of `z` highest. A box that is small in the grid is then a few
-/// stretches of the order, and whoever walks along it comes back to a place's neighbours soon.
+/// Every place of a grid of this shape, `z, y, x`, in Morton order: the order of the interleaved
+/// bits of the three indices, `z` highest. A small box in the grid then consists of a few stretches
+/// of the order, and a walk along the order soon returns to the neighbours of a place.
 pub(crate) fn order(shape: [usize; 3]) -> Vec<[usize; 3]> {
     let mut places: Vec<[usize; 3]> = (0..shape[0])
         .flat_map(|z| (0..shape[1]).flat_map(move |y| (0..shape[2]).map(move |x| [z, y, x])))

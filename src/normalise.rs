@@ -1,4 +1,4 @@
-//! Bringing real values to a common range: clipped, shifted and divided.
+//! Normalisation of real values: clip, shift and divide.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,21 +6,21 @@ use crate::{Error, Result};
 
 /// A real value `v` becomes `(clip(v) - mean) / std`.
 ///
-/// From a volume's own statistics it is made by [`crate::Volume::z_score`] and its neighbours, for
-/// a whole dataset it is given: clipped to percentiles of the foreground of all scans, and with
-/// their mean and deviation, it is the usual one of CT.
+/// [`crate::Volume::z_score`] and its neighbours make it from a volume's own statistics. For a
+/// whole dataset, give the numbers: the usual one of CT clips to percentiles of the foreground of
+/// all scans and takes their mean and deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Normalise {
-    /// Values are first brought between these two, both included.
+    /// Values are first clipped to this range.
     pub clip: Option<(f64, f64)>,
-    /// What becomes 0.
+    /// The value that becomes 0.
     pub mean: f64,
-    /// What becomes 1 above that; greater than 0.
+    /// The distance from `mean` that becomes 1; greater than 0.
     pub std: f64,
 }
 
 impl Normalise {
-    /// From `low` to `high` as 0 to 1, and what lies outside as 0 or 1: the window of a CT.
+    /// Maps `low` to 0 and `high` to 1, and clips values outside: the window of a CT.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] unless both are finite and `low` is less than `high`.
@@ -28,7 +28,7 @@ impl Normalise {
         Self { clip: Some((low, high)), mean: low, std: high - low }.checked()
     }
 
-    /// This one, if it gives finite numbers for finite values.
+    /// Checks that finite values give finite numbers.
     pub(crate) fn checked(self) -> Result<Self> {
         let Self { clip, mean, std } = self;
         let refuse = |what, value: String, reason| Err(Error::invalid(what, value, reason));
@@ -52,7 +52,7 @@ impl Normalise {
     /// NaN stays NaN.
     #[inline]
     pub(crate) fn apply(self, value: f64) -> f64 {
-        // Not `clamp`, which looks at its bounds for each value.
+        // Faster than `clamp`, which checks its bounds for each value.
         let value = match self.clip {
             Some((low, _)) if value < low => low,
             Some((_, high)) if value > high => high,

@@ -5,18 +5,17 @@ use std::borrow::Cow;
 use crate::{Dtype, Element};
 
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
-/// `NumPy` lets numbers begin at multiples of this.
+/// Numbers begin at multiples of this, as `NumPy` requires.
 const ALIGNMENT: usize = 64;
 
-/// What stands before an array of this shape in a file or a stream: its numbers follow, in C
-/// order.
+/// The header of an array of this shape in a file or a stream; the numbers follow, in C order.
 #[must_use]
 pub fn header(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
     let kind = if dtype.is_integer() { &dtype.name()[..1] } else { "f" };
     let order = if dtype.size() == 1 { '|' } else { '<' };
     let mut axes = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if shape.len() == 1 {
-        // What makes a tuple of it.
+        // A comma makes it a tuple.
         axes.push(',');
     }
     let size = dtype.size();
@@ -26,19 +25,19 @@ pub fn header(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
     let padded = (begun + text.len() + 1).next_multiple_of(ALIGNMENT);
     text.extend(std::iter::repeat_n(' ', padded - begun - text.len() - 1));
     text.push('\n');
-    // A few numbers of 20 digits leave it far below 16 bits.
+    // Lossless: a few numbers of 20 digits stay far below 16 bits.
     let length = u16::try_from(text.len()).unwrap_or_default();
     [MAGIC, &[1, 0], &length.to_le_bytes(), text.as_bytes()].concat()
 }
 
-/// Voxels as they follow the header.
+/// The bytes of voxels after the header.
 #[must_use]
 pub fn numbers<T: Element>(voxels: &[T]) -> Cow<'_, [u8]> {
     let bytes: &[u8] = bytemuck::cast_slice(voxels);
     if cfg!(target_endian = "little") {
         return Cow::Borrowed(bytes);
     }
-    // The other way round, number by number.
+    // Reverses the bytes of each number.
     bytes.chunks_exact(size_of::<T>()).flat_map(|n| n.iter().rev().copied()).collect()
 }
 

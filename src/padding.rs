@@ -1,15 +1,15 @@
-//! What stands where a patch leaves the volume; the definitions are those of `numpy.pad`.
+//! The values of a patch outside of the volume, defined as in `numpy.pad`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Dtype, Element, Error, Hint, Result, f16, with_element};
 
-/// How voxels outside of the volume are made up.
+/// How voxels outside of the volume are filled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Padding {
-    /// One value everywhere, in the units that are returned. The voxel type must hold it: reading
-    /// as another is an error. Of the floats, those with fewer digits hold it rounded.
+    /// One value everywhere, in the returned units. An error if the returned type cannot hold it;
+    /// floats with fewer digits hold it rounded.
     Constant(f64),
     /// The nearest voxel of the volume.
     Edge,
@@ -22,18 +22,18 @@ pub enum Padding {
 }
 
 impl Padding {
-    /// Refuses a constant that voxels of this type cannot be.
+    /// Refuses a constant that this type cannot hold.
     pub(crate) fn check(self, dtype: Dtype) -> Result<()> {
         let Self::Constant(value) = self else { return Ok(()) };
         let (is_held, held) = with_element!(dtype, T => if dtype.is_integer() {
             let least = T::from_integer(i128::MIN).to_integer();
             let most = T::from_integer(i128::MAX).to_integer();
-            // What no i128 is becomes one that is beyond every type.
+            // A value beyond `i128` saturates, which is beyond every type.
             #[allow(clippy::cast_possible_truncation)]
             let is_held = value.fract() == 0.0 && (least..=most).contains(&(value as i128));
             (is_held, format!("whole numbers from {least} to {most}"))
         } else {
-            // Infinity and NaN, asked for, are what is returned.
+            // Infinity and NaN are returned if they were asked for.
             let is_held = <T as Element>::from_f64(value).to_f64().is_finite() || !value.is_finite();
             let most = if dtype == Dtype::Float16 { f16::MAX.to_f64() } else { f32::MAX.into() };
             (is_held, format!("numbers up to {most:e}"))
@@ -48,8 +48,8 @@ impl Padding {
         Err(Error::invalid("padding", self, reason).hinting(Hint::ReturnedType))
     }
 
-    /// The index inside an axis of length `n` (at least 1) whose voxel stands at `index`; `None`
-    /// if a constant does.
+    /// The index inside an axis of length `n` (at least 1) whose voxel is used for `index`; `None`
+    /// for a constant.
     pub(crate) fn source(self, index: i128, n: usize) -> Option<usize> {
         // Twice the length of any axis fits.
         let length = i128::try_from(n).ok()?;
@@ -57,7 +57,7 @@ impl Padding {
             _ if (0..length).contains(&index) => index,
             Self::Constant(_) => return None,
             Self::Edge => index.clamp(0, length - 1),
-            // A single voxel has nothing to mirror but itself.
+            // A single voxel can only be mirrored onto itself.
             Self::Reflect if n == 1 => 0,
             Self::Reflect => {
                 let period = 2 * (length - 1);

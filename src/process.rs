@@ -1,7 +1,7 @@
 //! Values that belong to one process: threads, and locks that a thread may hold.
 //!
-//! A process that is forked off has a copy of both, and of the threads only the one that forked:
-//! nobody ends what the others had begun, and a lock that one of them held stays locked.
+//! A forked process has a copy of such values, but of the threads only the one that forked: the
+//! work of the others never ends there, and a lock that one of them held stays locked.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-/// The process that made something which others see too: a file, a lock, a child. A process that
-/// was forked off has a copy of whatever stands for such a thing, and must leave the thing alone.
+/// The process that made a thing which other processes see too: a file, a lock, a child. A forked
+/// process has a copy of the handle, and must leave the thing alone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Maker(u32);
 
@@ -21,22 +21,22 @@ impl Maker {
         Self(process::id())
     }
 
-    /// As if another process had made it.
+    /// Another process than this one.
     #[cfg(test)]
     pub(crate) fn other() -> Self {
         Self(!process::id())
     }
 
-    /// False in a process that was forked off since.
+    /// False in a forked process.
     pub(crate) fn is_here(self) -> bool {
         self.0 == process::id()
     }
 }
 
-/// A value of this process. A process that is forked off makes its own when it first wants the
-/// value; the inherited one is neither used nor dropped there.
+/// A value for each process. A forked process makes its own at first use; the inherited value is
+/// neither used nor dropped there.
 ///
-/// No lock is taken here, so that none can be held at the fork.
+/// No lock is taken, so that none can be held during a fork.
 pub(crate) struct PerProcess<T> {
     current: ArcSwap<Owned<T>>,
 }
@@ -44,22 +44,22 @@ pub(crate) struct PerProcess<T> {
 /// The value of this process, in use.
 pub(crate) struct Here<T>(Arc<Owned<T>>);
 
-/// A value that only the process which made it drops.
+/// A value that is dropped only by the process that made it.
 #[derive(Debug)]
 pub(crate) struct Owned<T> {
     maker: Maker,
-    /// Always there, until it is dropped.
+    /// `Some` until it is dropped.
     value: Option<T>,
 }
 
 impl<T> PerProcess<T> {
-    /// A value that this process has made.
+    /// Begins with a value of this process.
     pub(crate) fn new(value: T) -> Self {
         Self { current: ArcSwap::from_pointee(Owned::new(value)) }
     }
 
-    /// The value of this process; `make` is called where it has none yet. Of several threads that
-    /// make one at once, all get the same.
+    /// The value of this process; calls `make` if there is none yet. Several threads that make one
+    /// at once all get the same.
     pub(crate) fn here<E>(&self, make: impl Fn() -> Result<T, E>) -> Result<Here<T>, E> {
         let mut current = self.current.load_full();
         while !current.maker.is_here() {
@@ -85,7 +85,7 @@ impl<T> Owned<T> {
         Self { maker: Maker::new(), value: Some(value) }
     }
 
-    /// The value, which is then dropped as any other.
+    /// Takes the value out, to be dropped normally.
     pub(crate) fn into_inner(mut self) -> T {
         self.value.take().expect("it is there until it is dropped")
     }
@@ -100,8 +100,8 @@ impl<T> Deref for Here<T> {
 }
 
 impl<T> Drop for Owned<T> {
-    /// To drop an inherited value might wait for a thread that is not here, or find a map that a
-    /// thread was changing at the fork.
+    /// Dropping an inherited value might wait for a thread that does not exist here, or find a map
+    /// that a thread was changing during the fork.
     fn drop(&mut self) {
         if !self.maker.is_here() {
             std::mem::forget(self.value.take());

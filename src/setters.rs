@@ -1,8 +1,8 @@
-//! Options that callers make field by field: each has a method of its name.
+//! Methods that set one field of an options type.
 
-/// Adds to a type a method for each of its public fields, which gives the same value with another
-/// one in that field. Callers cannot name all fields of options, of which there may be more in a
-/// later version.
+/// Adds a method for each public field of a type, which gives the same value with another one in
+/// that field. Callers cannot construct options directly, because a later version may have more
+/// fields.
 macro_rules! setters {
     ($owner:ident { $($field:ident: $type:ty),+ $(,)? }) => {
         impl $owner {

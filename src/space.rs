@@ -1,21 +1,21 @@
-//! What millimetres are measured from: the coordinates that an affine leads to.
+//! The coordinate system of an affine.
 
 use serde::{Deserialize, Serialize};
 
-/// The coordinates that an [`crate::Affine`] leads to, where the source says: always millimetres to
-/// the right, the front and the head, but from another origin in each.
+/// The coordinate system of an [`crate::Affine`], if the source says: always millimetres to the
+/// right, the front and the head, from different origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Space {
-    /// Those of the scanner that took the scan.
+    /// That of the scanner.
     Scanner,
-    /// Those of another scan, which this one was aligned with.
+    /// That of another scan, with which this one was aligned.
     Aligned,
-    /// Those of Talairach and Tournoux.
+    /// That of Talairach and Tournoux.
     Talairach,
-    /// Those of the MNI 152 template.
+    /// That of the MNI 152 template.
     Mni,
-    /// Those of another template.
+    /// That of another template.
     Template,
 }
 
@@ -24,10 +24,10 @@ impl Space {
     const CODED: [Self; 5] =
         [Self::Scanner, Self::Aligned, Self::Talairach, Self::Mni, Self::Template];
 
-    /// Of two transforms with these codes, as NIfTI has them, the first that counts: `None` if
-    /// neither does, or if its code means nothing.
+    /// The system of the first transform that counts, given the codes of sform and qform; `None` if
+    /// neither counts, or if the code is undefined.
     pub(crate) fn of_codes(sform: i64, qform: i64) -> Option<Self> {
-        // Codes are of 16 bits in NIfTI-1; beyond that they say nothing.
+        // Codes have 16 bits in NIfTI-1; larger ones are meaningless.
         let counts = |code: &i64| (1..=i64::from(i16::MAX)).contains(code);
         let code = [sform, qform].into_iter().find(counts)?;
         Self::CODED.get(usize::try_from(code - 1).ok()?).copied()

@@ -12,17 +12,17 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use crate::process::Owned;
 use crate::{Error, Result, durable};
 
-/// A file in the making: [`StagedFile::finish`] makes it durable and gives it its name in one step.
-/// What was at the target stays until then. Dropped before, it leaves nothing behind.
+/// A file under construction: [`StagedFile::finish`] makes it durable and moves it to the target in
+/// one step. An existing file at the target stays until then. If dropped before, nothing is left.
 ///
-/// Until it is finished the file has no name, so that a process that is killed leaves nothing
-/// behind either. Linux has such files on most local file systems; elsewhere it has a hidden name
-/// in the target's folder, which ends in `.partial` and stays after a kill.
+/// Until it is finished the file has no name, so a killed process leaves nothing either. Linux
+/// supports unnamed files on most local file systems; elsewhere the file has a hidden name in the
+/// target's folder, which ends in `.partial` and stays after a kill.
 #[derive(Debug)]
 pub struct StagedFile {
     target: PathBuf,
     file: BufWriter<File>,
-    /// The hidden name, where it has one.
+    /// The hidden name, if the file has one.
     hidden: Option<Owned<TempPath>>,
 }
 
@@ -46,7 +46,7 @@ impl StagedFile {
         Ok(Self { target: target.into(), file: BufWriter::new(file), hidden })
     }
 
-    /// Makes the file durable and gives it its name.
+    /// Makes the file durable and moves it to the target.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -57,7 +57,8 @@ impl StagedFile {
             .and_then(|()| durable::contents(file.get_ref()))
             .and_then(|()| match hidden {
                 Some(hidden) => Ok(hidden.into_inner()),
-                // A name that is free, as only a rename replaces what is at the target.
+                // Linked under a hidden name first, because only a rename replaces a file at the
+                // target.
                 None => hidden_name()
                     .make_in(folder, |path| link(file.get_ref(), path))
                     .map(NamedTempFile::into_temp_path),
@@ -73,16 +74,16 @@ fn folder_of(target: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
-/// A short name, whatever the target's: that may have all the bytes that the system allows.
+/// A short name, because the target's name may have the greatest length that the system allows.
 fn hidden_name() -> Builder<'static, 'static> {
     let mut builder = Builder::new();
-    // Less what the user's mask takes away, as of every new file.
+    // The user's mask is applied, as for every new file.
     builder.prefix(".voxpatch-").suffix(".partial").permissions(Permissions::from_mode(0o666));
     builder
 }
 
-/// A file without a name that can be given one; `None` where the system has no such files, or
-/// refuses: a file with a name then shows whether there can be any.
+/// A file without a name that can be given one; `None` if the system has none or refuses: creating
+/// a file with a name then shows the error.
 #[cfg(target_os = "linux")]
 fn unnamed(folder: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags};
@@ -103,7 +104,7 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the system shows an open file.
+/// The path by which the system shows an open file.
 fn open_path(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }

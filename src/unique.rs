@@ -1,4 +1,4 @@
-//! Names that nobody else has.
+//! Unique names.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// 16 hexadecimal digits that no other call gives, in any process of any machine: from the system's
-/// random numbers; the process, for one that was forked off has the numbers of the other; the time;
-/// and a count.
+/// 16 hexadecimal digits that no other call gives, in any process of any machine: made of the
+/// system's random numbers; the process id, because a forked process has the same random numbers;
+/// the time; and a counter.
 pub(crate) fn id() -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&RandomState::new().build_hasher().finish().to_le_bytes());

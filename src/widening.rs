@@ -1,10 +1,10 @@
-//! Pairs of voxel types, the wider of which holds every voxel of the narrower exactly, and the
-//! casts between them.
+//! Pairs of voxel types, in which the wider type holds every voxel of the narrower exactly, and the
+//! conversions between them.
 
 use crate::{Dtype, Element};
 
-/// An integer type, and a type of more bytes that holds all of it. Rows of voxels are bytes, in
-/// the byte order of this machine and aligned in any way.
+/// An integer type, and a type of more bytes that holds all its values. Rows of voxels are bytes,
+/// in the byte order of this machine and with any alignment.
 #[derive(Debug)]
 pub(crate) struct Widening {
     /// The narrower type.
@@ -16,7 +16,7 @@ pub(crate) struct Widening {
     holds: fn(&[u8]) -> bool,
 }
 
-/// By name of its types; there is one of each.
+/// Compared by the types, because there is one pair of each.
 impl PartialEq for Widening {
     fn eq(&self, other: &Self) -> bool {
         (self.from, self.to) == (other.from, other.to)
@@ -24,7 +24,7 @@ impl PartialEq for Widening {
 }
 
 impl Widening {
-    /// The pair of these types; `None` if `to` does not hold all of `from`, or not in more bytes.
+    /// The pair of these types; `None` if `to` does not hold all of `from` in more bytes.
     pub(crate) fn between(from: Dtype, to: Dtype) -> Option<&'static Self> {
         Self::to(to).find(|pair| pair.from == from)
     }
@@ -39,8 +39,8 @@ impl Widening {
         (self.widen)(narrow, wide);
     }
 
-    /// Narrows a row to `narrow`, which has as many voxels. False if widening would not give the
-    /// same bits back; `narrow` holds anything then.
+    /// Narrows a row to `narrow`, which has as many voxels. False if widening would not restore the
+    /// same bits; `narrow` is then undefined.
     pub(crate) fn narrow(&self, wide: &[u8], narrow: &mut [u8]) -> bool {
         (self.narrow)(wide, narrow)
     }
@@ -61,13 +61,13 @@ impl Widening {
     }
 }
 
-/// A type that holds every voxel of `N`: that it does, `From` vouches for.
+/// A type that holds every voxel of `N`, as `From` guarantees.
 trait Wider<N: Element>: Element + From<N> {
-    /// The voxel as `N`, whatever becomes of it.
+    /// The voxel as `N`, possibly changed.
     fn cast(self) -> N;
 
-    /// Whether widening `narrow` gives this voxel. Bits are compared: -0 is not 0, and NaN no
-    /// integer at all.
+    /// Whether widening `narrow` gives this voxel. Bits are compared: -0 differs from 0, and NaN
+    /// from every integer.
     fn is(self, narrow: N) -> bool {
         bytemuck::bytes_of(&self) == bytemuck::bytes_of(&Self::from(narrow))
     }
@@ -112,7 +112,7 @@ fn narrow<N: Element, W: Wider<N>>(wide: &[u8], narrow: &mut [u8]) -> bool {
     same
 }
 
-/// Looks at every voxel: without a way out in the middle, the loop compiles to vectors.
+/// Checks every voxel: without an early exit, the loop compiles to vector instructions.
 fn holds<N: Element, W: Wider<N>>(wide: &[u8]) -> bool {
     voxels::<W>(wide).fold(true, |same, voxel| same & voxel.is(voxel.cast()))
 }

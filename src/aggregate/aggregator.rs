@@ -1,4 +1,4 @@
-//! Predictions in, finished chunks out.
+//! The aggregator takes predictions and writes finished chunks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,12 +9,12 @@ use rayon::prelude::*;
 
 use super::arrived::Arrived;
 use super::checkpoint::{self, Clock};
+use super::context::{Context, StoreScratch};
 use super::memory::{Memory, MemoryUse};
 use super::open::Arrival;
 use super::prediction::{Location, Prediction};
 use super::report::Clipped;
 use super::state::GroupState;
-use super::target::{StoreScratch, Target};
 use super::{AggregateOptions, Part, Plan, begin};
 use crate::exec::{caught, locked};
 use crate::store::{Job, Note};
@@ -28,14 +28,15 @@ use crate::{Dataset, Error, Pool, Result};
 /// last chunk is finished. [`Aggregator::finish`] publishes the volumes when all shards are there:
 /// until then no reader sees them. The bytes are the same for any order and any number of threads.
 ///
-/// What is written survives: an aggregator that is dropped, or a process that is killed, leaves a
-/// hidden folder in the dataset, from which [`super::Unfinished::Resume`] goes on. What is held of
-/// shards that were not written yet is kept by [`Aggregator::checkpoint`]; patches of such shards
-/// whose predictions were added since the last of them are asked for again
-/// ([`Aggregator::remaining`]).
+/// Shards that were written survive: an aggregator that is dropped, or a process that is killed,
+/// leaves a hidden folder in the dataset, from which [`super::Unfinished::Resume`] goes on.
+/// [`Aggregator::checkpoint`] keeps the sums of shards that are not written yet. After a
+/// resumption, [`Aggregator::remaining`] asks again for the patches of such shards that were added
+/// since the last checkpoint.
 ///
 /// After an error while adding, other than one about the prediction itself, nothing more is
-/// accepted: what was held is no longer whole. Open it again to go on from what is written.
+/// accepted, because the sums are incomplete. Begin the aggregation again to resume from the shards
+/// that are written.
 pub struct Aggregator {
     pub(super) plan: Arc<Plan>,
     pub(super) part: Part,
@@ -45,24 +46,25 @@ pub struct Aggregator {
     pub(super) memory: Memory,
     pub(super) groups: Vec<GroupState>,
     pub(super) arrived: Arrived,
-    /// Something has come since it was kept last.
+    /// Predictions were added since the last checkpoint.
     pub(super) changed: AtomicBool,
     pub(super) clock: Clock,
     pub(super) failed: AtomicBool,
-    /// The one that has its threads and writes its scratch file.
+    /// The process that began this: it owns the threads and the scratch file.
     process: u32,
     pub(super) scratch: Mutex<Vec<StoreScratch>>,
     pub(super) began: Instant,
 }
 
 impl Aggregator {
-    /// Begins to make the outputs of a plan in `dataset`, or goes on with it.
+    /// Begins to make the outputs of a plan in `dataset`, or resumes it.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if an output is there and not to be replaced;
-    /// [`Error::Unfinished`] if an aggregation of the same name was begun and the options do not say
-    /// what to do about it; [`Error::InvalidArgument`] if it is to be resumed and was begun with
-    /// another plan, naming what differs, or while another process goes on with it; [`Error::Io`].
+    /// [`Error::AlreadyExists`] if an output exists and is not to be replaced;
+    /// [`Error::Unfinished`] if an aggregation of the same name was begun and the options do not
+    /// say what to do about it; [`Error::InvalidArgument`] if the aggregation to resume was begun
+    /// with another plan (the error names the difference), or if another process is working on it;
+    /// [`Error::Io`].
     pub fn begin(
         dataset: &Dataset,
         plan: impl Into<Arc<Plan>>,
@@ -73,12 +75,12 @@ impl Aggregator {
         Self::begin_part(dataset, plan, part, options)
     }
 
-    /// Begins to make one part of a plan ([`Plan::split`]), or goes on with it. Parts of one plan
-    /// are made by any number of processes, each at most by one at a time; whoever comes first
-    /// begins them all. [`super::finalise`] ends it when all are complete.
+    /// Begins to make one part of a plan ([`Plan::split`]), or resumes it. Any number of processes
+    /// make the parts of one plan, each part by one process at a time; the first process begins the
+    /// whole aggregation. [`super::finalise`] publishes the outputs when all parts are complete.
     ///
     /// # Errors
-    /// As [`Self::begin`]; that parts are there is no error.
+    /// Those of [`Self::begin`], except that other parts may exist.
     pub fn begin_part(
         dataset: &Dataset,
         plan: impl Into<Arc<Plan>>,
@@ -87,7 +89,7 @@ impl Aggregator {
     ) -> Result<Self> {
         let plan = plan.into();
         if plan.split(part.of)?.get(part.index) != Some(&part) {
-            let reason = "it is not a part of this plan: take it from Plan::split";
+            let reason = "the part is not one of this plan: take it from Plan::split";
             return Err(Error::invalid("part", part.index, reason));
         }
         let job = begin::open(dataset, &plan, &part, options)?;
@@ -129,18 +131,17 @@ impl Aggregator {
         &self.plan
     }
 
-    /// Takes the predictions of one patch: for each head of the plan, from the first, an array
-    /// `c, z, y, x` of [`Plan::prediction`]'s shape; anything for a head that no output is made of.
-    /// Everything that follows from them is done on the calling thread.
+    /// Takes the predictions of one patch: for each head of the plan, from the first, an array `c,
+    /// z, y, x` of the shape [`Plan::prediction`]. For a head that no output is made of, the array
+    /// is not looked at. The calling thread does all the work, including the writing of shards.
     ///
-    /// A patch whose shards were all written in an earlier run is accepted, and nothing comes of
-    /// it.
+    /// A patch whose shards were all written in an earlier run is accepted and changes nothing.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a location that is not in the plan or not in this part, a
-    /// patch that was given before, another number of predictions, another shape, and numbers that
-    /// are not finite ([`super::NonFinite`]): nothing is taken then, and others may follow. Those of
-    /// writing shards, after which nothing is accepted.
+    /// patch that was added before, a wrong number of predictions, a wrong shape, and numbers that
+    /// are not finite ([`super::NonFinite`]): the prediction is not added then, and others may
+    /// follow. Errors of writing shards, after which no prediction is accepted.
     pub fn add(
         &self,
         location: impl Into<Location>,
@@ -153,10 +154,10 @@ impl Aggregator {
     }
 
     /// Takes the predictions of several patches: for each head an array `n, c, z, y, x`, whose
-    /// first axis is that of `locations`. Chunks are worked on by the threads of the pool.
+    /// first axis is that of `locations`. The threads of the pool work on the chunks.
     ///
     /// # Errors
-    /// As [`Self::add`]; of no patch anything is taken if one is refused.
+    /// Those of [`Self::add`]; if one patch is refused, none is added.
     pub fn add_many<L: Into<Location> + Copy>(
         &self,
         locations: &[L],
@@ -164,8 +165,11 @@ impl Aggregator {
         pool: &Pool,
     ) -> Result<()> {
         if let Some(wrong) = predictions.iter().find(|p| p.shape()[0] != locations.len()) {
-            let reason =
-                format!("{} locations are given; it has one entry for each", locations.len());
+            let reason = format!(
+                "there are {} locations; the first axis of each prediction must have one \
+                         entry for each",
+                locations.len()
+            );
             return Err(Error::invalid("predictions", wrong.shape()[0], reason));
         }
         let check = |(n, location): (usize, &L)| {
@@ -177,7 +181,7 @@ impl Aggregator {
         pool.run(|| self.take(&checked, true))
     }
 
-    /// Takes predictions that are sound; in parallel if it runs in a pool.
+    /// Adds predictions that were checked; in parallel if the caller runs in a pool.
     fn take(&self, predictions: &[Prediction<'_>], parallel: bool) -> Result<()> {
         self.check_sound()?;
         self.claim(predictions)?;
@@ -198,33 +202,35 @@ impl Aggregator {
         done
     }
 
-    /// Refuses to go on after what was held was lost, and in a process that was forked off: nothing
-    /// that it takes comes to the other, whose scratch file it would overwrite.
+    /// Refuses to go on after an error, which left incomplete sums, and in a forked process:
+    /// predictions that it takes do not reach the process that began, whose scratch file it would
+    /// overwrite.
     pub(super) fn check_sound(&self) -> Result<()> {
         if self.process != std::process::id() {
             let reason = format!(
-                "process {} began it, from which this one was forked off since: hand predictions \
-                 to that one, or begin a part of the plan here",
+                "process {} began the aggregation, and this process was forked off later: hand \
+                 predictions to that process, or begin a part of the plan here",
                 self.process
             );
             return Err(Error::invalid("aggregation", self.plan.name(), reason));
         }
         if self.failed.load(Ordering::Relaxed) {
             let path = self.job.folder();
-            let reason = "an earlier patch could not be written; resume to go on from what was";
+            let reason = "an earlier patch could not be written; resume to go on from the shards \
+                          that were written";
             return Err(Error::invalid("aggregation", path.display(), reason));
         }
         Ok(())
     }
 
-    /// Notes that patches have arrived; none of them if one has before or is not wanted here.
+    /// Marks patches as arrived; marks none if one has arrived before or does not touch this part.
     fn claim(&self, predictions: &[Prediction<'_>]) -> Result<()> {
         for (n, prediction) in predictions.iter().enumerate() {
             let refused = if !self.is_inside(prediction.place) {
                 let Part { index, of, region, .. } = self.part;
-                Some(format!("it does not touch part {} of {of}: {region}", index + 1))
+                Some(format!("the patch does not touch part {} of {of}: {region}", index + 1))
             } else if self.arrived.set(prediction.number, true) {
-                Some("its prediction was given before; give each once".to_owned())
+                Some("the prediction of this patch was added before; add each once".to_owned())
             } else {
                 None
             };
@@ -239,7 +245,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// What is to be done, chunk by chunk, in each by ascending rank.
+    /// The contributions of the predictions, sorted by chunk, then by rank.
     fn tasks(&self, predictions: &[Prediction<'_>]) -> Vec<Task> {
         let mut tasks = Vec::new();
         for (n, group) in self.plan.groups.iter().enumerate() {
@@ -256,7 +262,7 @@ impl Aggregator {
         tasks
     }
 
-    /// Does what is to be done to one chunk.
+    /// Adds the contributions to one chunk.
     fn receive(&self, predictions: &[Prediction<'_>], run: &[Task]) -> Result<()> {
         let (n, at) = run[0].chunk;
         let group = &self.plan.groups[n];
@@ -264,12 +270,12 @@ impl Aggregator {
             let prediction = &predictions[task.member];
             Arrival {
                 rank: task.rank,
-                piece: group.piece(prediction.place, at),
+                chunk_box: group.chunk_box(prediction.place, at),
                 predicted: prediction.of_group(group),
             }
         };
         let arrivals: Vec<_> = run.iter().map(arrival).collect();
-        self.with_scratch(|scratch| self.groups[n].receive(&self.target(), at, &arrivals, scratch))
+        self.with_scratch(|scratch| self.groups[n].receive(&self.context(), at, &arrivals, scratch))
     }
 
     pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&mut StoreScratch) -> T) -> T {
@@ -279,15 +285,15 @@ impl Aggregator {
         done
     }
 
-    pub(super) fn target(&self) -> Target<'_> {
-        Target { plan: &self.plan, memory: &self.memory, job: &self.job }
+    pub(super) fn context(&self) -> Context<'_> {
+        Context { plan: &self.plan, memory: &self.memory, job: &self.job }
     }
 
-    /// Whether any voxel of a patch lies in the part that is made here.
+    /// Whether any voxel of a patch lies in this part.
     fn is_inside(&self, place: [usize; 3]) -> bool {
         let (axis, part) = (self.part.axis, &self.part);
         if part.of == 1 {
-            // In mode crop some patches may own no voxel: nothing comes of them.
+            // With `Blend::Crop` a patch may own no voxel; it is accepted and changes nothing.
             return true;
         }
         self.plan.groups.iter().any(|group| {
@@ -297,7 +303,7 @@ impl Aggregator {
         })
     }
 
-    /// Whether a patch touches a shard that was not there when this began.
+    /// Whether a patch touches a shard that is still to be written.
     fn is_wanted(&self, place: [usize; 3]) -> bool {
         let groups = self.plan.groups.iter().zip(&self.groups);
         groups.into_iter().any(|(group, state)| {
@@ -313,15 +319,14 @@ impl Aggregator {
         })
     }
 
-    /// What was held in memory, and what was not.
+    /// How many bytes were held in memory, and how many in the scratch file.
     #[must_use]
     pub fn memory(&self) -> MemoryUse {
         self.memory.used()
     }
 
-    /// How many voxels were cut off, of each output in the plan's order: of those that were
-    /// finished since this was opened. What an earlier run had finished of the same outputs is not
-    /// counted.
+    /// For each output, in the plan's order: how many of the voxels finished since this aggregator
+    /// was opened were cut off. Voxels that an earlier run finished are not counted.
     #[must_use]
     pub fn clipped(&self) -> Vec<Clipped> {
         let outputs = self.groups.iter().flat_map(|group| &group.outputs);
@@ -335,19 +340,19 @@ impl Aggregator {
         counts.into_iter().map(clipped).collect()
     }
 
-    /// Keeps how the model answered the patch that it is known by, or gives what was kept of it
-    /// before.
+    /// Keeps the model's answer to the patch that identifies the model, or gives the answer that
+    /// was kept before.
     pub(crate) fn fingerprint(&self, of: &serde_json::Value) -> Result<serde_json::Value> {
         self.job.note(Note::Fingerprint, of)
     }
 
-    /// Notes why what was written may be wrong: who goes on has to decide.
+    /// Notes why written voxels may be wrong: whoever resumes has to decide what to do.
     pub(crate) fn doubt(&self, reason: &str) -> Result<()> {
         self.job.note(Note::Doubt(self.part.index), &reason.into()).map(drop)
     }
 
-    /// Gives up, and takes back what was written since this began: predictions turned out not to be
-    /// of the patches that they were given for.
+    /// Gives up, and removes the shards written since this aggregator was opened, because
+    /// predictions turned out to belong to other patches than they were given for.
     pub(crate) fn take_back(self) -> Result<()> {
         self.job.take_back()
     }
@@ -360,12 +365,12 @@ impl std::fmt::Debug for Aggregator {
     }
 }
 
-/// A piece of a prediction on its way to a chunk.
+/// The contribution of a prediction to one chunk.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Task {
     /// Number of the group, and place in its chunk grid.
     chunk: (usize, [usize; 3]),
     rank: usize,
-    /// Which of the predictions.
+    /// The index of the prediction among those that are being added.
     member: usize,
 }

@@ -1,4 +1,4 @@
-//! Whose predictions were taken.
+//! The patches whose predictions have arrived.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) struct Arrived(Vec<AtomicU64>);
 
 impl Arrived {
-    /// Of so many patches none.
+    /// A set for this number of patches, none of which has arrived.
     pub(super) fn none(patches: u64) -> Self {
         let words = usize::try_from(patches.div_ceil(64)).unwrap_or(usize::MAX);
         Self((0..words).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Whether a patch had arrived, and sets whether it has.
+    /// Sets whether a patch has arrived; gives whether it had arrived before.
     pub(super) fn set(&self, number: u64, arrived: bool) -> bool {
         let (word, bit) = self.bit(number);
         let before = if arrived {
@@ -34,7 +34,7 @@ impl Arrived {
         self.0.iter().map(|word| word.load(Ordering::Relaxed)).collect()
     }
 
-    /// Adds the bits of as many words; `None` if there are not as many.
+    /// Adds the patches of another set, given as words; `None` if the number of words differs.
     pub(super) fn add(&self, words: &[u64]) -> Option<()> {
         for (word, bits) in self.0.iter().zip(words) {
             word.fetch_or(*bits, Ordering::Relaxed);
@@ -43,7 +43,7 @@ impl Arrived {
     }
 
     fn bit(&self, number: u64) -> (&AtomicU64, u64) {
-        // Numbers were checked to be in the grid.
+        // Callers check that numbers are in the grid.
         (&self.0[usize::try_from(number / 64).unwrap_or(usize::MAX)], 1 << (number % 64))
     }
 }

@@ -1,39 +1,39 @@
-//! One axis of an output: which part of it each place of the grid contributes to.
+//! One axis of an output: the voxels that each place of the grid contributes to.
 //!
-//! A grid is the product of its axes, and so is what its places contribute to: all that is known
-//! of a patch is known axis by axis.
+//! A grid is the product of its axes, and the voxels that a place contributes to are the product of
+//! three ranges: everything about a patch is worked out axis by axis.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Blend;
 
-/// What the places of a grid contribute along one axis, in voxels of the output.
+/// The contributions of the places of a grid along one axis, in voxels of the output.
 #[derive(Debug)]
-pub(super) struct Axis {
-    /// Of the output.
+pub(super) struct AxisPlan {
+    /// Length of the output.
     pub(super) length: usize,
-    /// Of a prediction.
+    /// Length of a prediction.
     pub(super) patch: usize,
-    /// Where the prediction of each place begins; before 0 if the patch is padded. Ascending.
+    /// Where the prediction of each place begins; negative if the patch is padded. Ascending.
     starts: Vec<i64>,
-    /// What each place contributes to, inside the output. Both ends ascend.
+    /// The voxels of the output that each place contributes to. Both ends ascend.
     spans: Vec<Range<usize>>,
-    /// Of a prediction; `None` if it is 1.
+    /// The window of a prediction; `None` if it is 1 everywhere.
     pub(super) window: Option<Vec<f64>>,
     /// For every voxel, the sum of the windows of the places that contribute to it.
     pub(super) weights: Vec<f64>,
     chunk: usize,
     /// The places that contribute to each chunk, ascending.
     members: Vec<Vec<usize>>,
-    /// For each chunk, the first one to which its members contribute just so.
+    /// For each chunk, the first chunk to which places contribute in the same way.
     like: Vec<usize>,
 }
 
-/// The box of a chunk that a patch contributes to, along `z, y, x`.
-pub(super) type Piece = [AxisPart; 3];
+/// The box of a chunk that a patch contributes to, `z, y, x`.
+pub(super) type ChunkBox = [AxisPart; 3];
 
-impl Axis {
+impl AxisPlan {
     /// `starts`, `patch`, `overlap` and `volume` are in voxels of the input, of which `factor` make
     /// one of the output: a voxel `n` of the input lies in `n / factor`, rounded down. `patch` is a
     /// multiple of `factor`, and the grid covers the volume. `chunk` is in voxels of the output.
@@ -49,8 +49,9 @@ impl Axis {
         let inside = |n: i64| usize::try_from(n.max(0)).map_or(length, |n| n.min(length));
         let begins: Vec<i64> = starts.iter().map(|start| start.div_euclid(per_voxel)).collect();
         let spans: Vec<_> = if blend == Blend::Crop {
-            // From its own cut to that of the next: where both cover a voxel, the later owns it.
-            // The first cut and the last lie at the border of the volume or beyond.
+            // A place owns the voxels from its own cut to the cut of the next place: where both
+            // cover a voxel, the later place owns it. The first cut and the last lie at the border
+            // of the volume or beyond.
             let cut = |start: i64| inside((start + signed(overlap / 2)).div_euclid(per_voxel));
             let cuts: Vec<usize> = std::iter::once(0)
                 .chain(starts.iter().skip(1).map(|start| cut(*start)))
@@ -81,8 +82,8 @@ impl Axis {
         axis
     }
 
-    /// For each chunk the first one to which places contribute in the same way: on a grid they
-    /// repeat.
+    /// For each chunk, the first chunk to which places contribute in the same way: on a grid, these
+    /// patterns repeat.
     fn alike(&self) -> Vec<usize> {
         let mut first = HashMap::new();
         let parts = |chunk: usize| -> Vec<AxisPart> {
@@ -91,7 +92,7 @@ impl Axis {
         (0..self.chunks()).map(|chunk| *first.entry(parts(chunk)).or_insert(chunk)).collect()
     }
 
-    /// The first chunk to which places contribute as they do to this one.
+    /// The first chunk to which places contribute as they do to `chunk`.
     pub(super) fn like(&self, chunk: usize) -> usize {
         self.like[chunk]
     }
@@ -121,7 +122,7 @@ impl Axis {
         self.chunk.min(self.length - chunk * self.chunk)
     }
 
-    /// What a place contributes to a chunk that it is a member of.
+    /// The contribution of a place to a chunk that it is a member of.
     pub(super) fn part(&self, place: usize, chunk: usize) -> AxisPart {
         let (span, origin) = (&self.spans[place], chunk * self.chunk);
         let from = span.start.max(origin);
@@ -137,14 +138,14 @@ impl Axis {
         self.spans[place].clone()
     }
 
-    /// The voxels of a place's prediction that count.
+    /// The voxels of a place's prediction that contribute to the output.
     pub(super) fn used(&self, place: usize) -> Range<usize> {
         let (span, begin) = (&self.spans[place], self.starts[place]);
         if span.is_empty() { 0..0 } else { offset(span.start, begin)..offset(span.end, begin) }
     }
 
-    /// The most layers of chunks that are begun and not finished, at any place, where places come
-    /// in ascending order.
+    /// The most layers of chunks that are begun and not finished at any time, if places come in
+    /// ascending order.
     pub(super) fn open_layers(&self) -> usize {
         let is_open = |place: &usize| {
             let open = |members: &&Vec<usize>| {
@@ -157,13 +158,13 @@ impl Axis {
     }
 }
 
-/// What a place contributes to a chunk along an axis, in voxels.
+/// The contribution of a place to a chunk along one axis, in voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AxisPart {
     pub(super) length: usize,
-    /// Where it begins in the chunk.
+    /// Where the contribution begins in the chunk.
     pub(super) in_chunk: usize,
-    /// Where it begins in the prediction.
+    /// Where the contribution begins in the prediction.
     pub(super) in_patch: usize,
 }
 
@@ -172,12 +173,13 @@ fn chunks(span: &Range<usize>, chunk: usize) -> Range<usize> {
     if span.is_empty() { 0..0 } else { span.start / chunk..span.end.div_ceil(chunk) }
 }
 
-/// A voxel of the output, in the prediction that begins at `begin`, not after it.
+/// Where a voxel of the output lies in the prediction that begins at `begin`, which is not after
+/// it.
 fn offset(voxel: usize, begin: i64) -> usize {
     usize::try_from(signed(voxel) - begin).expect("spans lie inside their predictions")
 }
 
-/// No volume is longer than `i64::MAX`: its bytes are counted in it.
+/// Lossless: no axis is longer than `i64::MAX`, which limits the bytes of a volume.
 fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
@@ -189,7 +191,7 @@ mod tests {
     use super::*;
     use crate::sample::{GridSampler, Overlap};
 
-    fn axis(blend: Blend, volume: usize, patch: usize, overlap: usize, pad: bool) -> Axis {
+    fn axis(blend: Blend, volume: usize, patch: usize, overlap: usize, pad: bool) -> AxisPlan {
         factored(blend, volume, patch, overlap, pad, 1, 5)
     }
 
@@ -201,12 +203,12 @@ mod tests {
         pad: bool,
         factor: usize,
         chunk: usize,
-    ) -> Axis {
+    ) -> AxisPlan {
         let sampler = GridSampler::new([1, 1, patch], Overlap::Voxels([0, 0, overlap])).unwrap();
         let sampler = sampler.pad_small_volumes(true).pad_borders(pad);
         let grid = sampler.grid([1, 1, volume]).unwrap();
         let starts: Vec<i64> = grid.starts(2).collect();
-        Axis::new(blend, &starts, (patch, overlap), (volume, factor), chunk)
+        AxisPlan::new(blend, &starts, (patch, overlap), (volume, factor), chunk)
     }
 
     /// `TorchIO` 1: half the overlap is trimmed at each face that is not the volume's, then

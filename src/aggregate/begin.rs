@@ -1,4 +1,4 @@
-//! Opening what is to be made, or was begun.
+//! Opening an aggregation, new or begun before.
 
 use super::group::Group;
 use super::shard::OutputState;
@@ -7,7 +7,7 @@ use super::{AggregateOptions, NonFinite, Output, Part, Plan, Unfinished, differe
 use crate::store::{Job, JobDocument, Note};
 use crate::{Dataset, Error, Hint, Result, VolumeName};
 
-/// The least that is taken for the memory of a plan.
+/// The default budget counts the memory of a plan as this many bytes at least.
 pub(super) const LEAST_BUDGET: u64 = 32 << 20;
 
 /// Opens the job of a plan, and locks a part of it.
@@ -21,7 +21,7 @@ pub(super) fn open(
     let names = || plan.outputs().map(|output| &output.name);
     let own = |name: &&VolumeName| dataset.path().join(name.to_string()) == plan.source.path;
     if let Some(name) = names().find(own) {
-        let reason = "is the volume that the predictions are of; choose another name";
+        let reason = "is the volume that is predicted; choose another name for the output";
         return Err(Error::invalid("output", name, reason));
     }
     let whole = |output: &&Output| output.values.dtype(output.channels).is_integer();
@@ -29,8 +29,8 @@ pub(super) fn open(
         && let Some(output) = plan.outputs().find(whole)
     {
         let reason = format!(
-            "{} is stored as {}, which holds neither NaN nor infinity; give a number that counts in \
-             their place",
+            "{} is stored as {}, which holds neither NaN nor infinity; give a number that replaces \
+             them",
             output.name,
             output.values.dtype(output.channels)
         );
@@ -39,7 +39,7 @@ pub(super) fn open(
     let wanted = plan.job(options, part.of);
     let restart = options.unfinished == Unfinished::Restart;
     let there = match dataset.job(name) {
-        // Whatever it was.
+        // A restart discards the earlier aggregation, readable or not.
         Err(Error::CorruptStore { reason, .. }) if restart => {
             Some(Some(Other { words: reason, is_of_parts: false }))
         }
@@ -47,15 +47,15 @@ pub(super) fn open(
     };
     if let Some(other) = there {
         if restart && (part.of == 1 || other.is_some()) {
-            // Told before anything is thrown away.
+            // Before the earlier aggregation is discarded.
             names().try_for_each(|name| dataset.check_overwrite(name, options.overwrite))?;
             dataset.discard_job(name)?;
         } else if options.unfinished == Unfinished::Refuse && part.of == 1 {
             return Err(unfinished(dataset, name));
         } else if let Some(other) = other {
             let reason = format!(
-                "it was begun and not finished with another plan: {}; go on with the same, or \
-                 restart all of it",
+                "it was begun and not finished with another plan: {}; resume with the same plan, \
+                 or restart all of it",
                 other.words
             );
             let hint = if other.is_of_parts { Hint::OnePart } else { Hint::Restart };
@@ -68,7 +68,7 @@ pub(super) fn open(
     }
     let job = dataset.open_job(&wanted, part.index, options.overwrite)?;
     if restart && part.of > 1 {
-        // What is kept counts on shards that go.
+        // The checkpoint relies on shards that are removed next.
         job.remove_checkpoint()?;
         for (n, planned) in plan.outputs.iter().enumerate() {
             let own = (0..planned.shards()).filter(|shard| planned.is_in(part, *shard));
@@ -85,17 +85,19 @@ pub(super) fn open(
     Ok(job)
 }
 
-/// The refusal of an aggregation that was begun, where nothing is said of it.
+/// The error for an aggregation that was begun before, if the options do not say what to do about
+/// it.
 pub(crate) fn unfinished(dataset: &Dataset, name: &VolumeName) -> Error {
     let path = dataset.path().join(name.to_string());
-    let reason = "an aggregation of it was begun and not finished; resume it, or restart it";
+    let reason = "an aggregation of this volume was begun and not finished; resume it, or restart \
+                  it";
     Error::Unfinished { path, reason: reason.into() }
 }
 
-/// How the aggregation that was begun is not the one that is wanted.
+/// How the aggregation that was begun differs from the one that is wanted.
 struct Other {
     words: String,
-    /// The plan is the same, and cut into another number of parts.
+    /// The plan is the same, but is cut into another number of parts.
     is_of_parts: bool,
 }
 
@@ -107,16 +109,16 @@ fn difference(there: &JobDocument, wanted: &JobDocument) -> Option<Other> {
         let words = format!("parts were {}, and are now {}", there.parts, wanted.parts);
         return Some(Other { words, is_of_parts: true });
     }
-    let words = "the place or the spacing of the volume has changed".to_owned();
+    let words = "the position or the spacing of the volume has changed".to_owned();
     (!there.makes_the_same(wanted)).then_some(Other { words, is_of_parts: false })
 }
 
-/// The state of each group: which shards of its outputs are there, or are another part's.
+/// The state of each group: which shards of its outputs are written, or belong to another part.
 pub(super) fn states(plan: &Plan, part: &Part, job: &Job) -> Result<Vec<GroupState>> {
     let output = |n: usize| {
         let (planned, done) = (&plan.outputs[n], job.done(n)?);
         let (shards, channels) = (planned.shards(), planned.array().channels);
-        // A shard is done if it is for every channel.
+        // A shard is done when the shards of all channels are written.
         let is_done = |shard| (0..channels).all(|channel| done[channel * shards + shard]);
         let skipped = (0..shards).map(|shard| is_done(shard) || !planned.is_in(part, shard));
         Ok(OutputState::new(n, skipped.collect()))

@@ -1,18 +1,18 @@
-//! How overlapping predictions become one.
+//! How overlapping predictions are blended.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Error, Result};
 
-/// How the predictions of patches that overlap become one value. `P` is the length of a patch
-/// along an axis, `O` the overlap, `n` counts from 0; windows of the three axes are multiplied.
+/// How predictions of overlapping patches become one value. `P` is the length of a patch along an
+/// axis, `O` the overlap, `n` counts from 0; the windows of the three axes are multiplied.
 ///
 /// All but [`Blend::Crop`] are means weighted by a window `w`: the sum of `w p` over the patches
 /// that cover a voxel, divided by the sum of `w`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Blend {
-    /// Of each patch only the middle counts: half an overlap is cut off where a neighbour follows
+    /// Only the middle of each patch counts: half an overlap is cut off where a neighbour follows
     /// (`O / 2` rounded down before, rounded up after), as in `TorchIO`'s `crop`. Where more than
     /// one patch still covers a voxel, the last in lexicographic order owns it, in whatever order
     /// predictions arrive.
@@ -22,11 +22,11 @@ pub enum Blend {
     /// `w(n) = sin^2(pi (n + 1) / (P + 1))`, as in `TorchIO` 1: a Hann window of length `P + 2`
     /// without the zeros at its ends.
     Hann,
-    /// `w(n) = exp(-(n - (P - 1) / 2)^2 / (2 (s P)^2))` for a scale `s`; of the product of the
-    /// three axes nothing is less than the larger of its least value and 0.001, as in MONAI's
-    /// `gaussian`.
+    /// `w(n) = exp(-(n - (P - 1) / 2)^2 / (2 (s P)^2))` for a scale `s`. As in MONAI's `gaussian`,
+    /// the product of the three axes is raised to a floor: its least value or 0.001, whichever is
+    /// larger.
     Gaussian {
-        /// Standard deviation as a share of the patch; MONAI takes 0.125.
+        /// Standard deviation divided by the length of the patch; MONAI takes 0.125.
         sigma_scale: f64,
     },
 }
@@ -62,7 +62,7 @@ impl Blend {
         Some((0..length).map(|n| window(n as f64)).collect())
     }
 
-    /// The least weight of a voxel, given the least of each axis's window.
+    /// The floor under the weight of a voxel, given the least value of each axis's window.
     pub(super) fn floor(self, least: [f64; 3]) -> f64 {
         match self {
             Self::Gaussian { .. } => least.into_iter().product::<f64>().max(1e-3),

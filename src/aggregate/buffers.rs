@@ -1,10 +1,10 @@
-//! Buffers of sums, used again: memory that the system gives anew is slow to touch.
+//! Buffers of sums, used again, because the first touch of new memory is slow.
 
 use std::sync::Mutex;
 
 use crate::exec::locked;
 
-/// Buffers that nobody uses.
+/// Buffers that are not in use.
 #[derive(Debug, Default)]
 pub(super) struct Buffers<T>(Mutex<Kept<T>>);
 
@@ -15,10 +15,10 @@ struct Kept<T> {
 }
 
 impl<T: bytemuck::Zeroable + Clone> Buffers<T> {
-    /// So many zeros.
+    /// A buffer of `length` zeros.
     pub(super) fn zeros(&self, length: usize) -> Vec<T> {
         let mut kept = locked(&self.0);
-        // Those of one output are of one length.
+        // The buffers of one output have one length.
         let Some(n) = kept.buffers.iter().rposition(|buffer| buffer.len() == length) else {
             drop(kept);
             return vec![T::zeroed(); length];
@@ -30,17 +30,17 @@ impl<T: bytemuck::Zeroable + Clone> Buffers<T> {
         buffer
     }
 
-    /// Bytes that are kept.
+    /// Bytes of the buffers that are not in use.
     pub(super) fn bytes(&self) -> u64 {
         locked(&self.0).bytes
     }
 
-    /// Keeps none any longer.
+    /// Frees the buffers.
     pub(super) fn clear(&self) {
         *locked(&self.0) = Kept { buffers: Vec::new(), bytes: 0 };
     }
 
-    /// Keeps a buffer, unless the kept ones would be more than `most` bytes.
+    /// Keeps a buffer for later, unless the buffers would then exceed `most` bytes.
     pub(super) fn keep(&self, buffer: Vec<T>, most: u64) {
         let bytes = size_of_val(&*buffer) as u64;
         let mut kept = locked(&self.0);

@@ -1,9 +1,10 @@
-//! What an aggregator holds between patches, kept so that whoever resumes has it again.
+//! Checkpoints: the unfinished sums of an aggregator, kept for a later resumption.
 //!
-//! Its content is that of a moment between two predictions: whose have arrived, which shards are
-//! written, and what is held of all others. Shards that were written later are taken from the disk.
-//! One that was written before and is gone is a reason to go on from shards alone: it is made again
-//! of predictions that count as arrived.
+//! A checkpoint describes one moment between two predictions: which patches have arrived, which
+//! shards are written, and the sums and encoded chunks of all other shards. When it is restored,
+//! shards that were written later are taken from the disk. If a shard that was written earlier is
+//! gone, the checkpoint is not used: the predictions of that shard count as arrived and would never
+//! be asked for.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,16 +16,16 @@ use super::memory::Memory;
 use super::saved::{SavedChunk, SavedShard};
 use super::shard::OutputState;
 use super::state::GroupState;
-use super::wire::{List, Sink, Source};
+use super::wire::{List, NumberReader, NumberWriter};
 use super::{Aggregator, Part, Plan};
 use crate::Result;
 use crate::exec::locked;
 use crate::store::{Checkpoint, Job};
 
-/// Keeping takes one part in so many of the time at most.
+/// Checkpoints take at most one part in this many of the run time.
 const SHARE: u32 = 20;
 
-/// When it was kept last, and how long that took.
+/// When the last checkpoint was written, and how long the writing took.
 #[derive(Debug)]
 pub(super) struct Clock {
     last: Instant,
@@ -42,16 +43,17 @@ impl Clock {
 }
 
 impl Aggregator {
-    /// Keeps what is held between patches, so that whoever resumes need not predict them again:
-    /// sums of begun chunks, also those in the scratch file, and encoded chunks of begun shards. It
-    /// takes the place of what was kept before. Shards that wait to be written are written first.
-    /// False if nothing is held, or nothing has come since it was kept last.
+    /// Keeps the state between patches, so that whoever resumes need not predict these patches
+    /// again: the sums of begun chunks, also those in the scratch file, and the encoded chunks of
+    /// begun shards. The checkpoint replaces the one before. Shards that wait to be written are
+    /// written first. False, and no checkpoint, if no shard is begun or nothing was added since the
+    /// last one.
     ///
-    /// Costs the writing and syncing of all that is held; what is spilled goes through memory chunk
-    /// by chunk.
+    /// Costs the writing and syncing of all sums and encoded chunks; those in the scratch file are
+    /// read chunk by chunk.
     ///
     /// # Errors
-    /// Those of writing; what was kept before then stays.
+    /// Those of writing; the checkpoint before stays then.
     pub fn checkpoint(&mut self) -> Result<bool> {
         self.check_sound()?;
         if !std::mem::take(self.changed.get_mut()) {
@@ -72,7 +74,7 @@ impl Aggregator {
         written.map(|()| true)
     }
 
-    /// The same, if [`super::AggregateOptions::checkpoint`] says that it is time.
+    /// Writes a checkpoint if [`super::AggregateOptions::checkpoint`] says that it is time.
     ///
     /// # Errors
     /// Those of [`Self::checkpoint`].
@@ -84,7 +86,7 @@ impl Aggregator {
         self.options.checkpoint.is_some_and(|every| self.clock.is_due(every))
     }
 
-    /// Waits until all shards that were finished are written.
+    /// Waits until all finished shards are written.
     pub(crate) fn flush(&self) -> Result<()> {
         self.job.flush()
     }
@@ -94,7 +96,7 @@ impl Aggregator {
         let written = outputs.map(|output| own_shards(&self.plan, &self.part, output, &self.job));
         let written: Vec<Vec<u64>> = written.collect::<Result<_>>()?;
         self.job.write_checkpoint(&mut |out| {
-            let mut sink = Sink::new(out)?;
+            let mut sink = NumberWriter::new(out)?;
             sink.list(&self.arrived.words())?;
             let mut written = written.iter();
             for state in &self.groups {
@@ -118,7 +120,11 @@ fn own_shards(plan: &Plan, part: &Part, output: &OutputState, job: &Job) -> Resu
     Ok(own.filter(is_done).map(|shard| shard as u64).collect())
 }
 
-fn write_chunks(sink: &mut Sink<'_>, state: &GroupState, memory: &Memory) -> io::Result<()> {
+fn write_chunks(
+    sink: &mut NumberWriter<'_>,
+    state: &GroupState,
+    memory: &Memory,
+) -> io::Result<()> {
     let chunks = locked(&state.chunks);
     sink.count(chunks.len())?;
     for (number, chunk) in &*chunks {
@@ -128,7 +134,11 @@ fn write_chunks(sink: &mut Sink<'_>, state: &GroupState, memory: &Memory) -> io:
     Ok(())
 }
 
-fn write_shards(sink: &mut Sink<'_>, output: &OutputState, memory: &Memory) -> io::Result<()> {
+fn write_shards(
+    sink: &mut NumberWriter<'_>,
+    output: &OutputState,
+    memory: &Memory,
+) -> io::Result<()> {
     let shards = locked(&output.shards);
     sink.count(shards.len())?;
     for (number, shard) in &*shards {
@@ -138,8 +148,8 @@ fn write_shards(sink: &mut Sink<'_>, output: &OutputState, memory: &Memory) -> i
     Ok(())
 }
 
-/// Takes up what was kept, where nothing has arrived yet. False if it does not fit, after which
-/// some of it may be held.
+/// Restores a checkpoint into an aggregator to which nothing was added. False if the checkpoint
+/// does not fit; the aggregator may then be half restored and must be thrown away.
 pub(super) fn restore(
     kept: &Checkpoint,
     plan: &Plan,
@@ -147,7 +157,7 @@ pub(super) fn restore(
     arrived: &Arrived,
     memory: &Memory,
 ) -> Result<bool> {
-    let Some(mut source) = Source::new(kept.content()) else { return Ok(false) };
+    let Some(mut source) = NumberReader::new(kept.content()) else { return Ok(false) };
     let words = source.list::<u64>().map(List::to_vec::<u64>);
     if words.and_then(|words| arrived.add(&words)).is_none() {
         return Ok(false);
@@ -161,7 +171,7 @@ pub(super) fn restore(
 }
 
 fn restore_group(
-    source: &mut Source<'_>,
+    source: &mut NumberReader<'_>,
     plan: &Plan,
     state: &mut GroupState,
     memory: &Memory,

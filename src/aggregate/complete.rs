@@ -1,4 +1,4 @@
-//! The end of an aggregation: what is missing, and what is made of the rest.
+//! The end of an aggregation: missing patches, and publication.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -10,14 +10,15 @@ use super::{Aggregator, finalise};
 use crate::exec::caught;
 use crate::{Error, Pool, Result};
 
-/// So many missing patches are named.
+/// How many missing patches an error names.
 const NAMED: usize = 8;
 
 impl Aggregator {
-    /// Finishes all chunks with the patches that have arrived, and gives the number of those that
-    /// have not. A voxel that no patch covers, or in mode crop one whose patch is missing, becomes
-    /// `fill`, in the units of predictions: it is rounded, compared with the threshold, or for
-    /// [`super::Values::Argmax`] leaves class 0. Other voxels are the means of what has arrived.
+    /// Finishes all chunks with the patches that have arrived, and gives the number of missing
+    /// patches. A voxel that no patch covers, or with [`super::Blend::Crop`] a voxel whose patch is
+    /// missing, becomes `fill`, in the units of predictions: it is rounded, compared with the
+    /// threshold, or for [`super::Values::Argmax`] becomes class 0. Other voxels are the means of
+    /// the patches that have arrived.
     ///
     /// # Errors
     /// Those of writing shards.
@@ -33,7 +34,7 @@ impl Aggregator {
             }
         }
         let fill = |(n, at): &(usize, [usize; 3])| {
-            self.with_scratch(|s| self.groups[*n].fill(&self.target(), *at, fill, s))
+            self.with_scratch(|s| self.groups[*n].fill(&self.context(), *at, fill, s))
         };
         let filled =
             pool.run(|| caught("filling a chunk", || chunks.par_iter().try_for_each(fill)));
@@ -46,18 +47,19 @@ impl Aggregator {
         Ok(missing.len() as u64)
     }
 
-    /// Checks that every shard of this part is written. The rest is [`super::finalise`]'s.
+    /// Checks that every shard of this part is written, which is all that a part has to do before
+    /// [`super::finalise`].
     ///
     /// # Errors
-    /// [`Error::Incomplete`] if predictions are missing: it names some of them; the others can
-    /// still be added. That of a shard that could not be written.
+    /// [`Error::Incomplete`] if predictions are missing: the error names some of them, and all can
+    /// still be added. The error of a shard that could not be written.
     pub fn check_complete(&self) -> Result<()> {
         self.check_sound()?;
         self.job.flush()?;
         let mut remaining = self.remaining();
         let first: Vec<u64> = remaining.by_ref().take(NAMED).collect();
         if first.is_empty() {
-            // Of no use any longer, and as large as what was held.
+            // The checkpoint is not needed any longer, and is as large as the sums were.
             return if self.job.has_checkpoint() { self.job.remove_checkpoint() } else { Ok(()) };
         }
         let missing = (first.len() + remaining.count()) as u64;
@@ -65,14 +67,15 @@ impl Aggregator {
         Err(Error::Incomplete { missing, patches: first, regions })
     }
 
-    /// Checks that all is there, looks through every voxel of the outputs once more, and publishes
-    /// them, each in one step. `progress` is called with bytes of voxels looked through; a false
-    /// answer cancels, and what was written stays to be resumed.
+    /// Checks that all shards are written, reads every voxel of the outputs once more, and
+    /// publishes each output in one step. `progress` is called with the number of bytes of voxels
+    /// read since its last call; if it returns false, the call is cancelled, and the shards stay to
+    /// be resumed.
     ///
     /// # Errors
-    /// [`Error::Incomplete`] if predictions are missing: to add them, resume
-    /// ([`Self::check_complete`] tells before); [`Error::InvalidArgument`] if this is one part of
-    /// several; those of [`super::finalise`].
+    /// [`Error::Incomplete`] if predictions are missing: resume to add them, or ask
+    /// [`Self::check_complete`] before; [`Error::InvalidArgument`] if this is one part of several;
+    /// those of [`super::finalise`].
     pub fn finish(
         self,
         pool: &Pool,
@@ -80,13 +83,14 @@ impl Aggregator {
     ) -> Result<AggregateReport> {
         self.check_complete()?;
         if self.part.of > 1 {
-            let reason = "is published when all parts are complete, by finalise";
+            let reason = "is one part of several: finalise publishes the outputs when all parts \
+                          are complete";
             return Err(Error::invalid("part", self.part.index, reason));
         }
         let (memory, clipped) = (self.memory(), self.clipped());
         let seconds = self.began.elapsed().as_secs_f64();
         let Self { plan, options, dataset, job, memory: held, groups, scratch, .. } = self;
-        // Its lock is taken again; what was held is not needed to look through what is written.
+        // `finalise` takes the lock again; the sums are not needed for it.
         drop((job, held, groups, scratch));
         let mut report = finalise(&dataset, plan.name(), options.overwrite, pool, progress)?;
         report.memory = Some(memory);

@@ -1,20 +1,20 @@
-//! What is another in a plan than in the one that an unfinished aggregation was begun with, in the
-//! words in which it is asked for.
+//! How a plan differs from the one that an unfinished aggregation was begun with, in the words of
+//! the options.
 
 use serde_json::Value;
 
-/// Settings of the whole by their places in the document ([`super::document::of`]), and how a
-/// sentence about each begins and goes on.
+/// Settings of the whole plan: the pointer into the document ([`super::document::of`]), and the two
+/// halves of a sentence about each setting.
 const SETTINGS: [(&str, &str, &str); 6] = [
     ("/source", "the volume was", "is"),
     ("/volume", "the shape of the volume was", "is"),
     ("/patch", "the patch was", "is"),
     ("/mode", "the mode was", "is"),
-    ("/non_finite", "what becomes of predictions that are not finite was", "is"),
-    ("/made_by", "what makes the predictions was", "is"),
+    ("/non_finite", "the treatment of predictions that are not finite was", "is"),
+    ("/made_by", "the maker of the predictions was", "is"),
 ];
 
-/// The same of an output.
+/// Settings of one output, in the same form.
 const OF_OUTPUT: [(&str, &str, &str); 7] = [
     ("/head", "the head was", "is"),
     ("/values", "values were", "are"),
@@ -25,8 +25,7 @@ const OF_OUTPUT: [(&str, &str, &str); 7] = [
     ("/layout/codec", "the codec was", "is"),
 ];
 
-/// What is another in the document that is there than in the one that is wanted; `None` if
-/// nothing.
+/// How the document on disk differs from the one that is wanted; `None` if they are equal.
 pub(super) fn difference(there: &Value, wanted: &Value) -> Option<String> {
     if there == wanted {
         return None;
@@ -39,7 +38,7 @@ pub(super) fn difference(there: &Value, wanted: &Value) -> Option<String> {
     let told = told.or_else(|| {
         let other = [
             ("/source_voxels", "the voxels of the volume have changed"),
-            ("/starts", "patches begin elsewhere: the overlap was another, or borders were padded"),
+            ("/starts", "patches begin elsewhere: the overlap or the padding was another"),
         ];
         other.into_iter().find(|(at, _)| differs(at)).map(|(_, told)| told.to_owned())
     });
@@ -57,7 +56,7 @@ fn of_outputs(there: &Value, wanted: &Value) -> Option<String> {
     }
     there.iter().zip(&wanted).find(|(a, b)| a != b).map(|(a, b)| {
         let told = first_of(&OF_OUTPUT, a, b);
-        let told = told.unwrap_or_else(|| "the patches that it is laid out for were others".into());
+        let told = told.unwrap_or_else(|| "it was laid out for other patches".into());
         format!("the output {}: {told}", name(b))
     })
 }
@@ -69,7 +68,7 @@ fn first_of(settings: &[(&str, &str, &str)], there: &Value, wanted: &Value) -> O
     Some(format!("{was} {}, and {is} now {}", value(there), value(wanted)))
 }
 
-/// Shapes with crosses, texts as they are.
+/// Shapes joined by `x`, strings without quotes.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -97,7 +96,7 @@ mod tests {
             ("/starts", json!([[1]]), "patches begin elsewhere"),
             ("/source_voxels", json!("e"), "voxels of the volume have changed"),
             ("/version", json!(4), "another version"),
-            ("/made_by", json!("n"), "what makes the predictions was m, and is now n"),
+            ("/made_by", json!("n"), "the maker of the predictions was m, and is now n"),
             ("/outputs/0/name", json!("a/b"), "the outputs were a/organs, and are now a/b"),
             (
                 "/outputs/0/values",

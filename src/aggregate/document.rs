@@ -1,4 +1,5 @@
-//! What an unfinished aggregation says of itself, so that it is only ever gone on with as begun.
+//! The document that describes an unfinished aggregation, so that it is resumed only with the same
+//! settings.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,7 +7,7 @@ use serde_json::Value;
 use super::{AggregateOptions, Plan};
 use crate::layout::{ChunkLayout, Workload};
 
-/// Version of the document, raised when the same plan would make other bytes.
+/// Version of the document: raised when the same plan would make other bytes.
 const VERSION: u64 = 3;
 
 #[derive(Serialize)]
@@ -36,7 +37,7 @@ struct OutputDocument<'a> {
     workload: &'a Workload,
 }
 
-/// Everything that decides the bytes of the outputs, but the predictions themselves.
+/// Everything that decides the bytes of the outputs, except the predictions themselves.
 pub(super) fn of(plan: &Plan, options: &AggregateOptions) -> Value {
     let document = Document {
         version: VERSION,
@@ -67,12 +68,12 @@ pub(super) fn of(plan: &Plan, options: &AggregateOptions) -> Value {
     serde_json::to_value(&document).expect("numbers and texts are JSON")
 }
 
-/// The number of patches, as it stands in [`of`].
+/// The number of patches in a document made by [`of`].
 pub(super) fn patches(plan: &Value) -> u64 {
     plan["patches"].as_u64().unwrap_or(0)
 }
 
-/// Channels and factor of each output, as they stand in [`of`].
+/// Channels and factor of each output in a document made by [`of`].
 pub(crate) fn channels_and_factors(plan: &Value) -> Option<Vec<(usize, [usize; 3])>> {
     let number = |value: &Value| usize::try_from(value.as_u64()?).ok();
     let output = |output: &Value| {

@@ -1,4 +1,4 @@
-//! From complete shards to volumes.
+//! Publication: complete shards become volumes.
 
 use std::time::Instant;
 
@@ -9,18 +9,20 @@ use crate::statistics::StatisticsAccumulator;
 use crate::store::{Attributes, JobDocument, JobOutput, SourceInfo, VERSION};
 use crate::{Dataset, Error, Finding, Pool, Result, VolumeName};
 
-/// Publishes the outputs of an aggregation, all of whose parts are complete: looks through every
-/// voxel of them, in the threads of the pool, and puts each into its place in one step. Run again
-/// after it was interrupted, it goes on with those that are not there yet. `name` is that of its
-/// first output.
+/// Publishes the outputs of an aggregation when all its parts are complete: reads every voxel of
+/// the outputs, with the threads of the pool, and publishes each output in one step. After an
+/// interruption, another call goes on with the outputs that are not published yet. `name` is the
+/// name of the aggregation's first output.
 ///
-/// `progress` is called with bytes of voxels looked through; a false answer cancels.
+/// `progress` is called with the number of bytes of voxels read since its last call; if it returns
+/// false, the call is cancelled.
 ///
 /// # Errors
 /// [`Error::NotFound`] if no aggregation of this volume was begun; [`Error::Unfinished`] if shards
-/// are missing; [`Error::InvalidArgument`] while a part is being made; [`Error::CorruptStore`]
-/// naming a shard that is not as it was written; [`Error::AlreadyExists`] and
-/// [`Error::NotPredicted`] if something is in the place of an output and not to be replaced; [`Error::Cancelled`]; [`Error::Io`].
+/// are missing; [`Error::InvalidArgument`] while a process makes a part; [`Error::CorruptStore`]
+/// for a shard that is not as it was written; [`Error::AlreadyExists`] and [`Error::NotPredicted`]
+/// if a volume exists at the name of an output and is not to be replaced; [`Error::Cancelled`];
+/// [`Error::Io`].
 pub fn finalise(
     dataset: &Dataset,
     name: &VolumeName,
@@ -43,12 +45,12 @@ pub fn finalise(
 }
 
 impl Plan {
-    /// The first output's, which is the aggregation's too.
+    /// The name of the first output, which is the aggregation's name too.
     pub(super) fn name(&self) -> &VolumeName {
         &self.outputs[0].output.name
     }
 
-    /// What the store is told of it.
+    /// The description of the aggregation for the store.
     pub(super) fn job(&self, options: &AggregateOptions, parts: usize) -> JobDocument {
         let output = |planned: &PlannedOutput| {
             JobOutput::new(&planned.output.name, planned.array(), self.attributes(planned))
@@ -57,7 +59,7 @@ impl Plan {
         JobDocument::new(document::of(self, options), parts, outputs)
     }
 
-    /// What is recorded beside the voxels of an output, of which there are none yet.
+    /// The attributes of an output before any voxel is written.
     fn attributes(&self, planned: &PlannedOutput) -> Attributes {
         let (output, source) = (&planned.output, &self.source);
         let [z, y, x] = self.grid.patch();

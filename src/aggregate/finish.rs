@@ -1,9 +1,9 @@
-//! A chunk whose patches have all arrived: sums become means.
+//! Finishing a chunk whose patches have all arrived: sums become means.
 
 use super::Blend;
+use super::contribution::{Predicted, Weighing};
 use super::group::Group;
 use super::memory::Memory;
-use super::piece::{Predicted, Weighing};
 use super::sums::Sums;
 use super::weights::KeptWeights;
 
@@ -18,7 +18,7 @@ impl<'a> Finisher<'a> {
         Self { group, weighing: Weighing::of(group, blend) }
     }
 
-    /// The means of the chunk at `at` (chunk grid), all of whose members have arrived: its sums,
+    /// The means of the chunk at `at` (chunk grid), all of whose members have arrived: the sums
     /// divided by the sums of the weights.
     pub(super) fn means(
         &self,
@@ -33,7 +33,7 @@ impl<'a> Finisher<'a> {
         };
         let mut means = memory.zeros(sums.len());
         match self.weighing {
-            // With a floor, weights are no product of their axes.
+            // With a floor, the weights are not a product of the axes.
             Weighing::Windows { floor, .. } if floor > 0.0 => {
                 let like = std::array::from_fn(|a| self.group.axes[a].like(at[a]));
                 let weights =
@@ -41,7 +41,7 @@ impl<'a> Finisher<'a> {
                 self.divide_by(at, &sums, &weights, &mut means);
             }
             _ => {
-                // On a complete grid the sum of the products is the product of the sums.
+                // On a complete grid, the sum of the products is the product of the sums.
                 let weights: [&[f64]; 3] = std::array::from_fn(|a| {
                     let from = at[a] * self.group.chunk[a];
                     &self.group.axes[a].weights[from..][..self.group.axes[a].inside(at[a])]
@@ -58,8 +58,8 @@ impl<'a> Finisher<'a> {
         means
     }
 
-    /// The same where only some members have arrived: voxels that none of them covers become
-    /// `fill`.
+    /// The means of a chunk of which only some members have arrived: voxels that none of these
+    /// covers become `fill`.
     pub(super) fn some_means(
         &self,
         at: [usize; 3],
@@ -86,18 +86,18 @@ impl<'a> Finisher<'a> {
         means
     }
 
-    /// The sum of the weights of these members, for each voxel of the chunk; where each voxel has
-    /// one owner, whether that is among them.
+    /// The sum of the weights of these members, for each voxel of the chunk. Where each voxel has
+    /// one owner: 1 if the owner is among the members, else 0.
     fn weights(&self, at: [usize; 3], members: &[[usize; 3]]) -> Vec<f64> {
         let chunk = self.group.chunk;
         let mut weights = Sums::Weighted(vec![0.0; self.group.chunk_voxels()]);
-        // What a prediction of ones would add up to.
+        // The weights are the sums of predictions that are 1 everywhere.
         let [_, planes, rows, columns] = self.group.prediction();
         let ones = vec![1.0; planes * rows * columns];
         let ones = Predicted { voxels: &ones, shape: [1, planes, rows, columns], origin: [0; 3] };
         for member in members {
-            let piece = self.group.piece(*member, at);
-            self.weighing.add(&mut weights, chunk, &piece, &ones);
+            let chunk_box = self.group.chunk_box(*member, at);
+            self.weighing.add(&mut weights, chunk, &chunk_box, &ones);
         }
         match weights {
             Sums::Weighted(weights) => weights,
@@ -105,7 +105,7 @@ impl<'a> Finisher<'a> {
         }
     }
 
-    /// Divides sums by weights, which are the same for each channel.
+    /// Divides the sums of every channel by the same weights.
     fn divide_by(&self, at: [usize; 3], sums: &[f64], weights: &[f64], means: &mut [f32]) {
         let [_, height, width] = self.group.chunk;
         self.for_each_row(at, means, |[z, y], begin, row| {
@@ -116,8 +116,8 @@ impl<'a> Finisher<'a> {
         });
     }
 
-    /// Each row of each channel that lies inside the output, by `z, y` in the chunk and where it
-    /// begins among all voxels.
+    /// Calls for each row of each channel that lies inside the output, with `z, y` in the chunk and
+    /// the index of the row's first voxel.
     fn for_each_row(
         &self,
         at: [usize; 3],
@@ -136,7 +136,7 @@ impl<'a> Finisher<'a> {
         }
     }
 
-    /// Zeros beyond the output, where the fill may have got.
+    /// Sets voxels beyond the output to 0, which may hold the fill.
     fn clear_outside(&self, at: [usize; 3], means: &mut [f32]) {
         let ([depth, height, width], inside) = (self.group.chunk, self.group.inside(at));
         for (n, value) in means.iter_mut().enumerate() {

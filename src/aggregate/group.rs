@@ -1,26 +1,26 @@
-//! Outputs that are made of the same sums: of one head, and cut into the same chunks.
+//! Outputs that share their sums: outputs of one head that are cut into the same chunks.
 
 use super::Blend;
-use super::axis::{Axis, Piece};
+use super::axis::{AxisPlan, ChunkBox};
 
 use super::planned::PlannedOutput;
 use crate::sample::Grid;
 
-/// What is added up once for all its outputs. Whatever the outputs store is worked out of the means
-/// of a chunk, so that they share these, too.
+/// Outputs that share sums. The voxels of each output are worked out from the means of a chunk, so
+/// the outputs share the means, too.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) head: usize,
-    /// Of a prediction.
+    /// Channels of a prediction.
     pub(super) channels: usize,
     pub(super) chunk: [usize; 3],
-    pub(super) axes: [Axis; 3],
-    /// The numbers of its outputs in the plan, ascending.
+    pub(super) axes: [AxisPlan; 3],
+    /// The indices of the outputs in the plan, ascending.
     pub(super) outputs: Vec<usize>,
 }
 
 impl Group {
-    /// The groups of outputs, in the order of their first outputs. Outputs of one head are of one
+    /// The groups of outputs, in the order of their first outputs. Outputs of one head have one
     /// shape.
     pub(super) fn all(outputs: &[PlannedOutput], grid: &Grid, blend: Blend) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
@@ -41,7 +41,7 @@ impl Group {
         let axes = std::array::from_fn(|a| {
             let starts: Vec<i64> = grid.starts(a).collect();
             let (patch, volume) = ((grid.patch()[a], overlap[a]), (volume[a], output.factor[a]));
-            Axis::new(blend, &starts, patch, volume, chunk[a])
+            AxisPlan::new(blend, &starts, patch, volume, chunk[a])
         });
         Self { head: output.head, channels: output.channels, chunk, axes, outputs: vec![n] }
     }
@@ -52,12 +52,12 @@ impl Group {
         [self.channels, z.patch, y.patch, x.patch]
     }
 
-    /// Voxels of a chunk.
+    /// Voxels of a chunk, of one channel.
     pub(super) fn chunk_voxels(&self) -> usize {
         self.chunk.iter().product()
     }
 
-    /// Bytes of the sums of a chunk, of all channels.
+    /// Bytes of the sums of a chunk, over all channels.
     pub(super) fn sum_bytes(&self, blend: Blend) -> usize {
         let item = if blend == Blend::Crop { size_of::<f32>() } else { size_of::<f64>() };
         self.chunk_voxels() * self.channels * item
@@ -68,7 +68,7 @@ impl Group {
         std::array::from_fn(|a| self.axes[a].chunks())
     }
 
-    /// Number of a chunk in C order of the chunk grid.
+    /// Index of a chunk in C order of the chunk grid.
     pub(super) fn chunk_number(&self, [z, y, x]: [usize; 3]) -> usize {
         let [_, rows, columns] = self.chunks();
         (z * rows + y) * columns + x
@@ -88,8 +88,9 @@ impl Group {
         std::array::from_fn(|a| self.axes[a].inside(at[a]))
     }
 
-    /// What the patch at `place` (place grid) contributes to the chunk at `at` (chunk grid).
-    pub(super) fn piece(&self, place: [usize; 3], at: [usize; 3]) -> Piece {
+    /// The box of the chunk at `at` (chunk grid) that the patch at `place` (place grid) contributes
+    /// to.
+    pub(super) fn chunk_box(&self, place: [usize; 3], at: [usize; 3]) -> ChunkBox {
         std::array::from_fn(|a| self.axes[a].part(place[a], at[a]))
     }
 
@@ -98,7 +99,8 @@ impl Group {
         (0..3).map(|a| self.axes[a].members(at[a]).len()).product()
     }
 
-    /// The patch, by its place in the grid, whose piece is the `rank`-th that is added to a chunk.
+    /// The place in the grid of the patch whose contribution is the `rank`-th to be added to a
+    /// chunk.
     pub(super) fn member(&self, walk: [usize; 3], at: [usize; 3], rank: usize) -> [usize; 3] {
         let members: [&[usize]; 3] = std::array::from_fn(|a| self.axes[a].members(at[a]));
         let (mut rank, mut place) = (rank, [0; 3]);

@@ -1,29 +1,29 @@
-//! How the outputs of a plan are cut: so that those of one head share their sums, and all of them
-//! can be cut into parts at the same planes.
+//! Chunks and shards of the outputs of a plan: outputs of one head get the same chunks, and shards
+//! end at planes where all outputs can be cut into parts.
 
 use super::Output;
 use crate::Result;
 use crate::layout::{self, ChunkLayout, VolumeSpec, Workload};
 
-/// A shard of finished layers is not to be larger, unless one layer of chunks is.
+/// Largest shard of finished layers, in bytes, unless one layer of chunks is larger.
 const LAYERS_BYTES: usize = 8 << 20;
-/// No shard is to be larger, unless a chunk is.
+/// Largest shard, in bytes, unless one chunk is larger.
 const SHARD_BYTES: usize = 32 << 20;
-/// Shards are not made so many times deeper only to end at the same planes.
+/// Shards become at most this many times deeper to end at common planes.
 const DEEPER: usize = 4;
 
 /// An output whose chunks are to be chosen.
 #[derive(Debug)]
 pub(super) struct Uncut {
     pub(super) output: Output,
-    /// The volume that is stored.
+    /// The volume that will be stored.
     pub(super) spec: VolumeSpec,
     pub(super) workload: Workload,
 }
 
 impl Uncut {
-    /// Whether both are cut into the same chunks: those of one head are, unless something else is
-    /// said of one of them.
+    /// Whether both outputs are cut into the same chunks: outputs of one head are, unless one asks
+    /// for another chunk.
     fn goes_with(&self, other: &Self) -> bool {
         let (a, b) = (&self.output, &other.output);
         (a.head, a.chunk, a.shard) == (b.head, b.chunk, b.shard) && self.workload == other.workload
@@ -32,13 +32,13 @@ impl Uncut {
     fn layout(&self, chunk: Option<[usize; 3]>) -> Result<ChunkLayout> {
         let options = layout::PlanOptions { chunk, ..self.output.plan_options() };
         let planned = layout::plan(&self.spec, &self.workload, &options)?.layout;
-        // A shard is written as soon as its last patch has come: channels are files of their own.
+        // A shard is written as soon as its last patch arrives, so each channel has its own files.
         planned.with_frames([1; 2])
     }
 }
 
-/// Chooses chunks and shards. Chunks that outputs share are those of the widest type, and of such
-/// outputs the first. `outer` is the axis along which patches proceed.
+/// Chooses chunks and shards. Outputs that share chunks get the chunks of the widest type among
+/// them, of the first such output. `outer` is the axis along which patches proceed.
 pub(super) fn choose(outputs: &[Uncut], outer: usize) -> Result<Vec<ChunkLayout>> {
     let mut layouts: Vec<ChunkLayout> = Vec::new();
     for uncut in outputs {
@@ -58,8 +58,8 @@ pub(super) fn choose(outputs: &[Uncut], outer: usize) -> Result<Vec<ChunkLayout>
     Ok(layouts)
 }
 
-/// Makes shards end at the same planes of the source: none becomes deeper than the flattest is,
-/// unless chunks demand that.
+/// Makes the shards of all outputs end at the same planes of the source: as deep as the flattest of
+/// them, or deeper where their chunks demand it, up to `DEEPER`.
 fn even_depths(
     layouts: &mut [ChunkLayout],
     outputs: &[Uncut],
@@ -91,7 +91,7 @@ fn even_depths(
     Ok(())
 }
 
-/// Puts chunks into shards that are flat along the axis `outer`: patches proceed along it.
+/// Groups chunks into shards that are flat along `outer`, the axis along which patches proceed.
 fn flat_shards(
     layout: ChunkLayout,
     volume: [usize; 3],
@@ -102,7 +102,7 @@ fn flat_shards(
     let grid: [usize; 3] = std::array::from_fn(|a| volume[a].div_ceil(chunk[a]));
     let chunk_bytes = chunk.iter().product::<usize>().saturating_mul(item).max(1);
     let mut counts = [1; 3];
-    // Along x, then y, then z, but the outer axis last.
+    // Extends the shard along x, then y, then z, but along the outer axis last.
     let others = [2, 1, 0].into_iter().filter(|a| *a != outer);
     for (a, most) in others.map(|a| (a, SHARD_BYTES)).chain([(outer, LAYERS_BYTES)]) {
         let now = counts.iter().product::<usize>() * chunk_bytes;

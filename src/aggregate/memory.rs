@@ -1,8 +1,8 @@
-//! What is held between one patch and the next, within a budget: in memory, and what is beyond it
-//! in a scratch file.
+//! Buffers that are held between patches, within a budget: in memory, and beyond the budget in a
+//! scratch file.
 //!
-//! The file is read and written at positions, not mapped: a full disk is then an error and not a
-//! signal, and what is there is no memory of this process.
+//! The file is read and written at positions, not mapped: a full disk is then an error instead of a
+//! signal, and the file does not count as memory of this process.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,52 +18,53 @@ use super::buffers::Buffers;
 use crate::exec::locked;
 use crate::{Error, Result};
 
-/// What aggregating has held so far, in bytes.
+/// Memory of an aggregator, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MemoryUse {
-    /// What may be held in memory.
+    /// The most that may be held in memory.
     pub budget: u64,
-    /// What is held in memory now.
+    /// HeldBuffer in memory now.
     pub held: u64,
-    /// The most that was.
+    /// The most that was held in memory.
     pub peak: u64,
-    /// The most that was in the scratch file.
+    /// The most that was held in the scratch file.
     pub spilled_peak: u64,
 }
 
-/// The budget, and the scratch file behind it.
+/// The budget, and the scratch file that takes the excess.
 #[derive(Debug)]
 pub(super) struct Memory {
     budget: u64,
     held: AtomicU64,
     peak: AtomicU64,
-    /// Beside the file, whose lock a thread may have held when this process was forked off.
+    /// Not inside the mutex of the file: a thread may have held that mutex when this process was
+    /// forked.
     spilled_peak: AtomicU64,
-    scratch: Mutex<Scratch>,
-    /// What was held at the peak and is not held now.
+    scratch: Mutex<ScratchFile>,
+    /// Buffers that were in use at the peak and are not in use now.
     unused: Buffers<f32>,
     unused_sums: Buffers<f64>,
 }
 
 /// Numbers kept between patches.
 #[derive(Debug)]
-pub(super) enum Held<T> {
+pub(super) enum HeldBuffer<T> {
     InMemory(Vec<T>),
-    /// In the scratch file: first byte, and how many numbers.
+    /// In the scratch file: position in bytes, and length.
     Spilled(u64, usize),
 }
 
-impl<T> Held<T> {
+impl<T> HeldBuffer<T> {
     fn bytes(length: usize) -> u64 {
         (length * size_of::<T>()) as u64
     }
 }
 
 impl Memory {
-    /// The scratch file is made in `folder` when it is needed first.
+    /// Makes no file yet: the first spill makes the scratch file in `folder`.
     pub(super) fn new(budget: u64, folder: PathBuf) -> Self {
-        let scratch = Scratch { folder, file: None, end: 0, free: HashMap::new(), used: 0 };
+        let scratch = ScratchFile { folder, file: None, end: 0, free: HashMap::new(), used: 0 };
         let [held, peak, spilled_peak] = [0; 3].map(AtomicU64::new);
         let (unused, unused_sums) = (Buffers::default(), Buffers::default());
         let scratch = Mutex::new(scratch);
@@ -79,7 +80,7 @@ impl Memory {
         }
     }
 
-    /// Whether so much more fits the budget; it is then counted as held.
+    /// Counts `bytes` as held if they fit the budget; false if they do not.
     pub(super) fn take(&self, bytes: u64) -> bool {
         let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.budget);
         let taken = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
@@ -93,55 +94,57 @@ impl Memory {
         taken.is_ok()
     }
 
-    /// What was taken is no longer held.
+    /// Counts `bytes` as no longer held.
     pub(super) fn give_back(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// So many zeros.
+    /// A buffer of `length` zeros.
     pub(super) fn zeros(&self, length: usize) -> Vec<f32> {
         self.unused.zeros(length)
     }
 
-    /// So many zeros to add to.
+    /// A buffer of `length` zeros in double precision.
     pub(super) fn zero_sums(&self, length: usize) -> Vec<f64> {
         self.unused_sums.zeros(length)
     }
 
-    /// Takes a buffer that is needed no longer.
+    /// Takes back a buffer that is not needed any longer.
     pub(super) fn reuse(&self, buffer: Vec<f32>) {
         self.unused.keep(buffer, self.room(self.unused_sums.bytes()));
     }
 
-    /// Takes sums that are needed no longer.
+    /// Takes back sums that are not needed any longer.
     pub(super) fn reuse_sums(&self, buffer: Vec<f64>) {
         self.unused_sums.keep(buffer, self.room(self.unused.bytes()));
     }
 
-    /// Bytes of buffers that may be kept, beside `others` that are: what was held at the peak.
+    /// Bytes that unused buffers may take besides `others`: all of them together stay within the
+    /// peak.
     fn room(&self, others: u64) -> u64 {
         let (peak, held) = (self.peak.load(Ordering::Relaxed), self.held.load(Ordering::Relaxed));
         peak.saturating_sub(held).saturating_sub(others)
     }
 
-    /// Keeps numbers: as they are if they fit the budget, else in the scratch file.
-    pub(super) fn keep<T: bytemuck::Pod>(&self, numbers: Vec<T>) -> Result<Held<T>> {
-        if self.take(Held::<T>::bytes(numbers.len())) {
-            return Ok(Held::InMemory(numbers));
+    /// Keeps numbers: in memory if they fit the budget, else in the scratch file.
+    pub(super) fn keep<T: bytemuck::Pod>(&self, numbers: Vec<T>) -> Result<HeldBuffer<T>> {
+        if self.take(HeldBuffer::<T>::bytes(numbers.len())) {
+            return Ok(HeldBuffer::InMemory(numbers));
         }
         let at = self.spill(bytemuck::cast_slice(&numbers))?;
-        Ok(Held::Spilled(at, numbers.len()))
+        Ok(HeldBuffer::Spilled(at, numbers.len()))
     }
 
-    /// What is kept, which it stays; in `buffer` if it has to be read for that.
+    /// The numbers that are kept, which stay there; those in the scratch file are read into
+    /// `buffer`.
     pub(super) fn look<'a, T: bytemuck::Pod>(
         &self,
-        held: &'a Held<T>,
+        held: &'a HeldBuffer<T>,
         buffer: &'a mut Vec<T>,
     ) -> Result<&'a [T]> {
         match held {
-            Held::InMemory(numbers) => Ok(numbers),
-            Held::Spilled(at, length) => {
+            HeldBuffer::InMemory(numbers) => Ok(numbers),
+            HeldBuffer::Spilled(at, length) => {
                 buffer.resize(*length, T::zeroed());
                 self.read(*at, bytemuck::cast_slice_mut(buffer))?;
                 Ok(buffer)
@@ -149,30 +152,30 @@ impl Memory {
         }
     }
 
-    /// Gives back what was kept, which is then no longer.
-    pub(super) fn release<T: bytemuck::Pod>(&self, held: Held<T>) -> Result<Vec<T>> {
+    /// Gives back the numbers and frees the space that kept them.
+    pub(super) fn release<T: bytemuck::Pod>(&self, held: HeldBuffer<T>) -> Result<Vec<T>> {
         match held {
-            Held::InMemory(numbers) => {
-                self.give_back(Held::<T>::bytes(numbers.len()));
+            HeldBuffer::InMemory(numbers) => {
+                self.give_back(HeldBuffer::<T>::bytes(numbers.len()));
                 Ok(numbers)
             }
-            Held::Spilled(at, length) => {
+            HeldBuffer::Spilled(at, length) => {
                 let mut numbers = vec![T::zeroed(); length];
                 self.read(at, bytemuck::cast_slice_mut(&mut numbers))?;
-                self.scratch().free(at, Held::<T>::bytes(length));
+                self.scratch().free(at, HeldBuffer::<T>::bytes(length));
                 Ok(numbers)
             }
         }
     }
 
-    /// Writes bytes to a stretch of the scratch file of their own.
+    /// Writes bytes to a new stretch of the scratch file; gives the position.
     fn spill(&self, bytes: &[u8]) -> Result<u64> {
         let mut scratch = self.scratch();
         let at = scratch.stretch(bytes.len() as u64);
         self.spilled_peak.fetch_max(scratch.used, Ordering::Relaxed);
         let path = scratch.path();
         let failed = Error::io("write", path);
-        // While it is locked: what it waits for is the disk.
+        // Under the lock: the threads would wait for the disk in any case.
         let written = scratch.file().and_then(|file| file.write_all_at(bytes, at));
         written.map(|()| at).map_err(failed)
     }
@@ -183,29 +186,29 @@ impl Memory {
         scratch.file().and_then(|file| file.read_exact_at(bytes, at)).map_err(failed)
     }
 
-    fn scratch(&self) -> std::sync::MutexGuard<'_, Scratch> {
-        // Stretches are counted before they are written.
+    fn scratch(&self) -> std::sync::MutexGuard<'_, ScratchFile> {
+        // Usable after a panic: the list of free stretches is updated before a write begins.
         locked(&self.scratch)
     }
 }
 
-/// A file without a name, in stretches that are used again.
+/// A file without a name, divided into stretches that are used again.
 #[derive(Debug)]
-struct Scratch {
+struct ScratchFile {
     folder: PathBuf,
     file: Option<File>,
     end: u64,
-    /// Stretches that are free, by their bytes, of which there are few.
+    /// Positions of free stretches by their size; there are few sizes.
     free: HashMap<u64, Vec<u64>>,
     used: u64,
 }
 
-impl Scratch {
+impl ScratchFile {
     fn path(&self) -> PathBuf {
         self.folder.join("scratch")
     }
 
-    /// The file, which has no name, so that nothing is left of it whatever happens.
+    /// The file, which has no name, so that it vanishes with the process in all cases.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             self.file = Some(tempfile::tempfile_in(&self.folder)?);
@@ -231,8 +234,8 @@ impl Scratch {
     }
 }
 
-/// The bytes of the stretch for so many: four classes to each power of two, so that encoded chunks,
-/// no two of which are of one size, take each other's places.
+/// The size of the stretch for `bytes`: four sizes for each power of two, so that encoded chunks,
+/// which differ in size, can use each other's stretches.
 fn size_class(bytes: u64) -> u64 {
     let step = (bytes.next_power_of_two() / 8).max(1);
     bytes.next_multiple_of(step)

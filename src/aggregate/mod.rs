@@ -1,25 +1,26 @@
-//! Predictions back to disk: overlapping patches become volumes, chunk by chunk.
+//! Aggregation: predictions of overlapping patches become volumes on disk, chunk by chunk.
 //!
-//! A [`Plan`] lays a grid of patches over a volume and says what is to become of their predictions
-//! ([`Output`], [`Values`]) and how they are blended ([`Blend`]). An [`Aggregator`] takes the
-//! predictions, in any order and from any thread, and writes each shard of the outputs once, when
-//! the last patch that touches it has arrived. What it holds in between is a band of the volume:
-//! along the axis on which patches proceed, the layers of chunks that a patch reaches into before
-//! all their patches have come. That is the patch and up to a chunk at each end of it, whatever the
-//! volume's length ([`Plan::memory`]); class scores of a scan never exist as a whole. Outputs of
-//! one head share what is held: as many of them as you like take the memory of one.
+//! A [`Plan`] lays a grid of patches over a volume and says which outputs are made of the
+//! predictions ([`Output`], [`Values`]) and how these are blended ([`Blend`]). An [`Aggregator`]
+//! takes the predictions, in any order and from any thread, and writes each shard of the outputs
+//! once, when the last patch that touches the shard has arrived. Between patches it holds a band of
+//! the volume: along the axis on which patches proceed, the layers of chunks that a patch reaches
+//! into before all their patches have come. That is the patch and up to a chunk at each end of it,
+//! whatever the volume's length ([`Plan::memory`]); class scores of a scan never exist as a whole.
+//! Outputs of one head share this memory: many take no more than one.
 //!
 //! - **The same bytes**, in whatever order predictions arrive: sums are taken in the plan's order,
-//!   and what comes before its turn is kept, in memory or, beyond a budget, in a scratch file.
+//!   and an early prediction is kept until its turn, in memory or, beyond a budget, in a scratch
+//!   file.
 //! - **No volume of weights**: a grid is the product of its axes, and so are the sums of windows.
-//! - **Whole or not at all**: outputs are published when every shard is there and was checked. A
-//!   run that was killed is resumed: from the shards that are written, and from what was held of
-//!   others when that was kept last ([`Aggregator::checkpoint`]).
+//! - **Whole or not at all**: outputs are published when every shard is written and checked. A
+//!   killed run is resumed: from the shards that are written, and from the last checkpoint of all
+//!   others ([`Aggregator::checkpoint`]).
 //! - **Several processes**: [`Plan::split`] cuts the outputs into boxes of whole shards, each of
-//!   which is made by one of them; [`finalise`] ends it.
+//!   which one process makes; [`finalise`] publishes the outputs.
 //!
 //! ```text
-//! prediction -> pieces, one for each chunk   (axis, piece)
+//! prediction -> boxes, one for each chunk    (axis, contribution)
 //!            -> sums of a chunk              (group, open, memory)
 //!            -> means                        (state, finish)
 //!            -> what each output stores      (stored)
@@ -34,6 +35,8 @@ mod blend;
 mod buffers;
 mod checkpoint;
 mod complete;
+mod context;
+mod contribution;
 mod difference;
 mod document;
 mod finalise;
@@ -45,7 +48,6 @@ mod open;
 mod options;
 mod output;
 mod part;
-mod piece;
 mod plan;
 mod planned;
 mod prediction;
@@ -55,7 +57,6 @@ mod shard;
 mod state;
 mod stored;
 mod sums;
-mod target;
 mod weights;
 mod wire;
 

@@ -1,66 +1,68 @@
-//! A chunk that some of its patches have reached.
+//! Chunks that some of their patches have reached.
 
 use std::collections::BTreeMap;
 
-use super::axis::Piece;
+use super::axis::ChunkBox;
+use super::contribution::{Predicted, Weighing};
 use super::group::Group;
-use super::memory::{Held, Memory};
-use super::piece::{Predicted, Weighing};
+use super::memory::{HeldBuffer, Memory};
 use super::sums::{HeldSums, Sums};
 use crate::{Error, Result};
 
 /// A chunk between its first patch and its last.
 ///
-/// Sums of floats depend on their order. So pieces are added in the order of their ranks, whatever
-/// order they arrive in: what comes early is kept until its turn.
+/// Sums of floats depend on their order. So contributions are added in the order of their ranks,
+/// whatever order they arrive in: an early contribution is kept until its turn.
 #[derive(Debug, Default)]
 pub(super) struct OpenChunk {
-    /// Of the pieces below `next`; of all that arrived where each voxel has one owner.
+    /// Sums of the contributions with ranks below `next`; of all that arrived, where each voxel has
+    /// one owner.
     pub(super) sums: Option<HeldSums>,
     pub(super) next: usize,
-    pub(super) early: BTreeMap<usize, Held<f32>>,
-    /// Pieces that arrived, where their order is nothing to them.
+    pub(super) early: BTreeMap<usize, HeldBuffer<f32>>,
+    /// Ranks of the contributions that arrived, where each voxel has one owner and the order does
+    /// not matter.
     pub(super) owned: Vec<usize>,
-    /// What arrived could not be kept: the sums are not what they should be.
+    /// A contribution could not be kept: the sums are incomplete.
     pub(super) is_broken: bool,
 }
 
-/// One piece of a prediction on its way to a chunk.
+/// The contribution of a prediction to a chunk.
 pub(super) struct Arrival<'a> {
-    /// Its number among the pieces of the chunk, in the order in which they are added.
+    /// The index of the contribution in the order in which the chunk's contributions are added.
     pub(super) rank: usize,
-    pub(super) piece: Piece,
+    pub(super) chunk_box: ChunkBox,
     pub(super) predicted: Predicted<'a>,
 }
 
 impl OpenChunk {
-    /// Takes pieces in, by ascending rank; gives the sums once all `members` are added.
-    /// `piece` tells what the member of a rank contributes.
+    /// Takes contributions, by ascending rank; gives the sums once all `members` are added. `chunk_box`
+    /// gives the box of the member with a rank.
     pub(super) fn receive(
         &mut self,
         group: &Group,
         weighing: &Weighing<'_>,
         members: usize,
         arrivals: &[Arrival<'_>],
-        piece: impl Fn(usize) -> Piece,
+        chunk_box: impl Fn(usize) -> ChunkBox,
         memory: &Memory,
     ) -> Result<Option<Sums>> {
         self.check()?;
-        // Until all of it is where it should be.
+        // Reset below, once everything is kept.
         self.is_broken = true;
         let chunk = group.chunk;
         let in_order = !matches!(weighing, Weighing::Owned);
-        // Where nothing is to be added now, the sums stay where they are.
+        // If no contribution can be added now, the sums stay in the scratch file.
         let touched = !in_order || arrivals.iter().any(|arrival| arrival.rank == self.next);
         if !touched {
-            for Arrival { rank, piece: part, predicted } in arrivals {
+            for Arrival { rank, chunk_box: part, predicted } in arrivals {
                 self.early.insert(*rank, memory.keep(predicted.cut(part))?);
             }
             self.is_broken = false;
             return Ok(None);
         }
         let mut sums = self.take_sums(group, weighing, memory)?;
-        for Arrival { rank, piece: part, predicted } in arrivals {
+        for Arrival { rank, chunk_box: part, predicted } in arrivals {
             if !in_order {
                 weighing.add(&mut sums, chunk, part, predicted);
                 self.owned.push(*rank);
@@ -68,7 +70,7 @@ impl OpenChunk {
                 weighing.add(&mut sums, chunk, part, predicted);
                 self.next += 1;
                 while let Some(held) = self.early.remove(&self.next) {
-                    let part = piece(self.next);
+                    let part = chunk_box(self.next);
                     add_held(weighing, &mut sums, group, &part, &memory.release(held)?);
                     self.next += 1;
                 }
@@ -86,26 +88,26 @@ impl OpenChunk {
 
     fn check(&self) -> Result<()> {
         if self.is_broken {
-            let reason = "what came of an earlier prediction could not be kept; resume, which goes \
-                          on from what is written";
+            let reason = "an earlier prediction could not be kept; resume to go on from the shards \
+                          that are written";
             return Err(Error::invalid("chunk", "half added", reason));
         }
         Ok(())
     }
 
-    /// The sums of what has arrived, and the ranks of that.
+    /// The sums of the contributions that have arrived, and their ranks.
     pub(super) fn give_up(
         mut self,
         group: &Group,
         weighing: &Weighing<'_>,
-        piece: impl Fn(usize) -> Piece,
+        chunk_box: impl Fn(usize) -> ChunkBox,
         memory: &Memory,
     ) -> Result<(Sums, Vec<usize>)> {
         self.check()?;
         let mut sums = self.take_sums(group, weighing, memory)?;
         let mut ranks: Vec<usize> = (0..self.next).chain(self.owned).collect();
         for (rank, held) in self.early {
-            add_held(weighing, &mut sums, group, &piece(rank), &memory.release(held)?);
+            add_held(weighing, &mut sums, group, &chunk_box(rank), &memory.release(held)?);
             ranks.push(rank);
         }
         Ok((sums, ranks))
@@ -125,17 +127,17 @@ impl OpenChunk {
     }
 }
 
-/// Adds a piece that was kept.
+/// Adds a contribution that was kept until its turn.
 fn add_held(
     weighing: &Weighing<'_>,
     sums: &mut Sums,
     group: &Group,
-    piece: &Piece,
+    chunk_box: &ChunkBox,
     voxels: &[f32],
 ) {
-    let [z, y, x] = piece.map(|part| part.length);
+    let [z, y, x] = chunk_box.map(|part| part.length);
     let shape = [group.channels, z, y, x];
-    let origin = piece.map(|part| part.in_patch);
+    let origin = chunk_box.map(|part| part.in_patch);
     let predicted = Predicted { voxels, shape, origin };
-    weighing.add(sums, group.chunk, piece, &predicted);
+    weighing.add(sums, group.chunk, chunk_box, &predicted);
 }

@@ -1,4 +1,4 @@
-//! How to aggregate.
+//! Options of an aggregation.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,37 +6,37 @@ use std::time::Duration;
 use super::{NonFinite, Overwrite};
 use crate::setters::setters;
 
-/// How to aggregate, beside what the plan says.
+/// How to aggregate, apart from what the plan decides.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AggregateOptions {
-    /// Bytes that may be held between patches: sums of unfinished chunks, pieces that came before
-    /// their turn, and encoded chunks of unfinished shards. What exceeds it goes to a scratch file.
-    /// Without, twice [`super::Plan::memory`], and 64 MiB at least.
+    /// Bytes that may be held between patches: sums of unfinished chunks, contributions that came
+    /// before their turn, and encoded chunks of unfinished shards. The excess goes to a scratch
+    /// file. By default twice [`super::Plan::memory`], and at least 64 MiB.
     ///
-    /// Not counted: what is being worked on, which is a few chunks and a shard for each thread, and
-    /// shards that wait to be written, 64 MiB and one shard at most.
+    /// Not counted: the chunks and the shard that each thread is working on, and shards that wait
+    /// to be written, at most 64 MiB and one shard.
     pub budget: Option<u64>,
-    /// The folder of the scratch file, which has no name there and is gone with the process.
-    /// Without, that of the environment variable `TMPDIR`, or else `/var/tmp`: unlike `/tmp`, which
-    /// is memory on many machines, that is a disk.
+    /// The folder of the scratch file, which has no name there and vanishes with the process. By
+    /// default the folder in the environment variable `TMPDIR`, or else `/var/tmp`, which is on
+    /// disk, unlike `/tmp` on many machines.
     pub scratch: Option<PathBuf>,
     /// What to do if an aggregation of these outputs was begun before and not finished.
     pub unfinished: Unfinished,
-    /// What outputs may replace. It stays until the new ones are complete.
+    /// Whether outputs may replace existing volumes, which stay until the new ones are complete.
     pub overwrite: Overwrite,
     /// What becomes of NaN and infinite predictions.
     pub non_finite: NonFinite,
-    /// What made the predictions, in the caller's words: an unfinished aggregation is resumed only
-    /// if it is the same, so that one model's predictions are not mixed with another's. Kept until
-    /// the outputs are published, and not with them.
+    /// What made the predictions, in the caller's words. An unfinished aggregation is resumed only
+    /// with the same words, so that the predictions of two models are not mixed. Deleted when the
+    /// outputs are published.
     pub made_by: String,
-    /// How often [`super::Aggregator::checkpoint_if_due`] keeps what is held, so that a process
-    /// that is killed loses no more than what came since: 60 seconds if nothing else is said, less
-    /// often where it would take more than a twentieth of the time; without, never.
-    /// [`crate::predict::predict`] calls it after each batch, and keeps what is held when it is
-    /// told to stop or the model fails; whoever adds predictions to an [`super::Aggregator`] calls
-    /// it themselves.
+    /// How often [`super::Aggregator::checkpoint_if_due`] writes a checkpoint: a process that is
+    /// killed loses only the predictions added since the last one. 60 seconds by default, less
+    /// often where checkpoints would take more than a twentieth of the time; never if `None`.
+    /// [`crate::predict::predict`] calls that function after each batch, and writes a checkpoint
+    /// when it is told to stop or the model fails; whoever uses an [`super::Aggregator`] directly
+    /// calls the function themselves.
     pub checkpoint: Option<Duration>,
 }
 
@@ -65,7 +65,7 @@ impl Default for AggregateOptions {
 }
 
 impl AggregateOptions {
-    /// Where the scratch file is made.
+    /// The folder in which the scratch file is made.
     pub(super) fn scratch_folder(&self) -> PathBuf {
         let named = self.scratch.clone().or_else(|| std::env::var_os("TMPDIR").map(PathBuf::from));
         let on_disk = || Some(PathBuf::from("/var/tmp")).filter(|folder| folder.is_dir());
@@ -76,15 +76,15 @@ impl AggregateOptions {
 /// What to do about an aggregation that was begun and not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unfinished {
-    /// It is an error. A part of several joins the others all the same.
+    /// An error. A part of several joins the other parts all the same.
     #[default]
     Refuse,
-    /// Go on with it, if plan and [`AggregateOptions::made_by`] are the same, and its last run did
+    /// Resume it, if the plan and [`AggregateOptions::made_by`] are the same and the last run did
     /// not end in doubt.
     Resume,
-    /// The same, also where a program that predicts did not do as it should, so that what is
-    /// written may be wrong: the caller knows better.
+    /// Resume it, even if a model misbehaved, so that written voxels may be wrong: the caller takes
+    /// the responsibility.
     ResumeInDoubt,
-    /// Throw away what there is of it, or of this part of it, and begin anew.
+    /// Discard it, or this part of it, and begin anew.
     Restart,
 }

@@ -1,4 +1,4 @@
-//! What becomes of predictions: the volumes that are made, and the type of their voxels.
+//! Outputs: the volumes that are made of predictions, and the type of their voxels.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +7,22 @@ use crate::layout::{Codec, PlanOptions, Workload};
 use crate::setters::setters;
 use crate::{Dtype, Error, Kind, Result, Scaling, VolumeName};
 
-/// What is stored of the blended predictions. Whatever it is, it is worked out when a chunk is
-/// finished: class scores reach the disk only if they are what is asked for.
+/// What is stored of the blended predictions. The stored values are worked out when a chunk is
+/// finished: class scores reach the disk only if they are asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Values {
-    /// As they are.
+    /// The means as they are.
     Float32,
-    /// Rounded to half precision. What would be infinite in it, from 65520 on, follows
-    /// [`super::NonFinite`].
+    /// Rounded to half precision. Values that would become infinite, from 65520 on, are treated as
+    /// [`super::NonFinite`] says.
     Float16,
-    /// As 8-bit numbers `q`, the nearest to `value / scale`, cut off at 0 and 255. The volume
-    /// declares the scale, rounded to single precision, so that read as real values it gives
-    /// `q * scale`.
+    /// 8-bit numbers `q`, the nearest to `value / scale`, cut off at 0 and 255. The volume declares
+    /// the scale, rounded to single precision; read as real values, it gives `q * scale`.
     UInt8 {
         /// Positive: 1/255 for probabilities.
         scale: f64,
     },
-    /// The same in 16 bits.
+    /// The same with 16-bit numbers, cut off at 0 and 65535.
     UInt16 {
         /// Positive: 1/65535 for probabilities.
         scale: f64,
@@ -31,7 +30,8 @@ pub enum Values {
     /// The number of the channel with the greatest value, the first of equals, as a label map
     /// without channels: 8 bits for up to 256 classes, else 16. NaN is greater than all.
     Argmax,
-    /// 1 where a channel is at least this value, else 0 (and for NaN): a label map of each channel.
+    /// 1 where a channel is at least this value, else 0 (also for NaN): a label map of each
+    /// channel.
     Threshold(f32),
 }
 
@@ -41,7 +41,7 @@ impl Values {
     /// Probabilities in 16 bits.
     pub const PROBABILITY_16: Self = Self::UInt16 { scale: 1.0 / 65535.0 };
 
-    /// Type of the voxels, made from so many channels.
+    /// Type of the voxels, for predictions with this number of channels.
     #[must_use]
     pub const fn dtype(self, channels: usize) -> Dtype {
         match self {
@@ -53,13 +53,13 @@ impl Values {
         }
     }
 
-    /// Channels of the volume, made from so many.
+    /// Channels of the volume, for predictions with this number of channels.
     #[must_use]
     pub const fn channels(self, channels: usize) -> usize {
         if matches!(self, Self::Argmax) { 1 } else { channels }
     }
 
-    /// What its voxels mean.
+    /// What the voxels mean.
     #[must_use]
     pub const fn kind(self) -> Kind {
         if matches!(self, Self::Argmax | Self::Threshold(_)) {
@@ -69,8 +69,8 @@ impl Values {
         }
     }
 
-    /// The least number that is infinite in the type that is stored: of half precision the one
-    /// half way between its greatest and the next that it would have.
+    /// The least number that becomes infinite in the stored type: for half precision, half way
+    /// between its greatest number and the next step.
     pub(super) const fn limit(self) -> f32 {
         match self {
             Self::Float16 => 65520.0,
@@ -78,7 +78,7 @@ impl Values {
         }
     }
 
-    /// From stored voxels to values.
+    /// The scaling from stored voxels to values.
     pub(super) const fn scaling(self) -> Option<Scaling> {
         match self {
             Self::UInt8 { scale } | Self::UInt16 { scale } => {
@@ -88,11 +88,11 @@ impl Values {
         }
     }
 
-    /// How chunks are compressed if nothing else is said. It follows from the type alone, as the
-    /// bytes of an output must not depend on which patch came first or how fast this machine is.
-    /// Scores are noise in their low bits, which no compressor shrinks: the fastest does. Labels
-    /// shrink to next to nothing with any, and most with Zstandard, of which a higher level takes
-    /// as long as all the adding and gains little.
+    /// The default compression. It follows from the type alone, because the bytes of an output must
+    /// not depend on the order of the patches or on the speed of this machine. Scores are noise in
+    /// their low bits, which no compressor shrinks: the fastest codec is enough. Labels shrink to
+    /// almost nothing with any codec, most with Zstandard; a higher level of it takes as long as
+    /// all the adding and gains little.
     pub(super) fn codec(self) -> Codec {
         use crate::layout::BloscCompressor::{Lz4, Zstd};
         match self.kind() {
@@ -101,8 +101,8 @@ impl Values {
         }
     }
 
-    /// With a scale that single precision holds, in which NIfTI-1 keeps it: what is stored is a
-    /// multiple of the very number that every reader of an exported file finds.
+    /// Rounds the scale to single precision, as NIfTI-1 does: stored voxels are then multiples of
+    /// exactly the number that every reader of an exported file finds.
     pub(super) fn with_exact_scale(self) -> Self {
         match self {
             Self::UInt8 { scale } => Self::UInt8 { scale: single(scale) },
@@ -121,7 +121,7 @@ impl Values {
                 Err(Error::invalid("threshold", threshold, "must be a finite number"))
             }
             Self::Argmax if channels < 2 => {
-                let reason = "argmax needs two classes or more; for one, use a threshold";
+                let reason = "argmax needs two classes or more; for one class, use a threshold";
                 Err(Error::invalid("channels", channels, reason))
             }
             Self::Argmax if channels > 1 << 16 => {
@@ -175,44 +175,43 @@ impl FromStr for Values {
                           threshold or threshold:T";
             return Err(Error::invalid("values", s, reason));
         };
-        // With as many channels as any takes.
+        // Two channels, which every kind of values accepts.
         values.check(2).map(|()| values)
     }
 }
 
-/// So many heads are read at most.
+/// The most heads that are read.
 const HEADS: usize = 64;
 
-/// One volume to be made of predictions. Several may be made of the same.
+/// One volume to be made of predictions. Several outputs may be made of the same head.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Output {
-    /// Its place in the dataset.
+    /// The name of the volume in the dataset.
     pub name: VolumeName,
-    /// Which of the model's predictions of a patch it is made of, from 0, 64 at most. Outputs of
-    /// one head have the same channels and the same factor. Those that are cut into the same
-    /// chunks, which they are unless something else is asked for, share all that is held of them.
+    /// The head of the model that the output is made of, from 0, below 64. Outputs of one head have
+    /// the same channels and the same factor. Outputs that are cut into the same chunks, which
+    /// those of one head are by default, share their sums.
     pub head: usize,
-    /// Channels of a prediction, however many the input has.
+    /// Channels of a prediction, independent of the channels of the input.
     pub channels: usize,
-    /// What is stored of them.
+    /// What is stored of the predictions.
     pub values: Values,
-    /// Voxels of the input to one of the prediction, `z, y, x`: 1, or the stride of a network whose
-    /// predictions are smaller than what it is given. Each axis of the patch is a multiple. A patch
-    /// that starts between two voxels of the output counts from the one before: steps that are
-    /// multiples of the factor avoid that, but for the last patch of an axis.
+    /// Voxels of the input per voxel of the prediction, `z, y, x`: 1, or the stride of a network
+    /// whose predictions are smaller than its input. Must divide the patch on each axis. A patch
+    /// that starts between two voxels of the output counts from the earlier one; steps that are
+    /// multiples of the factor avoid that, except for the last patch of an axis.
     pub factor: [usize; 3],
-    /// The reads to lay the volume out for; without, patches of the prediction's shape at random.
+    /// The reads to lay the volume out for; by default, random patches of the prediction's shape.
     pub workload: Option<Workload>,
-    /// Codec, chunk and shard, where they are given. A shard is flat otherwise: as thick as a chunk
-    /// (or several, up to 8 MiB) along the axis on which patches proceed, so that it is finished
-    /// soon, and ends at the same planes as those of the other outputs. A chunk suits the widest
-    /// type that is stored of the head. The codec is LZ4 in blosc, and Zstandard in blosc for
-    /// labels.
+    /// The codec of the chunks. By default LZ4 in blosc, and for labels Zstandard in blosc.
     pub codec: Option<Codec>,
-    /// Shape of a chunk, `z, y, x`.
+    /// Shape of a chunk, `z, y, x`. By default it suits the widest type that is stored of the head.
     pub chunk: Option<[usize; 3]>,
-    /// Shape of a shard, `z, y, x`: a whole number of chunks along each axis.
+    /// Shape of a shard, `z, y, x`: a whole number of chunks along each axis. By default a shard is
+    /// flat, so that it is finished soon: along the axis on which patches proceed as thick as a
+    /// chunk (or several, up to 8 MiB), ending at the same planes as the shards of the other
+    /// outputs.
     pub shard: Option<[usize; 3]>,
 }
 
@@ -237,19 +236,19 @@ impl Output {
         Self { name, head, channels, values, factor, workload, codec, chunk, shard }
     }
 
-    /// Refuses a number that no head has.
+    /// Refuses a head beyond the limit.
     pub(crate) fn check_head(&self) -> Result<()> {
         if self.head < HEADS {
             return Ok(());
         }
-        let reason = format!("heads are counted from 0, and are {HEADS} at most");
+        let reason = format!("heads are counted from 0, and there are at most {HEADS}");
         Err(Error::invalid("head", self.head, reason))
     }
 
     pub(super) fn check(&self, patch: [usize; 3]) -> Result<()> {
         self.check_head()?;
         if self.channels == 0 {
-            return Err(Error::invalid("channels", 0, "a prediction has one at least"));
+            return Err(Error::invalid("channels", 0, "a prediction has at least one channel"));
         }
         let whole = |a: usize| self.factor[a] > 0 && patch[a].is_multiple_of(self.factor[a]);
         if !(0..3).all(whole) {
@@ -262,7 +261,7 @@ impl Output {
         self.values.check(self.channels)
     }
 
-    /// What the planner of layouts is told.
+    /// The options for the planner of layouts.
     pub(super) fn plan_options(&self) -> PlanOptions {
         let codec = self.codec.unwrap_or_else(|| self.values.codec());
         PlanOptions { codec, chunk: self.chunk, shard: self.shard }

@@ -1,4 +1,4 @@
-//! A box of whole shards that one process makes.
+//! A part of a plan: a box of whole shards that one process makes.
 
 use serde::Serialize;
 
@@ -8,17 +8,17 @@ use crate::Region;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Part {
-    /// Its number, from 0.
+    /// The index of the part, from 0.
     pub index: usize,
-    /// How many there are.
+    /// The number of parts.
     pub of: usize,
-    /// The voxels of the source that it stands for, `z, y, x`.
+    /// The voxels of the source that the part covers, `z, y, x`.
     pub region: Region,
-    /// Patches whose predictions it needs.
+    /// The number of patches that touch the part, whose predictions it needs.
     pub patches: u64,
-    /// Those of them that another part needs too.
+    /// The number of these patches that another part needs, too.
     pub shared: u64,
-    /// The axis that is cut, and from where to where.
+    /// The axis that is cut, and the ends of the part along it.
     #[serde(skip)]
     pub(super) axis: usize,
     #[serde(skip)]
@@ -26,8 +26,8 @@ pub struct Part {
 }
 
 impl Part {
-    /// From where to where it goes in an output of `length` voxels along its axis, one for each
-    /// `factor` of the source.
+    /// The ends of the part in an output of `length` voxels along its axis, with one voxel for each
+    /// `factor` voxels of the source.
     pub(super) fn of_output(&self, factor: usize, length: usize) -> [usize; 2] {
         self.range.map(|at| (at.div_ceil(factor)).min(length))
     }

@@ -1,9 +1,9 @@
-//! What is to be made of which patches, worked out before any voxel is there.
+//! Plans: which outputs are made of which patches, worked out before any voxel is read.
 
-use super::axis::Axis;
+use super::axis::AxisPlan;
 use super::group::Group;
 use super::layouts::{self, Uncut, least_common_multiple};
-use super::planned::{COORDINATES, GRID, PlannedOutput, Source, uncut};
+use super::planned::{COORDINATES, GRID, PlannedOutput, SourceVolume, uncut};
 use super::{Blend, Output, Part};
 use crate::layout::ChunkLayout;
 use crate::sample::{Grid, GridSampler};
@@ -11,31 +11,31 @@ use crate::{Error, Hint, Region, Result, Volume};
 
 /// A plan to blend the predictions of the patches of a grid into one volume or several.
 ///
-/// Patches are best predicted in [`Plan::order`]: then only a band of chunks is begun and not
-/// finished at any time, which takes [`Plan::memory`]. The sums of every voxel are taken in that
-/// order too, in whatever order predictions arrive.
+/// Predict patches in [`Plan::order`]: at any time only a band of chunks is then begun and not
+/// finished, which takes [`Plan::memory`]. The sums of every voxel are taken in that order too, in
+/// whatever order predictions arrive.
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) source: Source,
+    pub(super) source: SourceVolume,
     pub(super) grid: Grid,
     pub(super) blend: Blend,
-    /// The axes as they are walked, the slowest first.
+    /// The axes in the order in which patches proceed, the slowest first.
     pub(super) walk: [usize; 3],
     pub(super) outputs: Vec<PlannedOutput>,
     pub(super) groups: Vec<Group>,
 }
 
 impl Plan {
-    /// Plans outputs on the grid that `sampler` lays over `source`. Nothing is read or written.
+    /// Plans outputs on the grid that `sampler` lays over `source`. Reads and writes nothing.
     ///
-    /// A voxel `n` of an output with a factor `f` stands for voxels `f n` to `f n + f - 1` of the
-    /// source, on each axis; its affine gives the middle of these. What is left over at the end,
-    /// fewer than `f` voxels, has none.
+    /// A voxel `n` of an output with a factor `f` covers the voxels `f n` to `f n + f - 1` of the
+    /// source, on each axis; the affine of the output gives their middle. The remainder at the end
+    /// of an axis, fewer than `f` voxels, is covered by no voxel of the output.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the patch does not fit the source, and for outputs that make no
-    /// sense: none, one given twice, a factor that does not divide the patch, a scale that is not
-    /// positive. [`Error::InvalidLayout`] for chunks and shards that cannot be.
+    /// [`Error::InvalidArgument`] if the patch does not fit the source, if there is no output or
+    /// one is given twice, if a factor does not divide the patch, or if a scale is not positive.
+    /// [`Error::InvalidLayout`] for impossible chunks and shards.
     pub fn new(
         source: &Volume,
         sampler: &GridSampler,
@@ -71,7 +71,7 @@ impl Plan {
         let groups = Group::all(&outputs, &grid, blend);
         let fields = &source.attributes().source.fields;
         let field = |name: &str| Some((name.to_owned(), fields.get(name)?.clone()));
-        let source = Source {
+        let source = SourceVolume {
             path: source.place(),
             name: source.name().to_string(),
             voxels: source.voxel_digest().to_owned(),
@@ -82,7 +82,7 @@ impl Plan {
         Ok(Self { walk: walk(&grid), source, grid, blend, outputs, groups })
     }
 
-    /// The places of the patches.
+    /// The grid of the patches.
     #[must_use]
     pub const fn grid(&self) -> &Grid {
         &self.grid
@@ -94,47 +94,47 @@ impl Plan {
         self.blend
     }
 
-    /// The outputs, as they were given.
+    /// The outputs, in the order in which they were given.
     #[must_use]
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Output> {
         self.outputs.iter().map(|planned| &planned.output)
     }
 
-    /// How many predictions of each patch are given: one for each head, up to the last that an
-    /// output is made of.
+    /// How many predictions a patch has: one for each head, up to the last head that an output is
+    /// made of.
     #[must_use]
     pub fn heads(&self) -> usize {
         self.groups.iter().map(|group| group.head + 1).max().unwrap_or(0)
     }
 
-    /// Shape of the prediction of one patch by this head, from 0, `c, z, y, x`; `None` if no output
-    /// is made of it.
+    /// Shape of the prediction of one patch by a head (from 0), `c, z, y, x`; `None` if no output
+    /// is made of that head.
     #[must_use]
     pub fn prediction(&self, head: usize) -> Option<[usize; 4]> {
         self.groups.iter().find(|group| group.head == head).map(Group::prediction)
     }
 
-    /// How the output `n` is cut and compressed.
+    /// The chunks, shards and codec of the output with index `n`.
     #[must_use]
     pub fn layout(&self, n: usize) -> Option<&ChunkLayout> {
         self.outputs.get(n).map(|planned| &planned.layout)
     }
 
-    /// The numbers of all places, in the order that keeps the least in memory: along the axis
-    /// across which a patch and its plane of the volume are smallest, then the next.
+    /// The numbers of all places, in the order that keeps the least in memory: proceeding along the
+    /// axis across which a patch and its plane of the volume are smallest, then along the next.
     pub fn order(&self) -> impl Iterator<Item = u64> + use<> {
         order(&self.grid)
     }
 
-    /// Bytes of the chunks that are begun and not finished at any one time at most, if predictions
-    /// come in [`Plan::order`]. Along the order's first axis these are the layers of chunks that a
-    /// patch reaches into before all patches of them have come; across it, all of the volume. Sums
-    /// that several outputs share are counted once.
+    /// Most bytes of the chunks that are begun and not finished at any one time, if predictions
+    /// come in [`Plan::order`]. These chunks span the whole volume across the order's first axis;
+    /// along that axis they are the layers that a patch reaches into before all patches of these
+    /// layers have come. Sums that several outputs share are counted once.
     #[must_use]
     pub fn memory(&self) -> u64 {
         let [outer, ..] = self.walk;
         let bytes = |group: &Group| {
-            let layers = |(a, axis): (usize, &Axis)| {
+            let layers = |(a, axis): (usize, &AxisPlan)| {
                 (if a == outer { axis.open_layers() } else { axis.chunks() }) as u64
             };
             let chunks: u64 = group.axes.iter().enumerate().map(layers).product();
@@ -143,14 +143,14 @@ impl Plan {
         self.groups.iter().map(bytes).fold(0, u64::saturating_add)
     }
 
-    /// Cuts the outputs into so many boxes of whole shards, one behind the other along the order's
-    /// first axis. Each can be made by a process of its own: on one machine, or on several that see
-    /// the dataset through a file system on which a lock of a folder holds between machines (NFS is
-    /// none). It needs the predictions of all patches that touch its box, so that those at a
-    /// boundary are predicted for both its sides ([`Part::shared`]).
+    /// Cuts the outputs into `parts` boxes of whole shards, one behind the other along the order's
+    /// first axis. A process of its own can make each part: on one machine, or on several machines
+    /// whose file system locks folders between machines (NFS does not). A part needs the
+    /// predictions of all patches that touch its box, so patches at a boundary are predicted for
+    /// both sides ([`Part::shared`]).
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if there are not so many shards behind each other.
+    /// [`Error::InvalidArgument`] if there are fewer shards along that axis.
     pub fn split(&self, parts: usize) -> Result<Vec<Part>> {
         let [outer, ..] = self.walk;
         let length = self.grid.volume()[outer];
@@ -162,7 +162,7 @@ impl Plan {
         if parts == 0 || parts > units {
             let reason = format!(
                 "the outputs can be cut into 1 to {units} parts along {}, at multiples of {unit} \
-                 voxels, which are whole shards of each; flatter shards give more",
+                 voxels, where shards of all outputs end; flatter shards allow more",
                 ["z", "y", "x"][outer]
             );
             return Err(Error::invalid("parts", parts, reason).hinting(Hint::SameShards));
@@ -181,7 +181,7 @@ impl Plan {
         let mut part =
             Part { index, of, axis: outer, range: [from, to], region, patches: 0, shared: 0 };
         for place in 0..self.grid.shape()[outer] {
-            // In how many voxels on this side of the cuts, and beyond them, any output needs it.
+            // Whether any output needs the patch for voxels in this part, and for voxels beyond it.
             let (mut inside, mut outside) = (false, false);
             for group in &self.groups {
                 let [from, to] = self.inside(&part, group);
@@ -195,25 +195,25 @@ impl Plan {
         part
     }
 
-    /// From where to where a part goes in the outputs of a group, along its axis.
+    /// The ends of a part in the outputs of a group, along the axis that is cut.
     pub(super) fn inside(&self, part: &Part, group: &Group) -> [usize; 2] {
         let planned = &self.outputs[group.outputs[0]];
         part.of_output(planned.output.factor[part.axis], planned.shape[part.axis])
     }
 }
 
-/// The axes from the slowest to the fastest, so that a patch's layer of the volume, which is what
-/// is held, is small along each; `z, y, x` where it makes no difference.
+/// The axes from the slowest to the fastest, chosen so that a patch's layer of the volume, which is
+/// held in memory, is small along each; `z, y, x` for equal sizes.
 fn walk(grid: &Grid) -> [usize; 3] {
     let share = |axis: &usize| {
-        // The part of the axis that a patch covers; the other axes are whole.
+        // The share of the axis that a patch covers; the layer is whole across the other axes.
         let (patch, volume) = (grid.patch()[*axis], grid.volume()[*axis]);
         (patch.min(volume), volume)
     };
     let mut walk = [0, 1, 2];
     walk.sort_by(|a, b| {
         let ((patch_a, volume_a), (patch_b, volume_b)) = (share(a), share(b));
-        // patch_a / volume_a to patch_b / volume_b, without rounding.
+        // Compares patch_a / volume_a with patch_b / volume_b without rounding.
         (patch_a as u128 * volume_b as u128).cmp(&(patch_b as u128 * volume_a as u128))
     });
     walk
@@ -234,7 +234,7 @@ pub(crate) fn order(grid: &Grid) -> impl Iterator<Item = u64> + use<> {
     })
 }
 
-/// The number of a place of a grid of this shape.
+/// The number of a place in a grid of this shape.
 fn number([_, rows, columns]: [usize; 3], [z, y, x]: [usize; 3]) -> u64 {
     ((z * rows + y) * columns + x) as u64
 }

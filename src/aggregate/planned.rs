@@ -1,4 +1,4 @@
-//! An output of a plan, on its own grid of voxels.
+//! Outputs of a plan, each on its own grid of voxels.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use crate::sample::Grid;
 use crate::store::ArrayShape;
 use crate::{Affine, Error, Result, Space, Spacing, Volume};
 
-/// What is taken over from the volume that predictions are of.
+/// What an output takes over from the volume that is predicted.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
+pub(super) struct SourceVolume {
     pub(super) path: PathBuf,
     pub(super) name: String,
     pub(super) voxels: String,
     pub(super) affine: Affine,
     pub(super) space: Option<Space>,
-    /// The numeric header fields that say where voxels are.
+    /// The numeric header fields that describe the position of voxels.
     pub(super) fields: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Header fields that hold for any volume in the coordinates of the source, and those that hold for
-/// one on its grid.
+/// Header fields that hold for any volume in the coordinates of the source; the other fields hold
+/// only on the grid of the source.
 pub(super) const COORDINATES: [&str; 2] = ["sform_code", "qform_code"];
 pub(super) const GRID: [&str; 5] = ["pixdim", "xyzt_units", "sform", "qform", "quatern"];
 
@@ -37,14 +37,14 @@ pub(super) struct PlannedOutput {
     pub(super) layout: ChunkLayout,
 }
 
-/// An output on its own grid of voxels, before that is cut.
+/// An output on its own grid of voxels, before its chunks are chosen.
 #[allow(clippy::cast_precision_loss)]
 pub(super) fn uncut(output: Output, source: &Volume, grid: &Grid) -> Result<Uncut> {
     let output = Output { values: output.values.with_exact_scale(), ..output };
     let (volume, patch, factor) = (grid.volume(), grid.patch(), output.factor);
     let shape: [usize; 3] = std::array::from_fn(|a| volume[a] / factor[a]);
     if shape.contains(&0) {
-        let reason = format!("leaves nothing of the volume, {} (z, y, x)", show(&volume));
+        let reason = format!("leaves no voxel of the volume, {} (z, y, x)", show(&volume));
         return Err(Error::invalid("factor", show(&factor), reason));
     }
     let mm = source.spacing().mm();
@@ -68,7 +68,7 @@ impl PlannedOutput {
         Self { output, shape, spacing, workload, layout }
     }
 
-    /// Voxels of a chunk.
+    /// Voxels of a chunk, of one channel.
     pub(super) fn chunk_voxels(&self) -> usize {
         self.layout.chunk.iter().product()
     }
@@ -80,8 +80,11 @@ impl PlannedOutput {
         ArrayShape { dtype, times: 1, channels, shape: self.shape }
     }
 
-    /// The header fields of the source that hold for it too.
-    pub(super) fn fields(&self, source: &Source) -> serde_json::Map<String, serde_json::Value> {
+    /// The header fields of the source that hold for the output too.
+    pub(super) fn fields(
+        &self,
+        source: &SourceVolume,
+    ) -> serde_json::Map<String, serde_json::Value> {
         let mut fields = source.fields.clone();
         if self.output.factor != [1; 3] {
             fields.retain(|name, _| COORDINATES.contains(&name.as_str()));
@@ -89,8 +92,8 @@ impl PlannedOutput {
         fields
     }
 
-    /// Voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle of `f` voxels
-    /// from voxel `f n` on is `f n + (f - 1) / 2`.
+    /// The affine from voxel `(x, y, z)` to RAS millimetres, given that of the source. The middle
+    /// of the `f` voxels from `f n` on is `f n + (f - 1) / 2`.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn affine(&self, source: &Affine) -> Affine {
         let factor = self.output.factor.map(|f| f as f64);

@@ -1,29 +1,29 @@
-//! What the model gives: checked before any of it counts.
+//! The predictions of a patch: checked before any of them is added.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use ndarray::ArrayView4;
 
+use super::contribution::Predicted;
 use super::group::Group;
-use super::piece::Predicted;
 use super::plan::Plan;
 use crate::error::show;
 use crate::{Error, Hint, Region, Result};
 
-/// What becomes of NaN and infinite predictions.
+/// What happens to NaN and infinite predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum NonFinite {
-    /// They are an error that names the patch, of which nothing is taken then. So are numbers that
-    /// are infinite in the type that is stored. What does not count in any voxel, beyond the volume
-    /// or in the rim that [`super::Blend::Crop`] cuts off, may be anything.
+    /// An error that names the patch, whose prediction is not added. The same holds for numbers
+    /// that are infinite in the stored type. Numbers that count in no voxel, beyond the volume or
+    /// in the rim that [`super::Blend::Crop`] cuts off, are not checked.
     #[default]
     Error,
-    /// They count like any other number, and spread to all means that they are part of. Outputs of
-    /// integers cannot hold them, and are refused.
+    /// They count like any other number, and spread to all means that they are part of. An error
+    /// for outputs of integers, which cannot hold them.
     Keep,
-    /// This value counts in their place, in all outputs of a head: also for a number that only one
-    /// of them could not hold.
+    /// This value replaces them in all outputs of a head, also where only one of the outputs could
+    /// not hold the number.
     Replace(f32),
 }
 
@@ -38,12 +38,12 @@ impl fmt::Display for NonFinite {
     }
 }
 
-/// Which patch a prediction is of.
+/// The patch that a prediction belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Location {
-    /// By its number in the grid.
+    /// By the number of the patch in the grid.
     Number(u64),
-    /// By its first voxel, `z, y, x`; negative before the volume.
+    /// By the first voxel of the patch, `z, y, x`; negative before the volume.
     Start([i64; 3]),
 }
 
@@ -65,12 +65,12 @@ impl From<[i64; 3]> for Location {
     }
 }
 
-/// The predictions of one patch by every head, found to be sound.
+/// The predictions of one patch by every head, after the checks.
 pub(super) struct Prediction<'a> {
     pub(super) number: u64,
-    /// In the grid of places.
+    /// Place of the patch in the grid.
     pub(super) place: [usize; 3],
-    /// By head.
+    /// Voxels of each head's prediction.
     heads: Vec<Cow<'a, [f32]>>,
 }
 
@@ -86,8 +86,8 @@ impl Plan {
         };
         number.ok_or_else(|| {
             let reason = format!(
-                "no patch of the plan is there: its grid of {} places, {}, has them numbered from \
-                 0 (their starts are in z, y, x)",
+                "no patch of the plan begins there: its grid of {} places, {}, has them numbered \
+                 from 0 (their starts are in z, y, x)",
                 self.grid.len(),
                 show(&self.grid.shape())
             );
@@ -95,7 +95,7 @@ impl Plan {
         })
     }
 
-    /// What messages call a patch.
+    /// The name of a patch in messages.
     pub(crate) fn patch_name(&self, number: u64) -> String {
         match self.grid.region(number) {
             Some(region) => format!("patch {number}, {region}"),
@@ -103,7 +103,7 @@ impl Plan {
         }
     }
 
-    /// Looks at the predictions of a patch: a view for each head, `c, z, y, x`.
+    /// Checks the predictions of a patch: a view for each head, `c, z, y, x`.
     pub(super) fn check<'a>(
         &self,
         number: u64,
@@ -111,7 +111,8 @@ impl Plan {
         policy: NonFinite,
     ) -> Result<Prediction<'a>> {
         if views.len() != self.heads() {
-            let reason = format!("the plan has {} heads; give one for each", self.heads());
+            let reason =
+                format!("the plan has {} heads; give one prediction for each", self.heads());
             return Err(Error::invalid("predictions", views.len(), reason));
         }
         let checked =
@@ -120,7 +121,7 @@ impl Plan {
         Ok(Prediction { number, place: self.place_of(number), heads })
     }
 
-    /// The numbers of one head; none if no output is made of it.
+    /// The numbers of one head; empty if no output is made of it.
     fn check_head<'a>(
         &self,
         number: u64,
@@ -152,9 +153,9 @@ impl Plan {
         {
             let NonFinite::Replace(with) = policy else {
                 let told = if value.is_finite() {
-                    "float16, in which it is to be stored, ends at 65504: store float32"
+                    "the output stores float16, which ends at 65504: store float32"
                 } else {
-                    "predictions are finite, unless you say what becomes of others"
+                    "predictions must be finite, unless an option says how to treat others"
                 };
                 let reason =
                     format!("at {at:?} (c, z, y, x) of the prediction of {}: {told}", what());
@@ -166,7 +167,7 @@ impl Plan {
         Ok(voxels)
     }
 
-    /// A place of the grid by its number, which is in it.
+    /// The place in the grid of the patch with this number, which is in the grid.
     pub(super) fn place_of(&self, number: u64) -> [usize; 3] {
         let [_, rows, columns] = self.grid.shape();
         let n = usize::try_from(number).expect("the places of a grid are counted in usize");

@@ -1,5 +1,5 @@
-//! Begun chunks and begun shards in a checkpoint: written as they are held, and looked at as they
-//! lie in the file before anything of them is held again.
+//! Begun chunks and begun shards in a checkpoint: written as they are held, and checked in the
+//! mapped file before any memory is taken for them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,26 +8,30 @@ use bytemuck::Pod;
 
 use super::Blend;
 use super::group::Group;
-use super::memory::{Held, Memory};
+use super::memory::{HeldBuffer, Memory};
 use super::open::OpenChunk;
 use super::planned::PlannedOutput;
 use super::shard::OpenShard;
 use super::sums::HeldSums;
-use super::wire::{List, Sink, Source};
+use super::wire::{List, NumberReader, NumberWriter};
 use crate::Result;
 
 fn other(error: crate::Error) -> io::Error {
     io::Error::other(error)
 }
 
-/// A list that may have to be read from the scratch file: nobody else has all of them in memory.
-fn write_held<T: Pod>(sink: &mut Sink<'_>, held: &Held<T>, memory: &Memory) -> io::Result<()> {
+/// Writes a list that may lie in the scratch file; only one such list is in memory at a time.
+fn write_held<T: Pod>(
+    sink: &mut NumberWriter<'_>,
+    held: &HeldBuffer<T>,
+    memory: &Memory,
+) -> io::Result<()> {
     let mut buffer = Vec::new();
     sink.list(memory.look(held, &mut buffer).map_err(other)?)
 }
 
 impl OpenChunk {
-    pub(super) fn write(&self, sink: &mut Sink<'_>, memory: &Memory) -> io::Result<()> {
+    pub(super) fn write(&self, sink: &mut NumberWriter<'_>, memory: &Memory) -> io::Result<()> {
         sink.count(self.next)?;
         sink.list(&self.owned.iter().map(|rank| *rank as u64).collect::<Vec<_>>())?;
         sink.count(usize::from(self.sums.is_some()))?;
@@ -55,9 +59,9 @@ pub(super) struct SavedChunk<'a> {
 }
 
 impl<'a> SavedChunk<'a> {
-    /// That of the chunk at `at` (chunk grid); `None` if it cannot be.
+    /// The saved chunk at `at` (chunk grid); `None` if the bytes are no valid one.
     pub(super) fn read(
-        source: &mut Source<'a>,
+        source: &mut NumberReader<'a>,
         (group, blend): (&Group, Blend),
         walk: [usize; 3],
         at: [usize; 3],
@@ -84,8 +88,9 @@ impl<'a> SavedChunk<'a> {
         };
         let early = (0..source.count()?).map(|_| {
             let rank = source.count().filter(is_rank)?;
-            let piece = group.piece(group.member(walk, at, rank), at);
-            let length = group.channels * piece.iter().map(|part| part.length).product::<usize>();
+            let chunk_box = group.chunk_box(group.member(walk, at, rank), at);
+            let length =
+                group.channels * chunk_box.iter().map(|part| part.length).product::<usize>();
             let list = source.list::<f32>()?;
             (rank > next && list.len::<f32>() == length).then_some((rank, list))
         });
@@ -108,7 +113,7 @@ impl<'a> SavedChunk<'a> {
 }
 
 impl OpenShard {
-    pub(super) fn write(&self, sink: &mut Sink<'_>, memory: &Memory) -> io::Result<()> {
+    pub(super) fn write(&self, sink: &mut NumberWriter<'_>, memory: &Memory) -> io::Result<()> {
         sink.count(self.left)?;
         sink.count(self.chunks.len())?;
         for chunk in &self.chunks {
@@ -128,9 +133,9 @@ pub(super) struct SavedShard<'a> {
 }
 
 impl<'a> SavedShard<'a> {
-    /// That of a shard, by its number; `None` if it cannot be.
+    /// The saved shard with this index; `None` if the bytes are no valid one.
     pub(super) fn read(
-        source: &mut Source<'a>,
+        source: &mut NumberReader<'a>,
         planned: &PlannedOutput,
         group: &Group,
         shard: usize,

@@ -1,23 +1,23 @@
-//! One output while it is made: shards between their first finished chunk and their last.
+//! Shards of an output between their first finished chunk and their last.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::Part;
+use super::context::{Context, StoreScratch};
 use super::group::Group;
-use super::memory::{Held, Memory};
+use super::memory::{HeldBuffer, Memory};
 use super::planned::PlannedOutput;
 use super::stored::{ClipCount, stored};
-use super::target::{StoreScratch, Target};
 use crate::Result;
 use crate::exec::locked;
 
-/// What is open of one output.
+/// The begun shards of one output.
 #[derive(Debug)]
 pub(super) struct OutputState {
-    /// Its number in the plan.
+    /// Index of the output in the plan.
     pub(super) n: usize,
-    /// Shards, in C order, that are there already or are another part's.
+    /// Shards, in C order, that are written already or belong to another part.
     pub(super) skipped: Vec<bool>,
     pub(super) shards: Mutex<HashMap<usize, OpenShard>>,
     pub(super) clipped: ClipCount,
@@ -28,27 +28,28 @@ impl OutputState {
         Self { n, skipped, shards: Mutex::default(), clipped: ClipCount::default() }
     }
 
-    /// Whether the shard of a chunk is to be made here and now.
+    /// Whether the shard of a chunk is still to be written by this aggregator.
     pub(super) fn wants(&self, planned: &PlannedOutput, chunk: [usize; 3]) -> bool {
         !self.skipped[planned.shard_of(chunk).0]
     }
 
-    /// Encodes the finished chunk at `at`, and has its shard written if it was the last of it.
+    /// Encodes the finished chunk at `at`, and has its shard written if the chunk was the shard's
+    /// last.
     pub(super) fn store(
         &self,
-        target: &Target<'_>,
+        context: &Context<'_>,
         group: &Group,
         at: [usize; 3],
         means: &[f32],
         scratch: &mut StoreScratch,
     ) -> Result<()> {
-        let planned = &target.plan.outputs[self.n];
+        let planned = &context.plan.outputs[self.n];
         let StoreScratch { voxels, encode } = scratch;
         let stored = stored(planned, group.inside(at), means, voxels, &self.clipped);
         let array = planned.array();
         let encoded = stored
             .chunks_exact(planned.chunk_voxels() * array.dtype.size())
-            .map(|channel| target.job.encode(self.n, channel, encode))
+            .map(|channel| context.job.encode(self.n, channel, encode))
             .collect::<Result<Vec<_>>>()?;
         let (shard, place) = planned.shard_of(at);
         let full = {
@@ -56,12 +57,12 @@ impl OutputState {
             let open = shards
                 .entry(shard)
                 .or_insert_with(|| OpenShard::new(planned, planned.chunks_in(group, shard)));
-            let last = open.put(place, encoded, target.memory)?;
+            let last = open.put(place, encoded, context.memory)?;
             if last { shards.remove(&shard) } else { None }
         };
         let Some(full) = full else { return Ok(()) };
-        for (channel, chunks) in full.into_channels(target.memory).enumerate() {
-            target.job.write_shard(self.n, channel, planned.shard_at(shard), chunks?)?;
+        for (channel, chunks) in full.into_channels(context.memory).enumerate() {
+            context.job.write_shard(self.n, channel, planned.shard_at(shard), chunks?)?;
         }
         Ok(())
     }
@@ -70,15 +71,15 @@ impl OutputState {
 /// A shard between its first finished chunk and its last: encoded chunks of every stored channel.
 #[derive(Debug)]
 pub(super) struct OpenShard {
-    /// By channel, then in C order of the shard's grid; nothing for chunks of zeros alone.
-    pub(super) chunks: Vec<Option<Held<u8>>>,
+    /// By channel, then in C order of the shard's grid; `None` for chunks that hold only zeros.
+    pub(super) chunks: Vec<Option<HeldBuffer<u8>>>,
     channels: usize,
-    /// Chunks that are not finished.
+    /// Chunks that are not finished yet.
     pub(super) left: usize,
 }
 
 impl OpenShard {
-    /// `left` chunks of it are to come.
+    /// A shard of which `left` chunks are not finished.
     pub(super) fn new(planned: &PlannedOutput, left: usize) -> Self {
         let channels = planned.array().channels;
         let places: usize = planned.layout.chunks_per_shard().iter().product();
@@ -86,7 +87,8 @@ impl OpenShard {
         Self { chunks, channels, left }
     }
 
-    /// Puts the encoded chunk of every channel at a place. True if it was the last.
+    /// Puts the encoded chunk of every channel at its index in the shard. True if it was the last
+    /// chunk.
     fn put(
         &mut self,
         place: usize,
@@ -114,7 +116,7 @@ impl OpenShard {
 }
 
 impl PlannedOutput {
-    /// Number of a chunk's shard in C order of the shard grid, and of the chunk in the shard.
+    /// Index of a chunk's shard in C order of the shard grid, and of the chunk in the shard.
     pub(super) fn shard_of(&self, chunk: [usize; 3]) -> (usize, usize) {
         let per_shard = self.layout.chunks_per_shard();
         let [_, rows, columns] = self.layout.shards(self.shape);
@@ -123,25 +125,25 @@ impl PlannedOutput {
         ((z * rows + y) * columns + x, (dz * per_shard[1] + dy) * per_shard[2] + dx)
     }
 
-    /// Place of a shard in the shard grid.
+    /// Position of a shard in the shard grid.
     pub(super) fn shard_at(&self, shard: usize) -> [usize; 3] {
         let [_, rows, columns] = self.layout.shards(self.shape);
         [shard / columns / rows, shard / columns % rows, shard % columns]
     }
 
-    /// Shards of a channel.
+    /// Number of shards of a channel.
     pub(super) fn shards(&self) -> usize {
         self.layout.shards(self.shape).iter().product()
     }
 
-    /// Chunks of a shard that lie in the volume.
+    /// Number of chunks of a shard that lie in the volume.
     pub(super) fn chunks_in(&self, group: &Group, shard: usize) -> usize {
         let (per_shard, chunks, at) =
             (self.layout.chunks_per_shard(), group.chunks(), self.shard_at(shard));
         (0..3).map(|a| per_shard[a].min(chunks[a] - at[a] * per_shard[a])).product()
     }
 
-    /// Whether a shard belongs to a part, which consists of whole ones.
+    /// Whether a shard belongs to a part, which consists of whole shards.
     pub(super) fn is_in(&self, part: &Part, shard: usize) -> bool {
         let axis = part.axis;
         let first = self.shard_at(shard)[axis] * self.layout.shard[axis];

@@ -1,4 +1,4 @@
-//! What is stored of the means of a chunk.
+//! From the means of a chunk to stored voxels.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use super::Values;
 use super::planned::PlannedOutput;
 use crate::Element;
 
-/// Voxels whose value lies beyond the range of the type that is stored.
+/// The number of voxels whose values lie beyond the range of the stored type.
 #[derive(Debug, Default)]
 pub(super) struct ClipCount {
     below: AtomicU64,
@@ -22,14 +22,15 @@ impl ClipCount {
         self.above.fetch_add(above, Ordering::Relaxed);
     }
 
-    /// Below, and above.
+    /// The counts below and above the range.
     pub(super) fn counts(&self) -> [u64; 2] {
         [&self.below, &self.above].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
-/// The voxels that are stored, in native byte order, channel after channel, of the means of a chunk
-/// of which so much lies `inside` the volume; in `out` where they are others than the means.
+/// The voxels to store, in native byte order, channel after channel, given the means of a chunk.
+/// `inside` is the shape of the part of the chunk that lies in the volume. The voxels are in `out`
+/// unless they are the means themselves.
 pub(super) fn stored<'m>(
     planned: &PlannedOutput,
     inside: [usize; 3],
@@ -56,7 +57,7 @@ pub(super) fn stored<'m>(
         }
         Values::Threshold(threshold) => {
             each(means, out, |mean| [u8::from(mean >= threshold)]);
-            // Beyond the output the mean is 0, which may be enough.
+            // Beyond the output the mean is 0, which may reach the threshold.
             if threshold <= 0.0 {
                 let channels = out.chunks_exact_mut(voxels);
                 channels.for_each(|channel| clear_labels(planned.layout.chunk, inside, channel));
@@ -91,8 +92,8 @@ fn each<T: Copy, const N: usize>(from: &[T], out: &mut Vec<u8>, to: impl Fn(T) -
     }
 }
 
-/// The nearest whole numbers to `value / scale`; NaN becomes 0. How many are below 0, and how many
-/// above `most`: `to` makes 0 and `most` of them.
+/// The nearest whole numbers to `value / scale`; NaN becomes 0. Gives how many numbers are below 0
+/// and how many above `most`: `to` turns these into 0 and `most`.
 fn quantise<const N: usize>(
     values: &[f32],
     scale: f64,
@@ -104,7 +105,7 @@ fn quantise<const N: usize>(
     out.resize(values.len() * N, 0);
     let (bytes, _) = out.as_chunks_mut();
     for (bytes, value) in bytes.iter_mut().zip(values) {
-        // Cut off towards 0, as is what is below it.
+        // `to` rounds towards 0, and 0.5 makes that the nearest number.
         let step = f64::from(*value) / scale + 0.5;
         below += u64::from(step < 0.0);
         above += u64::from(step >= most + 1.0);
@@ -113,7 +114,7 @@ fn quantise<const N: usize>(
     [below, above]
 }
 
-/// The channel with the greatest value of each voxel, the first of equals; NaN is greatest.
+/// The channel with the greatest value of each voxel, the first of equals; NaN is greater than all.
 fn argmax(means: &[f32], voxels: usize) -> Vec<u16> {
     let mut best = means[..voxels].to_vec();
     let mut classes = vec![0; voxels];

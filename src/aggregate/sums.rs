@@ -1,29 +1,29 @@
-//! What patches add up to in a chunk.
+//! The sums of a chunk.
 
-use super::memory::{Held, Memory};
+use super::memory::{HeldBuffer, Memory};
 use crate::Result;
 
 /// The voxels of a chunk that some patches have reached, channel after channel.
 ///
-/// Sums are in double precision. Their rounding is then so far below that of single precision that
-/// the mean of equal numbers is that number, bit for bit, and no sum of finite numbers is infinite.
+/// Sums are in double precision. Their rounding is so far below that of single precision that the
+/// mean of equal numbers is that number, bit for bit, and no sum of finite numbers is infinite.
 #[derive(Debug)]
 pub(super) enum Sums {
-    /// Where each voxel has one owner: its value.
+    /// Where each voxel has one owner: the owner's values.
     Owned(Vec<f32>),
-    /// Elsewhere: the sum of the weighted values.
+    /// Otherwise: the sums of the weighted values.
     Weighted(Vec<f64>),
 }
 
-/// The same between patches.
+/// Sums that are kept between patches.
 #[derive(Debug)]
 pub(super) enum HeldSums {
-    Owned(Held<f32>),
-    Weighted(Held<f64>),
+    Owned(HeldBuffer<f32>),
+    Weighted(HeldBuffer<f64>),
 }
 
 impl Sums {
-    /// So many zeros, where each voxel has one owner or elsewhere.
+    /// Sums of `length` zeros.
     pub(super) fn zeros(is_owned: bool, length: usize, memory: &Memory) -> Self {
         if is_owned {
             Self::Owned(memory.zeros(length))

@@ -1,17 +1,17 @@
-//! Numbers in a file, in the byte order of this machine: whole numbers of 64 bits, and lists with
-//! their length in front.
+//! Numbers in a checkpoint file, in the byte order of this machine: integers of 64 bits, and lists
+//! with their length in front.
 
 use std::io::{self, Write};
 
 use bytemuck::Pod;
 
-/// Tells the byte order.
+/// Shows the byte order of the file.
 const MARK: u64 = 0x0102_0304_0506_0708;
 
-/// Writes them.
-pub(super) struct Sink<'a>(&'a mut dyn Write);
+/// Writes numbers and lists.
+pub(super) struct NumberWriter<'a>(&'a mut dyn Write);
 
-impl<'a> Sink<'a> {
+impl<'a> NumberWriter<'a> {
     pub(super) fn new(out: &'a mut dyn Write) -> io::Result<Self> {
         let mut sink = Self(out);
         sink.number(MARK)?;
@@ -33,10 +33,10 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Reads them; nothing where they are not there.
-pub(super) struct Source<'a>(&'a [u8]);
+/// Reads numbers and lists; `None` where the bytes end early.
+pub(super) struct NumberReader<'a>(&'a [u8]);
 
-impl<'a> Source<'a> {
+impl<'a> NumberReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
         let mut source = Self(bytes);
         (source.number()? == MARK).then_some(source)
@@ -64,7 +64,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The bytes of a list, where they lie.
+/// The bytes of a list, not copied.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct List<'a>(&'a [u8]);
 
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_what_is_cut_off_is_not() {
         let mut bytes = Vec::new();
-        let mut sink = Sink::new(&mut bytes).unwrap();
+        let mut sink = NumberWriter::new(&mut bytes).unwrap();
         sink.count(7).unwrap();
         sink.list(&[1.5_f32, -2.0, 0.25]).unwrap();
         for end in 0..=bytes.len() {
             let read = || {
-                let mut source = Source::new(&bytes[..end])?;
+                let mut source = NumberReader::new(&bytes[..end])?;
                 let found = (source.count()?, source.list::<f32>()?.to_vec::<f32>());
                 source.is_at_end().then_some(found)
             };
@@ -101,7 +101,7 @@ mod tests {
         }
         // More than there is, and more than can be.
         for count in [4, u64::MAX] {
-            assert!(Source(&count.to_ne_bytes()).list::<f64>().is_none());
+            assert!(NumberReader(&count.to_ne_bytes()).list::<f64>().is_none());
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Making reads cold: the system forgets what it holds of some files.
+//! Cold reads: making the system drop cached pages of files.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How it is done, in words.
+/// The method, for the report.
 pub(super) const METHOD: &str = if cfg!(target_os = "linux") {
     "posix_fadvise(POSIX_FADV_DONTNEED) on each file, once closed and synced"
 } else {
@@ -27,14 +27,14 @@ pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Asks the system to drop the pages of these files. It keeps those that are mapped, by us or
-/// anybody else: the caller closes its handles first. What a disk, or the host of a virtual
-/// machine, holds in caches of its own stays there.
+/// Asks the system to drop the pages of these files. Mapped pages stay, whoever has mapped them:
+/// the caller closes its handles first. Caches of the disk, or of the host of a virtual machine,
+/// are not affected.
 pub(super) fn drop_pages(files: &[PathBuf]) -> io::Result<()> {
     for path in files {
         let file = File::open(path)?;
-        // Pages that are not on disk yet would be kept. A file system that is read-only may
-        // refuse, and has none.
+        // Dirty pages would stay, so they are written first. A read-only file system may refuse,
+        // and has no dirty pages.
         let _ = file.sync_data();
         forget(&file)?;
     }

@@ -1,4 +1,4 @@
-//! What is measured on a volume: every patch shape, in every way asked for.
+//! The cases of a volume: every patch shape, in every requested way.
 
 use serde::Serialize;
 
@@ -12,11 +12,11 @@ use crate::{Error, Hint, Region, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Case {
-    /// Voxels, `z, y, x`.
+    /// Shape of the patch in voxels, `z, y, x`.
     pub patch: [usize; 3],
-    /// Where patches start.
+    /// The starts of the patches.
     pub access: Access,
-    /// Threads that read at once, each its own patches.
+    /// Number of threads that read at once, each its own patches.
     pub threads: usize,
     /// Whether the files are in memory.
     pub cache: Cache,
@@ -26,17 +26,17 @@ pub struct Case {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cache {
-    /// It does.
+    /// The system holds the files in memory.
     Warm,
-    /// It was asked to forget them before each pass.
+    /// The system was asked to drop the files before each pass.
     Cold,
 }
 
 impl Case {
-    /// Patches of a volume of this shape: at most so many, where there is an end of them.
+    /// Patches of a volume of this shape, at most `count`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a grid of more places than can be counted.
+    /// [`Error::InvalidArgument`] for a grid with more places than can be counted.
     pub(super) fn regions(
         &self,
         volume: [usize; 3],
@@ -50,8 +50,7 @@ impl Case {
     }
 }
 
-/// All cases of a volume. Without a patch given, those that the volume was converted for, cut
-/// down to it.
+/// All cases of a volume. By default with the patches of its workload, clipped to the volume.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a patch or an overlap that the volume does not allow.
@@ -108,7 +107,8 @@ fn patches(options: &Options, volume: &Volume) -> Result<Vec<[usize; 3]>> {
     Ok(shapes)
 }
 
-/// A grid whose overlap is less than the patch: refused if it was typed, else cut down.
+/// A grid whose overlap is less than the patch: an error for a given overlap; that of a workload is
+/// reduced.
 fn fitting(access: Access, patch: [usize; 3], options: &Options) -> Result<Access> {
     let Access::Grid { overlap } = access else { return Ok(access) };
     if options.overlap.is_some() {
@@ -118,7 +118,7 @@ fn fitting(access: Access, patch: [usize; 3], options: &Options) -> Result<Acces
     Ok(Access::Grid { overlap: std::array::from_fn(|a| overlap[a].min(patch[a] - 1)) })
 }
 
-/// 0 threads are one for each processor.
+/// 0 threads mean one for each processor.
 fn resolve(threads: usize) -> usize {
     match threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

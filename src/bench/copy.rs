@@ -1,5 +1,5 @@
-//! The first frame of a volume as plain files, written for the time: a `.nii` to map, and the same
-//! as a `.nii.gz` to inflate.
+//! The first frame of a volume as temporary plain files: a `.nii` to map, and a `.nii.gz` to
+//! inflate.
 
 use std::path::{Path, PathBuf};
 
@@ -11,34 +11,34 @@ use crate::scan::nifti::{NiftiWriter, WriteHeader};
 use crate::store::Volume;
 use crate::{Element, Error, Hint, Pool, Region, Result};
 
-/// Voxels are written in slabs of as many planes as this holds, at most.
+/// Most bytes of a slab of planes, which are written together.
 const SLAB_BYTES: usize = 128 << 20;
-/// Level of the `.nii.gz`: the fastest to write; how long inflating takes hardly depends on it.
+/// Level of the `.nii.gz`: the fastest to write, and hardly slower to inflate than others.
 const LEVEL: u32 = 1;
 
-/// A folder for the files, which are removed with it when this is dropped.
-pub(super) struct Scratch {
+/// A temporary folder for the files, removed when this is dropped.
+pub(super) struct ScratchFolder {
     folder: TempDir,
-    /// Several frames would not all be inflated for a patch: a `.nii.gz` is of one.
+    /// False for several frames: not all frames would be inflated for a patch, so there is no
+    /// `.nii.gz`.
     has_gzip: bool,
 }
 
-impl Scratch {
-    /// A fresh folder, with room for the files of a volume.
+impl ScratchFolder {
+    /// A new folder, with room for the files of a volume.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if they do not fit, [`Error::Io`].
+    /// [`Error::InvalidArgument`] if the files do not fit, [`Error::Io`].
     pub(super) fn new(options: &Options, volume: &Volume) -> Result<Self> {
         let parent = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
-        // Noise is no smaller as a .nii.gz.
+        // Twice the frame, because noise does not shrink in a .nii.gz.
         let need = frame_bytes(volume).saturating_mul(2);
         let free = free_space(&parent)?;
-        // The headers, and the folder itself.
+        // Allows for the headers and the folder itself.
         if need.saturating_add(1 << 16) > free {
             let reason = format!(
-                "has no room: an uncompressed copy of {} and a .nii.gz of it, {need} bytes, do not \
-                 fit the {free} bytes that are free there; name another folder, or measure without \
-                 the copy",
+                "has no room: an uncompressed copy of {} and its .nii.gz take {need} bytes, and \
+                 {free} bytes are free there; name another folder, or measure without the copy",
                 volume.name()
             );
             let error = Error::invalid("folder", parent.display(), reason);
@@ -54,7 +54,7 @@ impl Scratch {
         self.folder.path().join("copy.nii")
     }
 
-    /// The compressed file, of a volume that has one.
+    /// The compressed file, if there is one.
     pub(super) fn gzip(&self) -> Option<PathBuf> {
         self.has_gzip.then(|| self.folder.path().join("copy.nii.gz"))
     }
@@ -68,7 +68,7 @@ pub(super) fn frame_bytes(volume: &Volume) -> u64 {
 /// Writes the first frame to the files of the folder.
 pub(super) fn write<T: Element>(
     volume: &Volume,
-    scratch: &Scratch,
+    scratch: &ScratchFolder,
     progress: Progress<'_>,
 ) -> Result<()> {
     let shape @ [planes, rows, columns] = volume.shape();
@@ -86,7 +86,7 @@ pub(super) fn write<T: Element>(
     let mut plain = NiftiWriter::create(&scratch.copy(), &header, None)?;
     let gzip = scratch.gzip().map(|path| NiftiWriter::create(&path, &header, Some(LEVEL)));
     let mut gzip = gzip.transpose()?;
-    // Whole layers of chunks, so that each chunk is decoded once.
+    // Whole layers of chunks, so that each chunk is decoded only once.
     let most = (SLAB_BYTES / (rows * columns * size_of::<T>()).max(1)).max(1);
     let depth = volume.layout().chunk[0].min(most).min(planes);
     let mut slab = vec![T::default(); depth * rows * columns];

@@ -1,9 +1,9 @@
-//! What the system counts for this process: `/proc/self`, where there is one.
+//! The system's counters for this process, from `/proc/self`.
 
 use std::fs::{self, File};
 use std::io::Read;
 
-/// Of the whole process, all its threads together. `None` where the system does not tell.
+/// Counters of the whole process, over all threads. `None` if the system has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counters {
     pub(super) io: Option<Io>,
@@ -13,32 +13,32 @@ pub(super) struct Counters {
 /// From `/proc/self/io`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Io {
-    /// Calls of `read` and `write` and their kin (`syscr`, `syscw`); opening, mapping and the like
-    /// are not counted.
+    /// Number of calls of `read`, `write` and similar (`syscr`, `syscw`), without opening and
+    /// mapping.
     pub(super) calls: u64,
-    /// Bytes that a disk was asked for (`read_bytes`).
+    /// Bytes requested from a disk (`read_bytes`).
     pub(super) disk: u64,
 }
 
 /// From `/proc/self/stat`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Faults {
-    /// Pages that were in memory already.
+    /// Page faults served from memory.
     pub(super) minor: u64,
-    /// Pages that had to be waited for.
+    /// Page faults that waited for the disk.
     pub(super) major: u64,
 }
 
 impl Counters {
-    /// What `work` adds to the counters.
+    /// The increase of the counters during `work`.
     pub(super) fn during<T>(work: impl FnOnce() -> T) -> (T, Self) {
-        // The counters that looking itself adds to are looked at next to the work.
+        // The counters that this measurement itself increases are read closest to the work.
         let faults = faults();
         let io = io();
         let done = work();
         let after = Self { io: self::io(), faults: self::faults() };
         let io = io.zip(after.io).map(|(before, after)| Io {
-            // Less the one by which the counters were read before.
+            // Minus the call that read the counters before.
             calls: after.calls.saturating_sub(before.calls + 1),
             disk: after.disk.saturating_sub(before.disk),
         });
@@ -49,7 +49,7 @@ impl Counters {
         (done, Self { io, faults })
     }
 
-    /// Both together; what one of them does not know, the sum does not.
+    /// The sum of both; a counter that one lacks, the sum lacks, too.
     pub(super) fn plus(self, other: Self) -> Self {
         let io = self.io.zip(other.io);
         let faults = self.faults.zip(other.faults);
@@ -61,8 +61,8 @@ impl Counters {
     }
 }
 
-/// The highest resident memory of the process during `work`, pages of mapped files included;
-/// `None` where the system does not tell, or not of a stretch of time.
+/// The peak resident memory of the process during `work`, with pages of mapped files; `None` if the
+/// system cannot tell.
 pub(super) fn peak_memory<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
     // 5 resets the peak: proc(5), /proc/pid/clear_refs.
     let reset = fs::write("/proc/self/clear_refs", "5").is_ok();
@@ -81,7 +81,7 @@ fn faults() -> Option<Faults> {
     parse_faults(&text("stat")?)
 }
 
-/// The 10th and 12th field; the 2nd, a name in brackets, may hold anything.
+/// The 10th and 12th field; the 2nd is a name in brackets that may contain anything.
 fn parse_faults(stat: &str) -> Option<Faults> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let of = |n: usize| fields.get(n - 3)?.parse().ok();
@@ -94,7 +94,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
     value.split_whitespace().next()?.parse().ok()
 }
 
-/// A small file of `/proc/self`, by one call of `read`.
+/// The text of a small file of `/proc/self`, read by one call of `read`.
 fn text(name: &str) -> Option<String> {
     let mut bytes = [0; 4096];
     let held = File::open(format!("/proc/self/{name}")).ok()?.read(&mut bytes).ok()?;

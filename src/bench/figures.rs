@@ -1,4 +1,4 @@
-//! From passes to figures.
+//! Figures from timed passes.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::counters::Counters;
 use super::pass::Pass;
 
-/// What has been measured on one side so far.
+/// The measurements of one side so far.
 #[derive(Default)]
 pub(super) struct Tally {
     seconds: Vec<f64>,
     latencies: Vec<Duration>,
     counters: Option<Counters>,
-    /// Of the process, in bytes, while this side alone was open.
+    /// Peak memory of the process in bytes, while only this side was open.
     pub(super) peak: Option<u64>,
     from_disk: Option<FromDisk>,
 }
@@ -22,17 +22,17 @@ pub(super) struct Tally {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FromDisk {
-    /// In every pass at least as many as its largest patch is made of.
+    /// In every pass, at least the bytes of its largest patch.
     Yes,
-    /// Some, but not that many in every pass.
+    /// Some bytes, but fewer in some pass.
     InPart,
     /// None, as far as the system tells.
     No,
-    /// The system does not tell.
+    /// The system cannot tell.
     Unknown,
 }
 
-/// What was measured on one side of a row.
+/// The figures of one side of a row.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Figures {
@@ -42,23 +42,23 @@ pub struct Figures {
     pub bytes_per_second: f64,
     /// Times of single reads, in all passes.
     pub latency: Latency,
-    /// Calls of `read` and `write` alone, which mapped files hardly need.
+    /// Calls of `read` and `write` only, which mapped files hardly need.
     pub read_write_calls_per_patch: Option<f64>,
-    /// Pages that were in memory already.
+    /// Page faults served from memory.
     pub minor_faults_per_patch: Option<f64>,
-    /// Pages that had to be waited for.
+    /// Page faults that waited for the disk.
     pub major_faults_per_patch: Option<f64>,
-    /// Bytes that a disk was asked for, in all passes together.
+    /// Bytes requested from a disk, in all passes together.
     pub bytes_from_disk: Option<u64>,
-    /// The same, for each patch.
+    /// Bytes requested from a disk, per patch.
     pub bytes_from_disk_per_patch: Option<f64>,
-    /// Most resident memory of the whole process, pages of mapped files included.
+    /// Peak resident memory of the whole process, with pages of mapped files.
     pub peak_memory: Option<u64>,
-    /// Whether they came from there: of cold rows alone.
+    /// For cold rows: whether the bytes came from a disk.
     pub from_disk: Option<FromDisk>,
 }
 
-/// Microseconds that so many of a hundred reads took at most.
+/// Percentiles of the times of single reads, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -77,7 +77,7 @@ impl Tally {
         self.counters = Some(sum);
     }
 
-    /// Of a cold pass: what it read from disk, and what it cannot have done without.
+    /// Adds a cold pass: the bytes it read from disk, and the least that it needed.
     pub(super) fn expect_from_disk(&mut self, pass: &Pass, least: u64) {
         let now = match pass.counters.io.map(|io| io.disk) {
             None => FromDisk::Unknown,
@@ -93,12 +93,12 @@ impl Tally {
         self.seconds.len()
     }
 
-    /// How many times the rate of the other this one has, in the median of passes side by side.
+    /// The rate relative to the other side, in the median of adjacent passes.
     pub(super) fn rate_beside(&self, other: &Self) -> f64 {
         median(self.seconds.iter().zip(&other.seconds).map(|(own, other)| other / own))
     }
 
-    /// For passes of so many patches of so many bytes.
+    /// The figures of passes of `patches` patches of `patch_bytes` bytes.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn figures(mut self, patches: usize, patch_bytes: usize) -> Figures {
         self.latencies.sort_unstable();
@@ -123,8 +123,7 @@ impl Tally {
     }
 }
 
-/// The smallest of ascending values that is not less than so many percent of them (nearest
-/// rank).
+/// The smallest of ascending values that is not less than `percent` percent of them (nearest rank).
 fn quantile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()

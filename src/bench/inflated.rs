@@ -1,29 +1,29 @@
-//! The same scan as a `.nii.gz`, which is inflated for every patch of it.
+//! The same scan as a `.nii.gz`, which is inflated for every patch.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::copy::Scratch;
+use super::copy::ScratchFolder;
 use super::watch::{Progress, Step, tell};
 use crate::{Error, Result, scan};
 
-/// Planes are inflated in pieces of about so many bytes.
+/// Approximate bytes of planes that are inflated at a time.
 const PIECE_BYTES: usize = 4 << 20;
 
-/// What a patch costs that is taken from a `.nii.gz`: the voxels of the whole file are inflated, as
-/// most readers do, by one thread.
+/// The cost of a patch from a `.nii.gz`: the voxels of the whole file are inflated by one thread,
+/// as most readers do.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[non_exhaustive]
 pub struct Inflated {
-    /// Bytes of the file, written for the time.
+    /// Bytes of the temporary file.
     pub file_bytes: u64,
-    /// Seconds to inflate it, its bytes in memory already.
+    /// Seconds to inflate it, with its bytes already in memory.
     pub seconds: f64,
 }
 
 /// Inflates the file of the folder and removes it; `None` if there is none.
-pub(super) fn measure(scratch: &Scratch, progress: Progress<'_>) -> Result<Option<Inflated>> {
+pub(super) fn measure(scratch: &ScratchFolder, progress: Progress<'_>) -> Result<Option<Inflated>> {
     let Some(path) = scratch.gzip() else { return Ok(None) };
     let file_bytes = std::fs::metadata(&path).map_err(Error::io("open", &path))?.len();
     let began = Instant::now();

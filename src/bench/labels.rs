@@ -1,11 +1,11 @@
-//! How the rows of a volume are told apart, in words: by what differs between them.
+//! Short names of rows, made of their differences.
 
 use super::cases::{Cache, Case};
 use super::row::Row;
 use crate::error::show;
 use crate::layout::Access;
 
-/// Which parts of the cases differ among rows.
+/// The properties of cases that differ among rows.
 #[derive(Debug, Clone)]
 pub struct Labels {
     access: bool,
@@ -14,7 +14,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// What differs among these.
+    /// The differences among these rows.
     #[must_use]
     pub fn of(rows: &[Row]) -> Self {
         let differs = |part: fn(&Case, &Case) -> bool| {
@@ -27,7 +27,7 @@ impl Labels {
         }
     }
 
-    /// Names of the columns that tell rows apart; the patch always does.
+    /// Names of the columns that distinguish rows; the patch is always one.
     #[must_use]
     pub fn columns(&self) -> Vec<&'static str> {
         let columns = [
@@ -39,7 +39,7 @@ impl Labels {
         columns.into_iter().filter(|(_, shown)| *shown).map(|(name, _)| name).collect()
     }
 
-    /// What stands in them.
+    /// The values of these columns.
     #[must_use]
     pub fn cells(&self, case: &Case) -> Vec<String> {
         let patch = show(&case.patch);
@@ -52,7 +52,7 @@ impl Labels {
         cells.into_iter().filter(|(_, shown)| *shown).map(|(cell, _)| cell).collect()
     }
 
-    /// What differs beside the patch; empty if nothing does.
+    /// The differences apart from the patch; empty if there are none.
     #[must_use]
     pub fn series(&self, case: &Case) -> String {
         let parts = [
@@ -65,7 +65,7 @@ impl Labels {
         shown.join(", ")
     }
 
-    /// What is the same for all rows, given any of them.
+    /// The properties that all rows share, given any row.
     #[must_use]
     pub fn common(&self, case: &Case) -> String {
         let parts = [

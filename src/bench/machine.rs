@@ -1,4 +1,4 @@
-//! On what was measured, and when.
+//! The machine and the date of a measurement.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,15 +28,15 @@ impl Machine {
     }
 }
 
-/// The day in UTC, as ISO 8601 writes it.
+/// Today in UTC, as ISO 8601.
 pub(super) fn today() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     day(since.as_secs() / 86_400)
 }
 
-/// The day so many days after the first of 1970, in the calendar of Gregory. Years are counted from
-/// March, so that the day that a leap year adds is the last (Hinnant, "chrono-compatible low-level
-/// date algorithms", 2013).
+/// The date `days` days after 1970-01-01, in the Gregorian calendar. Years are counted from March,
+/// so that a leap day is the last day of a year (Hinnant, "chrono-compatible low-level date
+/// algorithms", 2013).
 fn day(days: u64) -> String {
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);

@@ -1,10 +1,10 @@
-//! Measuring reads: how fast patches of stored volumes come, beside an uncompressed memory map of
-//! the same voxels.
+//! Benchmarks: how fast patches of stored volumes are read, compared with an uncompressed memory
+//! map of the same voxels.
 //!
-//! [`measure`] takes a place in a store and [`Options`], and gives a [`Report`], in which every
-//! volume has a [`Row`] for each [`Case`]: a patch shape, read in one way. Before they are timed,
-//! the patches of a row are compared with the map, voxel for voxel. The store and the map are then
-//! read pass by pass in turn, so that both meet the same conditions.
+//! [`measure`] takes a place in a store and [`Options`], and gives a [`Report`], with a [`Row`] for
+//! each [`Case`] of every volume: a patch shape, read in one way. Before the timing, the patches of
+//! a row are compared with the map, voxel by voxel. The store and the map are then read pass by
+//! pass in turn, under the same conditions.
 
 mod cache;
 mod cases;
@@ -35,21 +35,21 @@ pub use report::{Failure, Report, VolumeReport};
 pub use row::Row;
 pub use watch::Step;
 
-use copy::Scratch;
+use copy::ScratchFolder;
 use subject::Subject;
 use watch::{Progress, tell};
 
-/// Measures the volumes of a place in a store, one after the other. A volume that cannot be measured
-/// is named in the report, and the others are measured all the same.
+/// Measures the volumes of a place in a store, one after the other. The report names volumes that
+/// cannot be measured, and the others are measured all the same.
 ///
-/// What is measured without optimisation, in a debug build, means nothing. The caller's thread and
-/// as many more as a row asks for read; while a row is measured, nothing else should run.
+/// Results of a debug build are meaningless. The caller's thread reads, with as many others as a
+/// row asks for; nothing else should run meanwhile.
 ///
-/// `progress` is told every [`Step`]; a false answer cancels. Whatever happens, the uncompressed
-/// copy of a volume is removed again.
+/// `progress` is called with every [`Step`]; if it returns false, the benchmark is cancelled. The
+/// uncompressed copy of a volume is always removed.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for options that make no sense, those of [`Place::volumes`],
+/// [`Error::InvalidArgument`] for invalid options, those of [`Place::volumes`],
 /// [`Error::Cancelled`].
 pub fn measure(
     place: &Place,
@@ -89,7 +89,7 @@ fn one(
     let frame_bytes = copy::frame_bytes(&volume);
     let copied = if options.baseline { frame_bytes } else { 0 };
     tell(progress, Step::Volume { name, rows: cases.len(), copied })?;
-    let scratch = if options.baseline { Some(Scratch::new(options, &volume)?) } else { None };
+    let scratch = if options.baseline { Some(ScratchFolder::new(options, &volume)?) } else { None };
     let mut measured = VolumeReport::of(&volume);
     with_element!(volume.dtype(), T => {
         if let Some(scratch) = &scratch {
@@ -101,11 +101,11 @@ fn one(
             dataset: place.dataset(),
             name,
             shape: volume.shape(),
-            copy: scratch.as_ref().map(Scratch::copy),
+            copy: scratch.as_ref().map(ScratchFolder::copy),
             options,
             progress,
         };
-        // No handle may be open when files are dropped from memory.
+        // No handle may be open when cached pages are dropped.
         drop::<Volume>(volume);
         for case in cases {
             measured.rows.push(row::measure::<T>(&subject, case)?);

@@ -1,4 +1,4 @@
-//! What is to be measured.
+//! Options of a benchmark.
 
 use std::path::PathBuf;
 
@@ -6,40 +6,40 @@ use crate::layout::{Access, PatchShape, WeightedPatch, Workload};
 use crate::setters::setters;
 use crate::{Error, Result};
 
-/// Threads that may read at once.
+/// Most threads that read at once.
 const MOST_THREADS: usize = 1024;
-/// Patches of a pass.
+/// Most patches of a pass.
 const MOST_PATCHES: usize = 1_000_000;
-/// Seconds of a row.
+/// Least and most seconds of a row.
 const SECONDS: [f64; 2] = [0.01, 3600.0];
 
-/// What [`measure`](super::measure) measures. Begin with [`Options::default`]: every volume, as it
-/// was converted to be read.
+/// The options of [`measure`](super::measure). Begin with [`Options::default`]: every volume, with
+/// the reads of its workload.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Patch shapes; none for those that a volume was converted for, cut down to it.
+    /// Patch shapes; if empty, those of the volume's workload, clipped to the volume.
     pub patches: Vec<PatchShape>,
-    /// Where patches start.
+    /// The starts of the patches.
     pub starts: Starts,
-    /// Voxels that neighbouring patches of a grid share, `z, y, x`; `None` for what the volume was
-    /// converted for, or nothing if patches are given.
+    /// Voxels that neighbouring patches of a grid share, `z, y, x`; `None` for those of the
+    /// volume's workload, or 0 if patches are given.
     pub overlap: Option<[usize; 3]>,
-    /// Threads that read at once, a row for each; 0 is one for each processor.
+    /// Numbers of threads that read at once, a row for each; 0 means one for each processor.
     pub threads: Vec<usize>,
-    /// Also measure with files that the system does not hold in memory, as far as it lets go of them.
+    /// Also measure with files that are not in memory, as far as the system drops them.
     pub cold: bool,
     /// Patches of a warm pass; `None` for as many as the time allows.
     pub count: Option<usize>,
-    /// Seconds that a row may take, more or less.
+    /// Approximate seconds per row.
     pub seconds: f64,
-    /// Chooses the random patches: the same number, the same patches.
+    /// Seed of the random patches: the same seed gives the same patches.
     pub seed: u64,
-    /// Volumes to measure at most, the first by their names.
+    /// Most volumes to measure, in the order of their names.
     pub limit: Option<usize>,
-    /// Compare with an uncompressed copy and a `.nii.gz`, which are written for the time.
+    /// Compare with an uncompressed copy and a `.nii.gz`, which are temporary.
     pub baseline: bool,
-    /// Where these are written; `None` for the system's temporary folder.
+    /// The folder of these files; `None` for the system's temporary folder.
     pub scratch: Option<PathBuf>,
 }
 
@@ -75,22 +75,23 @@ impl Default for Options {
     }
 }
 
-/// Where patches start.
+/// The starts of patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Starts {
-    /// As the volume was converted to be read; at random if patches are given.
+    /// As in the volume's workload; random if patches are given.
     AsConverted,
     /// Anywhere.
     Random,
     /// On a grid that covers the volume.
     Grid,
-    /// One after the other.
+    /// Random, then on a grid.
     Both,
 }
 
 impl Options {
-    /// Refuses what is wrong for every volume. [`measure`](super::measure) does so first.
+    /// Checks the options that do not depend on a volume. [`measure`](super::measure) does so
+    /// first.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].

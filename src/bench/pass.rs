@@ -1,4 +1,4 @@
-//! Reading a list of patches once, by one thread or several, each read timed.
+//! Passes: a list of patches is read once, by one thread or several, and each read is timed.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use super::subject::Handle;
 use super::watch::{Progress, Step, tell};
 use crate::{Element, Error, Region, Result, exec};
 
-/// The threads' buffers: made once, so that no pass pays for them.
+/// The threads' buffers, made once, so that no pass includes their cost.
 pub(super) struct Readers<T>(Vec<Reader<T>>);
 
 struct Reader<T> {
@@ -15,21 +15,21 @@ struct Reader<T> {
     latencies: Vec<Duration>,
 }
 
-/// What one pass took.
+/// The duration of one pass.
 pub(super) struct Pass {
-    /// From the start of the first thread to the end of the last.
+    /// Seconds from the start of the first thread to the end of the last.
     pub(super) seconds: f64,
     pub(super) counters: Counters,
 }
 
 impl<T: Element> Readers<T> {
-    /// For `threads` readers of patches of so many voxels, and lists of so many patches.
+    /// For `threads` readers of patches of `voxels` voxels, and lists of `patches` patches.
     pub(super) fn new(threads: usize, voxels: usize, patches: usize) -> Result<Self> {
         let mut readers = Vec::new();
         for _ in 0..threads {
             let mut patch: Vec<T> = bytemuck::allocation::try_zeroed_vec(voxels)
                 .map_err(|()| Error::invalid("patch", voxels, "is more than memory holds"))?;
-            // Written to once, so that the memory is there.
+            // Touches the memory, so that no read includes its page faults.
             patch.fill(T::default());
             let latencies = Vec::with_capacity(patches.div_ceil(threads));
             readers.push(Reader { patch, latencies });
@@ -37,8 +37,8 @@ impl<T: Element> Readers<T> {
         Ok(Self(readers))
     }
 
-    /// Reads each region once. Several threads take turns in the list; they are started anew for
-    /// each pass, as part of it.
+    /// Reads each region once. Several threads take turns in the list; starting them is part of the
+    /// pass.
     pub(super) fn pass(
         &mut self,
         regions: &[Region],

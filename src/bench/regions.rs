@@ -1,12 +1,12 @@
-//! Which patches are read: the same in every run of the same seed.
+//! The patches that are read: the same in every run with the same seed.
 
 use crate::sample::{Draw, GridSampler, Overlap, Random};
 use crate::{Region, Result};
 
-/// Patches of a grid are read in runs of so many neighbours.
+/// Patches of a grid are read in runs of this many neighbours.
 const RUN: u64 = 12;
 
-/// Regions that start anywhere. The patch fits the volume.
+/// Random regions. The patch must fit the volume.
 pub(super) fn random(
     volume: [usize; 3],
     patch: [usize; 3],
@@ -24,8 +24,8 @@ pub(super) fn random(
     (0..count as u64).map(one).collect()
 }
 
-/// Regions of the grid that covers the volume, in its order (`x` fastest): all if there are no
-/// more than `count`, else runs of neighbours, spread evenly over the grid. The patch fits the
+/// Regions of the grid that covers the volume, in its order (`x` fastest): all if there are at most
+/// `count`, otherwise runs of neighbours, spread evenly over the grid. The patch must fit the
 /// volume.
 ///
 /// # Errors
@@ -40,7 +40,7 @@ pub(super) fn grid(
     let grid = GridSampler::new(patch, Overlap::Voxels(overlap))?.grid(volume)?;
     let count = grid.len().min(count as u64);
     let runs = count.div_ceil(RUN).max(1);
-    // Where the n-th of `runs` equal parts begins.
+    // The beginning of the n-th of `runs` equal parts.
     let part = |whole: u64, n: u64| {
         let part = u128::from(whole) * u128::from(n) / u128::from(runs);
         u64::try_from(part).expect("no more than the whole")

@@ -1,4 +1,4 @@
-//! What came of measuring.
+//! The report of a benchmark.
 
 use serde::Serialize;
 
@@ -7,25 +7,25 @@ use crate::layout::ChunkLayout;
 use crate::store::Volume;
 use crate::{Dtype, Error, VolumeName};
 
-/// What was measured, where, and how.
+/// The results, the machine and the method.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// The version of this library.
     pub voxpatch: &'static str,
-    /// On what was measured.
+    /// The machine.
     pub machine: Machine,
     /// Day of the start, in UTC: `2026-11-30`.
     pub date: String,
-    /// Seconds that a row was to take, more or less.
+    /// Approximate seconds per row.
     pub seconds: f64,
-    /// Chose the random patches.
+    /// Seed of the random patches.
     pub seed: u64,
-    /// How cold rows were made cold, if any were asked for.
+    /// How cached pages were dropped, if cold rows were requested.
     pub cold_method: Option<&'static str>,
-    /// Those that were measured.
+    /// Measured volumes.
     pub volumes: Vec<VolumeReport>,
-    /// Those that could not be.
+    /// Volumes that could not be measured.
     pub failed: Vec<Failure>,
 }
 
@@ -41,21 +41,21 @@ pub struct VolumeReport {
     pub times: usize,
     /// Channels.
     pub channels: usize,
-    /// Type of the voxels as they are returned.
+    /// Type of the returned voxels.
     pub dtype: Dtype,
     /// Type of the voxels in the store.
     pub stored_dtype: Dtype,
-    /// How they are cut and compressed.
+    /// Chunks, shards and codec.
     pub layout: ChunkLayout,
     /// Bytes of all frames, uncompressed.
     pub raw_bytes: u64,
     /// Bytes of all frames in the store.
     pub stored_bytes: u64,
-    /// Bytes of the first frame, uncompressed; `None` without such a copy.
+    /// Bytes of the first frame, uncompressed; `None` without a copy.
     pub copy_bytes: Option<u64>,
-    /// The same scan as a `.nii.gz`, if it was written.
+    /// The same scan as a `.nii.gz`, if one was written.
     pub inflated: Option<Inflated>,
-    /// One for each case.
+    /// A row for each case.
     pub rows: Vec<Row>,
 }
 
@@ -65,7 +65,7 @@ pub struct VolumeReport {
 pub struct Failure {
     /// `SUBJECT/IMAGE`.
     pub name: String,
-    /// Why, in words.
+    /// The reason.
     pub error: String,
 }
 
@@ -85,7 +85,7 @@ impl Report {
 }
 
 impl VolumeReport {
-    /// What is known of a volume before anything is measured.
+    /// The description of a volume before any measurement.
     pub(super) fn of(volume: &Volume) -> Self {
         Self {
             name: volume.name().to_string(),

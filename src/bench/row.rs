@@ -1,5 +1,5 @@
-//! Measuring one case: the store, and beside it the copy, pass by pass in turn, so that both meet
-//! the same conditions.
+//! Measuring one case: the store and the copy are read pass by pass in turn, under the same
+//! conditions.
 
 use std::time::Instant;
 
@@ -12,25 +12,25 @@ use super::pass::Readers;
 use super::subject::{Side, Subject, Work};
 use crate::{Element, Region, Result};
 
-/// Timed passes that are aimed at.
+/// Number of timed passes to aim at.
 const PASSES: usize = 7;
-/// Passes beside those: to compare, to see the memory, to warm up.
+/// Further passes: to compare, to measure memory, to warm up.
 const UNTIMED: usize = 3;
-/// As many passes as a median needs, and as tell no more.
+/// As few passes as a median needs, and as many as improve it.
 const PASSES_RANGE: [usize; 2] = [3, 200];
-/// Patches of a warm pass, unless they are given.
+/// Patches of a warm pass, unless given.
 const PATCHES_RANGE: [usize; 2] = [2, 2000];
-/// Patches by which the time of one is estimated.
+/// Patches from which the time of one is estimated.
 const PROBE: usize = 8;
 /// Patches of a cold pass.
 const COLD_PATCHES: usize = 12;
 const COLD_PASSES: [usize; 2] = [3, 8];
 
-/// What was measured of one case.
+/// The measurements of one case.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Row {
-    /// How it was read.
+    /// The way of reading.
     #[serde(flatten)]
     pub case: Case,
     /// Patches of a pass.
@@ -43,11 +43,11 @@ pub struct Row {
     pub bytes_per_patch: usize,
     /// Every patch was equal to the copy.
     pub compared: bool,
-    /// Chunks that a patch touches.
+    /// Chunks per patch.
     pub chunks_per_patch: f64,
-    /// Stored bytes of those chunks, in full.
+    /// Stored bytes of these chunks, as a whole.
     pub stored_bytes_per_patch: f64,
-    /// Bytes decoded for each byte asked for.
+    /// Bytes decoded per requested byte.
     pub amplification: f64,
     /// The stored volume.
     pub store: Figures,
@@ -96,12 +96,12 @@ fn warm<T: Element>(subject: &Subject, case: Case) -> Result<Row> {
     Ok(row::<T>(subject, case, regions.len(), work, tallies))
 }
 
-/// How many patches can be read, each from every side, in the time of a row.
+/// How many patches can be read from every side in the time of a row.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 fn reads_that_fit<T: Element>(subject: &Subject, case: Case) -> Result<usize> {
     let handles = subject.open_all()?;
     let mut each = 0.0;
-    // A few at first, as they may be slow; twice, as at first they may wait for the disk.
+    // Only a few, because they may be slow; twice, because the first may wait for the disk.
     let some = case.threads.max(PROBE);
     for count in [case.threads, some, some] {
         let regions = case.regions(subject.shape, count, subject.options.seed)?;
@@ -119,8 +119,8 @@ fn reads_that_fit<T: Element>(subject: &Subject, case: Case) -> Result<usize> {
 }
 
 fn cold<T: Element>(subject: &Subject, case: Case) -> Result<Row> {
-    // Each pass has patches of its own, as far as there are: what the disk itself may hold in
-    // memory is no help then.
+    // Each pass has its own patches, if there are enough, so that a cache inside the disk does not
+    // help.
     let [least, most] = COLD_PASSES;
     let seed = subject.options.seed.wrapping_add(1);
     let regions = case.regions(subject.shape, COLD_PATCHES * most, seed)?;
@@ -163,12 +163,13 @@ fn tallies(subject: &Subject) -> Vec<(Side, Tally)> {
     subject.sides().iter().map(|side| (*side, Tally::default())).collect()
 }
 
-/// The sides in an order that is turned around from pass to pass.
+/// The sides in an order that is reversed from pass to pass.
 fn in_turn(pass: usize, sides: usize) -> impl Iterator<Item = usize> {
     (0..sides).map(move |n| if pass.is_multiple_of(2) { n } else { sides - 1 - n })
 }
 
-/// `work` is that of every patch that was compared, `patches` are those of one pass.
+/// `work` is the sum over every patch that was compared, `patches` the number of patches of one
+/// pass.
 #[allow(clippy::cast_precision_loss)]
 fn row<T: Element>(
     subject: &Subject,

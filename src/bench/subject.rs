@@ -1,4 +1,4 @@
-//! The volume that is measured, and its rival.
+//! The measured volume, and its uncompressed copy.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use crate::scan::nifti::MappedNifti;
 use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Element, Error, Region, Result};
 
-/// What patches are read from.
+/// A source of patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     /// The stored volume.
     Store,
-    /// Its first frame, uncompressed and mapped into memory; rows are copied.
+    /// Its first frame, uncompressed and mapped into memory; a read copies rows.
     Map,
 }
 
@@ -32,7 +32,7 @@ impl Handle {
     }
 }
 
-/// A volume, the copy of its first frame if there is one, and how it is to be measured.
+/// A volume, the copy of its first frame if there is one, and the options.
 pub(super) struct Subject<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) name: &'a VolumeName,
@@ -42,11 +42,11 @@ pub(super) struct Subject<'a> {
     pub(super) progress: Progress<'a>,
 }
 
-/// What the patches of a list ask of the store.
+/// The store's work for a list of patches.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Work {
     pub(super) patches: usize,
-    /// Of all of them.
+    /// Cost of all patches.
     pub(super) cost: ReadCost,
     /// Stored bytes of the patch that has the most.
     pub(super) largest: u64,
@@ -65,7 +65,7 @@ impl Subject<'_> {
         if self.copy.is_some() { &[Side::Store, Side::Map] } else { &[Side::Store] }
     }
 
-    /// A handle that no other shares anything with.
+    /// A new handle that shares nothing with others.
     pub(super) fn open(&self, side: Side) -> Result<Handle> {
         Ok(match (side, &self.copy) {
             (Side::Map, Some(copy)) => Handle::Map(Box::new(MappedNifti::open(copy)?)),
@@ -73,12 +73,12 @@ impl Subject<'_> {
         })
     }
 
-    /// A handle on each side.
+    /// A new handle on each side.
     pub(super) fn open_all(&self) -> Result<Vec<Handle>> {
         self.sides().iter().map(|side| self.open(*side)).collect()
     }
 
-    /// Makes the system forget the files of one side, of which no handle may be open.
+    /// Makes the system drop the files of one side, of which no handle may be open.
     pub(super) fn forget(&self, side: Side) -> Result<()> {
         let path = match (side, &self.copy) {
             (Side::Map, Some(copy)) => copy.clone(),
@@ -92,8 +92,7 @@ impl Subject<'_> {
         self.dataset.path().join(self.name.to_string())
     }
 
-    /// Adds up what the patches ask of the store, and fails unless each comes back as it stands
-    /// in the copy.
+    /// Adds up the store's work for the patches, and fails unless each patch equals the copy.
     pub(super) fn check<T: Element>(&self, regions: &[Region]) -> Result<Work> {
         let volume = self.dataset.open_volume(self.name)?;
         let copy = self.copy.as_deref().map(MappedNifti::open).transpose()?;
@@ -106,7 +105,7 @@ impl Subject<'_> {
             if let Some(copy) = &copy {
                 volume.read_into(region, &mut ours)?;
                 copy.read_into(region, &mut theirs)?;
-                // Bytes, as a voxel that is not a number does not equal itself.
+                // Compared as bytes, because NaN does not equal itself.
                 if bytemuck::cast_slice::<T, u8>(&ours) != bytemuck::cast_slice::<T, u8>(&theirs) {
                     let reason = format!("the patch {region} is not that of the copy");
                     return Err(Error::corrupt_store(self.folder(), reason));

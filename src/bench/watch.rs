@@ -1,9 +1,9 @@
-//! What a caller is told on the way, and how it ends the work.
+//! Progress of a benchmark, and its cancellation.
 
 use super::{Report, VolumeReport};
 use crate::{Error, Result, VolumeName};
 
-/// Where the measuring stands.
+/// A step of the progress.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Step<'a> {
@@ -11,41 +11,41 @@ pub enum Step<'a> {
     Started {
         /// The report, without any volume yet.
         report: &'a Report,
-        /// How many volumes will be measured.
+        /// Number of volumes that will be measured.
         volumes: usize,
-        /// How many there are.
+        /// Number of volumes that were found.
         found: usize,
     },
     /// A volume begins.
     Volume {
         /// Its name.
         name: &'a VolumeName,
-        /// How many rows it will have.
+        /// Number of its rows.
         rows: usize,
         /// Bytes of the uncompressed copy that is written first; 0 without a copy.
         copied: u64,
     },
-    /// So many more bytes of the copy are written.
+    /// Number of bytes of the copy written since the last step.
     Copied(u64),
-    /// Nothing new: asked before each patch, so that the work ends soon after it is told to.
+    /// Called before each patch, without news, so that a cancellation takes effect soon.
     Going,
-    /// One more row is measured.
+    /// One more row was measured.
     Row,
-    /// A volume is measured.
+    /// A volume was measured.
     Measured(&'a VolumeReport),
-    /// A volume cannot be measured.
+    /// A volume could not be measured.
     Failed {
         /// Its name.
         name: &'a VolumeName,
-        /// Why.
+        /// The reason.
         error: &'a Error,
     },
 }
 
-/// The caller's function: threads that read call it too.
+/// The caller's function, which reading threads call, too.
 pub(super) type Progress<'a> = &'a (dyn Fn(Step<'_>) -> bool + Sync);
 
-/// Tells a step, and fails if the answer is to end.
+/// Reports a step, and fails if the answer is to cancel.
 pub(super) fn tell(progress: Progress<'_>, step: Step<'_>) -> Result<()> {
     if progress(step) { Ok(()) } else { Err(Error::Cancelled) }
 }

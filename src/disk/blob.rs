@@ -27,7 +27,7 @@ impl From<Mapped> for Blob {
 }
 
 impl Blob {
-    /// Tells the system that these bytes are about to be read, all of which are there.
+    /// Tells the system that these bytes, all of which exist, are about to be read.
     pub(crate) fn will_need(&self, range: Range<usize>) {
         if let Bytes::Mapped(map) = &self.0 {
             map.will_need(range);

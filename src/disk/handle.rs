@@ -1,4 +1,4 @@
-//! A disk as a store holds it.
+//! A disk, as stores hold it.
 
 use std::io;
 use std::ops::Deref;
@@ -16,35 +16,35 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A disk that is read and written.
+    /// A disk for reading and writing.
     pub fn new(disk: Arc<impl Sink + 'static>) -> Self {
         Self { source: Arc::<_>::clone(&disk) as _, sink: Some(disk) }
     }
 
-    /// A disk that is only read.
+    /// A disk for reading only.
     pub fn read_only(disk: Arc<impl Source + 'static>) -> Self {
         Self { source: disk, sink: None }
     }
 
     /// The local folder of this path, which need not exist. A path may end in `?mode=map` or
-    /// `?mode=read`: whether files are mapped into memory or read at positions. Without, files are
-    /// mapped, unless the folder is on a network file system, where a file that another machine
-    /// takes away would end the process by a signal.
+    /// `?mode=read`: files are then mapped into memory or read at positions. By default files are
+    /// mapped, unless the folder is on a network file system: a mapped file that another machine
+    /// removes would end the process by a signal.
     pub(crate) fn local(path: &Path) -> Result<Self> {
         LocalDisk::at(path).map(|disk| Self::new(Arc::new(disk)))
     }
 
-    /// To write to.
+    /// The disk for writing.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the disk is read-only.
     pub fn sink(&self) -> Result<&dyn Sink> {
         self.sink.as_deref().ok_or_else(|| {
-            Error::invalid("store", self.path("").display(), "can be read and not be written to")
+            Error::invalid("store", self.path("").display(), "can only be read, not written")
         })
     }
 
-    /// A document as a whole, with its version; `None` if it is not there.
+    /// A whole document, with its version; `None` if there is no document.
     pub(crate) fn document(&self, key: &str) -> Result<Option<(Vec<u8>, super::Version)>> {
         match self.get(key) {
             Ok(document) => Ok(Some(document)),
@@ -53,7 +53,7 @@ impl Disk {
         }
     }
 
-    /// The whole of an object: a view where the disk has such, else a copy.
+    /// A whole object: a view if the disk has views, otherwise a copy.
     pub(crate) fn whole(&self, key: &str) -> io::Result<super::Blob> {
         match self.view(key)? {
             Some(view) => Ok(view),

@@ -1,15 +1,15 @@
-//! The waist between the store and whatever holds its bytes.
+//! The interface between the store and the place of its bytes.
 //!
 //! Everything that the store reads or writes goes through a [`Disk`], by keys such as
-//! `case01/image/zarr.json`: a [`Source`], which reads, and where the disk can be written to, a
-//! [`Sink`]. Three rules let local disks, network file systems and object stores share one design:
+//! `case01/image/zarr.json`: a [`Source`] for reading, and a [`Sink`] for disks that can be written
+//! to. Three rules let local disks, network file systems and object stores share one design:
 //!
-//! - What is put under a key of its own never changes. Writers choose names at random, so that no
-//!   two of them meet.
-//! - What does change is one small document for each volume, and [`Sink::swap`] changes it: by
-//!   compare-and-swap, so that of several writers exactly one wins, and each is told.
-//! - Nothing is told from a lock, or from what a folder lists. [`Sink::hold`] is advice: it spares
-//!   a second writer of this machine the work, and no more.
+//! - An object under a unique key never changes. Writers choose names at random, so that no two
+//!   writers use the same.
+//! - One small document for each volume does change, by [`Sink::swap`], a compare-and-swap: of
+//!   several writers exactly one wins, and each writer learns the outcome.
+//! - Correctness never depends on a lock or on the listing of a folder. [`Sink::hold`] is advice:
+//!   it saves a second writer of this machine useless work.
 
 mod blob;
 mod handle;

@@ -1,4 +1,4 @@
-//! Writing to whatever holds a store.
+//! Writing to a disk.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use super::{Source, Version};
 
-/// Whatever a store can be written to.
+/// A disk that a store can be written to.
 pub trait Sink: Source {
-    /// Puts a whole object, `parts` one after the other. What is there under the key is replaced in
-    /// one step; after a failure the key holds what it held before. Folders on the way are made.
+    /// Puts a whole object, the concatenation of `parts`. An existing object is replaced in one
+    /// step; after a failure, the key holds the object from before. Missing folders are created.
     ///
     /// # Errors
     /// As the system says.
     fn put(&self, key: &str, parts: &[&[u8]]) -> io::Result<()>;
 
-    /// Puts a whole object as [`Self::put`] does, of what `content` writes, which need not be in
-    /// memory as a whole. A disk that does not say otherwise gathers the bytes first.
+    /// Puts a whole object as [`Self::put`] does, from the bytes that `content` writes, which need
+    /// not fit memory. By default the bytes are collected in memory first.
     ///
     /// # Errors
-    /// As the system says; that of `content`, which ends the object.
+    /// As the system says; an error of `content`, after which no object is put.
     fn put_streamed(
         &self,
         key: &str,
@@ -30,38 +30,39 @@ pub trait Sink: Source {
         self.put(key, &[&bytes])
     }
 
-    /// Makes all that was put and deleted below a folder outlast a power cut, the names of the
-    /// folder and of those above it included.
+    /// Makes all puts and deletions below a folder durable, including the names of the folder and
+    /// its parents.
     ///
     /// # Errors
     /// As the system says.
     fn flush(&self, folder: &str) -> io::Result<()>;
 
-    /// Replaces the document under a key, if it has still this version (`None`: if there is no
-    /// document), by another one, or by none. Of all that swap the same version, one is told
-    /// [`Swap::Done`]; the change then outlasts a power cut.
+    /// Replaces the document under a key by another, or by none, if it still has the expected
+    /// version (`None`: if there is no document). Of all swaps of one version, one returns
+    /// [`Swap::Done`]; the change is then durable.
     ///
     /// # Errors
-    /// As the system says. The document may have been replaced all the same: whoever must know
-    /// reads the document.
+    /// As the system says. The document may have been replaced despite an error: read the document
+    /// to find out.
     fn swap(&self, key: &str, expected: Option<&Version>, new: Option<&[u8]>) -> io::Result<Swap>;
 
-    /// Deletes an object, or all that is below a folder; folders that are empty then go with what
-    /// was in them. What is missing is deleted already.
+    /// Deletes an object, or everything below a folder, and the parents that are empty then. A
+    /// missing object is no error.
     ///
     /// # Errors
     /// As the system says.
     fn delete(&self, key: &str) -> io::Result<()>;
 
-    /// How much there is at or below a key, and how long ago the last of it was written; `None` if
-    /// there is nothing.
+    /// The bytes at or below a key, and the time since the last write; `None` if nothing exists
+    /// there.
     ///
     /// # Errors
     /// As the system says.
     fn usage(&self, key: &str) -> io::Result<Option<Usage>>;
 
-    /// Tells other processes of this machine that a folder is in use, until the result is dropped
-    /// or the process ends. Advice: a disk that cannot tell others lets everybody hold everything.
+    /// Marks a folder as in use for other processes of this machine, until the result is dropped or
+    /// the process ends. This is advice: a disk without such marks lets every process hold every
+    /// folder.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] if another process holds it; otherwise as the system says.
@@ -71,38 +72,38 @@ pub trait Sink: Source {
     }
 }
 
-/// What names of objects in the making begin with, on disks where they have one.
+/// Prefix of the names of objects under construction, on disks that name them.
 pub(super) const IN_THE_MAKING: &str = ".put-";
 
-/// Whether a name is that of an object in the making, or of one whose writer was killed.
+/// Whether a name is that of an object under construction, or of one whose writer was killed.
 pub(crate) fn is_in_the_making(name: &str) -> bool {
     name.starts_with(IN_THE_MAKING)
 }
 
-/// See [`Sink::usage`].
+/// The content of a folder; see [`Sink::usage`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Since the last of it was written.
+    /// Time since the last write.
     pub age: Duration,
-    /// Of all objects.
+    /// Bytes of all objects.
     pub bytes: u64,
 }
 
-/// What came of [`Sink::swap`].
+/// The outcome of [`Sink::swap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Swap {
     /// The document was replaced.
     Done,
-    /// Another document was there, or none.
+    /// Another document was found, or none.
     Lost,
 }
 
-/// A folder that others are told to be in use, until this is dropped.
+/// The mark of a folder in use, removed when this is dropped.
 pub struct Held(#[allow(dead_code, reason = "it is there to be dropped")] Box<dyn Send + Sync>);
 
 impl Held {
-    /// Drops `guard` when the folder is no longer in use.
+    /// A mark that drops `guard` when it is removed.
     pub fn new(guard: impl Send + Sync + 'static) -> Self {
         Self(Box::new(guard))
     }

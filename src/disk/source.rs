@@ -1,4 +1,4 @@
-//! Reading from whatever holds a store.
+//! Reading from a disk.
 
 use std::fmt;
 use std::io;
@@ -7,39 +7,39 @@ use std::path::PathBuf;
 
 use super::Blob;
 
-/// Whatever a store can be read from.
+/// A disk that a store can be read from.
 ///
-/// Keys are relative, `/`-separated, and made of checked names: no `..`, nothing absolute. A key
-/// that is not there is [`io::ErrorKind::NotFound`] or [`io::ErrorKind::NotADirectory`]; any other
-/// error says nothing of what is there.
+/// Keys are relative, `/`-separated, and made of checked names: no `..`, nothing absolute. A
+/// missing key is [`io::ErrorKind::NotFound`] or [`io::ErrorKind::NotADirectory`]; any other error
+/// leaves open whether the key exists.
 pub trait Source: Send + Sync + fmt::Debug {
-    /// A small document as a whole, and the version of the document that this is.
+    /// A whole small document, and its version.
     ///
     /// # Errors
     /// As the system says.
     fn get(&self, key: &str) -> io::Result<(Vec<u8>, Version)>;
 
-    /// Stretches of objects, all of which may be under way at once. `each` is called once for each
-    /// span, by its number, in any order, with all of its bytes.
+    /// Fetches ranges of objects, possibly all at once. `each` is called once for each span, with
+    /// its index and all its bytes, in any order.
     ///
     /// # Errors
     /// As the system says, with the span; [`io::ErrorKind::UnexpectedEof`] if an object ends before
-    /// its span does.
+    /// its span.
     fn fetch(
         &self,
         spans: &[Span<'_>],
         each: &mut dyn FnMut(usize, Vec<u8>),
     ) -> Result<(), FetchError>;
 
-    /// An object as a whole without a copy of its bytes; `None` if this disk has no such views, and
-    /// objects are fetched.
+    /// A view of a whole object without a copy of its bytes; `None` if this disk has no views, so
+    /// that objects must be fetched.
     ///
     /// # Errors
     /// As the system says.
     fn view(&self, key: &str) -> io::Result<Option<Blob>>;
 
-    /// Stretches of one object that lie at most this many bytes apart are better fetched together,
-    /// with what is between them.
+    /// The gap, in bytes, up to which two ranges of one object are better fetched together, with
+    /// the bytes between them.
     fn gap(&self) -> usize;
 
     /// Names directly inside a folder, sorted; none if there is no such folder.
@@ -48,8 +48,8 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// As the system says.
     fn list(&self, key: &str) -> io::Result<Vec<String>>;
 
-    /// Numbers that change whenever another document comes to stand under a key, taken without
-    /// reading the document; `None` if there is none, or if this disk cannot tell cheaply.
+    /// Numbers that differ whenever a key holds a different document, taken without reading the
+    /// document; `None` if there is no document, or if this disk cannot tell cheaply.
     ///
     /// # Errors
     /// As the system says.
@@ -58,38 +58,38 @@ pub trait Source: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// How a key is named in messages: without any credentials.
+    /// The name of a key in messages: without credentials.
     fn path(&self, key: &str) -> PathBuf;
 }
 
-/// What tells a document from every other that stood, or will stand, under its key.
+/// The version of a document, which no other document under its key ever has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub String);
 
-/// See [`Source::stamp`].
+/// The stamp of a document; see [`Source::stamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(pub [u64; 5]);
 
-/// A stretch of an object, in bytes from its start.
+/// A range of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span<'a> {
     /// The object.
     pub key: &'a str,
-    /// Its bytes from here to there, at least one.
+    /// Its bytes, at least one, counted from the start of the object.
     pub range: Range<u64>,
 }
 
-/// Why a stretch could not be fetched.
+/// The error of fetching a span.
 #[derive(Debug)]
 pub struct FetchError {
-    /// The number of the span.
+    /// The index of the span.
     pub span: usize,
     /// What the system says.
     pub source: io::Error,
 }
 
-/// Whether an error says that nothing is there: no such object or folder, or an object where a
-/// folder on the way would be.
+/// Whether an error says that nothing exists at a key: no object or folder, or an object in place
+/// of a folder on the way.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -1,4 +1,4 @@
-//! Converting: a scan becomes a stored volume, in memory that does not grow with it.
+//! Conversion: a scan becomes a stored volume, in memory that does not grow with the scan.
 
 use serde::Serialize;
 
@@ -16,36 +16,37 @@ use crate::store::{
 };
 use crate::{Dtype, Error, Finding, FourthAxis, Hint, Kind, Pool, Result, Spacing};
 
-/// How to convert.
+/// Options of a conversion.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConvertOptions {
-    /// The reads to lay the volume out for; without, [`Workload::default_for`] its spacing.
+    /// The reads to lay the volume out for; by default [`Workload::default_for`] its spacing.
     pub workload: Option<Workload>,
-    /// Codec, and shapes to take instead of the planner's choice.
+    /// The codec, and a chunk and a shard that replace the planner's choice.
     pub plan: PlanOptions,
     /// Codecs to try on chunks of the scan itself, such as [`Codec::CANDIDATES`]: the best for the
-    /// workload is taken in place of `plan.codec`. That is the one with the least time per patch,
-    /// to which each stored byte of the chunks it touches adds an eighth of a nanosecond; of those
-    /// within a tenth of the least, one that every Zarr reader knows, then the smallest. Codecs
-    /// that cannot store the voxels' type are left out. The first frame is then read twice, and a
-    /// finding tells what was chosen. Empty: nothing is tried.
+    /// workload replaces `plan.codec`. The best has the least score, which is the expected time per
+    /// patch plus an eighth of a nanosecond for each stored byte of the chunks it touches; among
+    /// scores within a tenth of the least, a codec that every Zarr reader knows is preferred, then
+    /// the smallest. Codecs that cannot store the voxels' type are left out. The first frame is
+    /// then read twice, and a finding names the choice. Empty: no codec is tried.
     pub codecs: Vec<Codec>,
-    /// What the voxels mean; without, as the file says, and intensities if it does not.
+    /// What the voxels mean; by default what the file says, or intensities if it does not say.
     pub kind: Option<Kind>,
-    /// What a scan's fourth axis holds, if it has one; without, as the file says: time for NIfTI. A
-    /// finding tells what was done, and asks where the file says nothing of time along the axis.
+    /// The meaning of a scan's fourth axis, if it has one; by default what the file says: time for
+    /// NIfTI. A finding names the choice, and asks for a decision where the file says nothing of
+    /// time along the axis.
     pub fourth_axis: Option<FourthAxis>,
     /// Store voxels as the narrowest integers that hold each of them exactly, if these take fewer
-    /// bytes; they are read in the source's type all the same. The source is then read twice, and
-    /// a finding tells what became of it.
+    /// bytes; reads still return the source's type. The source is then read twice, and a finding
+    /// names the result.
     pub narrow: bool,
-    /// What labels are called; kept with a label map, and of nothing else.
+    /// The names of labels, kept with a label map; an error for any other volume.
     pub labels: Vec<LabelName>,
-    /// Digest of the scan's files ([`crate::scan::Found::digest`]), kept with the volume so that
-    /// [`is_converted`](super::is_converted) knows it again.
+    /// Digest of the scan's files ([`crate::scan::Found::digest`]), kept with the volume for
+    /// [`is_converted`](super::is_converted).
     pub source_digest: Option<String>,
-    /// Replace a volume that is there already. It stays until the new one is complete.
+    /// Replace an existing volume, which stays until the new one is complete.
     pub overwrite: bool,
 }
 
@@ -68,15 +69,15 @@ impl ConvertOptions {
         self.kind.unwrap_or(default)
     }
 
-    /// Whether a scan is read through once more before it is converted: to be narrowed, or because
-    /// its labels follow from a scaling.
+    /// Whether a scan is read once before it is converted: to be narrowed, or because its labels
+    /// follow from a scaling.
     #[must_use]
     pub fn surveys(&self, header: &ScanHeader) -> bool {
         self.narrow || header.scaling.is_some() && self.kind_of(header) == Kind::Label
     }
 }
 
-/// What a conversion did, and on what grounds.
+/// The result of a conversion, with its reasons.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ConvertReport {
@@ -84,10 +85,10 @@ pub struct ConvertReport {
     pub name: String,
     /// Format of the source.
     pub source_format: String,
-    /// Type of the source's voxels, as which they are read; of labels with a scaling, that of the
+    /// Type of the source's voxels, which reads return; for labels with a scaling, the type of the
     /// labels.
     pub dtype: Dtype,
-    /// Type of the voxels on disk: the same, or narrower.
+    /// Type of the voxels on disk: the same or narrower.
     pub stored_dtype: Dtype,
     /// What the voxels mean.
     pub kind: Kind,
@@ -97,15 +98,15 @@ pub struct ConvertReport {
     pub times: usize,
     /// Channels.
     pub channels: usize,
-    /// Millimetres, `z, y, x`.
+    /// Spacing in millimetres, `z, y, x`.
     pub spacing: Spacing,
     /// The reads that the layout was chosen for.
     pub workload: Workload,
-    /// The layout taken.
+    /// The chosen layout.
     pub layout: ChunkLayout,
     /// The codecs that were tried, in the order of [`ConvertOptions::codecs`].
     pub trial: Vec<CodecTrial>,
-    /// Why: the planner's sentences.
+    /// The planner's reasons, one sentence each.
     pub reasons: Vec<String>,
     /// Bytes of the voxels, in the source's type.
     pub raw_bytes: u64,
@@ -113,49 +114,52 @@ pub struct ConvertReport {
     pub stored_bytes: u64,
     /// The index for sampling by label or by weight; `None` if there is none.
     pub index: Option<IndexInfo>,
-    /// Digest of the stored voxels, whatever their layout.
+    /// Digest of the stored voxels, independent of their layout.
     pub voxel_digest: String,
-    /// What was decided, guessed and repaired.
+    /// Decisions, guesses and repairs.
     pub findings: Vec<Finding>,
-    /// From opening the scan to the published volume.
+    /// Seconds from opening the scan to the published volume.
     pub seconds: f64,
 }
 
-/// With no more distinct values than this, integers may well be labels.
+/// Integers with at most this many distinct values may be labels.
 const FEW_VALUES: usize = 128;
 
 /// Converts one scan into one volume of `dataset`.
 ///
 /// The scan is read once, in layers of whole chunks: while the pool encodes one layer, one of its
-/// threads reads the next ones; shards are written with their last layer. Memory holds a few
-/// layers and the encoded chunks of one row of shards; the plan tells how much that is. Frames that
-/// the scan interleaves ([`crate::scan::Order`]) are read and taken apart in layers of all of them:
-/// memory then holds as much for each. Narrowing
-/// ([`ConvertOptions::narrow`]) reads the scan once more before that, and takes a plane of it, or
-/// 1 MiB, besides. Trying codecs ([`ConvertOptions::codecs`]) reads its first frame once more,
-/// also before that; it holds one layer of chunks, a patch of at most 8 MiB, and of each layer
-/// sampled the encoded chunks of one codec, 2 MiB of voxels or one chunk.
+/// threads reads the next ones; shards are written with their last layer. Memory holds a few layers
+/// and the encoded chunks of one row of shards; the plan gives the number of bytes. Interleaved
+/// frames ([`crate::scan::Order`]) are read together and separated layer by layer: memory then
+/// holds the layers of all of them. Narrowing ([`ConvertOptions::narrow`]) reads the scan once more
+/// beforehand, and takes a plane, or 1 MiB, besides. Trying codecs ([`ConvertOptions::codecs`])
+/// reads the first frame once more beforehand; it holds one layer of chunks, a patch of at most 8
+/// MiB, and for each sampled layer the encoded chunks of one codec, 2 MiB of voxels or one chunk.
 ///
-/// Where planes are scaled each in its own way, real values are stored: as integers if these hold
-/// all that voxels of the scan's type can mean, else as `float32`; a finding tells.
+/// If planes have different scalings, real values are stored: as integers if these hold all values
+/// that voxels of the scan's type can mean, otherwise as `float32`; a finding says so.
 ///
-/// Labels with a scaling are stored as the whole numbers that they mean, in the narrowest type, and
-/// without a scaling; a finding tells. The scan is read once more for that, as for narrowing.
+/// Labels with a scaling are stored as the whole numbers that they mean, in the narrowest type and
+/// without a scaling; a finding says so. This reads the scan once more beforehand, as narrowing
+/// does.
 ///
-/// `progress` is called with the number of the source's bytes that were dealt with since the last
-/// call, from any thread; where the scan is read twice ([`ConvertOptions::surveys`]) they count
-/// twice, and those of the first frame once more if codecs are tried. A false answer cancels.
+/// `progress` is called with the number of the source's bytes that were processed since the last
+/// call, from any thread. Bytes that are read twice ([`ConvertOptions::surveys`]) count twice, and
+/// those of the first frame once more if codecs are tried. If it returns false, the conversion is
+/// cancelled.
 ///
-/// What each block of a label map or of a map of weights holds is counted on the way, and stored as
-/// the index for sampling ([`crate::Volume::block_index`]), which takes a few bytes for each block
-/// and label in it, 100 MB at most; a finding tells why not, where there can be none.
+/// The content of each block of a label map or a map of weights is counted during the conversion
+/// and stored as the index for sampling ([`crate::Volume::block_index`]), which takes a few bytes
+/// for each block and each label in it, at most 100 MB. If no index is possible, a finding says
+/// why.
 ///
-/// The volume appears when it is complete and durable; after an error nothing of it is left.
+/// The volume appears when it is complete and durable; an error leaves nothing behind.
 ///
 /// # Errors
 /// Those of the scan, [`Error::AlreadyExists`], [`Error::InvalidLayout`],
-/// [`Error::InvalidArgument`] for labels and weights that are none, for names of no labels, for a codec that cannot store the
-/// voxels' type and for a fourth axis as channels where a fifth holds them, [`Error::Cancelled`], [`Error::Io`].
+/// [`Error::InvalidArgument`] for voxels that cannot be labels or weights, for names without
+/// labels, for a codec that cannot store the voxels' type, and for a fourth axis as channels beside
+/// a fifth axis of channels; [`Error::Cancelled`], [`Error::Io`].
 pub fn convert(
     scan: Box<dyn Scan>,
     dataset: &Dataset,
@@ -172,7 +176,7 @@ pub fn convert(
     let item = scan.header().dtype.size() as u64;
     let progress: &(dyn Fn(u64) -> bool + Sync) = &|bytes| progress(bytes / item * raw_item);
     if options.surveys(scan.header()) || !options.codecs.is_empty() {
-        // Told before the first of several passes, not after it.
+        // Before the first pass over the scan, so that the caller does not wait for this error.
         dataset.check_free(name, options.overwrite)?;
     }
     let kind = options.kind_of(scan.header());
@@ -251,7 +255,7 @@ pub fn convert(
     })
 }
 
-/// What the options leave to the scan and the planner, and what the voxels are.
+/// The decisions of the options, the scan and the planner.
 struct Made {
     kind: Kind,
     layout: ChunkLayout,
@@ -260,7 +264,7 @@ struct Made {
 }
 
 impl Made {
-    /// What is kept beside the voxels; `source` is the type that these are read as.
+    /// The attributes of the volume; `source` is the type that reads return.
     fn attributes(
         self,
         header: &ScanHeader,
@@ -293,7 +297,7 @@ impl Made {
     }
 }
 
-/// Names go with labels alone.
+/// Refuses names for voxels that are not labels.
 fn check_label_names(names: &[LabelName], kind: Kind) -> Result<()> {
     if kind == Kind::Label || names.is_empty() {
         return LabelName::check_all(names);
@@ -303,16 +307,16 @@ fn check_label_names(names: &[LabelName], kind: Kind) -> Result<()> {
     Err(Error::invalid("label names of a volume of", kind, reason))
 }
 
-/// A scan as it is stored.
+/// A scan in the form in which its voxels are stored.
 struct Surveyed {
     scan: Box<dyn Scan>,
-    /// The type that voxels are read as.
+    /// The type that reads return.
     source: Dtype,
-    /// What came of it, if it was read through.
+    /// What was found, if the scan was read through.
     finding: Option<Finding>,
 }
 
-/// Labels as what they mean, or voxels narrowed if that is wanted.
+/// Replaces scaled labels by their meaning, and narrows voxels if that is wanted.
 fn survey(
     scan: Box<dyn Scan>,
     options: &ConvertOptions,
@@ -333,7 +337,7 @@ fn survey(
     }
 }
 
-/// The index, if there is one, or why there is none where it could be missed.
+/// The index, or a finding if there is none where a user may miss it.
 fn or_finding(
     index: Option<Result<SamplingIndex, String>>,
 ) -> (Option<SamplingIndex>, Option<Finding>) {
@@ -341,7 +345,8 @@ fn or_finding(
     index.transpose().map_or_else(|reason| (None, Some(finding(reason))), |index| (index, None))
 }
 
-/// Adds to the refusal of a codec what came of narrowing, which might have helped.
+/// Adds the result of narrowing to a codec's error, because narrower voxels might have fitted the
+/// codec.
 fn not_narrowed(error: Error, narrowing: Option<&Finding>) -> Error {
     match (error, narrowing) {
         (
@@ -352,14 +357,14 @@ fn not_narrowed(error: Error, narrowing: Option<&Finding>) -> Error {
     }
 }
 
-/// Integers of which hardly any two differ are labels more often than intensities.
+/// Integers with few distinct values are more often labels than intensities.
 fn perhaps_labels(statistics: &Statistics, dtype: Dtype) -> Option<Finding> {
     let Statistics::Intensity(found) = statistics else { return None };
     let values = found.bins.len();
     let few = dtype.is_integer() && (2..=FEW_VALUES).contains(&values);
     few.then(|| {
         Finding::guessed(format!(
-            "taken as intensities, though only {values} values occur: if they are labels, convert \
+            "taken as intensities, though only {values} values occur: if these are labels, convert \
              again as a label map (--label)"
         ))
     })

@@ -1,4 +1,4 @@
-//! Whether a conversion has been done already.
+//! Recognising finished conversions.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::store::{Dataset, VolumeName};
 use crate::{Error, Result};
 
 impl ConvertOptions {
-    /// BLAKE3, in hexadecimal, of all that decides which volume a scan becomes; a volume keeps it.
-    /// Whether a volume may be replaced does not.
+    /// BLAKE3, in hexadecimal, of all options that decide the volume; it is kept with the volume.
+    /// [`ConvertOptions::overwrite`] does not count.
     #[must_use]
     pub fn digest(&self) -> String {
         let plan = &self.plan;
@@ -29,12 +29,12 @@ impl ConvertOptions {
     }
 }
 
-/// Whether the volume of this name is there and was converted from the same source with the same
-/// options, as both digests tell. Never so without [`ConvertOptions::source_digest`], nor of
+/// Whether the volume of this name exists and was converted from the same source with the same
+/// options, according to both digests. False without [`ConvertOptions::source_digest`], and for
 /// volumes that were stored without one.
 ///
 /// # Errors
-/// Those of [`Dataset::open_volume`], but that there is no such volume.
+/// Those of [`Dataset::open_volume`]; a missing volume is not an error.
 pub fn is_converted(
     dataset: &Dataset,
     name: &VolumeName,

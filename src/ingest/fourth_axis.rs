@@ -1,16 +1,16 @@
-//! The fourth axis of a scan as what it is: time points, or channels.
+//! The meaning of a scan's fourth axis: time points, or channels.
 
 use crate::scan::{Scan, ScanHeader};
 use crate::{Error, Finding, FourthAxis, Frame, Hint, Result};
 
-/// So few entries may be the weightings of an MR.
+/// A fourth axis of at most this many entries may hold the weightings of an MR.
 const FEW: usize = 8;
 
 /// One second.
 const ONE: u64 = 1_f64.to_bits();
 
-/// The scan with its fourth axis as that; without, as its header says. The finding tells, where
-/// there is such an axis and something to tell.
+/// The scan with its fourth axis as `wanted`; by default as its header says. A finding names the
+/// decision, if the scan has a fourth axis and the decision may surprise.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for channels, if the scan has a fifth axis that holds them.
@@ -25,8 +25,8 @@ pub(super) fn read_as(
     match axis {
         Some(FourthAxis::Channels) if channels > 1 => {
             let reason = format!(
-                "the scan has {channels} channels already, in its fifth axis, and {times} time \
-                 points in the fourth; leave the choice out to have both"
+                "the scan has {channels} channels in its fifth axis and {times} time points in its \
+                 fourth; leave the choice out to keep both"
             );
             Err(Error::invalid("fourth axis", FourthAxis::Channels, reason)
                 .hinting(Hint::FourthAxisAsFound))
@@ -44,11 +44,11 @@ pub(super) fn read_as(
             Ok((scan, Some(Finding::decided(finding))))
         }
         None => {
-            // A second is what programs write that know of no time.
+            // Programs without knowledge of time write one second.
             let is_told = time_step.is_some_and(|seconds| times > FEW || seconds.to_bits() != ONE);
             let finding = (!is_told).then(|| {
                 Finding::guessed(format!(
-                    "the fourth axis was stored as {times} time points, though the header names no \
+                    "the fourth axis was stored as {times} time points, though the header gives no \
                      time between them, or the one second that programs write by default: if they \
                      are channels, such as the weightings of an MR, convert again with \
                      --fourth-axis channels"
@@ -59,7 +59,7 @@ pub(super) fn read_as(
     }
 }
 
-/// A scan whose time points, which are all there is, are channels.
+/// A scan without channels whose time points become channels.
 struct AsChannels {
     scan: Box<dyn Scan>,
     header: ScanHeader,

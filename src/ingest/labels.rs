@@ -1,21 +1,21 @@
-//! Label maps with a scaling: voxels become the labels that they mean.
+//! Label maps with a scaling: voxels are replaced by the labels that they mean.
 
 use super::narrow::planes;
 use crate::scan::{Scan, ScanHeader};
 use crate::{Dtype, Element, Error, Finding, Frame, Hint, Result, Scaling, with_element};
 
-/// How far from a whole number a label may be, at most. Further off, nobody can tell what rounding
-/// has done from a value that lies between labels.
+/// The most that a label may be off a whole number. Beyond this, rounding cannot be told from a
+/// value between labels.
 const FURTHEST: f64 = 0.01;
 
-/// Beyond this, whole numbers are not all `f64`.
+/// The largest number up to which `f64` holds every whole number.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
 
 /// Voxels that are converted together.
 const BLOCK: usize = 256;
 
-/// Types for labels and other whole numbers, with the least and the greatest they hold: the
-/// narrowest first, and unsigned before signed.
+/// The types of labels and other whole numbers, with their least and greatest values: the narrowest
+/// first, and unsigned before signed.
 pub(super) const TYPES: [(Dtype, i64, i64); 7] = [
     (Dtype::UInt8, 0, u8::MAX as i64),
     (Dtype::Int8, i8::MIN as i64, i8::MAX as i64),
@@ -26,13 +26,13 @@ pub(super) const TYPES: [(Dtype, i64, i64); 7] = [
     (Dtype::Int64, i64::MIN, i64::MAX),
 ];
 
-/// The scan, at its first plane, with the labels that its voxels mean in place of the voxels: as
-/// the narrowest integers that hold them all, without a scaling. The finding tells.
+/// The scan, at its first plane, with voxels replaced by the labels that they mean: as the
+/// narrowest integers that hold all labels, without a scaling. The finding says so.
 ///
-/// Reads the scan through; `progress` counts every byte of it.
+/// Reads the scan through; `progress` counts all its bytes.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for the first voxel whose real value is no label.
+/// [`Error::InvalidArgument`] for the first voxel whose real value is not a label.
 pub(super) fn meant(
     mut scan: Box<dyn Scan>,
     scaling: Scaling,
@@ -46,19 +46,19 @@ pub(super) fn meant(
     let to = TYPES.iter().find(holds).map_or(Dtype::Int64, |(dtype, ..)| *dtype);
     let Scaling { slope, intercept } = scaling;
     let told = format!(
-        "labels are stored as what they mean, {least} to {greatest}, as {to}: voxels of the source \
-         are {from}, label = {slope} x voxel + {intercept}"
+        "labels are stored as the numbers that they mean, {least} to {greatest}, as {to}: voxels \
+         of the source are {from}, label = {slope} x voxel + {intercept}"
     );
     let header = ScanHeader { dtype: to, scaling: None, ..scan.header().clone() };
     let planes = planes(scan.header())?;
     Ok((Box::new(Meant { scan, header, from, scaling, planes }), Finding::decided(told)))
 }
 
-/// The label that a voxel means; `None` if its real value is no whole number.
+/// The label that a voxel means; `None` if its real value is not a whole number.
 ///
-/// A program that scales takes the nearest of the voxels there are, so that values are off by half
-/// a slope; and most files hold slope and intercept as `float32`, which moves either term by its
-/// last digit.
+/// Allows for two roundings: a program that scales values takes the nearest voxel, so values are
+/// off by up to half a slope; and most files hold slope and intercept as `float32`, which moves
+/// either term by its last digit.
 #[allow(clippy::cast_possible_truncation)]
 fn label(voxel: f64, Scaling { slope, intercept }: Scaling) -> Option<i64> {
     let scaled = voxel * slope;
@@ -66,12 +66,12 @@ fn label(voxel: f64, Scaling { slope, intercept }: Scaling) -> Option<i64> {
     let digits = f64::from(f32::EPSILON) * (scaled.abs() + intercept.abs());
     let rounding = (slope.abs() / 2.0 + digits).min(FURTHEST);
     let nearest = value.round();
-    // In this form a NaN is refused as well.
+    // This comparison refuses a NaN as well.
     let whole = (value - nearest).abs() <= rounding && nearest.abs() <= LARGEST;
     whole.then_some(nearest as i64)
 }
 
-/// Voxels as labels, or the first that is none, by its place and value.
+/// Voxels as labels, or the index and value of the first voxel that is not a label.
 fn labels<T: Element>(
     voxels: &[u8],
     scaling: Scaling,
@@ -126,7 +126,7 @@ fn survey(
     Ok((least, greatest))
 }
 
-/// A voxel that is no label; `place` counts from the beginning of a plane.
+/// The error for a voxel that is not a label; its index counts from the beginning of a plane.
 fn no_label(header: &ScanHeader, frame: Frame, at: (usize, usize), value: f64) -> Error {
     let (plane, place) = at;
     let [_, rows, columns] = header.shape;
@@ -137,20 +137,20 @@ fn no_label(header: &ScanHeader, frame: Frame, at: (usize, usize), value: f64) -
         String::new()
     };
     let reason = format!(
-        "at voxel {z},{y},{x} (z, y, x){frame} is no whole number, so this is no label map: round \
-         it and save it as integers, or convert it as intensities"
+        "at voxel {z},{y},{x} (z, y, x){frame} is not a whole number, so this is not a label map: \
+         round it and save it as integers, or convert it as intensities"
     );
     Error::invalid("label", value, reason).hinting(Hint::AsIntensities)
 }
 
-/// A scan that delivers the labels that the voxels of another mean.
+/// A scan that delivers labels instead of the voxels of an inner scan.
 struct Meant {
     scan: Box<dyn Scan>,
     header: ScanHeader,
-    /// Type of the other's voxels.
+    /// Type of the inner scan's voxels.
     from: Dtype,
     scaling: Scaling,
-    /// Planes of the other scan on their way.
+    /// Buffer for planes of the inner scan.
     planes: Vec<u8>,
 }
 
@@ -175,7 +175,8 @@ impl Scan for Meant {
             };
             with_element!(self.from, T => labels::<T>(planes, self.scaling, each)).map_err(
                 |_| {
-                    let reason = "its voxels changed while it was being read; convert it again";
+                    let reason = "the voxels of the scan changed while they were read; convert it \
+                                  again";
                     Error::invalid("scan", self.header.format, reason)
                 },
             )?;
@@ -192,7 +193,7 @@ impl Scan for Meant {
     }
 }
 
-/// Labels that were found to be within the type, and within what `f64` holds.
+/// Writes labels, which were found to fit the type and `f64`.
 #[allow(clippy::cast_precision_loss)]
 fn write<T: Element>(labels: &[i64], out: &mut [u8]) {
     for (label, out) in labels.iter().zip(out.chunks_exact_mut(size_of::<T>())) {

@@ -1,4 +1,4 @@
-//! Scan + layout + store: converting.
+//! Conversion of scans into stored volumes.
 
 mod convert;
 mod done;

@@ -1,16 +1,16 @@
-//! Narrowing: a scan as the narrowest integers that hold each of its voxels exactly.
+//! Narrowing: voxels of a scan become the narrowest integers that hold each of them exactly.
 
 use crate::scan::{Scan, ScanHeader};
 use crate::widening::Widening;
 use crate::{Dtype, Element, Error, Finding, Frame, Result, with_element};
 
-/// Bytes of the planes that are read at a time; a plane that is larger is read by itself.
+/// Bytes of planes that are read at a time; a larger plane is read alone.
 const BATCH: usize = 1 << 20;
 
-/// The scan, at its first plane: narrowed if it can be. The finding tells, or why not.
+/// The scan, at its first plane: narrowed if possible. The finding names the type, or the obstacle.
 ///
-/// Reads the scan through, or until it is clear that it cannot be narrowed. `progress` counts
-/// every byte of the scan in the end, so that two passes are always twice the bytes.
+/// Reads the scan through, or until it is clear that it cannot be narrowed. `progress` counts all
+/// bytes of the scan in either case, so that two passes always count twice the bytes.
 pub(super) fn narrow(
     mut scan: Box<dyn Scan>,
     progress: &(dyn Fn(u64) -> bool + Sync),
@@ -31,21 +31,21 @@ pub(super) fn narrow(
     })
 }
 
-/// What is known of all voxels.
+/// The result of reading all voxels.
 enum Survey {
-    /// The type that holds them, and in words which they are.
+    /// The type that holds them, and a description of the voxels.
     Narrow { widening: &'static Widening, values: String },
-    /// No narrower type does.
+    /// No narrower type holds them.
     AsItIs { reason: String },
 }
 
-/// Looks at the voxels until the end, or until no narrower type holds them all.
+/// Reads voxels until the end, or until no narrower type holds them all.
 fn survey<T: Element>(
     scan: &mut dyn Scan,
     progress: &(dyn Fn(u64) -> bool + Sync),
 ) -> Result<Survey> {
     let header = scan.header();
-    // Frames that are interleaved are read together.
+    // Interleaved frames are read together.
     let together = header.shape[0] * header.step_bytes();
     let groups = header.frames() / header.order.group();
     let mut left = (together * groups) as u64;
@@ -68,7 +68,7 @@ fn survey<T: Element>(
             let batch = &mut planes[..bytes];
             scan.read_planes(batch)?;
             let range = Range::around(found.map(|(range, _)| range), batch);
-            // The ends decide which type may do, and every voxel whether it does.
+            // The range decides which type may fit, and every voxel whether it does.
             let widening = range.narrowest().filter(|widening| widening.holds(batch));
             let Some(widening) = widening else {
                 count(left)?;
@@ -85,7 +85,7 @@ fn survey<T: Element>(
     Ok(Survey::Narrow { widening, values })
 }
 
-/// The least and the greatest voxel. NaN is neither, unless it comes first.
+/// The least and the greatest voxel. NaN is neither, unless it is the first voxel.
 #[derive(Clone, Copy)]
 struct Range<T> {
     least: T,
@@ -93,7 +93,7 @@ struct Range<T> {
 }
 
 impl<T: Element> Range<T> {
-    /// Around what was seen before and a batch of voxels.
+    /// The range of all voxels so far and of a batch.
     fn around(before: Option<Self>, batch: &[u8]) -> Self {
         let first = bytemuck::pod_read_unaligned(&batch[..size_of::<T>()]);
         let before = before.unwrap_or(Self { least: first, greatest: first });
@@ -103,13 +103,13 @@ impl<T: Element> Range<T> {
         })
     }
 
-    /// The narrowest type that holds both ends.
+    /// The narrowest type that holds the whole range.
     fn narrowest(&self) -> Option<&'static Widening> {
         let ends = [self.least, self.greatest];
         Widening::to(T::DTYPE).find(|widening| widening.holds(bytemuck::cast_slice(&ends)))
     }
 
-    /// Why no narrower type holds everything up to the end of a batch.
+    /// Why no narrower type holds all voxels up to the end of a batch.
     fn why_not(&self, batch: &[u8]) -> String {
         let nowhere = |voxel: &T| {
             !Widening::to(T::DTYPE).any(|widening| widening.holds(bytemuck::bytes_of(voxel)))
@@ -127,22 +127,22 @@ fn voxels<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
     bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned)
 }
 
-/// Room for the planes that are read at a time, of all frames that are interleaved.
+/// A buffer for the planes that are read at a time, of all interleaved frames.
 pub(super) fn planes(header: &ScanHeader) -> Result<Vec<u8>> {
     let step = header.step_bytes();
     let bytes = step * (BATCH / step).clamp(1, header.shape[0]);
     bytemuck::allocation::try_zeroed_vec(bytes).map_err(|()| {
-        let reason = "more than memory can hold at once";
+        let reason = "are more than memory can hold at once";
         Error::invalid("bytes of a plane", step, reason)
     })
 }
 
-/// A scan that delivers the voxels of another as narrower integers.
+/// A scan that delivers the voxels of an inner scan as narrower integers.
 struct Narrowed {
     scan: Box<dyn Scan>,
     header: ScanHeader,
     widening: &'static Widening,
-    /// Planes of the other scan on their way.
+    /// Buffer for planes of the inner scan.
     planes: Vec<u8>,
 }
 

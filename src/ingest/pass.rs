@@ -1,4 +1,4 @@
-//! The one pass over the voxels of a scan: they are encoded, digested and counted.
+//! The pass over the voxels of a scan, which encodes, digests and counts them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,35 +11,35 @@ use crate::statistics::{Statistics, StatisticsAccumulator};
 use crate::store::{ArrayShape, SamplingIndex, Tally, VolumeWriter, VoxelDigest};
 use crate::{Dtype, Error, Frame, Kind, Result};
 
-/// Part of a layer that one task gathers statistics of. It depends on nothing but the volume, so
-/// that sums of floats are taken in one order, whatever the number of threads.
+/// The part of a layer whose statistics one task gathers. It depends only on the volume, so that
+/// floats are summed in one order, whatever the number of threads.
 const STATISTICS_PIECE: usize = 4 << 20;
 
-/// The array that a scan becomes.
+/// The array that stores a scan.
 pub(super) fn array_shape(header: &ScanHeader) -> ArrayShape {
     let ScanHeader { dtype, times, channels, shape, .. } = *header;
     ArrayShape { dtype, times, channels, shape }
 }
 
-/// The planes of one layer of chunks, of a frame or of all that are interleaved.
+/// The planes of one layer of chunks, of one frame or of all interleaved frames.
 #[derive(Clone, Copy)]
 struct Layer {
-    /// The first of its frames, as they are delivered.
+    /// The first of its frames, in the order of delivery.
     first: usize,
-    /// In chunks along z.
+    /// Index of the layer, in chunks along z.
     number: usize,
     bytes: usize,
 }
 
-/// What comes of it beside the volume.
+/// What the pass gathers, besides the volume.
 pub(super) struct Gathered {
     pub(super) statistics: Statistics,
     pub(super) voxel_digest: String,
-    /// `None` for intensities; or why there is none.
+    /// `None` for intensities; an error gives the reason for no index.
     pub(super) index: Option<Result<SamplingIndex, String>>,
 }
 
-/// The one pass over the voxels.
+/// The state of the pass.
 pub(super) struct Pass {
     layout: ChunkLayout,
     shape: [usize; 3],
@@ -81,8 +81,8 @@ impl Pass {
         })
     }
 
-    /// Encodes every layer while one thread of the pool reads on. Frames that are interleaved are
-    /// taken apart layer by layer.
+    /// Encodes every layer while one thread of the pool reads the next ones. Interleaved frames are
+    /// separated layer by layer.
     pub(super) fn run(
         &mut self,
         scan: &mut dyn Scan,
@@ -120,7 +120,7 @@ impl Pass {
         Ok(())
     }
 
-    /// The voxels of the `n`-th frame of a layer, taken apart if others are among them.
+    /// The voxels of the `n`-th frame of a layer, separated from those of interleaved frames.
     fn frame_of<'a>(&self, delivered: &'a [u8], n: usize, apart: &'a mut [u8]) -> &'a [u8] {
         let group = self.order.group();
         if group == 1 {
@@ -131,7 +131,7 @@ impl Pass {
         apart
     }
 
-    /// Encodes, digests and counts a layer of one frame; `number` is that of the layer.
+    /// Encodes, digests and counts the voxels of one frame in layer `number`.
     fn write(
         &mut self,
         frame: Frame,
@@ -150,7 +150,7 @@ impl Pass {
             || writer.write_layer(frame, number, voxels, progress),
             || {
                 digest.add(frame, voxels, dtype);
-                // As many at a time as there are threads: one takes up to 100 MB for floats.
+                // One task per thread at a time: a task takes up to 100 MB for floats.
                 for pieces in voxels.chunks(STATISTICS_PIECE * rayon::current_num_threads()) {
                     let parts: Vec<_> = pieces
                         .par_chunks(STATISTICS_PIECE)
@@ -175,23 +175,23 @@ impl Pass {
     }
 }
 
-/// Reads layers before they are asked for, into a few buffers that go round.
+/// Reads layers ahead, into a few buffers that are used in turn.
 struct ReadAhead<'a, L> {
     scan: &'a mut dyn Scan,
-    /// Layers still to be read.
+    /// Layers that are not read yet.
     layers: L,
     read: VecDeque<(Layer, Vec<u8>)>,
     free: Vec<Vec<u8>>,
 }
 
 impl<'a, L: Iterator<Item = Layer>> ReadAhead<'a, L> {
-    /// `largest` is the size of a buffer: that of the largest layer.
+    /// `largest` is the size of the buffers: that of the largest layer.
     fn new(scan: &'a mut dyn Scan, layers: L, largest: usize) -> Result<Self> {
         let buffers = (0..layout::LAYERS_IN_MEMORY).map(|_| buffer(largest));
         Ok(Self { scan, layers, read: VecDeque::new(), free: buffers.collect::<Result<_>>()? })
     }
 
-    /// The next layer, read now if it has not been.
+    /// The next layer, read now if it was not read ahead.
     fn next(&mut self) -> Result<Option<(Layer, Vec<u8>)>> {
         if self.read.is_empty() {
             self.read_one()?;
@@ -199,14 +199,15 @@ impl<'a, L: Iterator<Item = Layer>> ReadAhead<'a, L> {
         Ok(self.read.pop_front())
     }
 
-    /// Reads at least one layer, and goes on until `stop` or until no buffer is free. Reading is
-    /// in order and often the slowest part, so the thread that does it helps to encode last.
+    /// Reads at least one layer, and goes on until `stop` is set or no buffer is free. Only one
+    /// thread can read, and reading is often the slowest part, so this thread encodes only when it
+    /// cannot read.
     fn fill(&mut self, stop: &AtomicBool) -> Result<()> {
         while self.read_one()? && !stop.load(Ordering::Relaxed) {}
         Ok(())
     }
 
-    /// False if all is read, or no buffer is free.
+    /// False if all layers are read, or no buffer is free.
     fn read_one(&mut self) -> Result<bool> {
         let Some(mut buffer) = self.free.pop() else { return Ok(false) };
         let Some(layer) = self.layers.next() else { return Ok(false) };
@@ -216,12 +217,13 @@ impl<'a, L: Iterator<Item = Layer>> ReadAhead<'a, L> {
     }
 }
 
-/// A buffer of zeros, which the system makes as they are touched; an error if there is no room.
+/// A buffer of zeros, which the system provides on first touch; an error if memory is short.
 pub(super) fn buffer(bytes: usize) -> Result<Vec<u8>> {
     let room: Result<(), _> = Vec::<u8>::new().try_reserve_exact(bytes);
     room.map_err(|_| Error::InvalidLayout {
         reason: format!(
-            "a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer z-planes"
+            "a layer of chunks takes {bytes} bytes, more than memory holds; use chunks of fewer \
+             z-planes"
         ),
     })?;
     Ok(vec![0; bytes])

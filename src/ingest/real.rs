@@ -1,5 +1,5 @@
-//! Scans that scale each plane in its own way: voxels become real values, as one type and one
-//! scaling, or none, holds for a whole volume.
+//! Scans whose planes have different scalings: voxels become real values, because a volume has one
+//! type and at most one scaling.
 
 use super::labels::TYPES;
 use super::narrow::planes;
@@ -9,25 +9,28 @@ use crate::{Dtype, Element, Error, Finding, Frame, Result, Scaling, with_element
 /// Voxels that are converted together.
 const BLOCK: usize = 256;
 
-/// The scaling that changes nothing.
+/// The scaling that changes no value.
 const IDENTITY: Scaling = Scaling { slope: 1.0, intercept: 0.0 };
 
-/// The scan with one scaling for all planes, or none.
+/// The scan with one scaling for all planes, or with none.
 ///
-/// Where all planes are scaled alike, voxels stay as they are. Otherwise they become real values:
+/// If all planes have the same scaling, voxels stay as they are. Otherwise they become real values:
 /// as the narrowest integers of up to 32 bits that hold every value which voxels of the scan's type
-/// can mean, if slopes and intercepts are whole numbers; else as `float32`. The finding tells.
+/// can mean, if slopes and intercepts are whole numbers; otherwise as `float32`. A finding says so.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for another number of scalings than planes, and for a scaling that is
-/// not finite.
+/// [`Error::InvalidArgument`] if the number of scalings differs from that of planes, and for a
+/// scaling that is not finite.
 pub(super) fn scaled_alike(scan: Box<dyn Scan>) -> Result<(Box<dyn Scan>, Option<Finding>)> {
     let header = scan.header();
     let scalings = header.plane_scalings.clone();
     let Some(first) = scalings.first().copied() else { return Ok((scan, None)) };
     let wanted = header.frames() * header.shape[0];
     if scalings.len() != wanted {
-        let reason = format!("the scan has {wanted} planes, and needs one for each, or none");
+        let reason = format!(
+            "the scan has {wanted} planes, and needs one scaling for each, or \
+                              none"
+        );
         return Err(Error::invalid("number of plane scalings", scalings.len(), reason));
     }
     let is_finite = |s: &Scaling| s.slope.is_finite() && s.intercept.is_finite();
@@ -45,14 +48,14 @@ pub(super) fn scaled_alike(scan: Box<dyn Scan>) -> Result<(Box<dyn Scan>, Option
         return Ok((Box::new(Real { scan, header, raw: None }), None));
     }
     let told = format!(
-        "planes of the source are scaled each in its own way: their real values are stored, as \
-         {to}; voxels of the source are {from}"
+        "planes of the source have different scalings: their real values are stored, as {to}; \
+         voxels of the source are {from}"
     );
     let raw = Raw { from, scalings, planes: planes(scan.header())?, at: 0 };
     Ok((Box::new(Real { scan, header, raw: Some(raw) }), Some(Finding::decided(told))))
 }
 
-/// The type for real values of voxels of a type.
+/// The type that holds the real values of voxels of a type.
 fn holding(from: Dtype, scalings: &[Scaling]) -> Dtype {
     let limits = TYPES.into_iter().find(|(dtype, ..)| *dtype == from);
     let Some((_, low, high)) = limits else { return Dtype::Float32 };
@@ -72,28 +75,28 @@ fn holding(from: Dtype, scalings: &[Scaling]) -> Dtype {
     TYPES.into_iter().find(holds).map_or(Dtype::Float32, |(dtype, ..)| dtype)
 }
 
-/// A whole number of at most 32 bits; beyond that, no 32-bit type holds the values anyway.
+/// A whole number of at most 32 bits: larger numbers give values beyond any 32-bit type.
 #[allow(clippy::cast_possible_truncation)]
 fn whole(number: f64) -> Option<i128> {
     let is_whole = number.fract() == 0.0 && number.abs() <= f64::from(u32::MAX);
     is_whole.then_some(number as i128)
 }
 
-/// A scan that delivers the voxels of another under its own header.
+/// A scan that delivers the voxels of an inner scan under another header.
 struct Real {
     scan: Box<dyn Scan>,
     header: ScanHeader,
-    /// How they become real values; `None` if they stay as they are.
+    /// How voxels become real values; `None` if they stay as they are.
     raw: Option<Raw>,
 }
 
-/// Voxels of the other scan on their way.
+/// Buffer and scalings of the inner scan's voxels.
 struct Raw {
     from: Dtype,
-    /// For each frame as it is delivered, one for each plane.
+    /// For each frame in the order of delivery, one scaling for each plane.
     scalings: Vec<Scaling>,
     planes: Vec<u8>,
-    /// Steps delivered so far: planes, one of each frame that is interleaved.
+    /// Number of steps delivered; a step is one plane of each interleaved frame.
     at: usize,
 }
 
@@ -134,7 +137,7 @@ impl Scan for Real {
     }
 }
 
-/// The real values of the `at`-th step that is delivered.
+/// Turns the `at`-th step of the delivery into real values.
 fn scale(
     header: &ScanHeader,
     from: Dtype,

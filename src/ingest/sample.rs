@@ -1,4 +1,4 @@
-//! Which part of a scan stands for all of it: stacks of its planes, and chunks of these.
+//! Samples of a scan: stacks of its planes, and chunks of these.
 
 use std::collections::BTreeSet;
 
@@ -6,14 +6,14 @@ use super::pass::buffer;
 use crate::scan::{Scan, ScanHeader};
 use crate::{Error, Result};
 
-/// Stacks of planes that are taken from a scan, if it has so many.
+/// Stacks of planes that are taken from a scan, if it has as many.
 const STACKS: usize = 3;
 
-/// Reads the first frame of a scan, and calls `take` with up to three stacks of `depth` planes, of
-/// which one is held at a time: the middle of each third of the depth. A scan of fewer planes gives
-/// fewer stacks, or all its planes. The scan is then at its first plane again.
+/// Reads the first frame of a scan, and calls `take` with up to three stacks of `depth` planes, one
+/// at a time: the middle of each third of the depth. A scan with fewer planes gives fewer stacks,
+/// or all its planes. Afterwards the scan is at its first plane again.
 ///
-/// `progress` counts every byte of the frame in the end.
+/// `progress` counts all bytes of the frame.
 pub(super) fn for_each_stack(
     scan: &mut dyn Scan,
     depth: usize,
@@ -48,13 +48,13 @@ pub(super) fn for_each_stack(
     scan.rewind()
 }
 
-/// First planes, ascending; no two stacks overlap.
+/// First planes of the stacks, ascending; no two stacks overlap.
 fn starts_of_stacks(planes: usize, depth: usize) -> impl Iterator<Item = usize> {
     let stacks = (planes / depth).min(STACKS);
     (0..stacks).map(move |n| ((2 * n + 1) * planes / stacks - depth) / 2)
 }
 
-/// At most `most` of the chunks of a grid, spread over it; all, if there are no more.
+/// At most `most` of the chunks of a grid, evenly spread; all, if there are no more.
 pub(super) fn chunks(grid: [usize; 3], most: usize) -> Vec<[usize; 3]> {
     let all = grid.iter().fold(1, |n: usize, m| n.saturating_mul(*m));
     if all <= most {
@@ -63,13 +63,14 @@ pub(super) fn chunks(grid: [usize; 3], most: usize) -> Vec<[usize; 3]> {
             .map(|n| [n / columns / rows % planes, n / columns % rows, n % columns])
             .collect();
     }
-    // In the order of the grid, and none twice.
+    // In the order of the grid, without duplicates.
     let chosen: BTreeSet<_> = (0..most).map(|n| spread(n, grid)).collect();
     chosen.into_iter().collect()
 }
 
-/// The `n`-th of places that fill a grid evenly, however many there will be: an additive
-/// recurrence with powers of the plastic number's counterpart for three axes.
+/// The `n`-th of a sequence of places that fills a grid evenly at any length: an additive
+/// recurrence, whose steps are powers of the inverse of the plastic number's counterpart in three
+/// dimensions.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 fn spread(n: usize, grid: [usize; 3]) -> [usize; 3] {
     const STEPS: [f64; 3] =

@@ -1,5 +1,5 @@
-//! Trying codecs: chunks taken from the scan itself are encoded by each. Sizes are measured; times
-//! are those that the planner expects, so that every machine chooses alike.
+//! The trial of codecs: each codec encodes chunks of the scan itself. Sizes are measured; times are
+//! the planner's expectation, so that every machine chooses alike.
 
 use serde::Serialize;
 
@@ -11,45 +11,47 @@ use crate::scan::Scan;
 use crate::store::{ArrayShape, encode_chunks};
 use crate::{Error, Finding, Result};
 
-/// How codecs are compared, in words.
-const RULE: &str = "the least time expected of a patch, to which each stored byte of the chunks it touches \
-    adds an eighth of a nanosecond; of those within a tenth of the least, one that every Zarr \
-    reader knows, then the smallest";
+/// The comparison of codecs, in words.
+const RULE: &str = "the least expected time of a patch plus an eighth of a nanosecond for each \
+    stored byte of the chunks it touches; among those within a tenth of the least, one that every \
+    Zarr reader knows, then the smallest";
 
-/// Scores this close to the least count as equal: expected times are no closer to measured ones.
+/// Scores this close to the least count as equal: expected times differ from measured ones by as
+/// much.
 const TIE: f64 = 1.1;
 
-/// Bytes of chunks that a codec encodes of one stack of planes, or one chunk.
+/// Bytes of chunks that a codec encodes of one stack of planes, unless one chunk is larger.
 const ENCODED_BYTES: usize = 2 << 20;
-/// So many chunks of a stack are enough, however small they are.
+/// Most chunks of a stack that are encoded, even if they are small.
 const ENCODED_CHUNKS: usize = 64;
 
-/// What became of chunks of a scan, stored by one codec.
+/// One codec of a trial: size, expected time and score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CodecTrial {
-    /// The codec, and the chunks and shards planned for it.
+    /// The codec, with the chunks and shards planned for it.
     pub layout: ChunkLayout,
-    /// Bytes stored for each byte of the voxels, in the type that is stored.
+    /// Stored bytes per byte of the voxels, in the stored type.
     pub size: f64,
-    /// What reading a patch on one core is expected to take, the average over the workload, in
-    /// microseconds: by the planner's constants ([`layout::CostModel`]), not by a clock.
+    /// Expected time of a patch on one core, averaged over the workload, in microseconds: from the
+    /// planner's constants ([`layout::CostModel`]), not measured.
     pub microseconds: f64,
-    /// What is compared, in microseconds: the time of a patch, and an eighth of a nanosecond for
-    /// each stored byte of the chunks it touches ([`CostConstants::first_read_gb_per_s`]).
+    /// The quantity that is compared, in microseconds: the time of a patch, plus an eighth of a
+    /// nanosecond for each stored byte of the chunks it touches
+    /// ([`CostConstants::first_read_gb_per_s`]).
     pub score: f64,
     /// Every Zarr reader knows the codec ([`Codec::is_standard`]).
     pub standard: bool,
-    /// This codec is taken: it has the least score; of those within a tenth of the least, one that
-    /// is standard goes first, then the smallest.
+    /// This codec was chosen: it has the least score; among scores within a tenth of the least, a
+    /// standard codec is preferred, then the smallest.
     pub chosen: bool,
 }
 
-/// Tries those of `codecs` that can store the voxels; one of them is chosen. The scan, of the shape
+/// Tries all `codecs` that can store the voxels, and marks one as chosen. The scan, of the shape
 /// and type of `volume`, is at its first plane before and after.
 ///
-/// `progress` counts every byte of the scan's first frame in the end; others are not looked at.
-/// What comes of it depends on the scan and the options alone.
+/// `progress` counts all bytes of the scan's first frame, the only one that is read. The choice
+/// depends on the scan and the options alone.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if no codec can store the voxels; those of planning and of reading
@@ -69,7 +71,7 @@ pub(super) fn try_codecs(
         candidates.push(Candidate { plan, chunks: 0, raw_bytes: 0, stored_bytes: 0 });
     }
     if candidates.is_empty() {
-        // Says what would do.
+        // Returns the error of the first codec, which names codecs that fit.
         codecs.iter().try_for_each(|codec| codec.check_for(volume.dtype))?;
     }
     let depth = candidates.iter().map(|c| c.plan.layout.chunk[0]).max().unwrap_or(1);
@@ -88,14 +90,17 @@ pub(super) fn try_codecs(
     Ok(trials)
 }
 
-/// What to tell whoever reads the volume; `None` if nothing was tried.
+/// The finding about the choice; `None` if no codec was tried.
 pub(super) fn finding(trials: &[CodecTrial]) -> Option<Finding> {
     let CodecTrial { layout, .. } = trials.iter().find(|trial| trial.chosen)?;
     let (codec, tried) = (layout.codec, trials.len());
-    Some(Finding::decided(format!("codec {codec}, of {tried} tried on parts of the scan: {RULE}")))
+    Some(Finding::decided(format!(
+        "codec {codec} was chosen from {tried} tried on parts of the \
+                                   scan: {RULE}"
+    )))
 }
 
-/// The one to take, by [`RULE`].
+/// The index of the best codec, by [`RULE`].
 fn best(trials: &[CodecTrial]) -> Option<usize> {
     let least = trials.iter().map(|trial| trial.score).min_by(f64::total_cmp)?;
     let ties = (0..trials.len()).filter(|n| trials[*n].score <= least * TIE);
@@ -105,7 +110,7 @@ fn best(trials: &[CodecTrial]) -> Option<usize> {
     })
 }
 
-/// A codec, the layout planned for it, and what it made of the chunks so far.
+/// A codec, the layout planned for it, and its encoded bytes so far.
 struct Candidate {
     plan: LayoutPlan,
     chunks: usize,
@@ -120,7 +125,7 @@ impl Candidate {
         let [_, rows, columns] = shape;
         let layout = self.plan.layout;
         let depth = stack.len() / (rows * columns * dtype.size());
-        // Layers of chunks that the stack fills, as most layers of the volume are filled.
+        // Only layers of chunks that the stack fills, as most layers of the volume are full.
         let grid = [
             (depth / layout.chunk[0]).max(1),
             rows.div_ceil(layout.chunk[1]),

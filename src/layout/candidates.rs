@@ -5,10 +5,10 @@ use crate::geometry::voxels;
 
 /// Smallest chunk considered, in decoded bytes: below it, finding a chunk costs more than reading.
 const MIN_CHUNK_BYTES: usize = 4 << 10;
-/// Largest chunk considered, in decoded bytes: what is decoded should stay in a core's cache.
+/// Largest chunk considered, in decoded bytes: decoded voxels should stay in a core's cache.
 const MAX_CHUNK_BYTES: usize = 4 << 20;
 
-/// The volume whose chunks are looked for. Shapes are `z, y, x` in voxels.
+/// The volume for which chunks are sought. Shapes are `z, y, x` in voxels.
 pub(super) struct Search<'a> {
     pub(super) volume: [usize; 3],
     pub(super) item_bytes: usize,
@@ -20,8 +20,8 @@ pub(super) struct Search<'a> {
 
 impl Search<'_> {
     /// Every chunk shape worth comparing. No axis is longer than the volume's; sizes lie between
-    /// the two bounds, unless a fixed shard leaves no such shape. Empty only if a fixed shard can
-    /// be cut in no way.
+    /// the two bounds, unless a fixed shard leaves no such shape. Empty only if no chunk shape
+    /// divides a fixed shard.
     pub(super) fn all(&self) -> Vec<[usize; 3]> {
         let axes: [Vec<usize>; 3] = std::array::from_fn(|a| self.lengths(a));
         let bounded = self.product(&axes, self.least_bytes(), MAX_CHUNK_BYTES);
@@ -31,8 +31,8 @@ impl Search<'_> {
         self.product(&axes, 0, usize::MAX)
     }
 
-    /// `shape` cut to the volume and halved along its longest axis until it is small enough to be
-    /// compared; `None` if it is then too small, or does not divide the fixed shard.
+    /// `shape` clipped to the volume, and halved along its longest axis until it is at most
+    /// [`MAX_CHUNK_BYTES`]; `None` if it is then too small or does not divide the fixed shard.
     pub(super) fn bounded(&self, shape: [usize; 3]) -> Option<[usize; 3]> {
         let mut chunk: [usize; 3] = std::array::from_fn(|a| shape[a].clamp(1, self.volume[a]));
         while self.bytes(chunk) > MAX_CHUNK_BYTES {
@@ -42,8 +42,8 @@ impl Search<'_> {
         (self.bytes(chunk) >= self.least_bytes() && self.is_allowed(chunk)).then_some(chunk)
     }
 
-    /// Lengths to try along an axis: with a fixed shard its divisors; else `2^k`, `3 * 2^k` from 24
-    /// (below, powers are close enough), the patches' lengths and the volume's own.
+    /// Lengths to try along an axis: the divisors of a fixed shard; otherwise `2^k`, `3 * 2^k` from
+    /// 24 on (powers of two are dense enough below), the patches' lengths and the volume's own.
     fn lengths(&self, axis: usize) -> Vec<usize> {
         let longest = self.volume[axis].min(MAX_CHUNK_BYTES / self.item_bytes);
         let mut lengths = if let Some(shard) = self.shard {
@@ -79,7 +79,7 @@ impl Search<'_> {
         self.shard.is_none_or(|shard| ChunkLayout::new(chunk, shard, codec).is_ok())
     }
 
-    /// A volume or shard smaller than the lower bound is one chunk.
+    /// The least size: a volume or shard smaller than the lower bound is one chunk.
     fn least_bytes(&self) -> usize {
         MIN_CHUNK_BYTES.min(self.bytes(self.volume))
     }
@@ -89,9 +89,9 @@ impl Search<'_> {
     }
 }
 
-/// Divisors of `n` that are at most 4096, and their counterparts: all that a sensible shard has,
-/// without factoring an arbitrary one. Of divisors within a fifth of each other the first stands
-/// for the rest, so that no number has more than about 200.
+/// Divisors of `n` up to 4096, and their cofactors: enough for a sensible shard, without factoring
+/// an arbitrary number. Of divisors within a fifth of each other only the first is kept, so that no
+/// number has more than about 200.
 fn divisors(n: usize) -> Vec<usize> {
     let small = (1..=n.min(4096)).filter(|&d| n.is_multiple_of(d));
     let mut divisors: Vec<usize> = small.flat_map(|d| [d, n / d]).collect();

@@ -12,8 +12,8 @@ use crate::{Dtype, Error, Hint, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Codec {
-    /// Bytes of equal significance together (byte shuffle), then a fast compressor, in blocks of
-    /// whole z-planes that decode by themselves.
+    /// A byte shuffle, which groups bytes of equal significance, then a fast compressor, in blocks
+    /// of whole z-planes that decode independently.
     Blosc {
         /// The compressor inside.
         compressor: BloscCompressor,
@@ -30,20 +30,20 @@ pub enum Codec {
         /// 0 (store) to 9 (smallest).
         level: u8,
     },
-    /// The codec of this crate, [`crate::packed`]: voxels predicted from their neighbours and
-    /// packed into as few bits as they need. For integers of 8, 16 and 32 bits. Read by programs
-    /// that link this crate, and by no other Zarr reader.
+    /// The codec of this crate, [`crate::packed`]: voxels are predicted from their neighbours, and
+    /// the differences packed into as few bits as they need. For integers of 8, 16 and 32 bits.
+    /// Programs that link this crate can read it; other Zarr readers cannot.
     Packed {
-        /// Every so many z-planes one is stored without the plane before it, so that a read can
-        /// begin there: 1 is mostly the fastest to read, larger is smaller; 0 means the first plane
-        /// alone.
+        /// One z-plane in this many is stored independently of the plane before it, so that a read
+        /// can begin there: 1 is usually the fastest to read, larger numbers are smaller; 0 means
+        /// the first plane alone.
         key_every: u8,
     },
     /// Uncompressed.
     None,
 }
 
-/// The compressors of [`Codec::Blosc`] that are written here.
+/// The compressors of [`Codec::Blosc`] that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BloscCompressor {
     /// Fast both ways.
@@ -54,11 +54,11 @@ pub enum BloscCompressor {
     Zstd,
 }
 
-/// LZ4HC at level 5: of the standard codecs what reads real scans fastest, at half their size.
+/// LZ4HC at level 5, which reads real scans fastest among the standard codecs, at half their size.
 /// Measured on a CT (and an MR) of 16-bit voxels, random patches of 128 x 128 x 128, one thread:
-/// LZ4HC 5 reads 2.7 (5.1) GiB/s at 50 % (23 %) of the raw size, LZ4 5 reads 2.1 (4.8) at 56 %
-/// (24 %), blosc's Zstandard 5 reads 0.63 (0.99) at 40 % (15 %), and plain Zstandard 3 reads 0.43
-/// (0.48) at 51 % (19 %). It is written at 125 MB/s a thread, LZ4 at 394.
+/// LZ4HC 5 reads 2.7 (5.1) GiB/s at 50 % (23 %) of the raw size, LZ4 5 reads 2.1 (4.8) at 56 % (24
+/// %), blosc's Zstandard 5 reads 0.63 (0.99) at 40 % (15 %), and plain Zstandard 3 reads 0.43
+/// (0.48) at 51 % (19 %). One thread writes LZ4HC at 125 MB/s, and LZ4 at 394 MB/s.
 /// (`cargo bench --bench patch_read`, `cargo bench --bench ingest`.)
 impl Default for Codec {
     fn default() -> Self {
@@ -66,15 +66,15 @@ impl Default for Codec {
     }
 }
 
-/// Target for the decoded bytes of one blosc block. Half of the first-level data cache of the
-/// processors in use, and above the size where blosc's per-block cost shows.
+/// Target for the decoded bytes of one blosc block: half of a typical first-level data cache, and
+/// above the size where blosc's cost per block shows.
 const BLOSC_BLOCK_BYTES: usize = 16 << 10;
 
 /// Columns of a chunk that [`Codec::Packed`] decodes together.
 const PACKED_COLUMNS: usize = 16;
 
 impl Codec {
-    /// What is worth trying on a scan, the default first: `blosc-lz4hc:5`, `blosc-lz4:5`,
+    /// The codecs worth trying on a scan, the default first: `blosc-lz4hc:5`, `blosc-lz4:5`,
     /// `blosc-zstd:5`, `zstd:3`, `packed:8` and `packed:1`.
     pub const CANDIDATES: [Self; 6] = [
         Self::Blosc { compressor: BloscCompressor::Lz4hc, level: 5 },
@@ -91,11 +91,11 @@ impl Codec {
         !matches!(self, Self::Packed { .. })
     }
 
-    /// Checks that voxels of a type can be stored: by `Packed` integers of at most 32 bits, by the
-    /// others all.
+    /// Checks that voxels of a type can be stored: `Packed` stores integers of at most 32 bits, the
+    /// other codecs every type.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`], with what can be used instead.
+    /// [`Error::InvalidArgument`], which names codecs to use instead.
     pub fn check_for(&self, dtype: Dtype) -> Result<()> {
         if self.is_standard() || dtype.is_integer() && dtype.size() <= 4 {
             return Ok(());
@@ -108,16 +108,17 @@ impl Codec {
     }
 
     /// The smallest box of a chunk that can be decoded by itself, `z, y, x`: whole z-planes for
-    /// blosc, the chunk for `Zstd` and `Gzip`. For `Packed` it is 16 columns of the planes from one
-    /// that stands alone to the next, of which those behind the last plane and below the last row
-    /// wanted are not decoded. For `None` it is a row, as nothing needs decoding.
+    /// blosc, the chunk for `Zstd` and `Gzip`. For `Packed`: 16 columns of the planes from one
+    /// independent plane to the next, without those behind the last wanted plane and below the last
+    /// wanted row. For `None`: a row, because nothing has to be decoded.
     #[must_use]
     pub fn decode_unit(&self, chunk: [usize; 3], item_bytes: usize) -> [usize; 3] {
         match self {
             Self::Blosc { .. } => {
                 let plane = chunk[1].saturating_mul(chunk[2]).saturating_mul(item_bytes);
                 let planes = (BLOSC_BLOCK_BYTES / plane.max(1)).clamp(1, chunk[0].max(1));
-                // Equal blocks: a last block that is smaller would cost its header for less.
+                // Blocks of equal size: a smaller last block would cost as much overhead as a full
+                // one.
                 let planes = (1..=planes).rev().find(|p| chunk[0].is_multiple_of(*p)).unwrap_or(1);
                 [planes, chunk[1], chunk[2]]
             }

@@ -1,15 +1,16 @@
-//! What reading a patch costs, for a chunk shape: exact counts, then a simple model of time.
+//! The cost of reading a patch, for a chunk shape: exact counts, then a simple model of time.
 //!
-//! The counts are exact averages over every place a patch can start at. The time is that of one
-//! core with the store in the page cache and its checksums verified, linear in the counts:
+//! The counts are exact averages over all starts of a patch. The time is that of one core, with the
+//! store in the page cache and checksums verified; it is linear in the counts:
 //!
 //! ```text
 //! chunks * per_chunk + units * per_unit + bytes_decoded / decode
 //!   + rows * per_row + bytes_returned / copy
 //! ```
 //!
-//! Layouts are compared by that time plus `bytes_read / first_read`, a share of what the first
-//! touch of a chunk costs, which decodes a part of it but reads and verifies all of it.
+//! Layouts are compared by that time plus `bytes_read / first_read`, a share of the cost of the
+//! first touch of a chunk: a read decodes a part of the chunk, but the first touch reads and
+//! verifies all of it.
 //!
 //! Every number that is not a count is in [`CostConstants`].
 
@@ -19,16 +20,16 @@ use super::{Access, BloscCompressor, Codec};
 
 /// Nanoseconds, rates and losses of one codec on one core.
 ///
-/// The first five were measured by `cargo bench --bench read_cost` on a CT of 275 x 512 x 512
-/// 16-bit voxels and an AMD EPYC core with AVX-512 at 2.6 GHz; the fit meets half of the reads
-/// within 9 %, nine in ten within 17 % (uncompressed: 35 %). Those of `packed` were measured with
-/// AVX2 on a slower core, where the fit meets half of the reads within 16 %, and scaled by what
-/// LZ4HC took on both. Rates are in GB/s, which is bytes per nanosecond.
+/// `cargo bench --bench read_cost` measured the first five on a CT of 275 x 512 x 512 16-bit voxels
+/// and an AMD EPYC core with AVX-512 at 2.6 GHz; the fit is within 9 % for half of the reads and
+/// within 17 % for nine in ten (uncompressed: 35 %). Those of `packed` were measured with AVX2 on a
+/// slower core, where the fit is within 16 % for half of the reads, and scaled by the times of
+/// LZ4HC on both cores. Rates are in GB/s, which is bytes per nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CostConstants {
-    /// Finding a chunk in its shard's index and setting its decoder up, in ns.
+    /// Finding a chunk in its shard's index and setting up its decoder, in ns.
     pub per_chunk_ns: f64,
-    /// Starting on one decode unit, in ns.
+    /// Beginning a decode unit, in ns.
     pub per_unit_ns: f64,
     /// Decoding, in GB/s of decoded bytes.
     pub decode_gb_per_s: f64,
@@ -36,19 +37,19 @@ pub struct CostConstants {
     pub per_row_ns: f64,
     /// Copying decoded voxels into the patch, in GB/s.
     pub copy_gb_per_s: f64,
-    /// Bringing encoded bytes in and verifying them, in GB/s, as far as it counts against a
-    /// layout: between a checksum in memory (above 15) and a disk (about 1), as training reads a
-    /// chunk many times for each time it comes from disk. A choice, not a measurement.
+    /// Reading and verifying encoded bytes, in GB/s, as weighted for the comparison of layouts:
+    /// between a checksum in memory (above 15) and a disk (about 1), because training reads a chunk
+    /// many times for each time that it comes from disk. A choice, not a measurement.
     pub first_read_gb_per_s: f64,
     /// Encoded bytes per decoded byte, for large chunks of 16-bit CT and MR.
     pub ratio: f64,
-    /// Bytes a chunk costs beyond that: its index entry (16), checksum (4), header, and what a
-    /// compressor loses by starting from nothing.
+    /// Further bytes per chunk: its index entry (16), checksum (4), header, and the compression
+    /// lost because a compressor starts anew.
     pub lost_bytes_per_chunk: f64,
 }
 
 impl CostConstants {
-    /// The constants of a codec. Levels change them too little to matter for a layout.
+    /// The constants of a codec. Compression levels change them too little to affect a layout.
     #[must_use]
     pub const fn of(codec: Codec) -> Self {
         let base = Self {
@@ -135,27 +136,27 @@ pub struct PatchCost {
     pub chunks: f64,
     /// Decode units touched ([`Codec::decode_unit`]).
     pub units: f64,
-    /// Encoded bytes read and checked: whole chunks.
+    /// Encoded bytes that are read and verified: whole chunks.
     pub bytes_read: f64,
-    /// Bytes that decoding yields: whole units.
+    /// Decoded bytes: whole units.
     pub bytes_decoded: f64,
-    /// Rows of voxels copied, each inside one chunk.
+    /// Rows of voxels copied; a row lies inside one chunk.
     pub rows: f64,
-    /// Bytes of the patch itself, without what lies outside the volume.
+    /// Bytes of the patch inside the volume.
     pub bytes_returned: f64,
     /// Expected time on one core, in nanoseconds.
     pub nanoseconds: f64,
 }
 
 impl PatchCost {
-    /// Bytes decoded for each byte returned; 1 is the least.
+    /// Bytes decoded per byte returned, at least 1.
     #[must_use]
     pub fn amplification(&self) -> f64 {
         self.bytes_decoded / self.bytes_returned
     }
 }
 
-/// What stays the same while chunk shapes are compared.
+/// The quantities that stay the same while chunk shapes are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct CostModel {
     /// Shape of the volume, `z, y, x`; no axis is 0.
@@ -177,7 +178,7 @@ impl CostModel {
         Self { volume, item_bytes, codec, access, constants: CostConstants::of(codec) }
     }
 
-    /// The average cost of a patch with this chunk shape, both `z, y, x` in voxels.
+    /// The average cost of a patch for a chunk shape, both `z, y, x` in voxels.
     #[must_use]
     pub fn patch(&self, patch: [usize; 3], chunk: [usize; 3]) -> PatchCost {
         self.patch_with(patch, chunk, |axis, unit| self.along(patch, axis, unit))
@@ -189,8 +190,8 @@ impl CostModel {
         expected_chunks_along(self.volume[axis], patch[axis], unit, access)
     }
 
-    /// As [`CostModel::patch`], with the counts along each axis from `along(axis, unit)`, so that
-    /// a search over many chunk shapes can remember them.
+    /// As [`CostModel::patch`], with the counts along each axis from `along(axis, unit)`, so that a
+    /// search over many chunk shapes can cache them.
     pub(super) fn patch_with(
         &self,
         patch: [usize; 3],
@@ -224,8 +225,8 @@ impl CostModel {
         self.bytes(chunk) * self.constants.ratio + self.constants.lost_bytes_per_chunk
     }
 
-    /// How many times larger the store becomes by cutting it into chunks of this shape, against
-    /// chunks without end. Always above 1; small chunks lose most.
+    /// The size of the store relative to a store of one endless chunk. Always above 1; largest for
+    /// small chunks.
     #[must_use]
     pub fn growth(&self, chunk: [usize; 3]) -> f64 {
         self.encoded_bytes(chunk) / (self.bytes(chunk) * self.constants.ratio)
@@ -254,7 +255,7 @@ pub enum AxisAccess {
 }
 
 impl AxisAccess {
-    /// The part of `access` that concerns `axis`, 0 for z.
+    /// The access along one axis, 0 for z.
     #[must_use]
     pub const fn of(access: Access, axis: usize) -> Self {
         match access {
@@ -264,9 +265,9 @@ impl AxisAccess {
     }
 }
 
-/// The exact average number of chunks that a patch touches along one axis, over every start that
-/// `access` gives. All in voxels. A patch larger than the volume is clipped to it; a chunk or
-/// patch of 0 is taken as 1, a grid's step below 1 as 1.
+/// The exact average number of chunks that a patch touches along one axis, over all starts of
+/// `access`. All in voxels. A patch larger than the volume is clipped to it; a chunk or patch of 0
+/// counts as 1, and so does a grid's step below 1.
 ///
 /// A patch of `P` starting at `s` touches `floor((s + P - 1) / C) - floor(s / C) + 1` chunks of
 /// `C`; the sum of the two floors over equally spaced starts has a closed form.
@@ -291,9 +292,9 @@ pub fn expected_chunks_along(volume: usize, patch: usize, chunk: usize, access: 
     1.0 + sum as f64 / starts as f64
 }
 
-/// Sum of `floor((a * i + b) / m)` for `i` from 0 to `n - 1`, by the Euclidean reduction of
-/// lattice points under a line. `m` is not 0; `a * n + b` is at most about `2^64`, so nothing
-/// here leaves 128 bits.
+/// Sum of `floor((a * i + b) / m)` for `i` from 0 to `n - 1`, by the Euclidean algorithm for
+/// lattice points under a line. `m` is not 0; `a * n + b` is at most about `2^64`, so that no
+/// intermediate result exceeds 128 bits.
 fn floor_sum(mut n: u128, mut m: u128, mut a: u128, mut b: u128) -> u128 {
     let mut sum = 0;
     loop {
@@ -304,7 +305,7 @@ fn floor_sum(mut n: u128, mut m: u128, mut a: u128, mut b: u128) -> u128 {
         if top < m {
             return sum;
         }
-        // Count the same points by columns of the transposed line.
+        // Counts the same points by columns of the transposed line.
         (n, m, a, b) = (top / m, a, m, top % m);
     }
 }

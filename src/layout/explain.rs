@@ -1,10 +1,10 @@
-//! A plan's reasons, in words.
+//! The reasons for a plan, in sentences.
 
 use super::report::{LayoutPlan, PlanOptions, VolumeSpec};
 use super::shard::{LAYERS_IN_MEMORY, MEMORY_AIM, product};
 use crate::error::show;
 
-/// One sentence for each decision, and one for each thing that the reader should know of it.
+/// One sentence for each decision and each consequence.
 pub(super) fn reasons(
     plan: &LayoutPlan,
     volume: &VolumeSpec,
@@ -13,8 +13,8 @@ pub(super) fn reasons(
     let mut reasons = vec![chunk_reason(plan, volume, options)];
     reasons.extend(plan.patches.iter().map(|p| {
         format!(
-            "a patch of {} touches {:.1} chunks on average, decodes {:.2} bytes for each byte it \
-             returns, and is expected to take {:.0} µs on one core",
+            "a patch of {} touches {:.1} chunks on average, decodes {:.2} bytes per returned byte, \
+             and is expected to take {:.0} µs on one core",
             show(&p.patch),
             p.cost.chunks,
             p.amplification,
@@ -41,12 +41,12 @@ fn chunk_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -
     };
     format!(
         "chunks of {shape} ({size}): the least expected time over the workload{share}, counting \
-         what small chunks add to the store; of equals within 2 %, the one that needs little \
-         memory to write and makes the fewest chunks"
+         the bytes that small chunks add to the store; among equals within 2 %, the shape that \
+         needs little memory to write and makes the fewest chunks"
     )
 }
 
-/// What the best known alternatives would cost, against the chosen chunk.
+/// The expected times of the best known alternatives, relative to the chosen chunk.
 fn rival_reason(plan: &LayoutPlan) -> Option<String> {
     let compared: Vec<_> = plan
         .rivals
@@ -78,7 +78,7 @@ fn shard_reason(plan: &LayoutPlan, volume: &VolumeSpec, options: &PlanOptions) -
     } else if layout.shards(volume.shape)[1..] == [1; 2] {
         "whole planes, as deep as the memory to write allows"
     } else {
-        "part of each plane, as whole planes would make files too large"
+        "part of each plane, because whole planes would make files too large"
     };
     format!("shards of {shape}{of} ({size}, {chunks} chunks each), {files}: {why}")
 }

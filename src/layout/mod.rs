@@ -1,8 +1,8 @@
 //! Decisions about chunks and shards; no I/O.
 //!
-//! A *chunk* is the unit that is compressed, checked and decoded; a *shard* is one file holding
-//! many chunks. [`ChunkLayout`] is the validated choice; [`plan()`] makes one for a [`Workload`],
-//! by the [`CostModel`], and says why.
+//! A *chunk* is the unit that is compressed, verified and decoded; a *shard* is one file of many
+//! chunks. [`ChunkLayout`] is a validated choice; [`plan()`] makes one for a [`Workload`], by the
+//! [`CostModel`], and gives its reasons.
 
 mod candidates;
 mod codec;
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::show;
 use crate::{Error, Result};
 
-/// Largest chunk, in voxels: at most 128 MiB decoded, which a reader may have to hold.
+/// Largest chunk, in voxels: at most 128 MiB decoded, which a reader may have to hold in memory.
 const MAX_CHUNK_VOXELS: usize = 1 << 24;
 /// A chunk of this many voxels is allowed for any volume, however small.
 const SMALL_CHUNK_VOXELS: usize = 1 << 20;
@@ -38,12 +38,12 @@ pub(crate) const MAX_CHUNKS_PER_SHARD: usize = 1 << 20;
 /// How a volume is cut and compressed. Shapes are `z, y, x` in voxels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ChunkLayout {
-    /// Shape of a chunk. Chunks at the far borders of the volume are stored whole, padded.
+    /// Shape of a chunk. Chunks at the far borders of the volume are padded to this shape.
     pub chunk: [usize; 3],
     /// Shape of a shard: a whole number of chunks along each axis.
     pub shard: [usize; 3],
-    /// Time points and channels whose chunks one shard holds: more than 1 and 1 only where a whole
-    /// frame fits one shard. A chunk is always of one frame.
+    /// Time points and channels whose chunks one shard holds: more than one of each only where a
+    /// whole frame fits one shard. A chunk always holds voxels of one frame.
     #[serde(default = "one_frame", skip_serializing_if = "is_one_frame")]
     pub frames: [usize; 2],
     /// How each chunk is compressed.
@@ -88,7 +88,7 @@ impl ChunkLayout {
         Self { chunk, shard, frames: one_frame(), codec }.with_frames(one_frame())
     }
 
-    /// The same with shards that span so many time points and channels.
+    /// The same layout with shards that span this many time points and channels.
     ///
     /// # Errors
     /// [`Error::InvalidLayout`] if one of them is zero, or a shard would hold too many chunks.
@@ -108,12 +108,12 @@ impl ChunkLayout {
         Ok(layout)
     }
 
-    /// Checks that the layout is not out of all proportion to a volume of this shape, of so many
-    /// time points and channels.
+    /// Checks that the layout is in proportion to a volume of this shape and of this many time
+    /// points and channels.
     ///
     /// # Errors
-    /// [`Error::InvalidLayout`] if a chunk is much larger than the volume, a shard reaches
-    /// beyond it by whole chunks, or shards span frames that are not there, or parts of frames.
+    /// [`Error::InvalidLayout`] if a chunk is much larger than the volume, a shard reaches beyond
+    /// the volume by whole chunks, or shards span frames that do not exist, or parts of frames.
     pub(crate) fn check_for(&self, volume: [usize; 3], frames: [usize; 2]) -> Result<()> {
         let voxels = |shape: [usize; 3]| shape.iter().fold(1_usize, |n, m| n.saturating_mul(*m));
         let refuse = |what: &str, shape: [usize; 3]| {
@@ -132,7 +132,7 @@ impl ChunkLayout {
             let [times, channels] = self.frames;
             let reason = format!(
                 "shards of {times} time points and {channels} channels: a volume of {} and {} has \
-                 not so many, or its frames do not fit one shard",
+                 fewer, or its frames do not fit one shard",
                 frames[0], frames[1]
             );
             return Err(Error::InvalidLayout { reason });

@@ -1,4 +1,4 @@
-//! The choice of a layout: every candidate priced, the best taken, the rivals shown.
+//! The choice of a layout: the cost of every candidate, the best one, and its rivals.
 
 use std::collections::HashMap;
 
@@ -36,12 +36,13 @@ pub fn plan(volume: &VolumeSpec, workload: &Workload, options: &PlanOptions) -> 
         (None, Some(shard)) => ChunkLayout::new(best()?, shard, options.codec)?,
         (None, None) => shard::choose(&model, best()?, options.codec)?,
     };
-    // A shard that reaches beyond the volume holds no more than one that ends with it.
+    // A shard that reaches beyond the volume holds the same chunks as one that ends with the
+    // volume.
     let whole =
         |a: usize| volume.shape[a].div_ceil(layout.chunk[a]).saturating_mul(layout.chunk[a]);
     let shard = std::array::from_fn(|a| layout.shard[a].min(whole(a)));
     let layout = ChunkLayout::new(layout.chunk, shard, layout.codec)?;
-    // A shard that was asked for is as it was asked for.
+    // A shard that the caller has given is kept as given.
     let layout = if options.shard.is_none() { shard::span_frames(layout, volume)? } else { layout };
     layout.check_for(volume.shape, [volume.times, volume.channels])?;
     Ok(describe(volume, options, layout, &mut pricing, &ranking))
@@ -60,7 +61,7 @@ fn check(volume: &VolumeSpec) -> Result<()> {
     Ok(())
 }
 
-/// Without a given shard there is always a candidate, so the shard is at fault.
+/// The error for no candidate, which only a given shard can cause.
 fn uncuttable(options: &PlanOptions) -> Error {
     let shard = options.shard.unwrap_or_default();
     let reason = format!(
@@ -71,13 +72,13 @@ fn uncuttable(options: &PlanOptions) -> Error {
     Error::InvalidLayout { reason }
 }
 
-/// Prices chunk shapes for one workload, remembering the counts along each axis.
+/// Computes the costs of chunk shapes for one workload, and caches the counts along each axis.
 struct Pricing<'a> {
     model: CostModel,
     workload: &'a Workload,
     /// In voxels, in the workload's order.
     patches: Vec<[usize; 3]>,
-    /// By patch, axis and unit.
+    /// Chunks touched, by patch, axis and unit.
     counts: HashMap<(usize, usize, usize), f64>,
 }
 
@@ -97,7 +98,7 @@ impl<'a> Pricing<'a> {
 
     fn candidate(&mut self, chunk: [usize; 3], role: &'static str) -> Candidate {
         let weights: Vec<f64> = self.workload.patches().iter().map(WeightedPatch::weight).collect();
-        // Divided by the largest first, so that no sum of finite weights is infinite.
+        // Divided by the largest weight first, so that no sum of finite weights is infinite.
         let largest = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let [mut sum, mut chunks, mut decoded, mut returned, mut time, mut read] = [0.0; 6];
         for (index, weight) in weights.iter().enumerate() {
@@ -148,7 +149,7 @@ impl Ranking {
         for (chunk, role) in named.chain(search.all().into_iter().map(|c| (c, "runner-up"))) {
             shapes.push((chunk, role));
         }
-        // A stable sort: of equal shapes the one with a name comes first and stays.
+        // The sort is stable: among equal shapes, the one with a role comes first and is kept.
         shapes.sort_by_key(|(chunk, _)| *chunk);
         shapes.dedup_by_key(|(chunk, _)| *chunk);
         let mut ranked: Vec<Candidate> =
@@ -157,8 +158,8 @@ impl Ranking {
         Self(ranked)
     }
 
-    /// Among those as good as the best but for [`TIE`]: the least memory above the aim, then the
-    /// fewest chunks, the least padding, the best score.
+    /// The best candidate: among scores within [`TIE`] of the best, the least memory above the aim,
+    /// then the fewest chunks, the least padding, the best score.
     fn best(&self, model: &CostModel) -> Option<&Candidate> {
         let limit = self.0.first()?.score * TIE;
         let stored = |c: &Candidate| c.total_chunks.saturating_mul(product(c.chunk));
@@ -167,7 +168,7 @@ impl Ranking {
         ties.min_by_key(|c| (excess(c), c.total_chunks, stored(c)))
     }
 
-    /// The best few and every shape with a name, without `chunk` itself; best first.
+    /// The best few and every shape with a role, without `chunk` itself; best first.
     fn rivals(&self, chunk: [usize; 3]) -> Vec<Candidate> {
         let others = self.0.iter().filter(|c| c.chunk != chunk).enumerate();
         others

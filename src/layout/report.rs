@@ -1,4 +1,4 @@
-//! What a plan is made of, and what comes of it.
+//! Input and result of a plan.
 
 use serde::Serialize;
 
@@ -11,17 +11,17 @@ use crate::{Dtype, Spacing};
 pub struct VolumeSpec {
     /// Voxels, `z, y, x`.
     pub shape: [usize; 3],
-    /// Time points; each is cut by itself.
+    /// Time points; each is cut into chunks of its own.
     pub times: usize,
-    /// Channels; each is cut by itself.
+    /// Channels; each is cut into chunks of its own.
     pub channels: usize,
-    /// Millimetres, `z, y, x`.
+    /// Spacing in millimetres, `z, y, x`.
     pub spacing: Spacing,
     /// Type of a voxel.
     pub dtype: Dtype,
 }
 
-/// What is decided beforehand.
+/// Decisions that the caller makes.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct PlanOptions {
@@ -39,61 +39,62 @@ setters!(PlanOptions {
     shard: Option<[usize; 3]>,
 });
 
-/// A chunk shape and what it would cost: the averages of a patch over the workload's weights.
+/// A chunk shape and its expected cost: averages over the patches of the workload, by weight.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Candidate {
     /// Shape of the chunk, `z, y, x`.
     pub chunk: [usize; 3],
-    /// Why it is in the list: `chosen`, `given`, `runner-up`, `cube` or `patch-shaped`.
+    /// Why the shape is in the list: `chosen`, `given`, `runner-up`, `cube` or `patch-shaped`.
     pub role: &'static str,
     /// Chunks touched by a patch.
     pub chunks: f64,
-    /// Bytes decoded for each byte returned.
+    /// Bytes decoded per byte returned.
     pub amplification: f64,
     /// Expected time of a patch on one core, in microseconds.
     pub microseconds: f64,
-    /// What is compared: the time and a share of the first read, multiplied by how much the store
-    /// grows by chunks of this size.
+    /// The quantity that is compared: the time plus a share of the first read, multiplied by the
+    /// growth of the store due to chunks of this size.
     pub score: f64,
     /// Chunks in one frame of the volume.
     pub total_chunks: u64,
 }
 
-/// What one patch shape costs with the chosen layout.
+/// The expected cost of one patch shape with the chosen layout.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PatchPlan {
-    /// Voxels, `z, y, x`, as asked for, even if larger than the volume.
+    /// Shape in voxels, `z, y, x`, as asked for, even if larger than the volume.
     pub patch: [usize; 3],
-    /// As given in the workload.
+    /// The weight in the workload.
     pub weight: f64,
-    /// Bytes decoded for each byte returned.
+    /// Bytes decoded per byte returned.
     pub amplification: f64,
     /// Expected time on one core, in microseconds.
     pub microseconds: f64,
-    /// The counts behind it.
+    /// The counts that the time is computed from.
     pub cost: PatchCost,
 }
 
-/// A layout, what it costs, what else was possible, and why.
+/// A layout, its cost, its rivals, and the reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LayoutPlan {
-    /// The choice.
+    /// The chosen layout.
     pub layout: ChunkLayout,
     /// Its cost for each patch shape, in the workload's order.
     pub patches: Vec<PatchPlan>,
     /// Its cost over the workload.
     pub chosen: Candidate,
-    /// Others, best first. Unless the chunk was given, none scores better by more than 2 %.
+    /// Other chunk shapes, best first. Unless the chunk was given, none scores better by more than
+    /// 2 %.
     pub rivals: Vec<Candidate>,
     /// Chunks, over all frames.
     pub chunks: u64,
     /// Shards, which are files, over all frames.
     pub shards: u64,
-    /// Bytes of memory needed to write it ([`super::memory_to_write`]).
+    /// Bytes of memory needed to write the volume ([`super::memory_to_write`]).
     pub memory_to_write: u64,
-    /// Why this chunk and this shard: one sentence each, numbers included.
+    /// The reasons for the chunk and the shard: one sentence each, with numbers.
     pub reasons: Vec<String>,
 }

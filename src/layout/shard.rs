@@ -1,24 +1,25 @@
-//! How many chunks go into one file, and what that costs in memory while writing.
+//! The choice of the shard, and the memory that writing takes.
 
 use super::report::VolumeSpec;
 use super::{ChunkLayout, Codec, CostModel, MAX_CHUNKS_PER_SHARD};
 use crate::Result;
 
-/// Layers of chunks that a conversion holds: one being encoded, the others read ahead, so that
-/// neither side waits when a layer takes the other longer.
+/// Layers of chunks that a conversion holds: one is encoded while the others are read ahead, so
+/// that a slow layer on one side does not stop the other.
 pub(crate) const LAYERS_IN_MEMORY: usize = 3;
 /// Aim for the memory to write, in bytes.
 pub(super) const MEMORY_AIM: u64 = 128 << 20;
 /// Aim for a shard, in decoded bytes: large enough that files stay few, small enough to rewrite.
 pub(super) const SHARD_AIM: u64 = 32 << 20;
-/// A shard's index is read whole; at 16 bytes for each chunk this keeps it at 1 MiB.
+/// Most chunks of a shard. A shard's index is read whole; at 16 bytes for each chunk this keeps it
+/// at 1 MiB.
 const CHUNKS_AIM: u64 = 1 << 16;
 
 /// Bytes of memory that converting a volume of shape `z, y, x` takes with this layout: three layers
 /// of voxels (one being encoded, two read ahead), each `chunk_z * Y * X * item_bytes`, and the
-/// encoded chunks of one row of shards along z, of all frames that a shard spans. A scan whose
-/// channels come in turn at each time point takes such a row for each channel. A shard deeper than
-/// the volume holds no more than the volume. Saturates.
+/// encoded chunks of one row of shards along z, of all frames that a shard spans. If a scan stores
+/// its channels in turn at each time point, each channel takes such a row. A shard deeper than the
+/// volume holds no more than the volume. Saturates.
 #[must_use]
 pub fn memory_to_write(volume: [usize; 3], layout: &ChunkLayout, item_bytes: usize) -> u64 {
     let model = CostModel::new(volume, item_bytes, layout.codec, super::Access::Random);
@@ -32,7 +33,7 @@ pub(super) fn least_memory(model: &CostModel, chunk: [usize; 3]) -> u64 {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 fn write_memory(model: &CostModel, chunk: [usize; 3], depth: usize, frames: [usize; 2]) -> u64 {
-    // Float to integer casts saturate; the ratio is an estimate anyway.
+    // Casts from float to integer saturate, and the ratio is an estimate.
     let row = plane_bytes(model, depth).saturating_mul(product(frames)) as f64;
     let encoded = (row * model.constants.ratio * model.growth(chunk)) as u64;
     plane_bytes(model, chunk[0]).saturating_mul(LAYERS_IN_MEMORY as u64).saturating_add(encoded)
@@ -45,7 +46,7 @@ fn plane_bytes(model: &CostModel, depth: usize) -> u64 {
 }
 
 /// The shard for a chunk shape, `z, y, x`: whole planes if they fit the aims, as deep as the aims
-/// allow, never more than the volume rounded up to chunks.
+/// allow, and at most the volume rounded up to whole chunks.
 ///
 /// # Errors
 /// [`crate::Error::InvalidLayout`] if the chunk itself is refused.
@@ -55,7 +56,7 @@ pub(super) fn choose(model: &CostModel, chunk: [usize; 3], codec: Codec) -> Resu
     let chunk_bytes = product([chunk[0], chunk[1], chunk[2], model.item_bytes]);
     let most = (SHARD_AIM / chunk_bytes.max(1)).clamp(1, CHUNKS_AIM);
 
-    // Depth first: it decides the memory, whatever the extent in the plane.
+    // Depth first, because the depth decides the memory, whatever the extent in the plane.
     let fits = |depth: usize| {
         write_memory(model, chunk, depth.saturating_mul(chunk[0]), [1; 2]) <= MEMORY_AIM
             && product([depth, grid[1], grid[2], 1]) <= most
@@ -69,12 +70,12 @@ pub(super) fn choose(model: &CostModel, chunk: [usize; 3], codec: Codec) -> Resu
     ChunkLayout::new(chunk, shard, codec)
 }
 
-/// The same with shards of several frames, if a frame fits one and is small beside the aims: a file
-/// for each frame would cost more than its voxels. Time points of one channel come first, as scans
-/// hold them one after the other and series are read along them.
+/// The same layout with shards of several frames, if a frame fits one shard and is small beside the
+/// aims: a file for each frame would cost more than its voxels. Time points of one channel come
+/// first, because scans store them one after the other and series are read along them.
 ///
 /// # Errors
-/// [`crate::Error::InvalidLayout`] for a given shard that is at its limit already.
+/// [`crate::Error::InvalidLayout`] for a given shard that is already at its limit.
 pub(super) fn span_frames(layout: ChunkLayout, volume: &VolumeSpec) -> Result<ChunkLayout> {
     if layout.shards(volume.shape) != [1; 3] {
         return Ok(layout);
@@ -92,8 +93,8 @@ pub(super) fn span_frames(layout: ChunkLayout, volume: &VolumeSpec) -> Result<Ch
     layout.with_frames(frames)
 }
 
-/// The largest number from 1 to `most` that `fits`, which must hold for all smaller ones too;
-/// 1 if none does.
+/// The largest number from 1 to `most` that `fits`; 1 if none does. `fits` must hold for all
+/// numbers below one that fits.
 fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (1, most);
     while low < high {
@@ -103,7 +104,8 @@ fn largest(most: usize, fits: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// The least count that needs no more shards than `count` does, so that the last is not a sliver.
+/// The least count that needs no more shards than `count` does, so that the last shard is not a
+/// sliver.
 pub(crate) fn even(total: usize, count: usize) -> usize {
     total.div_ceil(total.div_ceil(count))
 }

@@ -1,7 +1,7 @@
-//! What will be read: patch shapes with weights, and where the patches start.
+//! Workloads: patch shapes with weights, and the starts of the patches.
 //!
-//! Shapes are `z, y, x` everywhere. A shape in millimetres becomes one in voxels by the spacing
-//! of the volume, so one workload fits volumes of different resolution.
+//! Shapes are `z, y, x` everywhere. The spacing of a volume turns millimetres into voxels, so one
+//! workload fits volumes of different resolution.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ impl PatchShape {
     pub fn in_voxels(&self, spacing: Spacing) -> [usize; 3] {
         match self {
             Self::Voxels(shape) => *shape,
-            // The cast saturates, which is what a patch larger than any volume needs.
+            // The cast saturates, as needed for a patch larger than any volume.
             Self::Millimetres(mm) => {
                 std::array::from_fn(|a| (mm[a] / spacing.mm()[a]).round().max(1.0) as usize)
             }
@@ -67,7 +67,7 @@ impl FromStr for PatchShape {
                 "patch",
                 s,
                 "expected ZxYxX or z=Z,y=Y,x=X in whole voxels of at least 1, such as 32x192x192, \
-                 or the same in millimetres with mm behind it, such as 80.5x64x64mm",
+                 or the same in millimetres followed by mm, such as 80.5x64x64mm",
             )
         };
         let texts = axis_texts(s).ok_or_else(refuse)?;
@@ -81,7 +81,7 @@ impl FromStr for PatchShape {
     }
 }
 
-/// The texts of the three axes in `z, y, x` order; `None` if one is missing or given twice.
+/// The values of the three axes in `z, y, x` order; `None` if one is missing or given twice.
 fn axis_texts(s: &str) -> Option<[&str; 3]> {
     if !s.contains('=') {
         return s.split('x').collect::<Vec<_>>().try_into().ok();
@@ -120,13 +120,13 @@ impl WeightedPatch {
         Ok(Self { shape, weight })
     }
 
-    /// The size of the patch.
+    /// The shape of the patch.
     #[must_use]
     pub const fn shape(&self) -> PatchShape {
         self.shape
     }
 
-    /// How often it is read, in any unit common to the workload.
+    /// How often the patch is read, relative to the other patches of the workload.
     #[must_use]
     pub const fn weight(&self) -> f64 {
         self.weight
@@ -171,21 +171,21 @@ impl From<WeightedPatch> for String {
     }
 }
 
-/// Where patches start inside a volume of `S` voxels along an axis, for a patch of `P <= S`.
+/// The starts of patches in a volume of `S` voxels along an axis, for a patch of `P <= S`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Every start from 0 to `S - P` is equally likely, each axis by itself.
+    /// Every start from 0 to `S - P` is equally likely, on each axis independently.
     Random,
-    /// Starts `0, P - O, 2(P - O), ...`, and `S - P` for the last if they do not end there, as
-    /// the grid sampler of `TorchIO` has it.
+    /// Starts `0, P - O, 2(P - O), ...`; the last start is `S - P` if they do not end there, as in
+    /// the grid sampler of `TorchIO`.
     Grid {
         /// Voxels `O` shared by neighbouring patches, `z, y, x`; less than the patch.
         overlap: [usize; 3],
     },
 }
 
-/// What will be read from a volume: at least one patch shape, and where the patches start.
+/// The reads to expect from a volume: at least one patch shape, and the starts of the patches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawWorkload")]
 pub struct Workload {
@@ -223,12 +223,12 @@ impl Workload {
         Ok(workload)
     }
 
-    /// The workload assumed when none is given: random patches, each the cube in millimetres that
-    /// holds about as many voxels as 96 x 96 x 96. With equal spacing it is exactly that; thick
-    /// slices give patches of fewer slices, as training on such scans does.
+    /// The default workload: random patches, each the cube in millimetres that holds about as many
+    /// voxels as 96 x 96 x 96. With equal spacing on all axes it is exactly that; thick slices give
+    /// patches of fewer slices, as in training on such scans.
     #[must_use]
     pub fn default_for(spacing: Spacing) -> Self {
-        // The mean of logarithms: a product of three spacings could leave the range of f64.
+        // The mean of logarithms, because a product of three spacings could leave the range of f64.
         let mean = spacing.mm().iter().map(|mm| mm.ln()).sum::<f64>() / 3.0;
         let edge = DEFAULT_EDGE * mean.exp().clamp(f64::MIN_POSITIVE, 1e300);
         let shape = PatchShape::Millimetres([edge; 3]);
@@ -241,7 +241,7 @@ impl Workload {
         &self.patches
     }
 
-    /// Where the patches start.
+    /// The starts of the patches.
     #[must_use]
     pub const fn access(&self) -> Access {
         self.access

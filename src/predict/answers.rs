@@ -1,4 +1,4 @@
-//! Blocks out of the model.
+//! Reading the model's answers, which are blocks of numbers.
 
 use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
@@ -11,9 +11,10 @@ use super::model::{Model, is_ready};
 use super::npy::{self, Header, Number, Refusal};
 use crate::{Error, Result};
 
-/// Bytes that are read at a time: what a block says of itself is not believed further than this.
+/// Bytes that are read at a time: a block may claim any size, so memory is taken only as bytes
+/// arrive.
 const PIECE: usize = 1 << 20;
-/// Bytes of something else that are quoted.
+/// Bytes of unexpected output that a message quotes.
 const QUOTED: usize = 80;
 
 /// The model's standard output.
@@ -21,16 +22,16 @@ const QUOTED: usize = 80;
 pub(super) struct Answers {
     stdout: ChildStdout,
     buffer: Vec<u8>,
-    /// What is in the buffer and was not taken yet.
+    /// The bytes of the buffer that were read and not consumed: from here to `to`.
     from: usize,
     to: usize,
-    /// Bytes of the block that were taken.
+    /// Consumed bytes of the current block.
     taken: usize,
     /// Time spent waiting for bytes.
     pub(super) waited: Duration,
 }
 
-/// Asked now and then, while nothing comes.
+/// Called every [`super::model::BEAT`] while no bytes arrive; an error ends the wait.
 pub(super) type Beat<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 impl Answers {
@@ -38,7 +39,7 @@ impl Answers {
         Self { stdout, buffer: vec![0; PIECE], from: 0, to: 0, taken: 0, waited: Duration::ZERO }
     }
 
-    /// The header of the next block, which is that of `what`.
+    /// The header of the next block; `what` names the block in messages.
     pub(super) fn header(
         &mut self,
         model: &mut Model,
@@ -65,7 +66,8 @@ impl Answers {
         }
     }
 
-    /// The numbers of a block: appended as they come, so that none is made room for that does not.
+    /// The numbers of a block, appended as they arrive, so that no memory is taken for numbers that
+    /// never arrive.
     pub(super) fn numbers(
         &mut self,
         (number, count): (Number, usize),
@@ -86,8 +88,8 @@ impl Answers {
             }
             out.try_reserve(whole).map_err(|_| {
                 let reason = format!(
-                    "{count} numbers are more than memory holds; use smaller \
-                                      patches, or fewer in a batch"
+                    "{count} numbers are more than memory holds; use smaller patches, or fewer in \
+                                      a batch"
                 );
                 answered(model, what, &reason)
             })?;
@@ -106,13 +108,14 @@ impl Answers {
             return Ok(());
         }
         Err(model.error(format!(
-            "it has answered every patch, and goes on with {}; give one block for each head of each \
-             batch, and nothing else",
+            "it has answered every patch, but its output goes on with {}; write one block for each \
+             head of each batch, and nothing else",
             self.quote()
         )))
     }
 
-    /// Reads what there is, waiting for it if need be; false at the end.
+    /// Reads the bytes that are available, and waits if there are none; false at the end of the
+    /// output.
     fn more(&mut self, model: &mut Model, beat: Beat<'_>) -> Result<bool> {
         self.buffer.copy_within(self.from..self.to, 0);
         (self.from, self.to) = (0, self.to - self.from);
@@ -120,7 +123,7 @@ impl Answers {
         let failed = || Error::io("read from", &command);
         let began = Instant::now();
         loop {
-            // Before the look at the pipe: what a model has written until its end is read.
+            // Asked before the pipe: everything that a model wrote before its end is then read.
             let has_ended = model.has_ended()?;
             if is_ready(self.stdout.as_fd(), PollFlags::IN).map_err(failed())? {
                 self.waited += began.elapsed();
@@ -134,7 +137,7 @@ impl Answers {
                 }
             }
             if has_ended {
-                // Whatever it has started may hold its output open for as long as it likes.
+                // A program that the model has started may hold the output open indefinitely.
                 return Ok(false);
             }
             beat()?;
@@ -151,9 +154,10 @@ impl Answers {
         model.error(format!("it ended ({end}) before it had answered {}{begun}", what()))
     }
 
-    /// What has come is no block.
+    /// The error for output that is not a block.
     fn not_npy(&mut self, model: &mut Model, what: &dyn Fn() -> String, beat: Beat<'_>) -> Error {
-        // A little more may come that tells what it is; if not, that is told another time.
+        // More bytes may arrive soon and make the quote clearer; the message does not depend on
+        // them.
         let until = Instant::now() + Duration::from_millis(100);
         while self.to - self.from < QUOTED && Instant::now() < until {
             match self.more(model, &mut || Err(Error::Cancelled)) {
@@ -165,8 +169,8 @@ impl Answers {
             return error;
         }
         model.error(format!(
-            "where its answer to {} should begin, as .npy, its standard output has {}; nothing \
-             else may be printed there: in Python, print(..., file=sys.stderr)",
+            "its answer to {} should begin here in the .npy format, but its standard output has \
+             {}; nothing else may be printed there: in Python, use print(..., file=sys.stderr)",
             what(),
             self.quote()
         ))
@@ -180,7 +184,7 @@ impl Answers {
     }
 }
 
-/// A block that is not what it should be.
+/// The error for a block that differs from the expected one.
 fn answered(model: &Model, what: &dyn Fn() -> String, reason: &str) -> Error {
     model.error(format!("its answer to {}: {reason}", what()))
 }

@@ -1,4 +1,4 @@
-//! From a volume, through a model, to volumes.
+//! Prediction of a volume: patches go to the model, its answers to the aggregator.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,31 +15,33 @@ use super::session::{Progress, Session, Trust};
 use crate::aggregate::{self, AggregateOptions, Aggregator, Output, Plan, Unfinished};
 use crate::{Dataset, Error, Hint, Pool, Result, View};
 
-/// Predicts a volume and writes the outputs: those patches that are still to come, if an earlier
-/// run was not finished and is resumed. A part of several is left for
-/// [`crate::aggregate::finalise`].
+/// Predicts a volume and writes the outputs. If an earlier run is resumed, only the patches without
+/// a prediction are predicted. One part of several is made but not published:
+/// [`crate::aggregate::finalise`] does that.
 ///
-/// The view decides what the model is given: voxels as the scan has them or [`View::scaled`],
-/// [`View::padded`] or not. Its frame makes no difference: [`PredictOptions::frames`] are given. The grid may leave the volume only if it is padded.
+/// The view decides which voxels the model is given: stored or [`View::scaled`], [`View::padded`] or
+/// not. Its frame does not matter, because [`PredictOptions::frames`] chooses the frames. The grid may
+/// leave the volume only if the view is padded.
 ///
-/// The model has ended when this returns. `progress` is called by the calling thread at least every
-/// 50 ms while the model is waited for.
+/// The model has ended when this returns. The calling thread calls `progress` at least every 50 ms
+/// while it waits for the model.
 ///
 /// # Errors
-/// [`Error::Model`] for a model that ends too early or with a failure, or that answers otherwise
-/// than it should, naming the patch; those of [`Plan::new`], of [`Aggregator::begin`],
-/// [`Aggregator::add_many`] and [`Aggregator::finish`], and of reading patches;
-/// [`Error::Cancelled`], also if the model ends because the caller's wish to stop reached it too.
-/// Whatever it is, the model is killed, shards that were written stay, and what is held of others
-/// is kept: [`Unfinished::Resume`] goes on from there, and predicts the patches that were not
-/// answered. What is held is kept from time to time, too ([`AggregateOptions::checkpoint`]), for
-/// when this process is killed. Two cases differ. Where a model has given more answers than it was asked for,
-/// what came of them is taken back. Where it did not do as it should without failing itself, what is
-/// written may be wrong, and resuming asks for a decision ([`Unfinished::ResumeInDoubt`]).
+/// [`Error::Model`] for a model that ends too early, fails, or gives a malformed answer; the error
+/// names the patch. Those of [`Plan::new`], of [`Aggregator::begin`], [`Aggregator::add_many`] and
+/// [`Aggregator::finish`], and of reading patches. [`Error::Cancelled`] if `progress` returns
+/// false, also if the model ends first because it received the same signal.
 ///
-/// The answer to the patch in the middle of the grid is kept with what is unfinished. Whoever goes
-/// on, or makes another part, asks for that patch first: a model that answers otherwise is not the
-/// one that began, and is refused.
+/// After any error the model is killed, written shards stay, and a checkpoint keeps the sums of the
+/// others: [`Unfinished::Resume`] goes on from there and predicts the patches that are not
+/// answered. Checkpoints are also written during the run ([`AggregateOptions::checkpoint`]), in
+/// case this process is killed. Two cases differ. If a model gave more answers than it was asked
+/// for, everything that this run wrote is removed. If a model broke the protocol without failing,
+/// written voxels may be wrong, and resuming asks for a decision ([`Unfinished::ResumeInDoubt`]).
+///
+/// The answer to the patch in the middle of the grid is kept with the unfinished aggregation. A
+/// resumption, or another part, asks for that patch first: a model whose answer differs is not the
+/// model that began, and is refused.
 pub fn predict(
     view: &View,
     dataset: &Dataset,
@@ -65,7 +67,7 @@ pub fn predict(
         }
         None => (Aggregator::begin(dataset, Arc::clone(&plan), &made)?, None),
     };
-    // With all of it predicted before, the model has nothing to say.
+    // If all patches were predicted before, the model has nothing to answer.
     let is_needed = first.is_some() || aggregator.remaining().next().is_some();
     let mut checkpoints = Checkpoints::default();
     let taken = take_all(&mut session, &mut aggregator, &mut checkpoints, first, pool);
@@ -78,7 +80,7 @@ pub fn predict(
         Err(error) => return Err(give_up(aggregator, &mut session, error)),
         Ok(ended) => ended,
     };
-    // It need not be there while what came of it is published.
+    // The model is not needed, and must not take memory, while outputs are published.
     drop(session);
     aggregator.check_complete()?;
     let (memory, clipped, of) = (aggregator.memory(), aggregator.clipped(), plan.grid().len());
@@ -102,11 +104,11 @@ pub fn predict(
     })
 }
 
-/// What [`predict`] would do, which depends on the model's answer to one patch: nothing else is
-/// read, and nothing is written.
+/// The plan that [`predict`] would follow, which depends on the model's answer to one patch: no
+/// other patch is read, and nothing is written.
 ///
 /// # Errors
-/// Those of [`predict`] that have to do with the model, the volume and the plan.
+/// Those of [`predict`] about the model, the volume and the plan.
 pub fn plan(
     view: &View,
     model: Model,
@@ -116,7 +118,7 @@ pub fn plan(
     options.check()?;
     let mut session = Session::start(view, model, options, progress)?;
     let grid = options.sampler.grid(view.volume().shape())?;
-    // With its input at an end, there is nothing that it could wait for.
+    // The end of its input tells the model that it need not wait for more patches.
     session.ask(Patches::Listed([patches::known(&grid)].into()));
     session.no_more();
     session.answer()?;
@@ -124,18 +126,18 @@ pub fn plan(
     session.end().map(|_| plan)
 }
 
-/// Refuses to begin what is there already, before a model has to do anything.
+/// Refuses outputs that exist already, before the model does any work.
 fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     options.check()?;
     let aggregate = &options.aggregate;
     let Some(first) = options.outputs.first() else {
-        return Err(Error::invalid("outputs", 0, "name one at least"));
+        return Err(Error::invalid("outputs", 0, "name at least one"));
     };
     if options.part.is_some() {
         return Ok(());
     }
     let is_begun = match dataset.job(&first.name) {
-        // Whatever it is, it is thrown away.
+        // A restart discards the aggregation, readable or not.
         Err(Error::CorruptStore { .. }) if aggregate.unfinished == Unfinished::Restart => true,
         job => job?.is_some(),
     };
@@ -149,10 +151,10 @@ fn check(dataset: &Dataset, options: &PredictOptions) -> Result<()> {
     names.into_iter().try_for_each(|name| dataset.check_overwrite(name, aggregate.overwrite))
 }
 
-/// Channels of an output, and voxels of the volume to one of it, `z, y, x`.
+/// Channels of an output, and voxels of the volume per voxel of the output, `z, y, x`.
 type Learned = (usize, [usize; 3]);
 
-/// What is known of each output, if an aggregation of them was begun and is gone on with.
+/// The channels and factors of the outputs, if an aggregation of them was begun and is resumed.
 fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<Learned>>> {
     let alone = options.part.is_none();
     if options.aggregate.unfinished == Unfinished::Restart
@@ -165,8 +167,7 @@ fn begun(dataset: &Dataset, options: &PredictOptions) -> Result<Option<Vec<Learn
     Ok(learned.filter(|learned| learned.len() == options.outputs.len()))
 }
 
-/// Makes sure that what answers look like is known: from `begun`, or from the first of them, whose
-/// patches are given back.
+/// Learns the shape of answers: from `begun`, or from the first answer, whose patches are returned.
 fn first_answer(
     session: &mut Session<'_>,
     view: &View,
@@ -183,7 +184,7 @@ fn first_answer(
     let is_new = options.part.is_none()
         && matches!(options.aggregate.unfinished, Unfinished::Refuse | Unfinished::Restart);
     if is_new {
-        // Whatever the plan is, it needs them all.
+        // Whatever the first answer shows, all patches are needed.
         session.ask(Patches::All(grid));
         session.no_more();
     } else {
@@ -194,11 +195,11 @@ fn first_answer(
     Ok(Some(Answered { numbers, probes, all: is_new }))
 }
 
-/// What the model was given before there was a plan.
+/// The patches that the model was given before there was a plan.
 struct Answered {
-    /// The first batch, whose answer has been read.
+    /// The first batch, whose answer was read.
     numbers: Vec<u64>,
-    /// All patches that were given, unless it was given all.
+    /// All patches that were given one by one; empty if all patches of the grid were given.
     probes: BTreeSet<u64>,
     all: bool,
 }
@@ -213,7 +214,8 @@ fn plan_of(session: &Session<'_>, view: &View, options: &PredictOptions) -> Resu
     Plan::new(view.volume(), &options.sampler, options.blend, outputs.collect())
 }
 
-/// An error of the model, unless the caller wants to stop: the model may have heard that first.
+/// An error of the model; [`Error::Cancelled`] if the caller wants to stop, because the model may
+/// have received that signal first.
 fn unless_stopped(session: &Session<'_>, error: Error) -> Error {
     if matches!(error, Error::Model { .. }) && session.is_stopped() {
         return Error::Cancelled;
@@ -221,8 +223,8 @@ fn unless_stopped(session: &Session<'_>, error: Error) -> Error {
     error
 }
 
-/// Decides what becomes of what came before an error. It is taken back only if it is known to be
-/// wrong; else what is not written yet is kept as well.
+/// Decides what to do with earlier answers after an error. They are removed only if they are known
+/// to be wrong; otherwise a checkpoint keeps the unwritten sums, too.
 fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) -> Error {
     let trust = session.trust();
     let error = match error {
@@ -231,8 +233,8 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
         }
         error => error,
     };
-    // Where it cannot be kept, its patches are asked for again: that is no reason to tell another
-    // error than the one that ends all.
+    // If the checkpoint fails, its patches are predicted again on resumption; the caller gets the
+    // error that ended the run, not that of the checkpoint.
     let mut keep = || drop(aggregator.checkpoint());
     let Error::Model { command, reason, hint } = error else {
         keep();
@@ -244,7 +246,7 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
             (Ok(()), "", hint)
         }
         Trust::InDoubt => {
-            // The doubt first: what is kept is never taken for more than it is.
+            // The doubt is noted before the checkpoint, so that no checkpoint is trusted too much.
             let noted = aggregator.doubt(&reason);
             if noted.is_ok() {
                 drop(aggregator.checkpoint());
@@ -253,15 +255,15 @@ fn give_up(mut aggregator: Aggregator, session: &mut Session<'_>, error: Error) 
         }
         Trust::OutOfStep => (
             aggregator.take_back(),
-            ". Its answers were out of step: what came of them is taken back",
+            ". Its answers were out of step with the patches: what they wrote is removed",
             None,
         ),
     };
     done.err().unwrap_or(Error::Model { command, reason: format!("{reason}{what}"), hint })
 }
 
-/// Compares the answer that was read just now, whose first patch is the known one, with the one
-/// that was kept when this was begun; keeps it, if it is the first.
+/// Compares the answer that was just read, whose first patch is the known one, with the answer that
+/// was kept when the aggregation was begun; keeps the answer if it is the first.
 fn check_fingerprint(
     session: &Session<'_>,
     aggregator: &Aggregator,
@@ -272,14 +274,14 @@ fn check_fingerprint(
     let Some(difference) = found.difference(kept) else { return Ok(()) };
     let patch = aggregator.plan().patch_name(numbers[0]);
     let error = session.error(format!(
-        "its answer to {patch} is not the one of the run that began this: {difference}. The program, \
-         its weights or its preparation of patches have changed: go on with the model that began, or \
-         restart all of it"
+        "its answer to {patch} differs from that of the run that began this: {difference}. The \
+         program, its weights or its preparation of patches have changed: resume with the model \
+         that began, or restart all of it"
     ));
     Err(error.hinting(Hint::Restart))
 }
 
-/// Gives the aggregator what it wants of all answers. How many patches these are.
+/// Adds all answers that the aggregator needs; gives the number of patches.
 fn take_all(
     session: &mut Session<'_>,
     aggregator: &mut Aggregator,
@@ -294,7 +296,8 @@ fn take_all(
     if first.as_ref().is_none_or(|first| !first.all) {
         let mut given = first.as_ref().map(|first| first.probes.clone()).unwrap_or_default();
         if first.is_none() && !wanted.is_empty() {
-            // By itself, as it may not be wanted: its answer tells whether the model is the same.
+            // In a batch of its own, as the aggregator may not need it: its answer identifies the
+            // model.
             let known = patches::known(aggregator.plan().grid());
             given.insert(known);
             session.ask(Patches::Listed([known].into()));

@@ -1,5 +1,5 @@
-//! Patches into the model: read and written by a thread of their own, so that the model may read
-//! and write as it likes and nobody waits for nobody.
+//! Patches for the model: a thread of its own reads and writes them, so that the model may read and
+//! write in any order without a deadlock.
 
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
@@ -18,18 +18,19 @@ use crate::exec::{Workers, caught, locked};
 use crate::sample::Grid;
 use crate::{Error, Frames, Region, Result, View, npy, with_element};
 
-/// What is written to the model.
+/// The source of the model's input.
 pub(super) struct Feed {
-    /// Its frames are the channels of the model's input.
+    /// The view of the volume, whose frames are the channels of the model's input.
     view: View<Ix4>,
     grid: Grid,
     batch: usize,
 }
 
-/// The thread that writes it. It holds one batch at a time; the pipe makes it wait.
+/// The thread that writes the model's input. It holds one batch at a time; a full pipe makes it
+/// wait.
 #[derive(Debug)]
 pub(super) struct Feeder {
-    /// Dropped before the workers are, who wait for its end.
+    /// Dropped before the workers, who wait for the end of this channel.
     patches: Option<Sender<Patches>>,
     shared: Arc<Shared>,
     _workers: Workers,
@@ -38,15 +39,15 @@ pub(super) struct Feeder {
 #[derive(Debug, Default)]
 struct Shared {
     stopped: AtomicBool,
-    /// What was asked and is not written yet.
+    /// Patches that were asked for and are not written yet.
     waiting: AtomicUsize,
-    /// Batches that were begun to be written.
+    /// Batches of which at least one byte may be written.
     begun: AtomicUsize,
     failed: Mutex<Option<Error>>,
 }
 
 impl Feed {
-    /// Frames of a volume, in the way that the view returns them.
+    /// The frames of a volume, converted as by the view.
     pub(super) fn new(view: &View, frames: Frames, grid: Grid, batch: usize) -> Result<Self> {
         Ok(Self { view: view.frames(frames)?, grid, batch })
     }
@@ -73,7 +74,7 @@ impl Feed {
 impl Feeder {
     /// Starts the thread.
     pub(super) fn start(feed: Feed, stdin: ChildStdin) -> Result<Self> {
-        // Of this end alone: the model's is not concerned.
+        // Affects this end of the pipe only, not the model's end.
         rustix::fs::fcntl_setfl(&stdin, OFlags::NONBLOCK)
             .map_err(|e| Error::io("prepare", "the model's input")(e.into()))?;
         let (patches, asked) = mpsc::channel::<Patches>();
@@ -96,7 +97,7 @@ impl Feeder {
                     told.begun.fetch_add(1, Ordering::SeqCst);
                     match read {
                         Ok(()) if write(&mut stdin, &block, &told.stopped) => {}
-                        // It has closed its input, and says itself why.
+                        // The model has closed its input; its exit status or its messages tell why.
                         Ok(()) => return,
                         Err(error) => {
                             *locked(&told.failed) = Some(error);
@@ -110,31 +111,31 @@ impl Feeder {
         Ok(Self { patches: Some(patches), shared, _workers: workers })
     }
 
-    /// These patches come next, in batches.
+    /// Asks for these patches next, in batches.
     pub(super) fn ask(&self, patches: Patches) {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         if let Some(sender) = &self.patches {
-            // With the thread at its end, `failure` or the model tells why.
+            // If the thread has ended, `failure` or the model tells why.
             let _ = sender.send(patches);
         }
     }
 
-    /// How many batches the model can have seen anything of.
+    /// How many batches the model can have seen a byte of.
     pub(super) fn begun(&self) -> usize {
         self.shared.begun.load(Ordering::SeqCst)
     }
 
-    /// Whether all that was asked is written.
+    /// Whether all patches that were asked for are written.
     pub(super) fn is_idle(&self) -> bool {
         self.shared.waiting.load(Ordering::Relaxed) == 0
     }
 
-    /// No more patches come: the model's input ends when all are written.
+    /// Asks for no more patches: the model's input ends when all are written.
     pub(super) fn end(&mut self) {
         self.patches = None;
     }
 
-    /// Why patches could not be read, if so.
+    /// Why patches could not be read, if they could not.
     pub(super) fn failure(&self) -> Option<Error> {
         locked(&self.shared.failed).take()
     }
@@ -146,7 +147,7 @@ impl Drop for Feeder {
     }
 }
 
-/// Writes all bytes; false if they are no longer read, or not wanted.
+/// Writes all bytes; false if the model has closed its input or the session stops.
 fn write(stdin: &mut ChildStdin, mut bytes: &[u8], stopped: &AtomicBool) -> bool {
     while !bytes.is_empty() {
         match stdin.write(bytes) {

@@ -1,32 +1,32 @@
-//! How a model answered one patch: by this another model is noticed, which its command does not
-//! tell. The weights behind a command change, a node has another checkpoint, or a model that is
-//! killed and started again answers otherwise than it did.
+//! The fingerprint of a model: its answer to one patch. It reveals a change of the model that the
+//! command does not show: new weights behind the same command, another checkpoint on another
+//! machine, or a model that answers differently after a restart.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Numbers that are kept of a head's answer, spread over all of it.
+/// Numbers that are kept of a head's answer, spread evenly over the answer.
 const KEPT: usize = 512;
 
-/// Two answers of one model differ by this share of the greatest number at most. Graphics
+/// Two answers of one model differ by at most this share of the greatest number. Graphics
 /// processors add in another order from run to run, and choose other kernels for other batches:
-/// half precision gives up to 1e-3 so, several layers of it somewhat more.
+/// half precision differs by up to 1e-3, several layers of it by somewhat more.
 const TOLERANCE: f32 = 1e-2;
 
-/// A model's answer to the patch that it is known by.
+/// A model's answer to the patch in the middle of the grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
-    /// By head; those that no output takes are empty.
+    /// One for each head; empty for heads that no output takes.
     heads: Vec<Print>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Print {
-    /// How many numbers the answer has.
+    /// Length of the answer.
     numbers: usize,
-    /// Its BLAKE3, as float32.
+    /// BLAKE3 digest of the answer as float32.
     blake3: String,
-    /// Some of its numbers, as the bits of float32: not all of these can be written as a number.
+    /// Some of the numbers, as the bits of float32, because JSON has no NaN and no infinity.
     kept: Vec<u32>,
 }
 
@@ -38,10 +38,10 @@ impl Print {
         Self { numbers: numbers.len(), blake3, kept }
     }
 
-    /// What is another in `other`; `None` if nothing that counts.
+    /// How `other` differs; `None` if the difference is within the tolerance.
     fn difference(&self, other: &Self) -> Option<String> {
         if self.numbers != other.numbers || self.kept.len() != other.kept.len() {
-            return Some(format!("it has {} numbers, and had {}", other.numbers, self.numbers));
+            return Some(format!("it has {} numbers where it had {}", other.numbers, self.numbers));
         }
         if self.blake3 == other.blake3 {
             return None;
@@ -52,7 +52,7 @@ impl Print {
         let allowed = TOLERANCE * finite.fold(0.0, |most: f32, n| most.max(n.abs()));
         let differs = |(was, is): &(f32, f32)| {
             let same = was.to_bits() == is.to_bits() || was.is_nan() && is.is_nan();
-            // False for a number that is not finite beside another.
+            // False if exactly one of the two numbers is not finite.
             let near = (was - is).abs() <= allowed;
             !same && !near
         };
@@ -62,7 +62,7 @@ impl Print {
 }
 
 impl Fingerprint {
-    /// Of the numbers of each head.
+    /// The fingerprint of the numbers of each head.
     pub(super) fn of<'a>(heads: impl Iterator<Item = &'a [f32]>) -> Self {
         Self { heads: heads.map(Print::of).collect() }
     }
@@ -71,14 +71,14 @@ impl Fingerprint {
         serde_json::to_value(self).expect("numbers and texts are JSON")
     }
 
-    /// What is another in this answer than in the one that was kept; `None` if nothing that counts.
+    /// How this answer differs from the kept one; `None` if the difference is within the tolerance.
     pub(super) fn difference(&self, kept: Value) -> Option<String> {
         let Ok(kept) = serde_json::from_value::<Self>(kept) else {
-            return Some("what was kept of the earlier answer cannot be read".to_owned());
+            return Some("the fingerprint of the earlier answer cannot be read".to_owned());
         };
         if kept.heads.len() != self.heads.len() {
             return Some(format!(
-                "it has {} heads, and had {}",
+                "it has {} heads where it had {}",
                 self.heads.len(),
                 kept.heads.len()
             ));

@@ -1,4 +1,4 @@
-//! What the blocks of answers must be: learned from the first, demanded of all.
+//! The shape of a head's blocks: learned from the first block, demanded of all others.
 
 use super::npy::{Header, Number};
 use super::report::HeadReport;
@@ -13,19 +13,19 @@ pub(super) struct Head {
     pub(super) channels: usize,
     pub(super) factor: [usize; 3],
     pub(super) shape: [usize; 3],
-    /// Type of the numbers of the last block.
+    /// Type of the numbers of the latest block.
     pub(super) number: Option<Number>,
 }
 
 impl Head {
-    /// From the header of its first block.
+    /// Learns the head from the header of its first block, for a batch of `n` patches.
     pub(super) fn learn(header: &Header, n: usize, patch: [usize; 3]) -> Result<Self, String> {
         let shown = shown(&header.shape);
         let [found, channels, z, y, x] = axes(header, n)?;
         if found != n {
             return Err(format!(
-                "its shape is {shown}, and its first axis should be {n}, one for \
-                                each patch that it was given"
+                "its shape is {shown}, and its first axis should be {n}, one for each patch of the \
+                                batch"
             ));
         }
         if channels == 0 || channels > CHANNELS {
@@ -37,8 +37,8 @@ impl Head {
         let shape = [z, y, x];
         if (0..3).any(|a| shape[a] == 0 || !patch[a].is_multiple_of(shape[a])) {
             return Err(format!(
-                "its shape is {shown}; the last three axes (z, y, x) must divide \
-                                those of the patch, {}",
+                "its shape is {shown}; the last three axes (z, y, x) must divide those of the \
+                                patch, {}",
                 show(&patch)
             ));
         }
@@ -46,7 +46,8 @@ impl Head {
         Ok(Self { channels, factor, shape, number: Some(header.number) })
     }
 
-    /// As it was learned before. The factor divides the patch, or the plan will refuse it.
+    /// The head as an earlier run learned it. Unless the factor divides the patch, the plan refuses
+    /// it.
     pub(super) fn known(channels: usize, factor: [usize; 3], patch: [usize; 3]) -> Self {
         let shape = std::array::from_fn(|a| patch[a] / factor[a].max(1));
         Self { channels, factor, shape, number: None }
@@ -60,16 +61,16 @@ impl Head {
             return Ok(Self { number: Some(header.number), ..*self });
         }
         Err(format!(
-            "its shape is {}, and should be {}, by what it answered first",
+            "its shape is {}, and should be {} like its first answer",
             shown(&header.shape),
             shown(&expected)
         ))
     }
 
-    /// Numbers of a block; `None` if they cannot be counted.
+    /// Numbers of a block; `None` if their bytes exceed `usize`.
     pub(super) fn numbers(&self, n: usize) -> Option<usize> {
         let voxels = crate::voxels(self.shape)?.checked_mul(self.channels)?.checked_mul(n)?;
-        // As many bytes as the largest type takes.
+        // Their bytes are counted for the largest type.
         voxels.checked_mul(size_of::<f64>()).map(|_| voxels)
     }
 
@@ -83,24 +84,25 @@ impl Head {
     }
 }
 
-/// The five axes of a block, or which new axis in `NumPy` would make them.
+/// The five axes of a block, or the `NumPy` index that would add the missing axis.
 fn axes(header: &Header, n: usize) -> Result<[usize; 5], String> {
     header.shape[..].try_into().map_err(|_| {
         let missing = match header.shape[..] {
-            // As many as there are patches: channels are missing, unless either may be.
+            // The first axis has the length of the batch, so channels are missing, unless the batch
+            // is one patch.
             [first, _, _, _] if first == n && n > 1 => "[:, None]",
             [_, _, _] => "[None, None]",
             _ => "[None]",
         };
         format!(
-            "its shape is {}; five axes are needed, n, c, z, y, x: a new axis is made by \
-             prediction{missing}",
+            "its shape is {}; five axes are needed, n, c, z, y, x: prediction{missing} adds the \
+             missing one",
             shown(&header.shape)
         )
     })
 }
 
-/// As Python writes a tuple.
+/// A shape as Python writes a tuple.
 fn shown(shape: &[usize]) -> String {
     let axes: Vec<_> = shape.iter().map(usize::to_string).collect();
     format!("({}{})", axes.join(", "), if axes.len() == 1 { "," } else { "" })

@@ -1,4 +1,4 @@
-//! The running program.
+//! The running model: a child process.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -11,25 +11,26 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use crate::process::Maker;
 use crate::{Error, Hint, Result};
 
-/// How long anything is waited for before it is asked whether to go on.
+/// How long a wait lasts before the caller is asked whether to go on.
 pub(super) const BEAT: Duration = Duration::from_millis(50);
-/// How long a program that has closed its output may take to end.
+/// How long a program that has closed its output may take to end, before it is reported as running.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A program that predicts patches: a child process that is killed, with what it has started, and
-/// waited for when this is dropped. It does not outlive this process either, however that ends.
+/// A program that predicts patches: a child process. When this is dropped, the program and all
+/// processes that it has started are killed. They do not outlive this process either, however it
+/// ends.
 #[derive(Debug)]
 pub struct Model {
     command: String,
-    /// Not waited for before this is dropped: until then its number, which is that of its group,
-    /// is nobody else's.
+    /// Not waited for before this is dropped: until then no other process can get its id, which is
+    /// also the id of its process group.
     child: Child,
     /// Dropped after the model's group was killed.
     watch: Watch,
 }
 
-/// A process that kills the model's group when this process has ended, by whatever signal: a pipe
-/// that only this process holds open comes to its end then.
+/// A process that kills the model's group when this process has ended, even by a signal: only this
+/// process holds the pipe open, so the pipe ends then.
 #[derive(Debug)]
 struct Watch(Child, Maker);
 
@@ -39,7 +40,7 @@ impl Watch {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(script).arg(group.as_raw_nonzero().to_string());
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C is not for it.
+        // In a process group of its own, so that Ctrl-C does not reach it.
         shell.process_group(0).spawn().map(|shell| Self(shell, Maker::new()))
     }
 }
@@ -47,7 +48,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if self.1.is_here() {
-            // It can only have ended by itself.
+            // Fails only if the shell has ended already.
             let _ = self.0.kill();
             let _ = self.0.wait();
         }
@@ -55,8 +56,9 @@ impl Drop for Watch {
 }
 
 impl Model {
-    /// Starts `sh -c COMMAND`. It shares the standard error of this process, and is in a process
-    /// group of its own: Ctrl-C does not reach it, but ends it by ending what drives it.
+    /// Starts `sh -c COMMAND`. The program shares the standard error of this process, and is in a
+    /// process group of its own: Ctrl-C does not reach the program directly, but ends this process,
+    /// which ends the program.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an empty command, [`Error::Io`] if there is no shell.
@@ -74,23 +76,23 @@ impl Model {
         Ok(Self { command: command.to_owned(), child, watch })
     }
 
-    /// The command, as it was given.
+    /// The command, as given to [`Self::start`].
     #[must_use]
     pub fn command(&self) -> &str {
         &self.command
     }
 
-    /// Both pipes, which are there until they were taken.
+    /// The model's input and output; an error if they were taken before.
     pub(super) fn pipes(&mut self) -> Result<(ChildStdin, ChildStdout)> {
         let gone = || Error::Model {
             command: self.command.clone(),
-            reason: "it was driven before; start it again".into(),
+            reason: "it was used before; start another".into(),
             hint: None,
         };
         self.child.stdin.take().zip(self.child.stdout.take()).ok_or_else(gone)
     }
 
-    /// Waits until it ends, for as long as `beat` is content.
+    /// Waits for the program to end; an error of `beat` ends the wait.
     pub(super) fn wait(&mut self, beat: &mut dyn FnMut() -> Result<()>) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.status()? {
@@ -101,7 +103,7 @@ impl Model {
         }
     }
 
-    /// How it ended, in words. It is given a moment to.
+    /// How the program ended, in words, after waiting [`GRACE`] for its end.
     pub(super) fn end(&mut self) -> String {
         let until = Instant::now() + GRACE;
         loop {
@@ -114,29 +116,30 @@ impl Model {
         }
     }
 
-    /// Whether it has ended with a failure.
+    /// Whether the program has ended with a failure.
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.status(), Ok(Some(status)) if !status.success())
     }
 
-    /// Whether it has ended. What it has started may go on.
+    /// Whether the program has ended. Processes that it has started may go on.
     pub(super) fn has_ended(&self) -> Result<bool> {
         self.status().map(|status| status.is_some())
     }
 
-    /// How it has ended, if it has.
+    /// The exit status, if the program has ended.
     fn status(&self) -> Result<Option<ExitStatus>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), options);
         let status = status.map_err(|e| Error::io("wait for", &self.command)(e.into()))?;
-        // As wait(2) would give it: the code above the signal.
+        // In the encoding of wait(2), with the exit code in the high byte and the signal in the low
+        // byte.
         Ok(status.map(|status| {
             let code = status.exit_status().map(|code| (code & 0xff) << 8);
             ExitStatus::from_raw(code.or(status.terminating_signal()).unwrap_or(0))
         }))
     }
 
-    /// An error about it, after which predictions can be gone on with.
+    /// An error of the model, after which the prediction can be resumed.
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {
         let (command, reason) = (self.command.clone(), reason.into());
         Error::Model { command, reason, hint: Some(Hint::Resume) }
@@ -151,14 +154,14 @@ impl Drop for Model {
     }
 }
 
-/// Ends a child that is its group's first, and all of its group. It was not waited for, so that the
-/// group is still its own.
+/// Kills a child that leads a process group, and its whole group. The child was not waited for, so
+/// the id of the group cannot be another group's.
 fn kill(child: &mut Child) {
     let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.wait();
 }
 
-/// Waits a beat for one end of a pipe. True if it is ready, or broken.
+/// Waits a beat for one end of a pipe. True if the pipe is ready or broken.
 pub(super) fn is_ready(pipe: BorrowedFd<'_>, flags: PollFlags) -> std::io::Result<bool> {
     let beat = Timespec { tv_sec: 0, tv_nsec: BEAT.subsec_nanos().into() };
     let pipe = pipe.as_fd();

@@ -1,26 +1,26 @@
-//! Headers of blocks in `NumPy`'s .npy format, as they are read.
+//! Headers of `NumPy`'s .npy format, read incrementally.
 //!
-//! A block is `\x93NUMPY`, two bytes of version, the length of what follows (two bytes, or four in
-//! version 2.0, little endian), a dictionary in Python's notation that ends with a line feed, and
-//! the numbers. Whatever bytes come, the answer is a [`Header`] or a reason why not.
+//! A block is `\x93NUMPY`, two bytes of version, the length of the dictionary (two bytes, or four
+//! in version 2.0, little endian), a dictionary in Python's notation that ends with a line feed,
+//! and the numbers. Any bytes give a [`Header`] or a reason for refusing them, never a panic.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
 use crate::npy::MAGIC;
 
-/// The longest dictionary that is read, which is `NumPy`'s own limit.
+/// The longest dictionary that is accepted, as in `NumPy`.
 const LONGEST: usize = 10_000;
 
-/// What a block says of itself.
+/// The header of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) number: Number,
-    /// As it is written: of any number of axes.
+    /// The shape as written, with any number of axes.
     pub(super) shape: Vec<usize>,
 }
 
-/// The types that predictions come in.
+/// The accepted types of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
     UInt8,
@@ -32,13 +32,13 @@ pub(super) enum Number {
 /// Why bytes are not the beginning of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// They are something else altogether: a text, perhaps.
+    /// They are another kind of data, perhaps text.
     NotNpy,
-    /// A block of a kind that is not read.
+    /// A block of a kind that is not supported.
     Reason(String),
 }
 
-/// Where the header ends that these bytes begin with; `None` if more are needed to tell.
+/// The length of the header that begins with these bytes; `None` if more bytes are needed to tell.
 pub(super) fn header_end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     let told = bytes.len().min(MAGIC.len());
     if bytes[..told] != MAGIC[..told] {
@@ -66,7 +66,7 @@ pub(super) fn header_end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     };
     if length > LONGEST {
         let reason =
-            format!("its header claims {length} bytes, of {LONGEST} that are read at most");
+            format!("its header claims {length} bytes, and at most {LONGEST} are accepted");
         return Err(Refusal::Reason(reason));
     }
     Ok(Some(begin + length))
@@ -97,7 +97,7 @@ pub(super) fn parse(header: &[u8]) -> Result<Header, String> {
     Ok(Header { number, shape })
 }
 
-/// What stands in the dictionary.
+/// The three entries of the dictionary.
 struct Entries<'a> {
     descr: &'a str,
     fortran: bool,
@@ -105,7 +105,7 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// `None` unless each of the three is there once, and nothing else.
+    /// `None` unless each of the three entries is there once, and no other entry.
     fn read(text: &'a str) -> Option<Self> {
         let mut rest = text.strip_prefix('{')?.trim_start();
         let (mut descr, mut fortran, mut shape) = (None, None, None);
@@ -142,7 +142,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// A string without escapes, and what follows it.
+/// A string without escapes, and the text after it.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     text[1..].split_once(quote).filter(|(inside, _)| !inside.contains('\\'))
@@ -153,11 +153,11 @@ fn boolean(text: &str) -> Option<(bool, &str)> {
     truth.or_else(|| text.strip_prefix("False").map(|rest| (false, rest)))
 }
 
-/// A tuple of whole numbers, and what follows it.
+/// A tuple of whole numbers, and the text after it.
 fn tuple(text: &str) -> Option<(Vec<usize>, &str)> {
     let (inside, rest) = text.strip_prefix('(')?.split_once(')')?;
     let inside = inside.trim();
-    // One comma may end it.
+    // A comma may follow the last number.
     let inside = inside.strip_suffix(',').unwrap_or(inside);
     if inside.is_empty() {
         return Some((Vec::new(), rest));
@@ -168,7 +168,7 @@ fn tuple(text: &str) -> Option<(Vec<usize>, &str)> {
 }
 
 impl Number {
-    /// Bytes of one.
+    /// Bytes of one number.
     pub(super) const fn size(self) -> usize {
         match self {
             Self::UInt8 => 1,
@@ -188,7 +188,7 @@ impl Number {
         }
     }
 
-    /// Appends whole numbers, in little endian. Doubles are rounded to nearest.
+    /// Appends numbers from little endian bytes. Doubles are rounded to nearest.
     #[allow(clippy::cast_possible_truncation)]
     pub(super) fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {

@@ -1,11 +1,11 @@
-//! What to predict, and what to make of it.
+//! Options of a prediction.
 
 use crate::aggregate::{AggregateOptions, Blend, Output};
 use crate::sample::GridSampler;
 use crate::setters::setters;
 use crate::{Error, Frames, Padding, Result, View};
 
-/// Which patches the model is given, and what becomes of its predictions.
+/// The patches that the model is given, and the outputs that are made of its predictions.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PredictOptions {
@@ -13,17 +13,17 @@ pub struct PredictOptions {
     pub sampler: GridSampler,
     /// How predictions are blended.
     pub blend: Blend,
-    /// The volumes to make, each of one of the blocks of an answer ([`Output::head`]). Their
-    /// channels and factors are set to what the model's first answer shows.
+    /// The volumes to make, each of one head ([`Output::head`]). Their channels and factors are
+    /// replaced by those of the model's first answer.
     pub outputs: Vec<Output>,
-    /// Patches that the model is given at a time.
+    /// Patches per batch.
     pub batch: usize,
-    /// What of the volume the model is given as the channels of a patch.
+    /// The frames of the volume that the model is given as the channels of a patch.
     pub frames: Frames,
-    /// One part of so many, from 0; without, all.
+    /// The part to make, counted from 0, and the number of parts; `None` for the whole.
     pub part: Option<(usize, usize)>,
-    /// What else is to be said of the aggregation. To what it says about who made the predictions
-    /// is added: the command, and the voxels that it is given.
+    /// Options of the aggregation. The command and the description of its input voxels are appended
+    /// to [`AggregateOptions::made_by`].
     pub aggregate: AggregateOptions,
 }
 
@@ -38,7 +38,7 @@ setters!(PredictOptions {
 });
 
 impl PredictOptions {
-    /// One patch at a time, of the only time point.
+    /// Batches of one patch, of the only time point.
     #[must_use]
     pub fn new(sampler: GridSampler, blend: Blend, outputs: Vec<Output>) -> Self {
         let aggregate = AggregateOptions::default();
@@ -46,26 +46,26 @@ impl PredictOptions {
         Self { sampler, blend, outputs, batch: 1, frames, part: None, aggregate }
     }
 
-    /// Heads that an answer consists of.
+    /// Number of heads of an answer.
     pub(super) fn heads(&self) -> usize {
         self.outputs.iter().map(|output| output.head + 1).max().unwrap_or(1)
     }
 
     pub(super) fn check(&self) -> Result<()> {
         if self.batch == 0 {
-            return Err(Error::invalid("batch", 0, "a batch has one patch at least"));
+            return Err(Error::invalid("batch", 0, "a batch has at least one patch"));
         }
         self.outputs.iter().try_for_each(Output::check_head)?;
         match self.part {
             Some((part, of)) if part >= of => {
-                let reason = format!("of {of} parts, counted from 0, there is none of this number");
+                let reason = format!("there are {of} parts, numbered from 0");
                 Err(Error::invalid("part", part, reason))
             }
             _ => Ok(()),
         }
     }
 
-    /// What decides the predictions, beside the plan.
+    /// Everything that decides the predictions, apart from the plan.
     pub(super) fn made_by(&self, command: &str, view: &View) -> String {
         let padding = view.padding().as_ref().map_or_else(|| "none".into(), Padding::to_string);
         let made = format!(

@@ -1,4 +1,4 @@
-//! Which patches a model is asked for, and in which order.
+//! The patches that a model is given, and their order.
 
 use std::iter::once;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::aggregate;
 use crate::sample::Grid;
 
-/// Patches by number, in the order in which they are given.
+/// Patches by number, in the order in which the model is given them.
 #[derive(Debug, Clone)]
 pub(super) enum Patches {
     /// All of a grid, in [`order`].
@@ -26,16 +26,16 @@ impl Patches {
     }
 }
 
-/// The patch whose answer tells a model from another: the one in the middle of the grid. In the
-/// corners of a scan there is air, of which models that differ say the same.
+/// The patch whose answer identifies the model: the one in the middle of the grid. In the corners
+/// of a scan there is air, for which different models give the same answer.
 pub(super) fn known(grid: &Grid) -> u64 {
     let [z, y, x] = grid.shape().map(|n| n / 2);
     let [_, rows, columns] = grid.shape();
     ((z * rows + y) * columns + x) as u64
 }
 
-/// Every patch of a grid: the one that is known by its answer, then the others in the order of all
-/// plans.
+/// Every patch of a grid: first the one that identifies the model, then the others in the order of
+/// all plans.
 pub(super) fn order(grid: &Grid) -> impl Iterator<Item = u64> + use<> {
     let known = known(grid);
     once(known).chain(aggregate::order(grid).filter(move |number| *number != known))

@@ -1,4 +1,4 @@
-//! What was predicted, while it is and afterwards.
+//! Progress and report of a prediction.
 
 use std::time::Instant;
 
@@ -8,71 +8,70 @@ use crate::Result;
 use crate::aggregate::Aggregator;
 use crate::aggregate::{AggregateReport, Clipped, MemoryUse, Part};
 
-/// How far predicting has come. A false answer to any of them ends it.
+/// A step of the progress. If the callback returns false for any step, the prediction is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// What is to be done is known: so many patches are to be predicted in this run, of so many,
-    /// and so many bytes of voxels are looked through in the end.
+    /// The amount of work is known.
     Begun {
-        /// Patches of this run.
+        /// Patches to predict in this run.
         patches: u64,
         /// Patches of the plan.
         of: u64,
-        /// Bytes.
+        /// Bytes of voxels of the outputs, which are read once more before publication.
         bytes: u64,
     },
-    /// So many more patches were predicted; 0 while the model is waited for.
+    /// Number of patches predicted since the last step; 0 while the model is waited for.
     Predicted(u64),
-    /// So many more bytes were looked through.
+    /// Number of bytes read for the final check since the last step.
     Checked(u64),
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct PredictReport {
-    /// The command.
+    /// The command of the model.
     pub command: String,
-    /// What the model's answers are.
+    /// The heads of the model's answers.
     pub heads: Vec<HeadReport>,
     /// Patches predicted in this run.
     pub patches: u64,
     /// Patches of the plan.
     pub of: u64,
-    /// The part that was made, if it was one.
+    /// The part that was made, if the run made one part.
     pub part: Option<Part>,
-    /// What was held between patches.
+    /// Memory that was held between patches.
     pub memory: MemoryUse,
     /// Voxels that were cut off, of each output.
     pub clipped: Vec<Clipped>,
-    /// How what was held was kept for whoever would have had to go on.
+    /// Checkpoints that were written.
     pub checkpoints: Checkpoints,
-    /// From the first patch to the last prediction.
+    /// Seconds from the first patch to the last prediction.
     pub seconds: f64,
-    /// Of these, those spent waiting for the model. The others went into reading its answers and
+    /// Seconds spent waiting for the model. The rest of `seconds` was spent reading its answers and
     /// aggregating them.
     pub waited: f64,
-    /// What was published; nothing after one part of several.
+    /// The published outputs; `None` after one part of several.
     pub published: Option<AggregateReport>,
 }
 
-/// What was held between patches, kept while the model predicted.
+/// Checkpoints written during a prediction.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Checkpoints {
-    /// How often it was.
+    /// Number of checkpoints.
     pub written: u64,
-    /// What that took.
+    /// Seconds spent writing them.
     pub seconds: f64,
-    /// Why it could not be kept, the last time that it could not. It does not end a prediction.
+    /// Why the latest checkpoint that failed could not be written, which does not end a prediction.
     pub failed: Option<String>,
 }
 
 impl Checkpoints {
-    /// Keeps what is held, if it is time.
+    /// Writes a checkpoint, if it is time.
     ///
     /// # Errors
-    /// That of a shard that could not be written, without which nothing can come of the outputs.
+    /// That of a shard that could not be written, without which the outputs cannot be finished.
     pub(super) fn keep(&mut self, aggregator: &mut Aggregator) -> Result<()> {
         if !aggregator.is_checkpoint_due() {
             return Ok(());
@@ -89,16 +88,16 @@ impl Checkpoints {
     }
 }
 
-/// One block of an answer.
+/// One head of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HeadReport {
-    /// Channels.
+    /// Channels of the head.
     pub channels: usize,
-    /// Voxels of the volume to one of the prediction, `z, y, x`.
+    /// Voxels of the volume per voxel of the prediction, `z, y, x`.
     pub factor: [usize; 3],
     /// Shape of a prediction, `z, y, x`.
     pub shape: [usize; 3],
-    /// Type of its numbers, as `NumPy` calls it; nothing if no patch was left to predict.
+    /// Type of the numbers, as `NumPy` calls it; empty if no patch was left to predict.
     pub dtype: &'static str,
 }

@@ -1,4 +1,4 @@
-//! A model at work: what it was asked, and what it has answered.
+//! A running model, the patches that it was asked for, and its answers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,29 +15,31 @@ use super::report::{HeadReport, Step};
 use crate::sample::Grid;
 use crate::{Error, Region, Result, View};
 
-/// A model that has read all it was given and has not answered for so long may be waiting for more.
+/// A model that has read its whole input and does not answer for this long may be waiting for more
+/// patches.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long after the end of the model a wish to stop is waited for.
+/// How long after the end of the model a wish of the caller to stop is waited for.
 const HEARING: Duration = Duration::from_millis(200);
 
-/// What is to be thought of the answers before an error of the model.
+/// How far to trust the answers that came before an error of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The model failed by itself: they are what they were.
+    /// The model failed by itself: its earlier answers are right.
     Sound,
-    /// The model did not do as it should, and did not fail: they may be those to other patches.
+    /// The model broke the protocol without failing: its answers may belong to other patches.
     InDoubt,
-    /// They are those to other patches.
+    /// The answers belong to other patches.
     OutOfStep,
 }
 
-/// Called with each step; a false answer ends it.
+/// Called with each step; if it returns false, the prediction is cancelled.
 pub(super) type Progress<'a> = &'a (dyn Fn(Step) -> bool + Sync);
 
-/// The model with both its ends.
+/// The model, with the threads and buffers at both ends of it.
 pub(super) struct Session<'a> {
-    // Dropped in this order: a model that was killed keeps nobody waiting.
+    // Fields are dropped in this order: the model is killed first, so that the feeder does not wait
+    // for it.
     model: Model,
     feeder: Feeder,
     answers: Answers,
@@ -45,19 +47,19 @@ pub(super) struct Session<'a> {
     batch: usize,
     /// Batches whose answers were read.
     answered: usize,
-    /// What was asked and not answered yet.
+    /// Patches that were asked for and not answered yet.
     asked: VecDeque<Box<dyn Iterator<Item = u64> + Send>>,
-    /// Patches that are asked one by one, as long as no answer comes.
+    /// While the first answer is awaited: how many patches were asked for, one by one.
     probes: Option<usize>,
-    /// Nothing until a head is known.
+    /// One for each head; `None` until its first block.
     heads: Vec<Option<Head>>,
     /// The numbers of each head's block.
     blocks: Vec<Vec<f32>>,
     progress: Progress<'a>,
     began: Instant,
-    /// Anything came of an answer.
+    /// An answer was added to the outputs.
     pub(super) taken: bool,
-    /// It is known that answers were taken for those to other patches.
+    /// Answers are known to have been added for other patches than they belong to.
     out_of_step: bool,
 }
 
@@ -91,36 +93,36 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// A head, once it is known.
+    /// The head `n`, once its first block has come.
     pub(super) fn head(&self, n: usize) -> Option<Head> {
         self.heads[n]
     }
 
-    /// Demands what was learned another time.
+    /// Demands the channels and the factor that an earlier run learned.
     pub(super) fn expect(&mut self, n: usize, channels: usize, factor: [usize; 3]) {
         self.heads[n] = Some(Head::known(channels, factor, self.grid.patch()));
     }
 
-    /// Gives the model these patches next.
+    /// Asks for these patches next.
     pub(super) fn ask(&mut self, patches: Patches) {
         self.asked.push_back(patches.numbers());
         self.feeder.ask(patches);
     }
 
-    /// Gives the model one patch, and another whenever it has read that and does not answer: it may
-    /// hold back what it has to say until it has more of it. How many it was given is known when it
-    /// answers.
+    /// Asks for one patch, and for another whenever the model has read all patches and does not
+    /// answer: the model may collect several patches before it answers. [`Self::probed`] gives
+    /// their number once it has answered.
     pub(super) fn probe(&mut self) {
         self.ask(Patches::Listed([first(&self.grid, 0)].into_iter().flatten().collect()));
         self.probes = Some(1);
     }
 
-    /// The patches that were given to find out what answers look like.
+    /// How many patches were asked for to learn the shape of answers.
     pub(super) fn probed(&mut self) -> usize {
         self.probes.take().unwrap_or(0)
     }
 
-    /// The model's input ends when it was given everything.
+    /// Ends the model's input after the patches that were asked for.
     pub(super) fn no_more(&mut self) {
         self.feeder.end();
     }
@@ -168,16 +170,17 @@ impl<'a> Session<'a> {
             let what = || name(grid, &numbers, (count > 1).then_some((n, count)));
             let head = (&mut heads[n], block);
             let read = read(answers, model, numbers.len(), head, grid, &what, &mut beat);
-            // What the model says of its end follows from a patch that could not be read.
+            // If a patch could not be read, that is the cause of the model's end, and the error to
+            // return.
             read.map_err(|error| feeder.failure().unwrap_or(error))?;
         }
         *answered += 1;
         if *answered > feeder.begun() {
             *out_of_step = true;
             let reason = format!(
-                "it answered {} before it was given any of it: it writes more blocks than one for \
-                 each head of each batch; heads wanted: {}, the highest that an output is made of \
-                 and those before it",
+                "it answered {} before it received any of it: it writes more blocks than one for \
+                 each head of each batch; heads wanted: {}, which are those up to the highest that \
+                 an output is made of",
                 name(grid, &numbers, None),
                 heads.len()
             );
@@ -196,7 +199,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The last answer, to `n` patches, of each head.
+    /// The latest answer, to `n` patches, of each head.
     pub(super) fn views(&self, n: usize) -> Result<Vec<ArrayView5<'_, f32>>> {
         let view = |which: usize| {
             let head = self.heads[which];
@@ -212,15 +215,15 @@ impl<'a> Session<'a> {
         if (self.progress)(step) { Ok(()) } else { Err(Error::Cancelled) }
     }
 
-    /// Seconds since it began, and those of them that the model was waited for.
+    /// Seconds since the session began, and how many of them were spent waiting for the model.
     pub(super) fn times(&self) -> [f64; 2] {
         [self.began.elapsed().as_secs_f64(), self.answers.waited.as_secs_f64()]
     }
 
-    /// What an error of the model says of the answers before it.
+    /// How far to trust the earlier answers, given an error of the model.
     pub(super) fn trust(&mut self) -> Trust {
         if !self.taken {
-            // What there is is of other runs.
+            // No answer of this run was added.
             Trust::Sound
         } else if self.out_of_step {
             Trust::OutOfStep
@@ -231,8 +234,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether the caller wants to stop, or says so in a moment: a signal to all processes of a job
-    /// ends the model as soon as it is heard here.
+    /// Whether the caller wants to stop, or says so within [`HEARING`]: a signal to all processes
+    /// of a job ends the model at the same moment as it reaches the caller.
     pub(super) fn is_stopped(&self) -> bool {
         let until = Instant::now() + HEARING;
         loop {
@@ -246,22 +249,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The numbers of the last answer's first patch, of each head.
+    /// The numbers of the latest answer's first patch, of each head.
     pub(super) fn first_of_batch(&self, batch: usize) -> impl Iterator<Item = &[f32]> {
         self.blocks.iter().map(move |block| &block[..block.len() / batch.max(1)])
     }
 
-    /// An error about the model.
+    /// An error of the model.
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {
         self.model.error(reason)
     }
 
-    /// What is known of the heads of a model that was asked nothing.
+    /// The known heads of a model that was asked for nothing.
     pub(super) fn abandon(&self) -> Vec<HeadReport> {
         self.heads.iter().flatten().map(Head::report).collect()
     }
 
-    /// Waits until the model has ended, which has answered everything.
+    /// Waits until the model, which has answered everything, has ended.
     pub(super) fn end(&mut self) -> Result<Vec<HeadReport>> {
         self.feeder.end();
         let progress = self.progress;
@@ -274,7 +277,7 @@ impl<'a> Session<'a> {
         if !status.success() {
             let reason = format!(
                 "it has answered every patch, and then failed ({status}); it should end without an \
-                 error when its input does. If its answers are good, resume: all of them are there"
+                 error when its input ends. If its answers are good, resume: all of them are kept"
             );
             return Err(self.model.error(reason));
         }
@@ -282,7 +285,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Refuses a grid that leaves a volume which is not padded, before a model has to do anything.
+/// Refuses a grid that leaves a volume that is not padded, before the model does any work.
 fn check_inside(view: &View, grid: &Grid) -> Result<()> {
     let shape = view.volume().shape();
     let ends = [Some(0), grid.len().checked_sub(1)].into_iter().flatten();
@@ -293,7 +296,7 @@ fn check_inside(view: &View, grid: &Grid) -> Result<()> {
     }
 }
 
-/// Reads one block; that of a head whose first it is tells what the others must be.
+/// Reads one block; the first block of a head defines the shape of the others.
 fn read(
     answers: &mut Answers,
     model: &mut Model,
@@ -319,12 +322,12 @@ fn read(
     answers.numbers((header.number, count), block, model, what, beat)
 }
 
-/// The `n`-th patch in the order in which they are given.
+/// The `n`-th patch in the order in which the model is given them.
 fn first(grid: &Grid, n: usize) -> Option<u64> {
     order(grid).nth(n)
 }
 
-/// What messages call a batch, or one block of the answer to it: a head, of so many.
+/// The name of a batch in messages, or of one head's block in the answer to it.
 fn name(grid: &Grid, numbers: &[u64], head: Option<(usize, usize)>) -> String {
     let Some(first) = numbers.first() else { return "no patch".to_owned() };
     let region = grid.region(*first).map_or_else(String::new, |region| format!(", {region}"));

@@ -1,5 +1,5 @@
-//! The blocks of a field, as far as voxels in them may be chosen; the index is checked here, once,
-//! and whatever is decoded is held against it.
+//! The blocks of a field, limited to the voxels that may be chosen. The index is checked once,
+//! here, and all decoded voxels are checked against it.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::error::show;
 use crate::{Error, Region, Result};
 
 thread_local! {
-    // Taken while in use, so that a field which draws from another one is no trouble.
+    // Taken while in use, so that a field may draw from another field during a read.
     static LABELS: Cell<Vec<i64>> = const { Cell::new(Vec::new()) };
     static WEIGHTS: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
 }
 
-/// The blocks of one field, and the voxels in them that may be chosen.
+/// The blocks of one field, and the bounds of the voxels that may be chosen.
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
     field: Arc<dyn Field>,
@@ -25,7 +25,7 @@ pub(super) struct Blocks {
     allowed: Bounds,
 }
 
-/// How much of a block may be chosen.
+/// How many voxels of a block may be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
     Nothing,
@@ -40,7 +40,7 @@ impl Blocks {
         let blocks = Self { field, volume, block, allowed };
         if index.shape != volume {
             let reason = format!(
-                "the index is of {} voxels, the volume of {} (z, y, x)",
+                "the index is for {} voxels, and the volume has {} (z, y, x)",
                 show(&index.shape),
                 show(&volume)
             );
@@ -52,7 +52,7 @@ impl Blocks {
         Ok(blocks)
     }
 
-    /// What the index says of labels, if that can be.
+    /// The labels of the index, after checks.
     pub fn classes<'i>(&self, index: &'i BlockIndex) -> Result<&'i [ClassBlocks]> {
         let Contents::Classes(classes) = &index.contents else {
             return Err(self.wrong_kind("counts of labels", "weights"));
@@ -67,7 +67,7 @@ impl Blocks {
                 if !(1..=all).contains(voxels) {
                     let label = class.label;
                     let reason = format!(
-                        "block {block} of {all} voxels is said to hold {voxels} of label {label}"
+                        "block {block} of {all} voxels is listed with {voxels} of label {label}"
                     );
                     return Err(self.damaged(&reason));
                 }
@@ -76,7 +76,7 @@ impl Blocks {
         Ok(classes)
     }
 
-    /// What the index says of weights, if that can be.
+    /// The weights of the index, after checks.
     pub fn weights<'i>(&self, index: &'i BlockIndex) -> Result<&'i [BlockSum]> {
         let Contents::Weights(sums) = &index.contents else {
             return Err(self.wrong_kind("sums of weights", "labels"));
@@ -84,22 +84,23 @@ impl Blocks {
         self.check_order(sums.iter().map(|sum| sum.block))?;
         for BlockSum { block, weight } in sums {
             if !(weight.is_finite() && *weight > 0.0) {
-                let reason = format!("the weights of block {block} are said to sum to {weight}");
+                let reason = format!("the sum of weights of block {block} is listed as {weight}");
                 return Err(self.damaged(&reason));
             }
         }
         Ok(sums)
     }
 
-    /// Ascending, and none beyond the last.
+    /// Checks that blocks ascend and exist.
     fn check_order(&self, blocks: impl Iterator<Item = u64>) -> Result<()> {
         let [planes, rows, columns] = self.grid();
-        // Of non-empty blocks there are no more than voxels, which were counted.
+        // There are at most as many non-empty blocks as voxels, which were counted before.
         let (all, mut least) = ((planes * rows * columns) as u64, 0);
         for block in blocks {
             if !(least..all).contains(&block) {
                 let reason = format!(
-                    "the index lists block {block}, of {all}, where one from {least} on must stand"
+                    "the index lists block {block} of {all} out of order; the next one must be \
+                     {least} or above"
                 );
                 return Err(self.damaged(&reason));
             }
@@ -112,7 +113,7 @@ impl Blocks {
         std::array::from_fn(|axis| self.volume[axis].div_ceil(self.block[axis]))
     }
 
-    /// Where a block lies, cut off by the volume. Its number was checked.
+    /// The bounds of a block, clipped to the volume. The number was checked.
     fn bounds(&self, block: u64) -> Bounds {
         let [_, rows, columns] = self.grid();
         let block = usize::try_from(block).unwrap_or(usize::MAX);
@@ -125,7 +126,7 @@ impl Blocks {
         Bounds { start, end }
     }
 
-    /// How much of a block may be chosen.
+    /// How many voxels of a block may be chosen.
     pub fn share(&self, block: u64) -> Share {
         let bounds = self.bounds(block);
         match bounds.intersection(&self.allowed) {
@@ -135,14 +136,13 @@ impl Blocks {
         }
     }
 
-    /// The voxels of a block that may be chosen: of one that has any.
+    /// The voxels of a block that may be chosen; the block must have some.
     fn part(&self, block: u64) -> Bounds {
         let bounds = self.bounds(block);
         bounds.intersection(&self.allowed).unwrap_or(bounds)
     }
 
-    /// Decodes those voxels of a block that may be chosen, and hands `work` their labels and the
-    /// box in which they lie.
+    /// Decodes the voxels of a block that may be chosen, and gives `work` their labels and bounds.
     pub fn with_labels<T>(
         &self,
         block: u64,
@@ -151,7 +151,7 @@ impl Blocks {
         self.with(&LABELS, block, |region, out| self.field.labels(region, out), work)
     }
 
-    /// As [`Self::with_labels`], for weights; none of them is negative, infinite or not a number.
+    /// As [`Self::with_labels`], for weights, which are checked to be finite and not negative.
     pub fn with_weights<T>(
         &self,
         block: u64,
@@ -159,7 +159,7 @@ impl Blocks {
     ) -> Result<T> {
         let read = |region, out: &mut Vec<f64>| self.field.weights(region, out);
         self.with(&WEIGHTS, block, read, |weights, part| {
-            // In this form a NaN is refused as well.
+            // This comparison refuses a NaN as well.
             let wrong = weights.iter().position(|weight| !(0.0..f64::INFINITY).contains(weight));
             if let Some(at) = wrong {
                 let [z, y, x] = part.voxel(at);
@@ -185,13 +185,13 @@ impl Blocks {
                 return work(&voxels, part);
             }
             let (found, wanted) = (voxels.len(), part.region());
-            Err(self.damaged(&format!("{found} voxels were given for {wanted}")))
+            Err(self.damaged(&format!("the field gave {found} voxels instead of {wanted}")))
         });
         scratch.set(voxels);
         result
     }
 
-    /// A block that does not hold what the index says.
+    /// The error for a block that contradicts the index.
     pub fn contradiction(
         &self,
         block: u64,
@@ -199,7 +199,7 @@ impl Blocks {
         found: impl std::fmt::Display,
         listed: impl std::fmt::Display,
     ) -> Error {
-        self.damaged(&format!("{what} of block {block}: {found}, where the index says {listed}"))
+        self.damaged(&format!("{what} of block {block}: {found}, but the index says {listed}"))
     }
 
     fn damaged(&self, reason: &str) -> Error {
@@ -207,7 +207,7 @@ impl Blocks {
     }
 
     fn wrong_kind(&self, wanted: &str, found: &str) -> Error {
-        let reason = format!("has an index of {found}; this sampler wants one of {wanted}");
+        let reason = format!("has an index of {found}, and this sampler needs one of {wanted}");
         Error::invalid("volume", self.field.name(), reason)
     }
 }

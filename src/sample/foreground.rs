@@ -1,23 +1,23 @@
-//! Patches with and without foreground. Foreground is every label above 0, background all others.
+//! Patches with and without foreground. Foreground is every label above 0, background every other.
 
 use std::sync::Arc;
 
 use super::blocks::Blocks;
-use super::border::{Border, Patch, Placement};
+use super::border::{Border, PatchRules, Placement};
 use super::pick::Classes;
 use super::{Absent, Choice, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::{Error, Result};
 
-/// Bits after the point of a share.
+/// Fractional bits of a share.
 const FRACTION: u32 = 44;
 
-/// Patches of which a part is sure to hold foreground.
+/// Patches of which a given part holds foreground.
 ///
-/// By default [`Border::Clamp`]: it is what MONAI does, and the nearest to nnU-Net, which lets
-/// patches leave the volume at the far end.
+/// By default [`Border::Clamp`], as in MONAI. nnU-Net is similar, but lets patches leave the volume
+/// at the far end.
 #[derive(Debug, Clone)]
 pub struct ForegroundSampler {
-    patch: Patch,
+    patch: PatchRules,
     rule: Rule,
 }
 
@@ -31,9 +31,9 @@ enum Rule {
 
 impl ForegroundSampler {
     /// Each patch is drawn around a voxel of the foreground with probability `pos / (pos + neg)`,
-    /// of the background otherwise, and all voxels of the one or the other are equally likely:
-    /// MONAI's `RandCropByPosNegLabel`. A volume that has no voxels of one of them gives the
-    /// other, and [`Regions::absent`] says so. `patch` is in `z, y, x`.
+    /// otherwise around one of the background; all voxels of either are equally likely: MONAI's
+    /// `RandCropByPosNegLabel`. If a volume has no voxels of one kind, all patches are drawn around
+    /// the other, and [`Regions::absent`] says so. `patch` is in `z, y, x`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if an axis of the patch is 0, or `pos` and `neg` are negative,
@@ -47,21 +47,21 @@ impl ForegroundSampler {
         // Halved, so that their sum is finite.
         let (pos, neg) = (pos / 2.0, neg / 2.0);
         let rule = Rule::Ratio(if neg == 0.0 { 1.0 } else { pos / (pos + neg) });
-        Ok(Self { patch: Patch::new(patch, Border::Clamp)?, rule })
+        Ok(Self { patch: PatchRules::new(patch, Border::Clamp)?, rule })
     }
 
     /// A share of the patches is drawn around foreground: around a voxel of one of the foreground
-    /// classes that are present, all classes equally likely and then all voxels of the class. The
-    /// others lie anywhere, as those of [`super::UniformSampler`]. This is the oversampling of
-    /// nnU-Net (Isensee et al., "nnU-Net: a self-configuring method for deep learning-based
-    /// biomedical image segmentation", 2021), where the share is a third.
+    /// classes that are present, where all classes are equally likely, then all voxels of the
+    /// class. The other patches lie anywhere, as in [`super::UniformSampler`]. This is the
+    /// oversampling of nnU-Net (Isensee et al., "nnU-Net: a self-configuring method for deep
+    /// learning-based biomedical image segmentation", 2021), where the share is a third.
     ///
-    /// The share is kept, not met by chance: draw `i` is one of foreground if and only if
-    /// `floor((i + 1) * share) > floor(i * share)`, so that any `n` consecutive draws have
-    /// `n * share` of them, rounded up or down. The share counts as the next multiple of 2^-44,
-    /// by which 0.3 is 3 of 10.
+    /// The share is exact, not random: draw `i` is around foreground if and only if `floor((i + 1)
+    /// * share) > floor(i * share)`, so that any `n` consecutive draws have `n * share` of them,
+    /// rounded up or down. The share is rounded up to a multiple of 2^-44, so that 0.3 means 3 of
+    /// 10.
     ///
-    /// A volume without foreground gives patches anywhere, and [`Regions::absent`] says so.
+    /// In a volume without foreground all patches lie anywhere, and [`Regions::absent`] says so.
     /// `patch` is in `z, y, x`.
     ///
     /// # Errors
@@ -70,17 +70,17 @@ impl ForegroundSampler {
         if !(0.0..=1.0).contains(&share) {
             return Err(Error::invalid("share", share, "must be from 0 to 1"));
         }
-        // Checked to be small and not negative.
+        // Checked above to be small and not negative.
         #[allow(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss
         )]
         let units = (share * (1_u64 << FRACTION) as f64).ceil() as u64;
-        Ok(Self { patch: Patch::new(patch, Border::Clamp)?, rule: Rule::Share(units) })
+        Ok(Self { patch: PatchRules::new(patch, Border::Clamp)?, rule: Rule::Share(units) })
     }
 
-    /// What happens to voxels at the border.
+    /// The treatment of voxels at the border.
     #[must_use]
     pub fn border(mut self, border: Border) -> Self {
         self.patch.border = border;
@@ -105,7 +105,7 @@ impl Sampler for ForegroundSampler {
         let (index, name) = (field.index()?, field.name());
         let blocks = Blocks::new(field, &index, placement.allowed())?;
         let listed = blocks.classes(&index)?;
-        // Counted only where it may be drawn: under a mask, counting reads blocks.
+        // Counts only what may be drawn, because counting under a mask reads blocks.
         let count = |foreground: bool| -> Result<Option<Classes>> {
             let side = listed.iter().filter(|class| (class.label > 0) == foreground);
             Ok(Some(Classes::count(blocks.clone(), side)?).filter(|classes| classes.len() > 0))
@@ -182,7 +182,7 @@ impl Regions for Sides {
     }
 }
 
-/// Whether the whole number of forced draws grows with this one; exact for every index.
+/// Whether the number of forced draws grows with this draw; exact for every index.
 fn is_forced(units: u64, index: u64) -> bool {
     let until = |draws: u128| (draws * u128::from(units)) >> FRACTION;
     until(u128::from(index) + 1) > until(u128::from(index))

@@ -1,46 +1,46 @@
-//! The places of patches that cover a volume.
+//! Grids: the places of patches that cover a volume.
 
 use crate::error::show;
 use crate::{Error, Region, Result, morton};
 
 use super::border::signed;
 
-/// A traversal is a list of at most so many places.
+/// A traversal lists at most this many places.
 const LISTED: u64 = 1 << 26;
 
-/// In which order the places of a [`Grid`] are visited.
+/// The order in which the places of a [`Grid`] are visited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Traversal {
-    /// By `z`, then `y`, then `x`, as `TorchIO` and MONAI. Patches that end at the same `z` follow
-    /// each other, so whoever puts a volume together from them can finish it plane by plane.
+    /// By `z`, then `y`, then `x`, as in `TorchIO` and MONAI. Patches that end at the same `z`
+    /// follow each other, so a volume can be assembled from them plane by plane.
     Lexicographic,
-    /// Along a Morton curve: a patch and its neighbours on all axes follow each other soon, so
-    /// that a small cache of chunks reads few of them twice.
+    /// Along a Morton curve: neighbours on all axes follow each other closely, so a small cache of
+    /// chunks reads few chunks twice.
     Morton,
 }
 
-/// The places of patches in one volume: those of each axis with those of each other. They are
-/// numbered from 0 in lexicographic order, and none is listed: any number gives its place at once.
+/// The places of patches in one volume: the product of the places along its axes. They are numbered
+/// from 0 in lexicographic order; a place is computed from its number, so a grid takes no memory.
 ///
-/// Along an axis patches start at `-B, -B + D, -B + 2 D, ...` with the step `D = P - O` (patch
-/// minus overlap) as long as they fit, and a last one ends where the axis does, so that its
-/// overlap may exceed `O`. `B` is 0, or the padding before the volume.
+/// Along an axis, patches start at `-B, -B + D, -B + 2 D, ...` with the step `D = P - O` (patch
+/// minus overlap) as long as they fit. A last patch ends at the end of the axis, so its overlap may
+/// exceed `O`. `B` is 0, or the padding before the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     volume: [usize; 3],
     patch: [usize; 3],
-    axes: [Axis; 3],
+    axes: [AxisStarts; 3],
 }
 
 /// Starts along one axis: `first + min(n * step, last)` for `n` below `places`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(super) struct AxisStarts {
     pub first: i64,
     pub step: usize,
     pub last: usize,
 }
 
-impl Axis {
+impl AxisStarts {
     fn places(&self) -> usize {
         self.last.div_ceil(self.step) + 1
     }
@@ -57,7 +57,11 @@ impl Axis {
 }
 
 impl Grid {
-    pub(super) fn new(volume: [usize; 3], patch: [usize; 3], axes: [Axis; 3]) -> Result<Self> {
+    pub(super) fn new(
+        volume: [usize; 3],
+        patch: [usize; 3],
+        axes: [AxisStarts; 3],
+    ) -> Result<Self> {
         let grid = Self { volume, patch, axes };
         let places = crate::voxels(grid.shape());
         if places.and_then(|n| i64::try_from(n).ok()).is_none() {
@@ -79,17 +83,17 @@ impl Grid {
         self.patch
     }
 
-    /// Voxels that neighbours share, `z, y, x`; the last two along an axis may share more.
+    /// Voxels that neighbours share, `z, y, x`; the last two patches along an axis may share more.
     #[must_use]
     pub fn overlap(&self) -> [usize; 3] {
         std::array::from_fn(|axis| self.patch[axis] - self.axes[axis].step)
     }
 
-    /// How far the patches leave the volume, before and after it on each axis, `z, y, x`.
+    /// How far patches leave the volume, before and after it on each axis, `z, y, x`.
     #[must_use]
     pub fn padding(&self) -> [[usize; 2]; 3] {
         std::array::from_fn(|axis| {
-            let Axis { first, last, .. } = self.axes[axis];
+            let AxisStarts { first, last, .. } = self.axes[axis];
             let before = usize::try_from(first.unsigned_abs()).unwrap_or(usize::MAX);
             let end = last.saturating_add(self.patch[axis]);
             [before, end.saturating_sub(before).saturating_sub(self.volume[axis])]
@@ -106,19 +110,19 @@ impl Grid {
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "there is always a place")]
     pub fn len(&self) -> u64 {
-        // It was counted when the grid was made.
+        // Checked when the grid was made.
         self.shape().iter().map(|places| *places as u64).product()
     }
 
-    /// The starts of patches along an axis (0 is `z`), ascending, none twice; nothing for an axis
-    /// above 2.
+    /// The starts of patches along an axis (0 is `z`), ascending, without duplicates; empty for an
+    /// axis above 2.
     #[must_use]
     pub fn starts(&self, axis: usize) -> impl ExactSizeIterator<Item = i64> + use<> {
         let axis = self.axes.get(axis).copied();
         (0..axis.map_or(0, |axis| axis.places())).map(move |n| axis.map_or(0, |axis| axis.start(n)))
     }
 
-    /// The patch of a place; `None` from [`Self::len`] on.
+    /// The patch at a place; `None` from [`Self::len`] on.
     #[must_use]
     pub fn region(&self, place: u64) -> Option<Region> {
         let n = usize::try_from(place).ok().filter(|_| place < self.len())?;

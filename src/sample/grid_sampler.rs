@@ -1,26 +1,26 @@
-//! Patches that cover a volume.
+//! A sampler of patches that cover a volume.
 
 use std::sync::Arc;
 
 use super::border::{self, centred, signed};
-use super::grid::{Axis, Grid, Traversal};
+use super::grid::{AxisStarts, Grid, Traversal};
 use super::{Choice, Draw, Field, Regions, Sample, Sampler};
 use crate::error::show;
 use crate::{Error, Result};
 
-/// How much neighbouring patches of a grid share, `z, y, x`.
+/// The overlap of neighbouring patches of a grid, `z, y, x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Overlap {
-    /// So many voxels, even or odd, fewer than the patch has: as `TorchIO`.
+    /// This many voxels, even or odd, fewer than the patch has: as in `TorchIO`.
     Voxels([usize; 3]),
-    /// This share `o` of the patch, from 0 to below 1: as MONAI, patches start
-    /// `max(1, int(P * (1 - o)))` voxels apart.
+    /// This share `o` of the patch, from 0 to below 1: as in MONAI, patches start `max(1, int(P *
+    /// (1 - o)))` voxels apart.
     Fraction([f64; 3]),
 }
 
 /// Patches that cover the volume in a [`Grid`]: `TorchIO`'s `GridSampler`, MONAI's
 /// `sliding_window_inference`. Draw `i` is the `i`-th place of the [`Traversal`] (lexicographic by
-/// default), whatever seed and epoch; [`Choice::Grid`] tells its number in the grid.
+/// default), whatever the seed and the epoch; [`Choice::Grid`] gives its number in the grid.
 #[derive(Debug, Clone)]
 pub struct GridSampler {
     patch: [usize; 3],
@@ -31,7 +31,7 @@ pub struct GridSampler {
 }
 
 impl GridSampler {
-    /// Patches of this shape, `z, y, x`, that overlap so.
+    /// Patches of this shape, `z, y, x`, with this overlap.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if an axis of the patch is 0, an overlap is not smaller than the
@@ -67,16 +67,16 @@ impl GridSampler {
         self
     }
 
-    /// Whether the grid covers half an overlap (rounded down) before the volume and half an
-    /// overlap (rounded up) after it as well, so that every voxel of the volume is far enough from
-    /// the border of a patch: what `TorchIO`'s `padding_mode` does, without a padded copy.
+    /// Whether the grid also covers half an overlap (rounded down) before the volume and half an
+    /// overlap (rounded up) after it, so that every voxel of the volume is far enough from the
+    /// border of a patch: `TorchIO`'s `padding_mode`, without a padded copy.
     #[must_use]
     pub fn pad_borders(mut self, pad: bool) -> Self {
         self.pad_borders = pad;
         self
     }
 
-    /// In which order draws visit the places.
+    /// The order in which draws visit the places.
     #[must_use]
     pub fn traversal(mut self, traversal: Traversal) -> Self {
         self.traversal = traversal;
@@ -103,18 +103,22 @@ impl GridSampler {
         }
         let axis = |axis: usize| {
             let (patch, step) = (self.patch[axis], self.step[axis]);
-            let centred = Axis { first: centred(patch, volume[axis]), step, last: 0 };
+            let centred = AxisStarts { first: centred(patch, volume[axis]), step, last: 0 };
             let first = -signed(overlap[axis] / 2);
-            covered[axis].checked_sub(patch).map_or(centred, |last| Axis { first, step, last })
+            covered[axis].checked_sub(patch).map_or(centred, |last| AxisStarts {
+                first,
+                step,
+                last,
+            })
         };
         Grid::new(volume, self.patch, std::array::from_fn(axis))
     }
 }
 
-/// Voxels from one patch to the next, as MONAI truncates them.
+/// Voxels from one patch to the next, truncated as in MONAI.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn step(patch: usize, overlap: f64) -> usize {
-    // Not negative, and limited to where the difference with the patch is one.
+    // Not negative, and limited so that the overlap is at least one voxel.
     ((patch as f64 * (1.0 - overlap)) as usize).clamp(1, patch)
 }
 
@@ -140,7 +144,7 @@ impl Sampler for GridSampler {
 #[derive(Debug)]
 struct Places {
     grid: Grid,
-    /// Numbers of places; in their own order if there is none.
+    /// Numbers of places; `None` for lexicographic order.
     order: Option<Vec<u64>>,
 }
 

@@ -1,34 +1,34 @@
-//! What each block of a volume holds: the upper level of sampling by label or by weight.
+//! The index of a volume: the content of each block, for sampling by label or by weight.
 
 use serde::{Deserialize, Serialize};
 
 /// Shape of a block in voxels, `z, y, x`: volumes are counted in blocks of this shape, the first of
-/// which begins at voxel 0, whatever their chunks. It is part of what a draw follows from: with
-/// another shape, the same seed would draw other patches.
+/// which begins at voxel 0, whatever their chunks. Draws depend on this shape: with another shape,
+/// the same seed would draw other patches.
 ///
-/// A block is about as large as a chunk: a smaller one would make a larger index, a larger one a
-/// slower draw. It is as long on every axis, since the spacing of a volume can be mended without a
-/// change of its voxels; a thin volume cuts its blocks off.
+/// A block is about as large as a chunk: smaller blocks would make a larger index, larger blocks a
+/// slower draw. A block has the same length on every axis, because the spacing of a volume can be
+/// corrected without a change of its voxels; blocks are clipped to thin volumes.
 pub const BLOCK: [usize; 3] = [32; 3];
 
-/// Of the way from an index and a draw to a voxel. Another way has another number, so that a stream
+/// Version of the way from an index and a draw to a voxel. Any change raises it, so that a stream
 /// is not resumed with other patches.
 pub(crate) const DRAWS: u64 = 2;
 
-/// What each block of one frame holds, so that a draw finds its block without reading any and its
-/// voxel by reading that one. Blocks are numbered in C order over the block grid, `z, y, x`.
+/// The content of each block of one frame: a draw finds its block in the index, and its voxel by
+/// reading that one block. Blocks are numbered in C order over the block grid, `z, y, x`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlockIndex {
     /// Shape of the frame in voxels, `z, y, x`.
     pub shape: [usize; 3],
-    /// Shape of the blocks that were counted, `z, y, x`: [`BLOCK`] in a store. Those at the end of
-    /// an axis are cut off by the volume.
+    /// Shape of the blocks, `z, y, x`: [`BLOCK`] in a store. Blocks at the end of an axis are
+    /// clipped to the volume.
     pub block: [usize; 3],
-    /// What they hold.
+    /// The content of the blocks.
     pub contents: Contents,
 }
 
-/// By what one may sample.
+/// The content of blocks: counts of labels, or sums of weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contents {
@@ -38,7 +38,7 @@ pub enum Contents {
     Weights(Vec<BlockSum>),
 }
 
-/// Where one label occurs.
+/// The blocks in which one label occurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassBlocks {
     /// The label.
@@ -47,13 +47,13 @@ pub struct ClassBlocks {
     pub blocks: Vec<BlockCount>,
 }
 
-/// How many voxels of a label a block holds.
+/// The number of voxels with a label in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "(u64, u64)", from = "(u64, u64)")]
 pub struct BlockCount {
     /// Number of the block.
     pub block: u64,
-    /// Its voxels with the label, inside the volume; not 0.
+    /// Its voxels with the label inside the volume; not 0.
     pub voxels: u64,
 }
 

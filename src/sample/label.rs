@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::blocks::Blocks;
-use super::border::{Border, Patch, Placement};
+use super::border::{Border, PatchRules, Placement};
 use super::pick::{Chances, Classes};
 use super::{Absent, Choice, ClassBlocks, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::{Error, Result};
@@ -14,22 +14,21 @@ const LISTED: usize = 20;
 
 /// Patches around voxels that are chosen by their label.
 ///
-/// There are two senses of a class's weight `p`, and they differ as much as the classes do in
-/// size. With `n` the number of voxels of the class that the [`Border`] lets choose, a voxel of it
-/// is chosen
+/// The weight `p` of a class has two meanings, which differ as much as the classes do in size. With
+/// `n` the number of voxels of the class that the [`Border`] allows, a voxel of the class is chosen
 ///
 /// - [per class](Self::per_class), with probability `p / sum of p, / n`: the class first, then one
-///   of its voxels. Equal weights balance the classes. `TorchIO` version 1 and MONAI's
+///   of its voxels. Equal weights balance the classes. As in `TorchIO` version 1 and MONAI's
 ///   `RandCropByLabelClasses`.
-/// - [per voxel](Self::per_voxel), with probability `p / sum of (p n)`: voxels weigh what their
-///   class does, so that large classes are chosen more. `TorchIO` version 2.
+/// - [per voxel](Self::per_voxel), with probability `p / sum of (p n)`: each voxel has the weight
+///   of its class, so that large classes are chosen more often. As in `TorchIO` version 2.
 ///
-/// Sums are over the classes that have such voxels: the others are left out, and
-/// [`Regions::absent`] names them. By default [`Border::Mask`], as `TorchIO` version 1;
+/// Sums are over the classes that have allowed voxels: the others are left out, and
+/// [`Regions::absent`] names them. By default [`Border::Mask`], as in `TorchIO` version 1;
 /// [`Border::Clamp`] is MONAI's.
 #[derive(Debug, Clone)]
 pub struct LabelSampler {
-    patch: Patch,
+    patch: PatchRules,
     sense: Sense,
     /// Ascending by label; `None` is 1 for every label other than 0.
     weights: Option<Vec<(i64, f64)>>,
@@ -42,8 +41,8 @@ enum Sense {
 }
 
 impl LabelSampler {
-    /// Chooses a class by its weight, then any of its voxels. `patch` is in `z, y, x`, `weights`
-    /// are pairs of a label and its weight on any scale; without them, all labels other than 0
+    /// Chooses a class by its weight, then any of its voxels. `patch` is in `z, y, x`; `weights`
+    /// are pairs of a label and its weight on any scale. Without weights, all labels other than 0
     /// that are present are equally likely, however many voxels they have.
     ///
     /// # Errors
@@ -54,7 +53,7 @@ impl LabelSampler {
     }
 
     /// Chooses a voxel by the weight of its label. Without weights, all voxels with a label other
-    /// than 0 are equally likely. Otherwise as [`Self::per_class`].
+    /// than 0 are equally likely.
     ///
     /// # Errors
     /// As [`Self::per_class`].
@@ -63,11 +62,11 @@ impl LabelSampler {
     }
 
     fn new(patch: [usize; 3], sense: Sense, weights: Option<&[(i64, f64)]>) -> Result<Self> {
-        let patch = Patch::new(patch, Border::Mask)?;
+        let patch = PatchRules::new(patch, Border::Mask)?;
         Ok(Self { patch, sense, weights: weights.map(checked).transpose()? })
     }
 
-    /// What happens to voxels at the border.
+    /// The treatment of voxels at the border.
     #[must_use]
     pub fn border(mut self, border: Border) -> Self {
         self.patch.border = border;
@@ -90,7 +89,7 @@ impl LabelSampler {
         }
     }
 
-    /// The labels asked for, of those that a volume has anywhere or that were named.
+    /// The wanted labels, out of those that the volume has or that were named.
     fn wanted(&self, listed: &[ClassBlocks]) -> BTreeSet<i64> {
         let named = self.weights.iter().flatten().map(|(label, _)| *label);
         let labels = listed.iter().map(|class| class.label).chain(named);
@@ -98,7 +97,8 @@ impl LabelSampler {
     }
 
     fn chances(&self, classes: &Classes) -> Option<Chances> {
-        // Relative to the largest that is present: no sum is then infinite, nor all of them 0.
+        // Relative to the largest weight that is present, so that no sum is infinite and not all
+        // are 0.
         let largest = classes.labels().map(|label| self.weight(label)).fold(0.0, f64::max);
         Chances::new(classes.labels().zip(classes.voxels()).map(|(label, voxels)| {
             self.weight(label) / largest
@@ -163,7 +163,7 @@ impl Regions for Labelled {
     }
 }
 
-/// Ascending by label, or why they cannot be weights.
+/// The weights ascending by label, or the reason for refusing them.
 fn checked(weights: &[(i64, f64)]) -> Result<Vec<(i64, f64)>> {
     let mut weights = weights.to_vec();
     weights.sort_by_key(|(label, _)| *label);
@@ -178,7 +178,7 @@ fn checked(weights: &[(i64, f64)]) -> Result<Vec<(i64, f64)>> {
     }
     if weights.iter().all(|(_, weight)| *weight == 0.0) {
         let labels = show(weights.iter().map(|(label, _)| *label));
-        return Err(Error::invalid("weights of labels", labels, "one at least must be above 0"));
+        return Err(Error::invalid("weights of labels", labels, "at least one must be above 0"));
     }
     Ok(weights)
 }
@@ -193,7 +193,7 @@ pub(super) fn show(labels: impl IntoIterator<Item = i64>) -> String {
     }
 }
 
-/// Exact up to 2^53, and nearly so beyond.
+/// Exact up to 2^53, and rounded beyond.
 #[allow(clippy::cast_precision_loss)]
 fn real(voxels: u64) -> f64 {
     voxels as f64

@@ -1,8 +1,8 @@
-//! Where to look: samplers, which give regions and never hold voxels.
+//! Samplers: they choose regions, and never hold voxels.
 //!
-//! A [`Sampler`] is told once about a volume ([`Sampler::prepare`]) and from then on gives the
-//! region of any [`Draw`] number by itself: what it gives depends on seed, epoch and index alone,
-//! not on what was drawn before, nor on threads or workers. All triples are in `z, y, x` order.
+//! A [`Sampler`] prepares a volume once ([`Sampler::prepare`]) and then gives the region of any
+//! [`Draw`]: the region depends on seed, epoch and index alone, not on earlier draws, threads or
+//! workers. All triples are in `z, y, x` order.
 //!
 //! | sampler | draws |
 //! | --- | --- |
@@ -10,18 +10,18 @@
 //! | [`WeightedSampler`] | around voxels, in proportion to a map of weights |
 //! | [`LabelSampler`] | around voxels, by weights of classes or of their voxels |
 //! | [`ForegroundSampler`] | around foreground and background in a ratio, or a share of foreground |
-//! | [`GridSampler`] | no chance: places that cover the volume |
+//! | [`GridSampler`] | nothing at random: places that cover the volume |
 //!
-//! Those that draw around voxels give exactly the distribution that a pass over all voxels would:
-//! the index names a block in proportion to what it holds, and that block, decoded, the voxel. What
-//! happens at the border of the volume is a [`Border`] of the caller's choice.
+//! Samplers that draw around voxels give exactly the distribution that a pass over all voxels would
+//! give: the index gives a block in proportion to its content, and the decoded block gives the
+//! voxel. The caller chooses the treatment of the volume's [`Border`].
 //!
-//! Blocks are boxes of [`BLOCK`] voxels, counted from the first voxel in C order, and voxels in a
-//! block are too. Chunks and shards have no part in it: a volume that is stored in other chunks, or
-//! with another codec, gives the same draws.
+//! Blocks are boxes of [`BLOCK`] voxels, counted from the first voxel in C order, as are the voxels
+//! in a block. Draws do not depend on chunks, shards or codecs: a volume stored in another layout
+//! gives the same draws.
 //!
-//! What a sampler may ask of a volume is a [`Field`]: its shape, the [`BlockIndex`] that was built
-//! with it, and the voxels of a region, of which a draw needs one block at most.
+//! A [`Field`] is what a sampler sees of a volume: its shape, its [`BlockIndex`], and the voxels of
+//! a region, of which a draw needs at most one block.
 
 mod blocks;
 mod border;
@@ -55,18 +55,18 @@ pub use random::Random;
 pub use uniform::UniformSampler;
 pub use weighted::WeightedSampler;
 
-/// What names a draw: the same three numbers give the same region, in any order, on any thread.
+/// The name of a draw: the same three numbers give the same region, in any order, on any thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Draw {
-    /// Chosen by the caller for an experiment.
+    /// The seed, chosen by the caller for an experiment.
     pub seed: u64,
-    /// Pass over the data.
+    /// The pass over the data.
     pub epoch: u64,
-    /// Number of the draw in the pass.
+    /// The number of the draw in the pass.
     pub index: u64,
 }
 
-/// A region, and why it was chosen.
+/// A region, and how it was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     /// Where the patch lies; it may leave the volume only if the sampler is told to pad.
@@ -88,15 +88,15 @@ pub enum Choice {
     Class(i64),
     /// Around a voxel of no foreground class.
     Background,
-    /// The given place of a grid.
+    /// The place of a grid with this number.
     Grid(u64),
 }
 
-/// What was asked for, and no draw can give.
+/// A wanted class that no draw can give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Absent {
-    /// A class of positive weight: it has no voxels that may be chosen.
+    /// A class of positive weight without voxels that may be chosen.
     Class(i64),
     /// Every foreground class.
     Foreground,
@@ -104,9 +104,9 @@ pub enum Absent {
     Background,
 }
 
-/// What samplers know of one frame of a volume.
+/// One frame of a volume, as samplers see it.
 pub trait Field: Send + Sync + Debug {
-    /// What messages call it: the path of its index or of the volume.
+    /// The name in messages: the path of the index or of the volume.
     fn name(&self) -> String {
         "the volume".into()
     }
@@ -114,11 +114,11 @@ pub trait Field: Send + Sync + Debug {
     /// Shape in voxels, `z, y, x`.
     fn shape(&self) -> [usize; 3];
 
-    /// The index of the volume, which names what each block holds.
+    /// The index of the volume, which lists the content of each block.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidArgument`] if the volume has none, with the remedy;
-    /// [`crate::Error::CorruptStore`] if it is damaged, or was built from other voxels.
+    /// [`crate::Error::InvalidArgument`] if the volume has no index, with the remedy;
+    /// [`crate::Error::CorruptStore`] if the index is damaged or was built from other voxels.
     fn index(&self) -> Result<Arc<BlockIndex>>;
 
     /// The labels of a region inside the volume, in C order, into `out`, which is resized.
@@ -140,26 +140,27 @@ pub trait Sampler: Send + Sync + Debug {
     /// Shape of the patches, `z, y, x`.
     fn patch(&self) -> [usize; 3];
 
-    /// Whether draws follow from the voxels of a volume, and not from its shape alone.
+    /// Whether draws depend on the voxels of a volume, not only on its shape.
     fn follows_voxels(&self) -> bool {
         true
     }
 
-    /// What this sampler draws from one volume. Costs at most the blocks at the border of where
-    /// patches may lie; never a pass over the volume.
+    /// Prepares the draws from one volume. Reads at most the blocks at the border of the allowed
+    /// voxels; never passes over the volume.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidArgument`] if nothing can be drawn: the patch does not fit, no
-    /// wanted class is present, every weight is 0; and what the field answers.
+    /// [`crate::Error::InvalidArgument`] if nothing can be drawn: the patch does not fit, no wanted
+    /// class is present, or every weight is 0; and the errors of the field.
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>>;
 }
 
 /// The regions that a sampler draws from one volume.
 pub trait Regions: Send + Sync + Debug {
-    /// How many different draws there are; `None` if they are drawn at random without end.
+    /// The number of different draws; `None` if draws are random without end.
     fn count(&self) -> Option<u64>;
 
-    /// What the sampler was to draw, and cannot in this volume: the others make up for it.
+    /// The classes that the sampler should draw and cannot in this volume; the other classes are
+    /// drawn instead.
     fn absent(&self) -> &[Absent] {
         &[]
     }
@@ -167,6 +168,6 @@ pub trait Regions: Send + Sync + Debug {
     /// The region of one draw, in time that does not depend on the size of the volume.
     ///
     /// # Errors
-    /// What reading one block can answer.
+    /// Those of reading one block.
     fn draw(&self, draw: Draw) -> Result<Sample>;
 }

@@ -2,18 +2,18 @@
 
 use super::random::{Purpose, block, key, product};
 
-/// Rounds of the network. The smallest sets need the most until all orders are equally likely:
-/// of the 720 orders of 6 elements, 24 rounds are within 0.1 % of that (total variation); large
+/// Rounds of the network. The smallest sets need the most rounds until all orders are equally
+/// likely: for the 720 orders of 6 elements, 24 rounds are within 0.1 % (total variation); large
 /// sets mix in fewer than ten.
 const ROUNDS: u64 = 24;
 
-/// A random order of `0..n`: the function gives the element at each place, every one once. It is
-/// fixed by `n`, `seed` and `epoch`, takes no memory, and answers for any place by itself. A place
-/// of `n` or more is given back as it is.
+/// A random order of `0..n`: the function gives the element at each place, each element once. The
+/// order depends on `n`, `seed` and `epoch`, takes no memory, and each place is computed
+/// independently. A place of `n` or more is returned unchanged.
 ///
-/// It is a Feistel network over the cells of a nearly square table, whose halves are added modulo
-/// its sides (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002), with blocks of
-/// Philox for its random functions; the few cells beyond `n` are walked past.
+/// A Feistel network over the cells of a nearly square table, whose halves are added modulo its
+/// sides (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002), with blocks of Philox
+/// as random functions; the few cells beyond `n` are skipped by cycle walking.
 ///
 /// ```
 /// let order = voxpatch::sample::permuted(5, 1, 0);
@@ -33,8 +33,8 @@ pub fn permuted(n: u64, seed: u64, epoch: u64) -> impl Fn(u64) -> u64 + Copy + S
         if place >= n {
             return place;
         }
-        // The table is permuted as a whole, so the walk comes back below n at the latest where
-        // it began.
+        // The table is permuted as a whole, so the walk returns below n, at the latest where it
+        // began.
         let mut cell = table.permute(place);
         while cell >= n {
             cell = table.permute(cell);
@@ -43,7 +43,7 @@ pub fn permuted(n: u64, seed: u64, epoch: u64) -> impl Fn(u64) -> u64 + Copy + S
     }
 }
 
-/// A table with `rows * columns` cells, the least of near equal sides that holds all elements.
+/// A table of `rows * columns` cells: the smallest nearly square one that holds all elements.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     rows: u64,

@@ -1,5 +1,5 @@
-//! First the block, by sums of the index; then the voxel, by decoding that one block. Both
-//! together are a draw from all voxels that may be chosen.
+//! Two steps: the block, by sums of the index, then the voxel, by decoding that block. Together
+//! they draw from all voxels that may be chosen.
 
 use std::ops::Range;
 
@@ -7,12 +7,13 @@ use super::blocks::{Blocks, Share};
 use super::{BlockCount, ClassBlocks, Random};
 use crate::Result;
 
-/// The classes that have voxels which may be chosen, ascending by label, with their exact numbers.
+/// The classes with voxels that may be chosen, ascending by label, with exact counts.
 #[derive(Debug)]
 pub(super) struct Classes {
     blocks: Blocks,
     present: Vec<Class>,
-    /// For each class, its voxels and those of all before: strictly ascending.
+    /// For each class, the number of voxels of this class and all classes before: strictly
+    /// ascending.
     ends: Vec<u64>,
 }
 
@@ -21,13 +22,14 @@ struct Class {
     label: i64,
     /// Blocks with voxels that may be chosen, ascending.
     blocks: Vec<u64>,
-    /// For each, its voxels and those of all before: strictly ascending.
+    /// For each block, the number of voxels of this block and all blocks before: strictly
+    /// ascending.
     ends: Vec<u64>,
 }
 
 impl Classes {
-    /// Counts the voxels of the wanted classes. Decodes the blocks of which a part may be chosen,
-    /// and in which one of them occurs, once each.
+    /// Counts the voxels of the wanted classes. Decodes, once each, the blocks that may be chosen
+    /// only in part and hold a wanted class.
     pub fn count<'i>(
         blocks: Blocks,
         wanted: impl Iterator<Item = &'i ClassBlocks>,
@@ -59,7 +61,7 @@ impl Classes {
         }
         let classes = classes.iter().map(Counts::sums).filter(|class| !class.ends.is_empty());
         let present: Vec<_> = classes.collect();
-        // No sum exceeds the number of voxels that an index can be checked against.
+        // No sum exceeds the number of voxels, because the index was checked.
         let sum = |end: &mut u64, class: &Class| {
             *end = end.saturating_add(class.voxels());
             Some(*end)
@@ -82,7 +84,7 @@ impl Classes {
         self.present.iter().map(Class::voxels)
     }
 
-    /// A voxel of the classes at these places among [`Self::labels`], all voxels equally likely,
+    /// A voxel of the classes at these positions in [`Self::labels`], all voxels equally likely,
     /// and its label.
     pub fn pick(&self, places: Range<usize>, random: &mut Random) -> Result<(i64, [usize; 3])> {
         let before = |place: usize| if place == 0 { 0 } else { self.ends[place - 1] };
@@ -93,7 +95,7 @@ impl Classes {
         Ok((class.label, self.nth(class, n.saturating_sub(before(place)))?))
     }
 
-    /// The `n`-th voxel of a class, block by block; there are more than `n`.
+    /// The `n`-th voxel of a class, block by block; the class has more than `n`.
     fn nth(&self, class: &Class, n: u64) -> Result<[usize; 3]> {
         let at = class.ends.partition_point(|end| *end <= n);
         let (block, before) = (class.blocks[at], if at == 0 { 0 } else { class.ends[at - 1] });
@@ -120,7 +122,7 @@ impl Class {
     }
 }
 
-/// What the index lists of a class, corrected for what may be chosen.
+/// The listed counts of a class, corrected to the voxels that may be chosen.
 struct Counts {
     label: i64,
     blocks: Vec<BlockCount>,
@@ -128,7 +130,7 @@ struct Counts {
 
 impl Counts {
     fn sums(&self) -> Class {
-        // No sum exceeds the number of voxels: no count exceeds its block's.
+        // No sum exceeds the number of voxels, because no count exceeds its block.
         let mut end = 0;
         let counts = self.blocks.iter().filter(|count| count.voxels > 0);
         let (blocks, ends) = counts
@@ -148,12 +150,12 @@ fn number_of(labels: &[i64], label: i64) -> u64 {
 /// Alternatives of unequal weight.
 #[derive(Debug)]
 pub(super) struct Chances {
-    /// For each, its weight and those of all before.
+    /// For each alternative, the sum of its weight and all weights before.
     ends: Vec<f64>,
 }
 
 impl Chances {
-    /// Of weights that are positive; `None` if there are none or their sum is not finite.
+    /// For positive weights; `None` if there are none or their sum is not finite.
     pub fn new(weights: impl Iterator<Item = f64>) -> Option<Self> {
         let mut end = 0.0;
         let sum = |weight| {
@@ -164,7 +166,7 @@ impl Chances {
         ends.last().is_some_and(|end| end.is_finite()).then_some(Self { ends })
     }
 
-    /// One of them. The product below may round up to the whole sum: that is the last one's.
+    /// Chooses one. The product may round up to the whole sum, which chooses the last.
     pub fn choose(&self, random: &mut Random) -> usize {
         let last = self.ends.len() - 1;
         let target = random.unit() * self.ends[last];

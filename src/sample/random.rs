@@ -1,8 +1,8 @@
-//! Random numbers that are a function of their name, so that none depends on another.
+//! Random numbers as a function of a name, so that no number depends on another.
 //!
-//! The generator is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
-//! easy as 1, 2, 3", 2011): a keyed bijection of 128-bit counters that passes the usual batteries
-//! of tests of randomness, without any state to carry along.
+//! The generator is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
+//! as 1, 2, 3", 2011): a keyed bijection of 128-bit counters without state, which passes the usual
+//! batteries of tests of randomness.
 
 use super::Draw;
 
@@ -10,7 +10,7 @@ const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 const ROUNDS: u32 = 10;
 
-/// What numbers are for: the same seed and epoch give independent ones for each.
+/// The purpose of numbers: each purpose has independent numbers for the same seed and epoch.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub(super) enum Purpose {
@@ -21,14 +21,14 @@ pub(super) enum Purpose {
 /// The random numbers of one [`Draw`], the same on every machine.
 ///
 /// Seed, epoch, index and the position in the stream are 64 bits each, more than one block of
-/// Philox takes: the key of a stream is made from seed and epoch by a block of its own, and the
-/// counter is index and position. Two streams of one seed and epoch share no block.
+/// Philox takes: a block of its own turns seed and epoch into the key of a stream; index and
+/// position are the counter. Two streams of one seed and epoch share no block.
 #[derive(Debug, Clone)]
 pub struct Random {
     key: [u32; 2],
     index: u64,
     position: u64,
-    /// The second half of the last block, if it was not given yet.
+    /// The second half of the last block, if it was not returned yet.
     rest: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Random {
     pub fn below(&mut self, n: u64) -> u64 {
         let (mut high, mut low) = product(self.bits(), n);
         if low < n {
-            // 2^64 mod n of the low words are one too many for an equal share each.
+            // The lowest 2^64 mod n words would make shares unequal, and are skipped.
             let surplus = n.wrapping_neg() % n;
             while low < surplus {
                 (high, low) = product(self.bits(), n);
@@ -72,14 +72,14 @@ impl Random {
     }
 }
 
-/// The key of all numbers for a purpose in one epoch.
+/// The key of all numbers for one purpose in one epoch.
 pub(super) fn key(seed: u64, epoch: u64, purpose: Purpose) -> [u32; 2] {
     let [low, high] = halves(epoch);
     let [a, b, ..] = philox([low, high, purpose as u32, 0], halves(seed));
     [a, b]
 }
 
-/// The block of numbers at a place.
+/// The block of numbers at a position.
 pub(super) fn block(key: [u32; 2], index: u64, position: u64) -> [u64; 2] {
     let ([a, b], [c, d]) = (halves(index), halves(position));
     let [a, b, c, d] = philox([a, b, c, d], key).map(u64::from);

@@ -1,17 +1,17 @@
-//! Patches anywhere.
+//! Patches anywhere in a volume.
 
 use std::sync::Arc;
 
-use super::border::{Border, Patch, Placement};
+use super::border::{Border, PatchRules, Placement};
 use super::{Choice, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::Result;
 
-/// Patches whose start is uniform over `0..=S - P` on each axis, so that all places where the
-/// patch fits are equally likely: `TorchIO`'s `UniformSampler`, MONAI's `RandSpatialCrop` of fixed
-/// size. Voxels near the border are then in fewer patches than others.
+/// Patches whose start is uniform over `0..=S - P` on each axis, so that all places where the patch
+/// fits are equally likely: `TorchIO`'s `UniformSampler`, MONAI's `RandSpatialCrop` of fixed size.
+/// Voxels near the border are in fewer patches than others.
 #[derive(Debug, Clone)]
 pub struct UniformSampler {
-    patch: Patch,
+    patch: PatchRules,
 }
 
 impl UniformSampler {
@@ -20,13 +20,13 @@ impl UniformSampler {
     /// # Errors
     /// [`crate::Error::InvalidArgument`] if an axis is 0.
     pub fn new(patch: [usize; 3]) -> Result<Self> {
-        // Every start is one where the patch fits: nothing is left to a policy.
-        Ok(Self { patch: Patch::new(patch, Border::Mask)? })
+        // The patch fits at every start, so the border policy does not matter.
+        Ok(Self { patch: PatchRules::new(patch, Border::Mask)? })
     }
 
-    /// Whether volumes that are smaller than the patch are taken, in the middle of it along the
-    /// axes where they are: `(P - S) / 2` voxels, rounded down, before and the rest after. They
-    /// are an error otherwise.
+    /// Whether volumes smaller than the patch are accepted. On the axes where a volume is smaller,
+    /// it lies in the middle of the patch: `(P - S) / 2` voxels, rounded down, of padding before
+    /// it, and the rest after it. Without this option they are an error.
     #[must_use]
     pub fn pad_small_volumes(mut self, pad: bool) -> Self {
         self.patch.pad_small_volumes = pad;

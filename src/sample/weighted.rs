@@ -3,25 +3,25 @@
 use std::sync::Arc;
 
 use super::blocks::{Blocks, Share};
-use super::border::{Border, Patch, Placement};
+use super::border::{Border, PatchRules, Placement};
 use super::pick::Chances;
 use super::{BlockSum, Choice, Draw, Field, Random, Regions, Sample, Sampler};
 use crate::{Error, Result};
 
-/// How far the sum of a block may be from that of the index: adding up in another order changes
-/// the last digits, another map of weights far more.
+/// Allowed relative difference between the sum of a block and the index: adding in another order
+/// changes the last digits, another map of weights far more.
 const TOLERANCE: f64 = 1e-6;
 
 /// Patches around voxels that are chosen in proportion to a map of weights, which is stored as a
 /// volume of the same shape: voxel `v` with probability `w(v) / sum of w` over all voxels that the
-/// [`Border`] lets choose. A voxel of weight 0 is never chosen.
+/// [`Border`] allows. A voxel of weight 0 is never chosen.
 ///
-/// By default [`Border::Mask`], as `TorchIO`'s `WeightedSampler` (version 1); with
-/// [`Border::Clamp`] it differs from MONAI's `RandWeightedCrop` in that every voxel counts, also
-/// those at the border.
+/// By default [`Border::Mask`], as in `TorchIO`'s `WeightedSampler` (version 1). With
+/// [`Border::Clamp`] it differs from MONAI's `RandWeightedCrop` in that every voxel can be chosen,
+/// also those at the border.
 #[derive(Debug, Clone)]
 pub struct WeightedSampler {
-    patch: Patch,
+    patch: PatchRules,
 }
 
 impl WeightedSampler {
@@ -30,10 +30,10 @@ impl WeightedSampler {
     /// # Errors
     /// [`Error::InvalidArgument`] if an axis is 0.
     pub fn new(patch: [usize; 3]) -> Result<Self> {
-        Ok(Self { patch: Patch::new(patch, Border::Mask)? })
+        Ok(Self { patch: PatchRules::new(patch, Border::Mask)? })
     }
 
-    /// What happens to voxels at the border.
+    /// The treatment of voxels at the border.
     #[must_use]
     pub fn border(mut self, border: Border) -> Self {
         self.patch.border = border;
@@ -78,7 +78,7 @@ impl Sampler for WeightedSampler {
     }
 }
 
-/// The weight of those voxels of a block that may be chosen.
+/// The weight of the voxels of a block that may be chosen.
 fn allowed_weight(blocks: &Blocks, listed: BlockSum) -> Result<f64> {
     match blocks.share(listed.block) {
         Share::Nothing => Ok(0.0),
@@ -98,7 +98,7 @@ fn allowed_weight(blocks: &Blocks, listed: BlockSum) -> Result<f64> {
 struct Weighted {
     placement: Placement,
     blocks: Blocks,
-    /// Blocks with weight that may be chosen.
+    /// Blocks with voxels of positive weight that may be chosen.
     sums: Vec<BlockSum>,
     chances: Chances,
 }
@@ -126,8 +126,8 @@ impl Regions for Weighted {
     }
 }
 
-/// The first place up to which, it included, the weights sum to more than `target`; if rounding
-/// lets none, the last of positive weight. `None` if all are 0.
+/// The first index at which the running sum of the weights exceeds `target`; if rounding prevents
+/// that, the last index of positive weight. `None` if all weights are 0.
 fn heavier_than(weights: &[f64], target: f64) -> Option<usize> {
     let (mut sum, mut last) = (0.0, None);
     for (place, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {

@@ -5,26 +5,26 @@ use std::path::{Path, PathBuf};
 use super::{Order, Scan, ScanHeader, open};
 use crate::{Affine, Error, Finding, Frame, Result, Scaling};
 
-/// How far a corner of the volume may be from where the first channel has it, in voxels of the
-/// least spacing: more than single precision loses, less than anybody would resample for.
+/// Allowed distance between a corner of the volume in two channels, in voxels of the least spacing:
+/// more than single precision loses, too little to need resampling.
 const FURTHEST: f64 = 0.01;
 
-/// A scan whose channels are files of one frame each. One of them is open at a time.
+/// A scan whose channels are files of one frame each. One file is open at a time.
 pub(super) struct Channels {
     files: Vec<PathBuf>,
     header: ScanHeader,
-    /// The planes' scalings of each, as they were when the files were compared.
+    /// The scalings of each file's planes, as found when the files were compared.
     scalings: Vec<Vec<Scaling>>,
-    /// The file that is being read, and its channel.
+    /// The open file, and its channel.
     current: Option<(usize, Box<dyn Scan>)>,
-    /// Bytes left of its frame.
+    /// Bytes of its frame that are not read yet.
     left: usize,
-    /// Noticed at the ends of files.
+    /// Findings from the ends of files.
     late: Vec<Finding>,
 }
 
 impl Channels {
-    /// `files` are those of the channels in their order, at least one.
+    /// `files` are the files of the channels in order, at least one.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for files that do not fit each other; those of [`open`].
@@ -56,23 +56,24 @@ impl Channels {
         self.header.shape[0] * self.header.plane_bytes()
     }
 
-    /// Opens the file of the next channel, after the one before it has been read to its end.
+    /// Opens the file of the next channel, after the file before was read to its end.
     fn advance(&mut self) -> Result<()> {
         let next = self.current.as_ref().map_or(0, |(channel, _)| channel + 1);
         self.close()?;
         let file = &self.files[next];
         let scan = open(file)?;
-        // The file may be another than when it was compared.
+        // The file may have changed since it was compared.
         check(&self.files[0], &self.header, file, scan.header())?;
         if scalings_of(scan.header()) != self.scalings[next] {
-            let reason = "its scaling changed since the scan was opened; convert it again";
+            let reason = "the scaling of the file changed since the scan was opened; convert it \
+                          again";
             return Err(Error::invalid("channel", file.display(), reason));
         }
         (self.current, self.left) = (Some((next, scan)), self.frame_bytes());
         Ok(())
     }
 
-    /// Has the file that is open verify its checksum.
+    /// Verifies the checksum of the open file.
     fn close(&mut self) -> Result<()> {
         if let Some((channel, scan)) = &mut self.current {
             let late = scan.finish()?;
@@ -145,20 +146,20 @@ fn of(channel: usize, mut finding: Finding) -> Finding {
     finding
 }
 
-/// Whether a file can be a channel beside the first.
+/// Checks that a file can be a channel beside the first.
 fn check(first: &Path, header: &ScanHeader, file: &Path, other: &ScanHeader) -> Result<()> {
     if other.frames() != 1 {
         let reason = format!(
-            "it has {} time points and {} channels; only scans of one of each can be joined as \
-             channels",
+            "it has {} time points and {} channels; only scans of one time point and one channel \
+             can be joined as channels",
             other.times, other.channels
         );
         return Err(Error::invalid("channel", file.display(), reason));
     }
     let differs = |what: &str, one: String, another: String| {
         let reason = format!(
-            "{what} {another}, and {} has {one}; channels of one scan must agree in it: resample \
-             or convert one of them to fit the other",
+            "{what} {another}, and {} has {one}; the channels of a scan must agree: resample or \
+             convert one file to match the other",
             first.display()
         );
         Err(Error::invalid("channel", file.display(), format!("it has {reason}")))
@@ -172,7 +173,7 @@ fn check(first: &Path, header: &ScanHeader, file: &Path, other: &ScanHeader) -> 
     }
     let least = header.spacing.mm().into_iter().fold(f64::INFINITY, f64::min);
     let distance = distance(&header.affine, &other.affine, header.shape);
-    // A distance that is no number is refused as well.
+    // This comparison refuses a NaN as well.
     if distance <= FURTHEST * least {
         return Ok(());
     }
@@ -181,7 +182,7 @@ fn check(first: &Path, header: &ScanHeader, file: &Path, other: &ScanHeader) -> 
     differs(&what, show(&header.affine), show(&other.affine))
 }
 
-/// How far apart two affines put a corner of a volume, at most.
+/// The greatest distance between a corner of the volume under two affines, in millimetres.
 #[allow(clippy::cast_precision_loss)]
 fn distance(a: &Affine, b: &Affine, shape: [usize; 3]) -> f64 {
     let corners = (0..8).map(|n| {
@@ -190,7 +191,7 @@ fn distance(a: &Affine, b: &Affine, shape: [usize; 3]) -> f64 {
         let (a, b) = (a.world(corner), b.world(corner));
         (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt()
     });
-    // A distance that is no number stays the result.
+    // A NaN stays the result.
     let further = |most: f64, distance| most.is_nan() || distance <= most;
     corners.fold(0.0, |most, distance| if further(most, distance) { most } else { distance })
 }

@@ -1,5 +1,5 @@
-//! Which scans some paths stand for: a file, both halves of a pair, the files of a folder, several
-//! files that are channels of one scan.
+//! Finding scans: a path names a file, one half of a pair, or a folder; several files may be
+//! channels of one scan.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,43 +9,43 @@ use super::channels::Channels;
 use super::{Scan, foreign, nifti, open};
 use crate::{Error, Result};
 
-/// Formats that are read, for messages about folders.
+/// Supported formats, for messages about folders.
 const FORMATS: &str = "NIfTI (.nii, .nii.gz, .hdr with .img)";
 
 /// One scan that can be opened, found by [`find`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// One file; or several, each a channel.
-    parts: Vec<Part>,
+    /// One file, or one for each channel.
+    parts: Vec<SourceFile>,
 }
 
 /// A file as it was named, and all files that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
+struct SourceFile {
     named: PathBuf,
     files: Vec<PathBuf>,
 }
 
 impl Found {
     /// Joins scans of one time point and one channel each as the channels of one scan, in this
-    /// order, as nnU-Net's `case_0000.nii.gz`, `case_0001.nii.gz` need.
+    /// order, such as nnU-Net's `case_0000.nii.gz`, `case_0001.nii.gz`.
     ///
-    /// Shape and voxel type must be the same; where scalings differ, each channel keeps its own
-    /// ([`ScanHeader::plane_scalings`](super::ScanHeader::plane_scalings)). Affines may differ by rounding: no corner of
-    /// the volume may be further than a hundredth of the least voxel spacing from where the first
-    /// scan has it, and the first scan's affine is taken. Of the header's other fields, too, those
-    /// of the first scan are kept.
+    /// Shape and voxel type must be the same; different scalings are kept for each channel
+    /// ([`ScanHeader::plane_scalings`](super::ScanHeader::plane_scalings)). Affines may differ by
+    /// rounding: no corner of the volume may be further from its position in the first scan than a
+    /// hundredth of the least voxel spacing; the affine and the other header fields of the first
+    /// scan are kept.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for no scans, and for the first that does not fit the first of
-    /// all: both files and both values are named; those of [`open`].
+    /// [`Error::InvalidArgument`] for no scans, and for the first file that does not match the
+    /// first scan, naming both files and both values; those of [`open`].
     pub fn channels(found: Vec<Self>) -> Result<Self> {
         let joined = Self { parts: found.into_iter().flat_map(|found| found.parts).collect() };
         if joined.parts.is_empty() {
             let reason = "at least one scan is needed; name the files, one for each channel";
             return Err(Error::invalid("channels", 0, reason));
         }
-        // Opened to be compared, and closed again.
+        // Opened to be compared, then closed again.
         joined.open_channels()?;
         Ok(joined)
     }
@@ -65,22 +65,22 @@ impl Found {
         Channels::open(self.parts.iter().map(|part| part.named.clone()).collect())
     }
 
-    /// The scan for messages: the path as it was given, or those of all channels.
+    /// The name of the scan in messages: the path as it was given, or the paths of all channels.
     #[must_use]
     pub fn name(&self) -> String {
         let names = self.parts.iter().map(|part| part.named.display().to_string());
         names.collect::<Vec<_>>().join(" + ")
     }
 
-    /// Every file of the scan, at least one: of a pair the header comes first, and channels are in
-    /// their order.
+    /// Every file of the scan, at least one: the header of a pair comes first; channels are in
+    /// order.
     #[must_use]
     pub fn files(&self) -> Vec<&Path> {
         self.parts.iter().flat_map(|part| &part.files).map(PathBuf::as_path).collect()
     }
 
-    /// BLAKE3 of the files as they lie on disk, in hexadecimal: of several, that of the digests of
-    /// each, in the order of [`Found::files`]. Reads all of them.
+    /// BLAKE3 of the files as stored on disk, in hexadecimal: for several files, of their digests
+    /// in the order of [`Found::files`]. Reads all files.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Io`].
@@ -88,24 +88,24 @@ impl Found {
         digest::of_files(&self.files())
     }
 
-    /// One file or pair.
+    /// A single file or pair.
     fn file(path: &Path) -> Self {
         let files = nifti::halves(path).map_or_else(|| vec![path.to_path_buf()], Vec::from);
-        Self { parts: vec![Part { named: path.into(), files }] }
+        Self { parts: vec![SourceFile { named: path.into(), files }] }
     }
 
-    /// Whether both are halves of one pair.
+    /// Whether both are halves of the same pair.
     fn is_other_half_of(&self, other: &Self) -> bool {
         let ([a], [b]) = (&self.parts[..], &other.parts[..]) else { return false };
         a.files.len() > 1 && a.files == b.files && a.named != b.named
     }
 }
 
-/// The scans that paths stand for, in the order of the paths.
+/// The scans that the paths name, in the order of the paths.
 ///
-/// A file is a scan, told by its content when it is opened; nothing is read of it here. Either half
-/// of a header/image pair stands for the pair, and both for one scan. A folder stands for the NIfTI
-/// files directly inside it, each a scan, in the order of their names; hidden files do not count.
+/// A file is a scan; its format is detected when it is opened, and nothing is read here. Either
+/// half of a header/image pair names the pair, and both name one scan. A folder names the NIfTI
+/// files directly inside it, each a scan, in the order of their names; hidden files are skipped.
 ///
 /// # Errors
 /// [`Error::UnsupportedScan`] for a folder without such files; [`Error::Io`] if a folder cannot be
@@ -136,7 +136,7 @@ fn in_folder(folder: &Path) -> Result<Vec<Found>> {
     Ok(files.iter().map(|path| Found::file(path)).collect())
 }
 
-/// Such are the files that macOS writes beside those of foreign disks, `._scan.nii`.
+/// Skips the files that macOS writes to foreign disks, `._scan.nii`.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().map(OsStr::to_string_lossy).is_some_and(|name| name.starts_with('.'))
 }

@@ -1,5 +1,5 @@
-//! What a file is that is no scan which is read here, told by its first bytes: so that the message
-//! says what to do with it.
+//! Files in formats that are not supported, recognised by their first bytes, so that the message
+//! can say what to do.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Bytes that are looked at: DICOM has its mark behind a preamble of 128.
+/// Bytes that are examined: DICOM has its mark after a preamble of 128 bytes.
 const LOOKED_AT: u64 = 256;
-/// Entries of a folder that are looked at.
+/// Entries of a folder that are examined.
 const MOST_ENTRIES: usize = 64;
 
-/// Where a mark stands, the mark, and what it says.
+/// The position of a mark, the mark, and its meaning.
 const MARKS: &[(usize, &[u8], &str)] = &[
     (0, b"version https://git-lfs", "a Git LFS pointer, not the scan itself: git lfs pull gets it"),
     (0, b"/annex/objects/", ANNEX),
@@ -33,14 +33,14 @@ const STORE: &str = "a Zarr store already: give the file that it was made from";
 const FOLDER: &str = "a folder: give the scans in it, each by its file";
 const META: &str = "a MetaImage header (.mhd, .mha): save it as NIfTI, with SimpleITK for example";
 
-/// Refuses what is known to be something else; whatever is not known passes.
+/// Refuses files of a known foreign format; all others pass.
 pub(super) fn refuse(path: &Path) -> Result<()> {
     let unsupported = |what: &str| {
         Err(Error::UnsupportedScan { path: path.into(), reason: format!("it is {what}") })
     };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        // A link to what git-annex has not fetched.
+        // The file is a link to content that git-annex has not fetched.
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let target = std::fs::read_link(path).unwrap_or_default();
             let annexed = target.to_string_lossy().contains(".git/annex/objects");
@@ -55,14 +55,14 @@ pub(super) fn refuse(path: &Path) -> Result<()> {
         return Ok(());
     }
     if metadata.len() == 0 {
-        let reason = "the file is empty, as a copy or download that was cut off leaves it: get it \
-                      again";
+        let reason = "the file is empty, as left by an interrupted copy or download: get it again";
         return Err(Error::CorruptScan { path: path.into(), reason: reason.into() });
     }
     mark(path).map_or(Ok(()), unsupported)
 }
 
-/// What the mark of a file says, if it has a known one. Errors are left to whoever reads it.
+/// The meaning of a file's mark, if it has a known one. Errors of reading are left to the caller's
+/// next read.
 fn mark(path: &Path) -> Option<&'static str> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(LOOKED_AT).read_to_end(&mut start).ok()?;
@@ -72,7 +72,7 @@ fn mark(path: &Path) -> Option<&'static str> {
     MARKS.iter().find(has).map(|(_, _, what)| *what)
 }
 
-/// Refuses a folder that is known to hold no scans, whatever files are in it.
+/// Refuses a folder that is known to hold no scans, whatever its files are.
 pub(super) fn refuse_folder(path: &Path) -> Result<()> {
     if path.join("zarr.json").is_file() {
         return Err(Error::UnsupportedScan { path: path.into(), reason: format!("it is {STORE}") });
@@ -80,19 +80,18 @@ pub(super) fn refuse_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Why a folder stands for no scans, though folders with files of these formats do.
+/// The error for a folder without scans, although folders with files of these formats are accepted.
 pub(super) fn folder_without_scans(path: &Path, formats: &str) -> Error {
     let reason = match folder(path) {
         FOLDER => format!(
-            "it is a folder without a scan that is read here: {formats} files directly inside a \
-             folder are"
+            "it is a folder without supported scans: it must directly contain {formats} files"
         ),
         what => format!("it is {what}"),
     };
     Error::UnsupportedScan { path: path.into(), reason }
 }
 
-/// What a folder is, by the files in it.
+/// The kind of a folder, by its files.
 fn folder(path: &Path) -> &'static str {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten().take(MOST_ENTRIES);
     let mut files = entries.map(|entry| entry.path()).filter(|path| path.is_file());

@@ -1,9 +1,9 @@
-//! What every format tells of its voxels, in one shape.
+//! The header of a scan, common to all formats.
 
 use super::Order;
 use crate::{Affine, Dtype, Finding, Scaling, Space, Spacing};
 
-/// What a scan says of its voxels.
+/// The description of a scan's voxels.
 #[derive(Debug, Clone)]
 pub struct ScanHeader {
     /// Type of the stored voxels.
@@ -18,25 +18,25 @@ pub struct ScanHeader {
     pub order: Order,
     /// Voxel `(x, y, z)` to RAS millimetres.
     pub affine: Affine,
-    /// Which coordinates these are, where the file says.
+    /// The coordinate system of the affine, if the file says.
     pub space: Option<Space>,
     /// Voxel spacing in millimetres, `z, y, x`: the lengths of the affine's columns.
     pub spacing: Spacing,
-    /// Seconds between time points, where the file says.
+    /// Seconds between time points, if the file says.
     pub time_step: Option<f64>,
-    /// Stored voxel to real value, where the file says.
+    /// Scaling from stored voxels to real values, if the file says.
     pub scaling: Option<Scaling>,
-    /// The same where planes are scaled each in its own way: one for each plane of each frame, in
-    /// the order of [`Scan::frame`](super::Scan::frame); [`ScanHeader::scaling`] then says nothing.
-    /// Otherwise empty.
+    /// The scalings of planes where they differ: one for each plane of each frame, in the order of
+    /// [`Scan::frame`](super::Scan::frame); [`ScanHeader::scaling`] is then `None`. Otherwise
+    /// empty.
     pub plane_scalings: Vec<Scaling>,
-    /// The file itself declares its voxels to be labels.
+    /// The file declares its voxels to be labels.
     pub is_label: bool,
     /// Name of the format, such as `nifti-1`.
     pub format: &'static str,
     /// Numeric header fields worth keeping, by their names in the format. No free text.
     pub fields: serde_json::Map<String, serde_json::Value>,
-    /// What was decided, guessed and repaired while reading the header.
+    /// Decisions, guesses and repairs made while reading the header.
     pub findings: Vec<Finding>,
 }
 
@@ -47,7 +47,7 @@ impl ScanHeader {
         self.times * self.channels
     }
 
-    /// Bytes that are delivered together at least: one z-plane of each interleaved frame.
+    /// The smallest number of bytes delivered together: one z-plane of each interleaved frame.
     #[must_use]
     pub const fn step_bytes(&self) -> usize {
         self.order.group() * self.plane_bytes()

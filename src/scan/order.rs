@@ -1,25 +1,26 @@
-//! The order in which a scan delivers voxels, and frames taken out of it.
+//! The order in which a scan delivers voxels, and the separation of interleaved frames.
 
 use crate::{Error, Result};
 
-/// How the voxels of several frames follow each other as a [`crate::scan::Scan`] delivers them.
+/// The order in which a [`crate::scan::Scan`] delivers the voxels of several frames.
 ///
-/// Interleaved frames come in groups: as many frames as the number says, one after the other in
-/// the order of [`Scan::frame`](crate::scan::Scan::frame), are delivered together, then those
-/// behind them. The number divides the number of frames.
+/// Interleaved frames come in groups of the given size: the frames of a group, consecutive in the
+/// order of [`Scan::frame`](crate::scan::Scan::frame), are delivered together, then those of the
+/// next group. The size divides the number of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// Each frame from its first plane to its last, then the next frame.
     #[default]
     Frames,
-    /// The first plane of each frame of a group, then the second of each, and so on.
+    /// The first plane of each frame of a group, then the second plane of each, and so on.
     Planes(usize),
-    /// The first voxel of each frame of a group, then the second of each, as colours have it.
+    /// The first voxel of each frame of a group, then the second voxel of each, as in colour
+    /// images.
     Voxels(usize),
 }
 
 impl Order {
-    /// How many frames are delivered together.
+    /// The number of frames that are delivered together.
     #[must_use]
     pub const fn group(self) -> usize {
         match self {
@@ -29,7 +30,7 @@ impl Order {
     }
 
     /// # Errors
-    /// [`Error::InvalidArgument`] if so many frames are no whole groups.
+    /// [`Error::InvalidArgument`] if the number of frames is not a multiple of the group.
     pub(crate) fn check(self, frames: usize) -> Result<()> {
         let group = self.group();
         if group > 0 && frames.is_multiple_of(group) {
@@ -40,8 +41,8 @@ impl Order {
     }
 
     /// Copies the planes of the `n`-th frame of a group out of `delivered`, which holds whole
-    /// planes of `plane` bytes of all its frames, of voxels of `item` bytes. `out` has room for
-    /// exactly the planes of one frame.
+    /// planes of all frames of the group. A plane has `plane` bytes, a voxel `item` bytes. `out`
+    /// has room for exactly the planes of one frame.
     pub(crate) fn take_frame(
         self,
         delivered: &[u8],
@@ -65,8 +66,8 @@ impl Order {
         }
     }
 
-    /// Where the voxel that is delivered `at`-th in a group stands: the number of its frame in the
-    /// group, and its place in that frame. `frame` and `plane` are numbers of voxels.
+    /// The frame and position of the voxel that is delivered `at`-th in a group: the index of its
+    /// frame in the group, and its index in that frame. `frame` and `plane` are numbers of voxels.
     pub(crate) const fn place(self, at: usize, plane: usize) -> (usize, usize) {
         match self {
             Self::Frames => (0, at),
@@ -79,7 +80,7 @@ impl Order {
     }
 }
 
-/// The `n`-th of every `group` voxels; the size is a constant so that copies are moves.
+/// The `n`-th of every `group` voxels; the size is a constant, so that copies compile to moves.
 fn every<const ITEM: usize>(delivered: &[u8], n: usize, group: usize, out: &mut [u8]) {
     let voxels = delivered.as_chunks::<ITEM>().0.iter().skip(n).step_by(group);
     for (out, voxel) in out.as_chunks_mut::<ITEM>().0.iter_mut().zip(voxels) {

@@ -1,8 +1,8 @@
-//! What a file that is to be written says of its voxels, whatever its format.
+//! The header of a file to write, common to all formats.
 
 use crate::{Affine, Dtype, Scaling, Space};
 
-/// What to say of the voxels.
+/// The description of the voxels to write.
 #[derive(Debug, Clone)]
 pub struct WriteHeader {
     /// Type of the voxels; one that the format has ([`crate::scan::ScanFormat::carries`]).
@@ -13,11 +13,12 @@ pub struct WriteHeader {
     pub times: usize,
     /// Number of channels, at least 1.
     pub channels: usize,
-    /// Voxel `(x, y, z)` to RAS millimetres; must be usable. NIfTI-1 keeps it in single precision.
+    /// Voxel `(x, y, z)` to RAS millimetres; must be finite and invertible. NIfTI-1 keeps it in
+    /// single precision.
     pub affine: Affine,
-    /// Which coordinates these are. A format that must say is told the scanner's for `None`.
+    /// The coordinate system of the affine. Formats that require one get the scanner's for `None`.
     pub space: Option<Space>,
-    /// Stored voxel to real value.
+    /// Scaling from stored voxels to real values.
     pub scaling: Option<Scaling>,
     /// Seconds between time points, positive.
     pub time_step: Option<f64>,

@@ -1,24 +1,24 @@
-//! Sources of single planes, which threads read side by side, as scans.
+//! Sources of single planes, which threads read in parallel, as scans.
 
 use rayon::prelude::*;
 
 use super::{Order, Scan, ScanHeader};
 use crate::{Error, Finding, Frame, Result};
 
-/// Voxels that can be read plane by plane, in any order and by several threads at a time, such as
-/// those of a series with a file for each slice. [`PlaneScan`] makes a [`Scan`] of it.
+/// Voxels that several threads can read plane by plane, in any order, such as a series with a file
+/// for each slice. [`PlaneScan`] turns them into a [`Scan`].
 pub trait Planes: Send + Sync {
-    /// What the source says of its voxels. The order told there does not matter.
+    /// The description of the voxels; its order is ignored.
     fn header(&self) -> &ScanHeader;
 
     /// Fills `out` with the plane `z` of a frame, C-contiguous `y, x`, in the byte order of this
     /// machine. `out` holds exactly one plane.
     ///
     /// # Errors
-    /// Those of [`Scan::read_planes`]; which plane it was need not be told.
+    /// Those of [`Scan::read_planes`]; the caller adds the plane.
     fn read_plane(&self, frame: Frame, z: usize, out: &mut [u8]) -> Result<()>;
 
-    /// To be called after the last plane: tells what was noticed on the way.
+    /// Must be called after the last plane: returns the findings made while reading.
     ///
     /// # Errors
     /// Those of [`Scan::finish`].
@@ -28,13 +28,13 @@ pub trait Planes: Send + Sync {
 }
 
 /// A scan of single planes: time points one after the other, in each its channels, in each its
-/// planes. As many planes as are asked for at a time are read in parallel by the pool that this is
-/// used in; outside of a pool, one after the other by the calling thread.
+/// planes. Planes that are asked for together are read in parallel by the current pool; outside of
+/// a pool, one after the other by the calling thread.
 #[derive(Debug)]
 pub struct PlaneScan<P> {
     planes: P,
     header: ScanHeader,
-    /// Planes delivered so far, of all frames.
+    /// Number of planes delivered, of all frames.
     at: usize,
 }
 
@@ -71,7 +71,7 @@ impl<P: Planes> Scan for PlaneScan<P> {
             let z = first + n;
             self.planes.read_plane(frame, z, out).err().map(|error| named(error, frame, z))
         };
-        // The first plane that fails is told, whichever thread was faster.
+        // The error of the first plane that fails is returned, whichever thread was faster.
         let failed = if rayon::current_thread_index().is_some() {
             out.par_chunks_mut(plane).enumerate().find_map_first(read)
         } else {
@@ -91,7 +91,7 @@ impl<P: Planes> Scan for PlaneScan<P> {
     }
 }
 
-/// The error with the plane that could not be read.
+/// Adds the plane that could not be read to an error.
 fn named(error: Error, Frame { time, channel }: Frame, z: usize) -> Error {
     let plane = |reason| format!("plane {z} of time {time}, channel {channel}: {reason}");
     match error {

@@ -1,4 +1,4 @@
-//! Files that are written, their format told by the ending of their name.
+//! Writing scans in the format of the file's extension.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::WriteHeader;
 use super::nifti::{NiftiVersion, NiftiWriter};
 use crate::{Dtype, Error, Result};
 
-/// A format that scans are written in.
+/// A format in which scans can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanFormat {
@@ -19,13 +19,13 @@ pub enum ScanFormat {
 }
 
 impl ScanFormat {
-    /// How names end, and the formats.
+    /// The extensions and their formats.
     const ENDINGS: [(&str, Self); 2] = [(".nii.gz", Self::NiftiGz), (".nii", Self::Nifti)];
 
     /// The format of a file of this name.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for another ending than those of [`ScanFormat::endings`].
+    /// [`Error::InvalidArgument`] for an extension that is not one of [`ScanFormat::endings`].
     pub fn of(path: &Path) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let known = Self::ENDINGS.into_iter().find(|(ending, _)| name.ends_with(ending));
@@ -36,12 +36,12 @@ impl ScanFormat {
         })
     }
 
-    /// The endings of names that a format is known for.
+    /// The extensions of all formats.
     pub fn endings() -> impl Iterator<Item = &'static str> {
         Self::ENDINGS.into_iter().map(|(ending, _)| ending)
     }
 
-    /// What the format is called in messages.
+    /// The name of the format in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,8 +55,8 @@ impl ScanFormat {
         matches!(self, Self::NiftiGz)
     }
 
-    /// The type to write voxels of a type as: the same, or one that the format has and that holds
-    /// every voxel exactly.
+    /// The type in which voxels of `dtype` are written: the same, or another type of the format
+    /// that holds every voxel exactly.
     #[must_use]
     pub const fn carries(self, dtype: Dtype) -> Dtype {
         match (self, dtype) {
@@ -66,17 +66,18 @@ impl ScanFormat {
     }
 }
 
-/// How to write a file.
+/// Options for writing a file.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteOptions {
-    /// How hard to compress, from 0 (not at all) to 9, where the format does.
+    /// Compression level from 0 (none) to 9, for formats that compress.
     pub level: u32,
-    /// The version of NIfTI; without, NIfTI-1 where that holds every number exactly, else NIfTI-2.
+    /// The version of NIfTI; by default NIfTI-1 if that holds every number exactly, otherwise
+    /// NIfTI-2.
     pub nifti: Option<NiftiVersion>,
 }
 
-/// Writes one file, plane by plane, in the format that its name says. Dropped before
-/// [`ScanWriter::finish`], it leaves nothing behind.
+/// Writes one file, plane by plane, in the format of its extension. If dropped before
+/// [`ScanWriter::finish`], nothing is left.
 #[derive(Debug)]
 pub struct ScanWriter {
     format: ScanFormat,
@@ -90,10 +91,10 @@ enum Writer {
 }
 
 impl ScanWriter {
-    /// Begins a file. Numbers of the header may be rounded as the format has them.
+    /// Begins a file. Numbers of the header may be rounded to those of the format.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the ending of the name, and for headers that the format cannot
+    /// [`Error::InvalidArgument`] for an unknown extension, and for headers that the format cannot
     /// hold; [`Error::Io`].
     pub fn create(path: &Path, header: &WriteHeader, level: u32) -> Result<Self> {
         let format = ScanFormat::of(path)?;
@@ -102,10 +103,10 @@ impl ScanWriter {
         Ok(Self { format, header: header.clone(), writer })
     }
 
-    /// Begins a file that is read as exactly the header. `source` are the fields of the file that
-    /// the volume came from, as [`ScanHeader::fields`](super::ScanHeader::fields) has them, or none:
-    /// where they say the same as `header`, they are written as they stood there, and channels that
-    /// were its fourth axis are that again ([`ScanWriter::header`]).
+    /// Begins a file from which exactly this header is read. `source` are the fields of the file
+    /// that the volume came from ([`ScanHeader::fields`](super::ScanHeader::fields)), or empty:
+    /// where they give the same values as `header`, they are written unchanged, and channels from
+    /// its fourth axis become that axis again ([`ScanWriter::header`]).
     ///
     /// # Errors
     /// Those of [`ScanWriter::create`].
@@ -128,7 +129,7 @@ impl ScanWriter {
         self.format
     }
 
-    /// What the file says of its voxels.
+    /// The description of the voxels in the file.
     #[must_use]
     pub const fn header(&self) -> &WriteHeader {
         &self.header
@@ -151,10 +152,10 @@ impl ScanWriter {
     }
 
     /// Appends whole voxels, C-contiguous, in the byte order of this machine. Frames follow each
-    /// other time fastest, then channel; within a frame planes go from `z = 0` up.
+    /// other, time fastest, then channel; within a frame, planes go from `z = 0` up.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for less than whole voxels, or more than the header announced;
+    /// [`Error::InvalidArgument`] for a part of a voxel, or more voxels than the header announced;
     /// [`Error::Io`].
     pub fn write_voxels(&mut self, voxels: &[u8]) -> Result<()> {
         match &mut self.writer {
@@ -162,10 +163,11 @@ impl ScanWriter {
         }
     }
 
-    /// Syncs the file and gives it its name.
+    /// Syncs the file and moves it to its path.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if voxels are missing, [`Error::Io`]; nothing is left then.
+    /// [`Error::InvalidArgument`] if voxels are missing, [`Error::Io`]; nothing is left after an
+    /// error.
     pub fn finish(self) -> Result<()> {
         match self.writer {
             Writer::Nifti(writer) => writer.finish(),

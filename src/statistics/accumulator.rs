@@ -1,4 +1,4 @@
-//! Counting voxels as they pass by.
+//! Counting voxels, part by part.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,23 @@ use super::table::{HALF_UNIT, Table};
 use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, Statistics};
 use crate::{Dtype, Element, Error, Hint, Kind, Result, f16};
 
-/// Most distinct labels of a label map, which take some 50 MB each time they are counted.
+/// Most distinct labels of a label map, whose counting takes some 50 MB.
 const MAX_LABELS: usize = 1 << 20;
-/// Voxels that are counted together, and floats whose moments are computed together.
+/// Number of voxels counted together, and of floats whose moments are computed together.
 const BLOCK: usize = 4096;
 
 /// Gathers the [`Statistics`] of a volume, in one pass, from any number of parts.
 ///
-/// Memory is bounded whatever the number of voxels: 1.5 MiB for 16-bit types, usually a few for
-/// wider ones, up to 50 for maps of a million labels.
+/// Memory is bounded whatever the number of voxels: 1.5 MiB for 16-bit types, usually a few MiB for
+/// wider types, up to 50 MiB for maps of a million labels.
 pub struct StatisticsAccumulator {
     dtype: Dtype,
     kind: Kind,
-    state: State,
+    state: Measures,
 }
 
-enum State {
-    /// Types of 8 and 16 bits: every value is counted, all else follows from that.
+enum Measures {
+    /// Types of 8 and 16 bits: every value is counted, and all statistics follow from the counts.
     Table(Table),
     /// Wider integers, as measurements.
     Integers { cells: Cells, sums: IntegerSums },
@@ -36,18 +36,18 @@ enum State {
 }
 
 impl StatisticsAccumulator {
-    /// Nothing counted yet, for voxels of this type and meaning.
+    /// An empty accumulator for voxels of this type and meaning.
     #[must_use]
     pub fn new(dtype: Dtype, kind: Kind) -> Self {
         let state = match kind {
-            // Of floats as labels, the first voxel that is none is to be told.
-            Kind::Label if dtype == Dtype::Float16 => State::Labels(HashMap::new()),
-            _ if dtype.size() <= 2 => State::Table(Table::new(dtype.size())),
-            Kind::Label => State::Labels(HashMap::new()),
+            // Not in the table, so that the first voxel that is not a whole number is reported.
+            Kind::Label if dtype == Dtype::Float16 => Measures::Labels(HashMap::new()),
+            _ if dtype.size() <= 2 => Measures::Table(Table::new(dtype.size())),
+            Kind::Label => Measures::Labels(HashMap::new()),
             Kind::Intensity | Kind::Weights if dtype.is_integer() => {
-                State::Integers { cells: Cells::new(), sums: IntegerSums::default() }
+                Measures::Integers { cells: Cells::new(), sums: IntegerSums::default() }
             }
-            Kind::Intensity | Kind::Weights => State::Floats {
+            Kind::Intensity | Kind::Weights => Measures::Floats {
                 cells: Cells::new(),
                 moments: FloatMoments::default(),
                 non_finite: 0,
@@ -56,17 +56,17 @@ impl StatisticsAccumulator {
         Self { dtype, kind, state }
     }
 
-    /// Counts voxels, in the byte order of this machine and aligned in any way.
+    /// Counts voxels, in the byte order of this machine and with any alignment.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if `voxels` ends inside a voxel; for labels also if one is not
-    /// a whole number or there are more than 2^20 of them, so that this is no label map.
+    /// [`Error::InvalidArgument`] if `voxels` ends inside a voxel. For labels also if a voxel is
+    /// not a whole number or there are more than 2^20 labels, so that this is no label map.
     pub fn add(&mut self, voxels: &[u8]) -> Result<()> {
         if !voxels.len().is_multiple_of(self.dtype.size()) {
-            let reason = format!("bytes are no whole number of {} voxels", self.dtype);
+            let reason = format!("bytes are not a whole number of {} voxels", self.dtype);
             return Err(Error::invalid("voxels", voxels.len(), reason));
         }
-        if let State::Table(table) = &mut self.state {
+        if let Measures::Table(table) = &mut self.state {
             table.add(voxels);
             return Ok(());
         }
@@ -78,7 +78,7 @@ impl StatisticsAccumulator {
             Dtype::Float16 => self.add_floats::<f16>(voxels),
             Dtype::Float32 => self.add_floats::<f32>(voxels),
             Dtype::Float64 => self.add_floats::<f64>(voxels),
-            // Counted by the table above.
+            // Counted in the table above.
             Dtype::UInt8 | Dtype::UInt16 | Dtype::Int8 | Dtype::Int16 => Ok(()),
         }
     }
@@ -86,8 +86,8 @@ impl StatisticsAccumulator {
     fn add_integers<T: Element + Into<i128>>(&mut self, voxels: &[u8]) -> Result<()> {
         let voxels = elements::<T>(voxels);
         match &mut self.state {
-            State::Labels(labels) => count_labels(labels, voxels.map(|v| Ok(v.into()))),
-            State::Integers { cells, sums } => {
+            Measures::Labels(labels) => count_labels(labels, voxels.map(|v| Ok(v.into()))),
+            Measures::Integers { cells, sums } => {
                 let mut block = Vec::with_capacity(BLOCK);
                 let mut voxels = voxels.peekable();
                 while voxels.peek().is_some() {
@@ -100,16 +100,16 @@ impl StatisticsAccumulator {
                 }
                 Ok(())
             }
-            State::Table(_) | State::Floats { .. } => Ok(()),
+            Measures::Table(_) | Measures::Floats { .. } => Ok(()),
         }
     }
 
     fn add_floats<T: Element>(&mut self, voxels: &[u8]) -> Result<()> {
         match &mut self.state {
-            State::Labels(labels) => {
+            Measures::Labels(labels) => {
                 count_labels(labels, elements::<T>(voxels).map(|v| whole(v.to_f64())))
             }
-            State::Floats { cells, moments, non_finite } => {
+            Measures::Floats { cells, moments, non_finite } => {
                 let mut block = Vec::with_capacity(BLOCK);
                 for part in voxels.chunks(BLOCK * size_of::<T>()) {
                     block.clear();
@@ -124,11 +124,11 @@ impl StatisticsAccumulator {
                 }
                 Ok(())
             }
-            State::Table(_) | State::Integers { .. } => Ok(()),
+            Measures::Table(_) | Measures::Integers { .. } => Ok(()),
         }
     }
 
-    /// Adds what `other` counted.
+    /// Adds the counts of `other`.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if `other` is of another type or kind, or if both together have
@@ -140,20 +140,20 @@ impl StatisticsAccumulator {
                 let value = format!("{} {}", other.dtype, other.kind);
                 return Err(Error::invalid("statistics", value, reason));
             }
-            (State::Table(table), State::Table(other)) => table.merge(other),
-            (State::Integers { cells, sums }, State::Integers { cells: c, sums: s }) => {
+            (Measures::Table(table), Measures::Table(other)) => table.merge(other),
+            (Measures::Integers { cells, sums }, Measures::Integers { cells: c, sums: s }) => {
                 cells.merge(c);
                 sums.merge(&s);
             }
             (
-                State::Floats { cells, moments, non_finite },
-                State::Floats { cells: c, moments: m, non_finite: n },
+                Measures::Floats { cells, moments, non_finite },
+                Measures::Floats { cells: c, moments: m, non_finite: n },
             ) => {
                 cells.merge(c);
                 moments.merge(&m);
                 *non_finite += n;
             }
-            (State::Labels(labels), State::Labels(other)) => {
+            (Measures::Labels(labels), Measures::Labels(other)) => {
                 for (label, voxels) in other {
                     count_run(labels, label, voxels)?;
                 }
@@ -163,34 +163,34 @@ impl StatisticsAccumulator {
         Ok(())
     }
 
-    /// The statistics of all that was counted.
+    /// The statistics of all counted voxels.
     #[must_use]
     pub fn finish(self) -> Statistics {
         let signed = matches!(self.dtype, Dtype::Int8 | Dtype::Int16);
         match self.state {
-            State::Table(table) if self.kind == Kind::Label => {
+            Measures::Table(table) if self.kind == Kind::Label => {
                 let counts = table.finish(signed);
                 labelled(counts.into_iter().map(|(value, n)| (i128::from(value), n)).collect())
             }
-            State::Table(table) if self.dtype == Dtype::Float16 => {
+            Measures::Table(table) if self.dtype == Dtype::Float16 => {
                 let (counts, non_finite) = table.finish_halves();
                 tabulated(&counts, HALF_UNIT, non_finite)
             }
-            State::Table(table) => tabulated(&table.finish(signed), 1.0, 0),
-            State::Integers { cells, sums } => {
+            Measures::Table(table) => tabulated(&table.finish(signed), 1.0, 0),
+            Measures::Integers { cells, sums } => {
                 let bins = cells.finish();
                 measured(&bins, 0, sums.finish(&bins))
             }
-            State::Floats { cells, moments, non_finite } => {
+            Measures::Floats { cells, moments, non_finite } => {
                 measured(&cells.finish(), non_finite, moments.finish())
             }
-            State::Labels(labels) => labelled(labels.into_iter().collect()),
+            Measures::Labels(labels) => labelled(labels.into_iter().collect()),
         }
     }
 }
 
-/// Intensity statistics from the exact count of each value, ascending and in units of a power of
-/// two.
+/// Intensity statistics from the exact count of each value. The values ascend and are in units of
+/// `unit`, a power of two.
 #[allow(clippy::cast_precision_loss)]
 fn tabulated(counts: &[(i64, u64)], unit: f64, non_finite: u64) -> Statistics {
     let mut sums = IntegerSums::default();
@@ -228,7 +228,7 @@ fn elements<T: Element>(bytes: &[u8]) -> impl Iterator<Item = T> {
     bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned)
 }
 
-/// Label maps are made of long runs: one look-up serves each.
+/// Label maps consist of long runs, and each run takes one look-up.
 fn count_labels(
     labels: &mut HashMap<i128, u64>,
     voxels: impl Iterator<Item = Result<i128>>,
@@ -252,7 +252,7 @@ fn count_run(labels: &mut HashMap<i128, u64>, label: i128, voxels: u64) -> Resul
     *labels.entry(label).or_insert(0) += voxels;
     if labels.len() > MAX_LABELS {
         let reason = format!(
-            "is one value too many: more than {MAX_LABELS} occur, which does not look like a label \
+            "is one label too many: more than {MAX_LABELS} occur, which does not look like a label \
              map; convert it as intensity"
         );
         return Err(Error::invalid("label", label, reason).hinting(Hint::AsIntensities));
@@ -260,7 +260,7 @@ fn count_run(labels: &mut HashMap<i128, u64>, label: i128, voxels: u64) -> Resul
     Ok(())
 }
 
-/// A float as a label: a whole number that 64 bits can hold.
+/// A float as a label: a whole number that fits 64 bits.
 #[allow(clippy::cast_possible_truncation)]
 fn whole(value: f64) -> Result<i128> {
     let fits = (-(2_f64.powi(63))..2_f64.powi(64)).contains(&value);

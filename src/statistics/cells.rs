@@ -1,14 +1,14 @@
-//! Counts of any `f64` in narrow cells, in memory that does not grow with the voxels.
+//! Counts of any `f64` in narrow cells, in memory that does not depend on the number of voxels.
 
 use super::Bin;
 
-/// Bits of the fraction that tell cells apart: a cell spans 2^-10 of its value.
+/// Leading fraction bits that identify a cell: a cell spans 2^-10 of its value.
 const FRACTION_BITS: u32 = 10;
 /// One leaf for each sign and exponent of an `f64`.
 const LEAVES: usize = 1 << 12;
 
 /// Cells by the leading bits of a value: sign, exponent, 10 bits of the fraction. The leaf of a
-/// sign and an exponent is made when it first occurs: 24 KiB each, about a megabyte for a real scan
+/// sign and an exponent is made at its first value: 24 KiB each, about a megabyte for a real scan
 /// and never more than 96 MiB.
 pub(super) struct Cells {
     leaves: Vec<Vec<Bin>>,
@@ -24,7 +24,7 @@ impl Cells {
     /// Counts values, which must be finite.
     pub(super) fn add(&mut self, values: &[f64]) {
         let Some(first) = values.first() else { return };
-        // Background: one look-up serves all of it.
+        // Equal values, such as background, take one look-up together.
         if values.iter().all(|value| value.to_bits() == first.to_bits()) {
             self.count(*first, values.len() as u64);
             return;
@@ -45,7 +45,8 @@ impl Cells {
             grow(leaf);
         }
         let cell = &mut leaf[(bits >> (52 - FRACTION_BITS)) as usize % (1 << FRACTION_BITS)];
-        // None is NaN: a comparison suffices. Stored in any case: a branch would be foreseen badly.
+        // No value is NaN, so a comparison is enough. Always stored, because a branch would be
+        // mispredicted.
         cell.low = if value < cell.low { value } else { cell.low };
         cell.high = if value > cell.high { value } else { cell.high };
         cell.count += count;
@@ -65,7 +66,7 @@ impl Cells {
 
     /// The cells that are not empty, ascending.
     pub(super) fn finish(mut self) -> Vec<Bin> {
-        // By their bits negative values come after the others, the greatest first.
+        // Ordered by bits, negative values follow the positive ones, the one nearest to zero first.
         let negative = self.leaves.split_off(LEAVES / 2);
         let negative = negative.into_iter().rev().flat_map(|leaf| leaf.into_iter().rev());
         let all = negative.chain(self.leaves.into_iter().flatten());

@@ -1,8 +1,8 @@
-//! How statistics stand in a volume's document.
+//! The form of statistics in a volume's document.
 //!
-//! A histogram is a text, `histogram`, and so are many labels, `counts`. Stores of earlier versions
-//! list `bins` and `labels` one by one; both are read. What is read is checked: the voxels of the
-//! bins, or the labels, are those of the volume.
+//! A histogram is one encoded string, `histogram`, and so are many labels, `counts`. Stores of
+//! earlier versions list `bins` and `labels` one by one; both forms are read. The counts that are
+//! read are checked against the number of voxels.
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Bin, IntensityStatistics, LabelCount, LabelStatistics, Moments, packed};
 
-/// So many labels are listed, for programs that read the document without this library.
+/// Up to this many labels are listed, for programs that read the document without this library.
 const LISTED: usize = 32;
 
 #[derive(Serialize, Deserialize)]
@@ -20,7 +20,7 @@ struct IntensityForm {
     moments: Option<Moments>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     histogram: Option<String>,
-    /// Of an earlier version.
+    /// In stores of an earlier version.
     #[serde(default, skip_serializing)]
     bins: Option<Vec<Bin>>,
 }

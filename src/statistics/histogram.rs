@@ -1,15 +1,15 @@
-//! From the counts of many values to a histogram of few bins.
+//! From counts of many values to a histogram of few bins.
 
 use super::{Bin, packed};
 
 /// Most bins of a histogram.
 const MAX_BINS: usize = 1024;
-/// Most bytes that it takes before they are text, four letters for three of them: a volume's
-/// documents stay below 16 kB. Whole numbers and 32-bit floats hardly ever need as many; 64-bit
+/// Most bytes of the bins before base64 turns three bytes into four letters: a volume's documents
+/// then stay below 16 kB. Whole numbers and 32-bit floats hardly ever need as many bytes; 64-bit
 /// floats get fewer bins, of up to 21 bytes each.
 const MAX_BYTES: usize = 7600;
 
-/// Merges ascending bins that do not overlap into a histogram that stands in a document.
+/// Merges ascending bins that do not overlap into a histogram for a document.
 pub(super) fn histogram(bins: &[Bin]) -> Vec<Bin> {
     let mut most = MAX_BINS;
     loop {
@@ -22,13 +22,13 @@ pub(super) fn histogram(bins: &[Bin]) -> Vec<Bin> {
     }
 }
 
-/// Merges bins into so many at most, the fullest of which is as small as possible; bins that are
-/// fuller from the start stay as they are.
+/// Merges bins into at most `max_bins`, so that the fullest merged bin is as small as possible; a
+/// single bin that is fuller from the start stays as it is.
 fn equalise(bins: &[Bin], max_bins: usize) -> Vec<Bin> {
     if bins.len() <= max_bins {
         return bins.to_vec();
     }
-    // More room never needs more bins, so the least room can be halved in on.
+    // More room never needs more bins, so bisection finds the least room.
     let (mut least, mut most) = (0, bins.iter().map(|b| b.count).sum::<u64>());
     while least < most {
         let room = least + (most - least) / 2;
@@ -37,7 +37,7 @@ fn equalise(bins: &[Bin], max_bins: usize) -> Vec<Bin> {
     merged(bins, least).collect()
 }
 
-/// Neighbours joined while their counts fit in `room`.
+/// Neighbouring bins, joined while their counts fit in `room`.
 fn merged(bins: &[Bin], room: u64) -> impl Iterator<Item = Bin> {
     let mut rest = bins.iter().copied().peekable();
     std::iter::from_fn(move || {

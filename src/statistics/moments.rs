@@ -2,8 +2,8 @@
 
 use super::Bin;
 
-/// Sums of integers. The squares are kept modulo 2^128: what is wanted of them in the end is a sum
-/// of squared distances from the mean, and if that fits, the wrapping on the way cancels out.
+/// Sums of integers. The squares are kept modulo 2^128: the result is a sum of squared distances
+/// from the mean, and if that fits 128 bits, the overflow in between cancels out.
 #[derive(Clone, Copy, Default)]
 pub(super) struct IntegerSums {
     pub(super) voxels: u64,
@@ -16,7 +16,7 @@ impl IntegerSums {
     #[allow(clippy::cast_sign_loss)]
     pub(super) fn add(&mut self, value: i128, count: u64) {
         self.voxels += count;
-        // At most 2^64 values of at most 2^64 each could only overflow after centuries.
+        // At most 2^64 values of at most 2^64 each, so an overflow would take centuries.
         self.sum = self.sum.wrapping_add(value.wrapping_mul(i128::from(count)));
         let square = (value as u128).wrapping_mul(value as u128);
         self.squares = self.squares.wrapping_add(square.wrapping_mul(u128::from(count)));
@@ -28,8 +28,8 @@ impl IntegerSums {
         self.squares = self.squares.wrapping_add(other.squares);
     }
 
-    /// Mean and population standard deviation; `bins` hold the same voxels, of which there is at
-    /// least one, and serve when the range is too wide for the sums.
+    /// Mean and population standard deviation. `bins` hold the same voxels, at least one, and are
+    /// used when the range is too wide for the sums.
     #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
     pub(super) fn finish(&self, bins: &[Bin]) -> (f64, f64) {
         let n = i128::from(self.voxels.max(1));
@@ -48,14 +48,14 @@ impl IntegerSums {
             .squares
             .wrapping_sub(c.wrapping_mul(self.sum as u128).wrapping_mul(2))
             .wrapping_add(n_bits.wrapping_mul(c.wrapping_mul(c)));
-        // The distances are from the floor of the mean, and the variance is from the mean.
+        // The distances are from the floor of the mean, the variance is from the mean itself.
         let variance = distances as f64 / n as f64 - part * part;
         (mean, variance.max(0.0).sqrt())
     }
 }
 
 /// Mean and squared distances of floats, updated block by block (the pairwise formula of Chan,
-/// Golub and `LeVeque`), so that a large mean does not swallow a small deviation.
+/// Golub and `LeVeque`), so that a large mean does not absorb a small deviation.
 #[derive(Clone, Copy, Default)]
 pub(super) struct FloatMoments {
     pub(super) voxels: u64,
@@ -69,7 +69,7 @@ impl FloatMoments {
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn of(block: &[f64]) -> Self {
         let part = 1.0 / block.len().max(1) as f64;
-        // Divided first, so that the sum stays finite; then corrected by the mean of what is left.
+        // Divided first, so that the sum stays finite; then corrected by the mean of the residuals.
         let rough = sum(block, |v| v * part).clamp(f64::MIN, f64::MAX);
         let left = sum(block, |v| (v - rough) * part);
         let mean = if left.is_finite() { rough + left } else { rough };
@@ -89,13 +89,13 @@ impl FloatMoments {
         let share = other.voxels as f64 / voxels as f64;
         let apart = other.mean - self.mean;
         self.distances += other.distances + apart * apart * share * self.voxels as f64;
-        // Weighted, not moved by a part of the distance, which could be infinite.
+        // A weighted sum, because the distance between the means could be infinite.
         let mean = self.mean * (1.0 - share) + other.mean * share;
         self.mean = mean.clamp(f64::MIN, f64::MAX);
         self.voxels = voxels;
     }
 
-    /// Mean and population standard deviation. The latter saturates where its square leaves the
+    /// Mean and population standard deviation. The deviation saturates where its square leaves the
     /// range of `f64`.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn finish(&self) -> (f64, f64) {
@@ -104,7 +104,7 @@ impl FloatMoments {
     }
 }
 
-/// Sum in an order that is fixed, and that vector instructions can follow.
+/// Sum in a fixed order that vector instructions can follow.
 fn sum(block: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     let (groups, rest) = block.as_chunks::<8>();
     let mut lanes = [0.0; 8];

@@ -1,11 +1,11 @@
-//! Many small numbers as text: each in as many bytes as it needs (LEB128), these in base64.
+//! Many small numbers as a string: each number in as few bytes as possible (LEB128), then base64.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 
 use super::{Bin, LabelCount};
 
-/// Numbers one after the other.
+/// Writes numbers one after the other.
 #[derive(Default)]
 struct Writer(Vec<u8>);
 
@@ -20,7 +20,7 @@ impl Writer {
     }
 }
 
-/// The same read again: `None` for what no writer has written.
+/// Reads the numbers again; `None` for bytes that no writer writes.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -30,7 +30,7 @@ impl Reader<'_> {
             let (byte, rest) = self.0.split_first()?;
             self.0 = rest;
             let bits = u64::from(byte & 0x7f);
-            // The tenth byte has room for one bit more.
+            // The tenth byte has room for one more bit only.
             if place == 9 && bits > 1 {
                 return None;
             }
@@ -46,29 +46,30 @@ impl Reader<'_> {
 /// The place of both zeros.
 const ZERO: u64 = 1 << 63;
 
-/// A place among all `f64`: greater numbers have greater places, neighbours neighbouring ones, and
-/// the fewer bits a number needs, the more zeros its place ends in.
+/// The place of a number among all `f64`: greater numbers have greater places, neighbouring numbers
+/// have neighbouring places, and the fewer bits a number needs, the more trailing zeros its place
+/// has.
 fn place(value: f64) -> u64 {
     let magnitude = value.abs().to_bits();
     if value < 0.0 { ZERO - magnitude } else { ZERO + magnitude }
 }
 
-/// The number of a place, if it is finite.
+/// The number at a place, if it is finite.
 fn value(place: u64) -> Option<f64> {
     let magnitude = f64::from_bits(place.abs_diff(ZERO));
     Some(if place < ZERO { -magnitude } else { magnitude }).filter(|value| value.is_finite())
 }
 
-/// Bins that ascend and are apart, as text; `None` for others.
+/// Ascending and disjoint bins as a string; `None` for other bins.
 ///
-/// Of each: how many places it lies above the one before, how many it spans, and how many voxels it
-/// has less one. Places are counted in the greatest power of two that divides them all, which stands
-/// in front: the whole numbers of a CT need two bytes then, not eight.
+/// For each bin: how many places it lies above the bin before, how many places it spans, and its
+/// number of voxels less one. Places are divided by the greatest power of two that divides them
+/// all, which comes first: the whole numbers of a CT then need two bytes instead of eight.
 pub(super) fn bins(bins: &[Bin]) -> Option<String> {
     Some(BASE64.encode(bin_bytes(bins)?))
 }
 
-/// The bytes of that text before it is text.
+/// The bytes of the string before base64.
 pub(super) fn bin_bytes(bins: &[Bin]) -> Option<Vec<u8>> {
     let places = || bins.iter().flat_map(|bin| [place(bin.low), place(bin.high)]);
     let shift = places().map(u64::trailing_zeros).min().unwrap_or(0).min(63);
@@ -88,7 +89,7 @@ pub(super) fn bin_bytes(bins: &[Bin]) -> Option<Vec<u8>> {
     Some(out.0)
 }
 
-/// Bins from their text; `None` if no bins have it.
+/// Bins from their string; `None` for a string that encodes no bins.
 pub(super) fn read_bins(text: &str) -> Option<Vec<Bin>> {
     let bytes = BASE64.decode(text).ok()?;
     let mut numbers = Reader(&bytes);
@@ -105,9 +106,9 @@ pub(super) fn read_bins(text: &str) -> Option<Vec<Bin>> {
     Some(bins)
 }
 
-/// Ascending labels as text; `None` for others. First whether they begin below 0, and how far from 0;
-/// then, of each, how many lie between the one before and this one, and how many voxels it has less
-/// one.
+/// Ascending labels as a string; `None` for other labels. First, whether the labels begin below 0,
+/// and the first label's distance from 0; then, for each label, how many integers lie between it
+/// and the label before, and its number of voxels less one.
 pub(super) fn labels(labels: &[LabelCount]) -> Option<String> {
     let first = labels.first().map_or(0, |label| label.label);
     let mut out = Writer::default();
@@ -122,7 +123,7 @@ pub(super) fn labels(labels: &[LabelCount]) -> Option<String> {
     Some(BASE64.encode(out.0))
 }
 
-/// Labels from their text; `None` if no labels have it.
+/// Labels from their string; `None` for a string that encodes no labels.
 pub(super) fn read_labels(text: &str) -> Option<Vec<LabelCount>> {
     let bytes = BASE64.decode(text).ok()?;
     let mut numbers = Reader(&bytes);
@@ -136,7 +137,7 @@ pub(super) fn read_labels(text: &str) -> Option<Vec<LabelCount>> {
     while !numbers.0.is_empty() {
         let label = next + i128::from(numbers.take()?);
         let voxels = numbers.take()?.checked_add(1)?;
-        // Whatever type the voxels have, it has no labels beyond these.
+        // No type of voxels has labels beyond these.
         if !(i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&label) {
             return None;
         }

@@ -2,11 +2,12 @@
 
 use crate::{Element, f16};
 
-/// Tables counted into side by side, so that equal neighbours do not wait for each other's store.
+/// Tables that are filled side by side, so that counting equal neighbours does not wait for the
+/// previous store.
 const LANES: usize = 4;
-/// Voxels that can be counted before 32 bits must be emptied into 64.
+/// Voxels that can be counted before the 32-bit counts must be added to the 64-bit ones.
 const PENDING_MAX: usize = 1 << 31;
-/// All finite 16-bit floats are whole multiples of this, the least subnormal.
+/// The least subnormal, of which all finite 16-bit floats are whole multiples.
 pub(super) const HALF_UNIT: f64 = 1.0 / (1 << 24) as f64;
 
 /// Counts by bit pattern: index `v as u8` or `v as u16`.
@@ -62,11 +63,11 @@ impl Table {
             .collect()
     }
 
-    /// The same for voxels that are 16-bit floats, in units of [`HALF_UNIT`], both zeros as one;
-    /// and how many are infinite or NaN.
+    /// The same for voxels that are 16-bit floats, in units of [`HALF_UNIT`], with both zeros as
+    /// one value; and the number of infinite and NaN voxels.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub(super) fn finish_halves(self) -> (Vec<(i64, u64)>, u64) {
-        // Signed, the bit patterns of negative floats come first, in the opposite order.
+        // As signed integers, the bit patterns of negative floats come first, in reverse order.
         let mut patterns = self.finish(true);
         let negative = patterns.partition_point(|(bits, _)| *bits < 0);
         patterns[..negative].reverse();
@@ -85,7 +86,7 @@ impl Table {
 }
 
 pub(super) struct Counts<const N: usize> {
-    /// [`LANES`] tables of what was counted since the last time `totals` was brought up.
+    /// [`LANES`] tables of counts that were not added to `totals` yet.
     lanes: Box<[[u32; N]]>,
     pending: usize,
     totals: Vec<u64>,
@@ -100,7 +101,7 @@ impl<const N: usize> Counts<N> {
         (&mut *self.lanes).try_into().expect("made with this length")
     }
 
-    /// To be called before counting `voxels` more, at most [`PENDING_MAX`].
+    /// Must be called before counting `voxels` more, at most [`PENDING_MAX`].
     fn make_room(&mut self, voxels: usize) {
         if self.pending + voxels > PENDING_MAX {
             self.flush();

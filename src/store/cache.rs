@@ -1,4 +1,4 @@
-//! Decoded chunks in memory: a cache under a budget, and those that one batch holds.
+//! Decoded chunks in memory: a cache under a budget, and the chunks of one batch.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,25 +16,25 @@ use crate::{Frame, Result};
 
 /// Decoded chunks under a budget of bytes, for any number of volumes, views and threads.
 ///
-/// [`super::View::cached`] gives a view that reads through it. Whole chunks are kept, in the type
-/// that is on disk: views that return them differently ([`super::View::scaled`],
+/// [`super::View::cached`] gives a view that reads through the cache. Whole chunks are kept, in the
+/// stored type: views with different conversions ([`super::View::scaled`],
 /// [`super::View::padded`]) share them, and so do all clones of an opened volume. A volume that
-/// is opened again has chunks of its own. Those of a dropped volume go as others need the room.
+/// is opened again has its own chunks. The chunks of a dropped volume are evicted as others need
+/// the room.
 ///
-/// A chunk that several threads want at once is decoded by one of them. Errors are not kept, nor
-/// chunks of zeros alone, which are not stored either. About the least recently used chunks go
-/// first. A chunk larger than half the budget is read as if there was no cache.
+/// A chunk that several threads need at once is decoded by one of them. Errors are not kept, nor
+/// chunks of zeros, which are not stored either. Approximately the least recently used chunks are
+/// evicted first. A chunk larger than half the budget bypasses the cache.
 ///
-/// Cheap to clone; every clone is the same cache. A process that is forked off begins with an empty
-/// one under the same budget: the locks of the inherited one may be held by a thread that is not
-/// there.
+/// Cheap to clone; every clone is the same cache. A forked process begins with an empty cache under
+/// the same budget: a thread that does not exist there may hold the locks of the inherited one.
 #[derive(Clone)]
 pub struct ChunkCache {
     bytes: usize,
     chunks: Arc<PerProcess<CachedChunks>>,
 }
 
-/// The chunks of one process, of which every clone of a handle knows.
+/// The chunks of one process.
 pub(super) struct CachedChunks {
     chunks: Cache<Key, Arc<Chunk>, Bytes>,
     /// Bytes of the largest chunk that is kept.
@@ -43,26 +43,26 @@ pub(super) struct CachedChunks {
     misses: AtomicU64,
 }
 
-/// What a [`ChunkCache`] has done so far in this process.
+/// Counts of a [`ChunkCache`] in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CacheCounts {
-    /// Times that a chunk was taken from the cache.
+    /// How often a chunk was found in the cache.
     pub hits: u64,
-    /// Times that a chunk was not there, which is then decoded.
+    /// How often a chunk was not found, and was decoded.
     pub misses: u64,
-    /// Bytes of the decoded chunks that are held now.
+    /// Bytes of the decoded chunks in the cache.
     pub bytes: u64,
 }
 
 impl ChunkCache {
-    /// A cache of at most `bytes` bytes of decoded voxels. What is needed beside the voxels is
-    /// not counted: some hundred bytes a chunk.
+    /// A cache of at most `bytes` bytes of decoded voxels. Overhead is not counted: some hundred
+    /// bytes per chunk.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         Self { bytes, chunks: Arc::new(PerProcess::new(CachedChunks::new(bytes))) }
     }
 
-    /// Hits and misses since it was made, and the bytes that are held.
+    /// Hits and misses since the cache was made, and the bytes it holds.
     #[must_use]
     pub fn counts(&self) -> CacheCounts {
         let here = self.here();
@@ -73,8 +73,8 @@ impl ChunkCache {
         }
     }
 
-    /// The chunks of this process. To ask for the process is a call to the system: once a box, not
-    /// once a chunk.
+    /// The chunks of this process. Asking for the process id is a system call, so ask once per box,
+    /// not once per chunk.
     pub(super) fn here(&self) -> Here<CachedChunks> {
         let Ok(here) = self.chunks.here(|| Ok::<_, Infallible>(CachedChunks::new(self.bytes)));
         here
@@ -82,18 +82,19 @@ impl ChunkCache {
 }
 
 impl CachedChunks {
-    /// The part of the budget that the policy sets aside for chunks that were wanted again; none
-    /// larger than that is kept. The rest is the time that a chunk has to be wanted again. With
-    /// the library's default of 0.97, a grid of overlapping patches whose slab just fits decodes
-    /// up to twice as much as if the least recently used went first; with a half, as much.
+    /// The part of the budget that the policy reserves for chunks that were needed again, and the
+    /// bound on the size of a chunk. The rest decides how soon a chunk must be needed again. With
+    /// the library's default of 0.97, a grid of overlapping patches whose slab just fits decodes up
+    /// to twice as much as under plain LRU; with a half, it decodes as much.
     const HOT: f64 = 0.5;
 
     fn new(bytes: usize) -> Self {
         let options = OptionsBuilder::new()
-            // Each of several would have its own share of the budget, too small for large chunks.
+            // With several shards, each would have its own share of the budget, too small for large
+            // chunks.
             .shards(1)
             .hot_allocation(Self::HOT)
-            // How many keys are remembered that went: a hint, for chunks of the usual size.
+            // The number of evicted keys that are remembered: a hint, for chunks of the usual size.
             .estimated_items_capacity((bytes >> 16).max(64))
             .weight_capacity(bytes as u64)
             .build()
@@ -113,13 +114,13 @@ impl CachedChunks {
         bytes <= self.largest
     }
 
-    /// Whether the chunk is there now; not counted as a use.
+    /// Whether the chunk is in the cache; not counted as a use.
     pub(super) fn has(&self, key: &Key) -> bool {
         self.chunks.contains_key(key)
     }
 
-    /// The chunk, from the cache or by `decode`; other threads that want the same wait for it.
-    /// `None` if `decode` says so. `decode` must not come back to the cache.
+    /// The chunk, from the cache or by `decode`; other threads that need the same chunk wait for
+    /// it. `None` if `decode` returns that. `decode` must not use the cache.
     pub(super) fn get_or_decode(
         &self,
         key: Key,
@@ -148,13 +149,13 @@ impl fmt::Debug for ChunkCache {
     }
 }
 
-/// What tells chunks apart.
+/// The identity of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// The opened volume, by a number that no other in this process has.
+    /// The unique serial number of the opened volume in this process.
     pub(super) volume: u64,
     pub(super) frame: Frame,
-    /// Place in the chunk grid, `z, y, x`.
+    /// Position in the chunk grid, `z, y, x`.
     pub(super) at: [usize; 3],
 }
 
@@ -167,16 +168,16 @@ impl Weighter<Key, Arc<Chunk>> for Bytes {
     }
 }
 
-/// A decoded chunk: what of it lies inside the volume, in the type that is on disk.
+/// A decoded chunk: its voxels inside the volume, in the stored type.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// Shape of that, `z, y, x`.
+    /// Shape of these voxels, `z, y, x`.
     pub(super) shape: [usize; 3],
     pub(super) voxels: Vec<u8>,
 }
 
 impl Chunk {
-    /// Hands out a part, as if it came from the stored chunk.
+    /// Copies a part into the target, as if decoded from the stored chunk.
     pub(super) fn copy(&self, part: &Part, target: &mut Target<'_>, scratch: &mut Scratch) {
         let part = Part { chunk: self.shape, ..*part };
         ChunkDecoder::Plain
@@ -185,13 +186,13 @@ impl Chunk {
     }
 }
 
-/// Chunks of one volume by their frame and their place in its chunk grid, `z, y, x`.
+/// Chunks of one volume by their frame and their position in its chunk grid, `z, y, x`.
 pub(crate) type HeldChunks = HashMap<(Frame, [usize; 3]), Arc<Chunk>>;
 
-/// Where a view looks before it decodes.
+/// Where a view looks for chunks before it decodes them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
-    /// What a batch that is being read has decoded already.
+    /// The chunks that the current batch has decoded already.
     pub(super) held: Option<Arc<HeldChunks>>,
     pub(super) cache: Option<ChunkCache>,
 }

@@ -14,7 +14,7 @@ use crate::disk::{Disk, is_absent};
 use crate::layout::ChunkLayout;
 use crate::{Error, Result};
 
-/// How often a document is looked for that is listed and cannot be found.
+/// How often opening is tried again when a document is listed but cannot be read.
 const TRIES: usize = 100;
 
 /// The root of stored volumes. Cheap to clone; holds no open files.
@@ -32,10 +32,11 @@ impl Dataset {
         Self::open_on(Disk::local(path.as_ref())?)
     }
 
-    /// A dataset to convert into. If the folder does not exist, it is made with the first volume.
+    /// A dataset to convert into. If the folder does not exist, the first volume creates it.
     ///
     /// # Errors
-    /// [`Error::NotVoxpatch`] if something else is there, [`Error::VersionTooNew`], [`Error::Io`].
+    /// [`Error::NotVoxpatch`] if the folder holds other files, [`Error::VersionTooNew`],
+    /// [`Error::Io`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         Self::create_on(Disk::local(path.as_ref())?)
     }
@@ -55,7 +56,7 @@ impl Dataset {
             if !is_of_others(&disk, &there)? {
                 return Err(Error::NotFound { what: "store", path });
             }
-            // Else somebody has just made it.
+            // Otherwise another process has just written the document.
             if disk.document(DOCUMENT)?.is_none() {
                 break;
             }
@@ -75,7 +76,7 @@ impl Dataset {
         }
     }
 
-    /// Where the dataset is.
+    /// The path of the dataset.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.disk.path("")
@@ -98,7 +99,7 @@ impl Dataset {
         failed.map(|()| subjects)
     }
 
-    /// Names of a subject's volumes, sorted.
+    /// Names of a subject's images, sorted.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Io`].
@@ -143,7 +144,7 @@ impl Dataset {
         Volume::open(&self.disk, name)
     }
 
-    /// Refuses a name that is taken and not to be replaced.
+    /// Refuses a name whose volume exists and must not be replaced.
     pub(crate) fn check_free(&self, name: &VolumeName, replace: bool) -> Result<()> {
         staging::replaced(&self.disk, name, replace).map(drop)
     }
@@ -159,9 +160,10 @@ impl Dataset {
         VolumeWriter::begin(&self.disk, name, shape, layout, replace)
     }
 
-    /// Images of a subject, sorted: folders that have a document, or the files of a volume of format
-    /// version 1 or 2 that has lost its document and is to be found damaged, not forgotten. A
-    /// folder that holds generations alone is a volume in the making, or what is left of one.
+    /// Images of a subject, sorted: folders with a document, or with the files of a volume of
+    /// format version 1 or 2 that has lost its document, so that the loss is reported. A folder
+    /// with nothing but generations is not listed: a volume under construction, or the remains of
+    /// one.
     fn images_of(&self, subject: &str) -> Result<Vec<String>> {
         let mut images = Vec::new();
         for image in self.folders(subject)? {
@@ -172,9 +174,9 @@ impl Dataset {
                         images.push(image);
                     }
                 }
-                // A file.
+                // The key is a file.
                 Err(e) if is_absent(&e) => {}
-                // What cannot be listed is there all the same: a shorter answer would be wrong.
+                // A folder that cannot be listed may hold images: a shorter answer would be wrong.
                 Err(source) => {
                     return Err(Error::Io { action: "list", path: self.disk.path(&key), source });
                 }
@@ -194,8 +196,8 @@ impl Dataset {
         Ok(names)
     }
 
-    /// What is wrong with the document of the dataset, the empty folder, or of a subject, if
-    /// anything is.
+    /// The damage of the group document of a subject or, for an empty `folder`, of the dataset, if
+    /// any.
     pub(super) fn group_damage(&self, folder: &str, role: &str) -> Option<Error> {
         let key = group_key(folder);
         let path = self.disk.path(&key);
@@ -212,7 +214,7 @@ impl Dataset {
     }
 }
 
-/// Names directly inside a dataset's folder; none if there is no such folder.
+/// Names directly inside a dataset's folder; none if the folder does not exist.
 fn inside(disk: &Disk) -> Result<Vec<String>> {
     disk.list("").map_err(|e| match e.kind() {
         std::io::ErrorKind::NotADirectory => {
@@ -223,12 +225,12 @@ fn inside(disk: &Disk) -> Result<Vec<String>> {
     })
 }
 
-/// Whether a folder without the document of a dataset, in which there is this, is of anybody else.
-/// Hidden names, and subjects in which there are generations alone, are what a writer leaves that
-/// is killed before the first volume is there.
+/// Whether a folder without a dataset's document, which contains `there`, belongs to other
+/// programs. Hidden names, and subjects with nothing but generations, are left by a writer that is
+/// killed before its first volume is complete.
 fn is_of_others(disk: &Disk, there: &[String]) -> Result<bool> {
     let is_hidden = |name: &str| name.starts_with('.');
-    // False of what is a file.
+    // False for a file.
     let all_are = |key: &str, is_begun: &dyn Fn(&str) -> Result<bool>| match disk.list(key) {
         Err(e) if is_absent(&e) => Ok(false),
         Err(source) => Err(Error::Io { action: "list", path: disk.path(key), source }),

@@ -1,22 +1,22 @@
-//! Digests: of files, and of voxels whatever their layout.
+//! Digests of files, and of voxels independent of their layout.
 
 use serde_json::Value;
 
 use crate::{Dtype, Frame};
 
-/// BLAKE3, in hexadecimal: what the manifest records of each file.
+/// BLAKE3, in hexadecimal, as the manifest records it for each file.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// The same of a JSON value, keys of objects in ascending order and nothing between them.
+/// The digest of a JSON value, written with ascending keys and without spaces.
 pub(crate) fn of_json(value: &Value) -> String {
     let mut text = String::new();
     write_sorted(value, &mut text);
     of_bytes(text.as_bytes())
 }
 
-/// Other crates of a program may have JSON keep the order of its keys.
+/// Sorted here, because another crate of the program may switch JSON maps to insertion order.
 fn write_sorted(value: &Value, text: &mut String) {
     let between = |n: usize| if n > 0 { "," } else { "" };
     match value {
@@ -44,7 +44,7 @@ fn write_sorted(value: &Value, text: &mut String) {
     }
 }
 
-/// The same of a file in parts.
+/// The digest of a file in parts.
 pub(crate) fn of_parts(parts: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
@@ -56,12 +56,12 @@ pub(crate) fn of_parts(parts: &[&[u8]]) -> String {
 /// Digest of a volume's decoded voxels, the same for every chunking and codec.
 ///
 /// BLAKE3 over a head (`voxpatch voxels 1`, the dtype's name, and the shape t, c, z, y, x as
-/// little-endian u64) followed by the BLAKE3 of each frame's little-endian voxels in C order, in
-/// order of time, then channel. Frames may come in any order, or take turns, each from its first
+/// little-endian u64) followed by the BLAKE3 of each frame's little-endian voxels in C order,
+/// ordered by time, then channel. Frames may come in any order, or interleaved, each from its first
 /// plane to its last.
 pub(crate) struct VoxelDigest {
     head: blake3::Hasher,
-    /// By time, then channel: about 2 kB each.
+    /// Hashers of the frames by time, then channel: about 2 kB each.
     frames: Vec<blake3::Hasher>,
     channels: usize,
 }

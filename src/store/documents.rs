@@ -11,59 +11,58 @@ use crate::layout::{ChunkLayout, Workload};
 use crate::widening::Widening;
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Space, Spacing, Statistics};
 
-/// The newest format version that is read, and that of every volume that is written. Of version 2
-/// were volumes whose shards span frames, of version 1 all others; both told the source in other
-/// fields ([`upgraded`]).
+/// The newest format version that is read, which is also the version of every volume that is
+/// written. Version 2 was for volumes whose shards span frames, version 1 for all others; both
+/// described the source by other fields ([`upgraded`]).
 pub(crate) const VERSION: u64 = 3;
 
 /// The format version of the groups of datasets and subjects, which have not changed since.
 const GROUP_VERSION: u64 = 1;
 
-/// The `voxpatch` attribute of a volume's group: the truth about its voxels. Read of any version,
-/// written of the newest.
-// Remote, so that what is read can be upgraded first: below.
+/// The `voxpatch` attribute of a volume's group, which describes its voxels. Every version is read,
+/// the newest is written.
+// Serialised remotely, so that older attributes can be upgraded before they are parsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 #[non_exhaustive]
 pub struct Attributes {
-    /// Version of this format that the volume was written in.
+    /// Version of the format in which the volume was written.
     pub version: u64,
     /// What the voxels mean.
     pub kind: Kind,
-    /// Voxel `(x, y, z)` to RAS millimetres, exactly as decided when converting.
+    /// Voxel `(x, y, z)` to RAS millimetres, exactly as determined by the conversion.
     pub affine: Affine,
-    /// Which coordinates these are, where known.
+    /// The coordinate system of the affine, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<Space>,
     /// Voxel spacing in millimetres, `z, y, x`.
     pub spacing: Spacing,
-    /// Seconds between time points, where known.
+    /// Seconds between time points, if known.
     pub time_step: Option<f64>,
-    /// Stored voxel to real value; `None` if they are the same.
+    /// Scaling from stored voxels to real values; `None` if they are equal.
     pub scaling: Option<Scaling>,
-    /// Type of the source's voxels, which holds all of the array's type in more bytes; `None` if
-    /// the array is of that type itself.
+    /// Type of the source's voxels, which is wider than the array's type and holds all its values;
+    /// `None` if the array has the source's type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_dtype: Option<Dtype>,
-    /// The volume, `SUBJECT/IMAGE`, that these voxels are a prediction of; `None` if they are of a
-    /// scan.
+    /// The volume, `SUBJECT/IMAGE`, of which the voxels are a prediction; `None` for a scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_from: Option<String>,
-    /// How the voxels are cut and compressed.
+    /// Chunks, shards and codec.
     pub layout: ChunkLayout,
     /// The reads that the layout was chosen for.
     pub workload: Workload,
-    /// Gathered over every voxel while converting.
+    /// Statistics of all voxels, gathered by the conversion.
     pub statistics: Statistics,
-    /// Where the voxels came from.
+    /// The origin of the voxels.
     pub source: SourceInfo,
-    /// What labels are called, if whoever converted said so.
+    /// The names of labels, if given to the conversion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<LabelName>,
     /// Digest of the options of the conversion: [`crate::ConvertOptions::digest`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options_digest: Option<String>,
-    /// What was decided, guessed and repaired while converting.
+    /// Decisions, guesses and repairs of the conversion.
     pub findings: Vec<Finding>,
 }
 
@@ -81,7 +80,7 @@ impl<'de> Deserialize<'de> for Attributes {
 }
 
 impl Attributes {
-    /// How the voxels of the array become those of the source; `None` if they are.
+    /// The conversion from the array's type to the source's; `None` if the types are equal.
     pub(super) fn widening(&self, array: &ArrayShape) -> Result<Option<&'static Widening>, String> {
         let (Some(original), stored) = (self.original_dtype, array.dtype) else { return Ok(None) };
         let widening = Widening::between(stored, original).ok_or_else(|| {
@@ -96,11 +95,11 @@ impl Attributes {
 
 /// The `voxpatch` attribute of a pointer.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Target {
+pub(super) struct PointerTarget {
     pub(super) version: u64,
-    /// Name of the folder.
+    /// Name of the generation.
     pub(super) generation: String,
-    /// The manifest in it.
+    /// The extent of its manifest.
     pub(super) manifest: Extent,
 }
 
@@ -111,7 +110,7 @@ pub(super) struct Extent {
     pub(super) blake3: String,
 }
 
-/// A group without content of its own: the dataset, or a subject.
+/// The document of a group without content of its own: the dataset, or a subject.
 pub(super) fn plain_group(role: &str) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
@@ -120,7 +119,7 @@ pub(super) fn plain_group(role: &str) -> Vec<u8> {
     }))
 }
 
-/// Whether a document is that of a Zarr group, or why it is not. Other programs may add to it.
+/// Checks that a document is that of a Zarr group; other attributes are allowed.
 pub(super) fn check_group(document: &[u8]) -> Result<(), String> {
     let document: Value = serde_json::from_slice(document).map_err(|e| e.to_string())?;
     if document["zarr_format"] == 3 && document["node_type"] == "group" {
@@ -129,7 +128,7 @@ pub(super) fn check_group(document: &[u8]) -> Result<(), String> {
     Err("it is not the document of a Zarr v3 group".into())
 }
 
-/// The group of a generation.
+/// The document of a generation's group.
 pub(super) fn generation_group(attributes: &Attributes) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
@@ -138,9 +137,9 @@ pub(super) fn generation_group(attributes: &Attributes) -> Vec<u8> {
     }))
 }
 
-/// The pointer of a volume: its OME metadata, and which generation counts. Any shorter document is
-/// none.
-pub(super) fn pointer(ome: &Value, target: &Target) -> Vec<u8> {
+/// The pointer of a volume: its OME metadata, and its generation. A truncated document is not a
+/// valid pointer.
+pub(super) fn pointer(ome: &Value, target: &PointerTarget) -> Vec<u8> {
     let document = json!({
         "zarr_format": 3,
         "node_type": "group",
@@ -149,14 +148,14 @@ pub(super) fn pointer(ome: &Value, target: &Target) -> Vec<u8> {
     serde_json::to_vec_pretty(&document).expect("JSON values serialise")
 }
 
-/// The OME metadata of a pointer.
+/// The OME metadata in a pointer.
 pub(super) fn ome_of(document: &[u8]) -> Result<Value, String> {
     let mut document: Value = serde_json::from_slice(document).map_err(|e| e.to_string())?;
     let ome = document.pointer_mut("/attributes/ome").map(Value::take);
     ome.ok_or_else(|| "it has no ome attribute".into())
 }
 
-/// The array of a volume.
+/// The document of a volume's array.
 pub(super) fn array(shape: &ArrayShape, layout: &ChunkLayout, names: &[&str]) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
@@ -183,7 +182,7 @@ fn index_codecs() -> Value {
     json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}])
 }
 
-/// What is read back of an array's document.
+/// The parts of an array's document that are read.
 #[derive(Debug, Deserialize)]
 pub(super) struct ArrayDocument {
     shape: Vec<usize>,
@@ -212,7 +211,7 @@ struct Sharding {
     index_location: String,
 }
 
-/// An array's document, understood.
+/// The meaning of an array's document.
 pub(super) struct ParsedArray {
     pub(super) shape: ArrayShape,
     /// Time points and channels of a shard.
@@ -223,7 +222,7 @@ pub(super) struct ParsedArray {
 }
 
 impl ArrayDocument {
-    /// The document as one of ours, or why it is not.
+    /// The meaning of the document, or the reason why this library did not write it.
     pub(super) fn understand(self) -> Result<ParsedArray, String> {
         let names: Vec<&str> = self.dimension_names.iter().map(String::as_str).collect();
         let (has_time, has_channel) = match names[..] {
@@ -255,7 +254,7 @@ impl ArrayDocument {
         };
         let ([times, channels], frames) = (leading(axes), leading(shard_axes));
         let shape = ArrayShape { dtype: self.data_type, times, channels, shape: rest };
-        // Also refuses products that do not fit, so that later arithmetic cannot overflow.
+        // Refuses products that do not fit, so that later arithmetic cannot overflow.
         if shape.bytes_as(shape.dtype).is_none() {
             return Err(format!("impossible shape {:?}", self.shape));
         }
@@ -271,7 +270,7 @@ fn split(shape: &[usize], axes: usize) -> Result<(&[usize], [usize; 3]), String>
     }
 }
 
-/// The group's own attribute, as far as its version must be known before the rest is parsed.
+/// The group's own attribute, as raw JSON: its version must be known before the rest is parsed.
 pub(super) fn attribute_of(document: &[u8]) -> Result<Value, String> {
     let mut document: Value = serde_json::from_slice(document).map_err(|e| e.to_string())?;
     match document.pointer_mut("/attributes/voxpatch") {

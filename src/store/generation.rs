@@ -1,12 +1,12 @@
-//! Where the files of a volume lie.
+//! Generations: the folders of a volume's files.
 
 use std::fmt;
 
 use super::name::VolumeName;
 use crate::unique;
 
-/// A folder that holds the files of one volume as it was written once. Nobody else ever writes a
-/// folder of this name, and what is in it does not change.
+/// A folder that holds the files of one volume as written once. No other writer uses the name of
+/// this folder, and its files do not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Generation {
     /// Key of the folder.
@@ -16,26 +16,27 @@ pub(crate) struct Generation {
     id: Option<String>,
 }
 
-/// What names of generations begin with.
+/// Prefix of the names of generations.
 const PREFIX: &str = "g-";
 
 impl Generation {
-    /// One that is not there yet.
+    /// A new generation with a unique name.
     pub(crate) fn new(name: &VolumeName) -> Self {
         Self::of(name, format!("{PREFIX}{}", unique::id())).expect("made to be a name")
     }
 
-    /// One by its name, `None` if that cannot be one: it becomes part of a path.
+    /// The generation with this name; `None` if the name is invalid, because it becomes part of a
+    /// path.
     pub(crate) fn of(name: &VolumeName, id: String) -> Option<Self> {
         is_id(&id).then(|| Self { folder: format!("{name}/{id}"), id: Some(id) })
     }
 
-    /// The files that lie in the folder of the volume itself.
+    /// The generation of files that lie in the folder of the volume itself.
     pub(super) fn in_place(name: &VolumeName) -> Self {
         Self { folder: name.to_string(), id: None }
     }
 
-    /// Its name, if it has one.
+    /// The name, if there is one.
     pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
@@ -45,7 +46,7 @@ impl Generation {
         &self.folder
     }
 
-    /// Key of a file in it.
+    /// Key of a file in the generation.
     pub(crate) fn key(&self, inside: impl fmt::Display) -> String {
         format!("{}/{inside}", self.folder)
     }

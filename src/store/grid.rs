@@ -1,11 +1,11 @@
-//! Which shard a chunk lies in, and where in that.
+//! The position of chunks in shards.
 
 use super::array::ArrayShape;
 use crate::Frame;
 use crate::layout::ChunkLayout;
 
-/// The grid of the shards of an array. Shards are numbered in C order of time, channel, z, y, x; so
-/// are the chunks of a shard.
+/// The grid of the shards of an array. Shards are numbered in C order of time, channel, z, y, x,
+/// and so are the chunks of a shard.
 #[derive(Debug, Clone)]
 pub(super) struct ShardGrid {
     array: ArrayShape,
@@ -30,30 +30,30 @@ impl ShardGrid {
         }
     }
 
-    /// How many shards there are. Saturates.
+    /// Number of shards. Saturates.
     pub(super) fn len(&self) -> usize {
         self.blocks.into_iter().chain(self.grid).fold(1, usize::saturating_mul)
     }
 
-    /// Shards of one row along z.
+    /// Number of shards in one row along z.
     pub(super) fn row(&self) -> usize {
         self.grid[1] * self.grid[2]
     }
 
-    /// Chunks that a shard has room for.
+    /// Number of chunks in a full shard.
     pub(super) fn chunks(&self) -> usize {
         self.layout.frames.into_iter().chain(self.chunks).product()
     }
 
-    /// The number of a shard, given by a frame and its place along z, y, x.
+    /// The number of a shard, given by a frame and its position along z, y, x.
     fn number(&self, frame: Frame, [z, y, x]: [usize; 3]) -> usize {
         let [times, channels] = self.layout.frames;
         let block = frame.time / times * self.blocks[1] + frame.channel / channels;
         ((block * self.grid[0] + z) * self.grid[1] + y) * self.grid[2] + x
     }
 
-    /// The shard of a chunk, which is given by its frame and its place in the chunk grid, and the
-    /// number of the chunk in that shard.
+    /// The shard of a chunk, which is given by its frame and its position in the chunk grid, and
+    /// the number of the chunk in that shard.
     pub(super) fn locate(&self, frame: Frame, at: [usize; 3]) -> (usize, usize) {
         let shard = std::array::from_fn(|a| at[a] / self.chunks[a]);
         let [z, y, x] = std::array::from_fn(|a| at[a] % self.chunks[a]);
@@ -72,7 +72,8 @@ impl ShardGrid {
         self.array.shard_key(block / self.blocks[1], block % self.blocks[1], [z, y, x])
     }
 
-    /// Layers of chunks, of all frames, that lie in the row of shards of this layer of a frame.
+    /// Number of layers of chunks, over all frames, in the row of shards that holds this layer of a
+    /// frame.
     pub(super) fn layers_of_row(&self, frame: Frame, layer: usize) -> usize {
         let ArrayShape { times, channels, shape, .. } = self.array;
         let [of_times, of_channels] = self.layout.frames;
@@ -87,8 +88,8 @@ impl ShardGrid {
         .product()
     }
 
-    /// Whether no shard of this or an earlier layer is touched by a later one, where all channels
-    /// of a time point come before the next, and layers of a frame from 0 up.
+    /// Whether all later layers lie in other shards than this layer and those before it, in the
+    /// order of time points, then channels, then layers from 0 up.
     pub(super) fn is_done_with(&self, frame: Frame, layer: usize) -> bool {
         let ArrayShape { times, channels, shape, .. } = self.array;
         let ends = |n: usize, step: usize, of: usize| (n + 1).is_multiple_of(step) || n + 1 == of;

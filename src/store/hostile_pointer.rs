@@ -73,7 +73,7 @@ fn names_of_generations_that_lead_elsewhere_are_damage_and_nothing_is_read_there
         store.edit("generation", json!(name));
         let error = store.refused();
         assert!(matches!(error, Error::CorruptStore { .. }), "{name:?}: {error}");
-        assert!(error.to_string().contains("no name of a generation"), "{name:?}: {error}");
+        assert!(error.to_string().contains("not a name of a generation"), "{name:?}: {error}");
     }
 }
 

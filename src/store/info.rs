@@ -1,4 +1,4 @@
-//! What a volume is, as one plain structure: for tables and for JSON.
+//! The description of a volume as one plain structure, for tables and JSON.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::layout::{ChunkLayout, Workload};
 use crate::statistics::{LabelCount, Moments};
 use crate::{Affine, Dtype, Finding, Kind, Scaling, Spacing, Statistics};
 
-/// The percentiles that are told.
+/// The percentiles in the description.
 const PERCENTILES: [f64; 5] = [0.5, 5.0, 50.0, 95.0, 99.5];
 
 /// Everything that is known of a volume without reading its voxels.
@@ -22,15 +22,15 @@ pub struct VolumeInfo {
     pub times: usize,
     /// Channels; 1 without a channel axis.
     pub channels: usize,
-    /// Millimetres, `z, y, x`.
+    /// Spacing in millimetres, `z, y, x`.
     pub spacing: Spacing,
-    /// Type of the source's voxels, as which they are read.
+    /// Type of the source's voxels, which reads return.
     pub dtype: Dtype,
-    /// Type of the voxels on disk: the same, or narrower.
+    /// Type of the voxels on disk: the same or narrower.
     pub stored_dtype: Dtype,
     /// What the voxels mean.
     pub kind: Kind,
-    /// The volume, `SUBJECT/IMAGE`, that the voxels are a prediction of; `None` if they are of a scan.
+    /// The volume, `SUBJECT/IMAGE`, of which the voxels are a prediction; `None` for a scan.
     pub predicted_from: Option<String>,
     /// Chunks, shards and codec. Shapes are `z, y, x`.
     pub layout: ChunkLayout,
@@ -40,45 +40,45 @@ pub struct VolumeInfo {
     pub raw_bytes: u64,
     /// Bytes of the shards.
     pub stored_bytes: u64,
-    /// Bytes of the voxels for each byte stored; `None` if nothing but zeros is stored.
+    /// Bytes of the voxels per stored byte; `None` if nothing is stored, because all voxels are 0.
     pub ratio: Option<f64>,
     /// Voxel `(x, y, z)` to RAS millimetres.
     pub affine: Affine,
-    /// Where the voxel axes `x, y, z` (in this order, as `nibabel.aff2axcodes` has them) run to:
-    /// R or L, A or P, S or I.
+    /// The directions in which the voxel axes `x, y, z` run (in this order, as in
+    /// `nibabel.aff2axcodes`): R or L, A or P, S or I.
     pub orientation: String,
-    /// Seconds between time points, where known.
+    /// Seconds between time points, if known.
     pub time_step: Option<f64>,
-    /// Stored voxel to real value; `None` if they are the same.
+    /// Scaling from stored voxels to real values; `None` if they are equal.
     pub scaling: Option<Scaling>,
-    /// Of the voxels as stored.
+    /// Distribution of the stored voxels.
     pub distribution: Distribution,
     /// The index for sampling by label or by weight; `None` if there is none.
     pub index: Option<IndexInfo>,
-    /// Digest of the stored voxels, whatever their layout.
+    /// Digest of the stored voxels, independent of their layout.
     pub voxel_digest: String,
     /// Format of the source.
     pub source_format: String,
-    /// What was decided, guessed and repaired while converting.
+    /// Decisions, guesses and repairs of the conversion.
     pub findings: Vec<Finding>,
 }
 
-/// The statistics in short.
+/// A summary of the statistics.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
-    /// Of measurements.
+    /// Distribution of measurements.
     Intensity {
         /// Range, mean and deviation; `None` if no voxel is finite.
         moments: Option<Moments>,
         /// Some percentiles, ascending; empty if no voxel is finite.
         percentiles: Vec<Percentile>,
-        /// NaN and infinite voxels, left out of the rest.
+        /// NaN and infinite voxels, which are excluded from the other fields.
         non_finite: u64,
     },
-    /// Of labels: each that occurs, ascending.
+    /// Distribution of labels.
     Label {
-        /// The labels and their voxels.
+        /// Each label that occurs, ascending, with its number of voxels.
         labels: Vec<LabelCount>,
     },
 }
@@ -89,7 +89,7 @@ pub enum Distribution {
 pub struct Percentile {
     /// 0 to 100.
     pub percent: f64,
-    /// The value below which that part of the voxels lies.
+    /// The value below which this percentage of the voxels lies.
     pub value: f64,
 }
 
@@ -119,7 +119,8 @@ impl Volume {
         (self.shape().iter().product::<usize>() * frames * self.dtype().size()) as u64
     }
 
-    /// What this volume is. Reads the index for sampling, if there is one, no voxels.
+    /// The description of this volume. Reads the index for sampling, if there is one, but no
+    /// voxels.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn info(&self) -> VolumeInfo {

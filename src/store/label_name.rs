@@ -1,5 +1,4 @@
-//! What the labels of a map are called, for people: given by whoever converts, never taken from a
-//! scan by itself.
+//! Names of labels, given to a conversion; never taken from a scan.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +8,10 @@ use crate::{Error, Result};
 
 /// Longest name, in characters.
 const LONGEST: usize = 64;
-/// Characters of names beside letters and digits of ASCII: none that a terminal, a shell or a
-/// document could take for anything else.
+/// Allowed characters of names besides ASCII letters and digits: none with a special meaning in a
+/// terminal or a document.
 const OTHERS: &[char] = &[' ', '_', '-', '.', ',', '+', '/', '(', ')'];
-/// So many names a document has room for.
+/// Most names of one volume.
 const MOST: usize = 1 << 16;
 
 /// The name of one label, and the colour to draw it in.
@@ -25,7 +24,7 @@ pub struct LabelName {
     colour: Option<[u8; 3]>,
 }
 
-/// As a document has it.
+/// The fields in a document.
 #[derive(Deserialize)]
 struct Unchecked {
     value: i64,
@@ -45,7 +44,7 @@ impl LabelName {
     /// A name of 1 to 64 characters: letters and digits of ASCII, spaces and `_-.,+/()`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] naming what is allowed.
+    /// [`Error::InvalidArgument`] with the allowed characters.
     pub fn new(value: i64, name: impl Into<String>, colour: Option<[u8; 3]>) -> Result<Self> {
         let name = name.into();
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || OTHERS.contains(&c);
@@ -66,7 +65,7 @@ impl LabelName {
         self.value
     }
 
-    /// What it is called.
+    /// The name of the label.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -78,7 +77,7 @@ impl LabelName {
         self.colour
     }
 
-    /// Refuses several names of one label, and more names than there is room for.
+    /// Refuses two names of one label, and too many names.
     pub(crate) fn check_all(names: &[Self]) -> Result<()> {
         if names.len() > MOST {
             let reason = format!("a volume keeps up to {MOST}; leave the names out");

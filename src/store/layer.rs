@@ -16,7 +16,7 @@ pub(super) struct LayerEncoder {
     item: usize,
 }
 
-/// What a task keeps between chunks: the voxels of one, and the codec's own.
+/// Buffers that a thread uses again for every chunk: the voxels of a chunk, and those of the codec.
 pub(super) type LayerScratch = (Vec<u8>, EncodeScratch);
 
 impl LayerEncoder {
@@ -26,7 +26,7 @@ impl LayerEncoder {
         Ok(Self { codec, chunk: layout.chunk, plane: [rows, columns], item: shape.dtype.size() })
     }
 
-    /// The chunk at `y, x` (chunk grid) of a layer, encoded, checksum included; `None` if every
+    /// The encoded chunk at `y, x` (chunk grid) of a layer, with its checksum; `None` if every
     /// voxel is 0. `planes` holds the planes of the volume that the layer covers.
     pub(super) fn encode(
         &self,
@@ -41,7 +41,7 @@ impl LayerEncoder {
         self.codec.encode(voxels, scratch).map(Some)
     }
 
-    /// Bytes of the chunk at `y, x` that lie inside the volume, where the layer has `depth` planes.
+    /// Bytes of the chunk at `y, x` inside the volume, if the layer has `depth` planes.
     pub(super) fn bytes_inside(&self, at: [usize; 2], depth: usize) -> usize {
         let [rows, columns] = std::array::from_fn(|a| {
             let chunk = self.chunk[a + 1];
@@ -50,7 +50,7 @@ impl LayerEncoder {
         depth.min(self.chunk[0]) * rows * columns * self.item
     }
 
-    /// Copies a chunk out of a layer's planes; what lies beyond the volume becomes 0.
+    /// Copies a chunk out of a layer's planes; voxels beyond the volume become 0.
     fn gather(&self, [y, x]: [usize; 2], planes: &[u8], voxels: &mut Vec<u8>) {
         let (chunk, item) = (self.chunk, self.item);
         let [rows, columns] = self.plane;

@@ -1,4 +1,4 @@
-//! Telling other writers of a volume that one is at work: they fail at once, and not at the end.
+//! Marks of volumes that are being written, so that other writers fail at once, not at the end.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use super::name::VolumeName;
 use crate::disk::{Disk, Held};
 use crate::{Error, Result};
 
-/// Tells other processes of this machine that a volume is being written, or fails at once if another
-/// one said so.
+/// Marks a volume as being written for other processes of this machine, or fails at once if another
+/// process has marked it.
 pub(super) fn hold(disk: &Disk, name: &VolumeName) -> Result<Held> {
     let key = format!(".lock-{}+{}", name.subject(), name.image());
     disk.sink()?.hold(&key).map_err(|source| match source.kind() {

@@ -1,8 +1,8 @@
-//! The record of what a complete volume consists of, written last.
+//! The manifest: the list of a volume's files, written last.
 //!
-//! `0/manifest.json` is `{"blake3": H, "manifest": M}`, [`sealed`]. M names the two metadata
+//! `0/manifest.json` is `{"blake3": H, "manifest": M}`, [`sealed`]. M lists the two metadata
 //! documents and every shard of the grid in C order, with length and digest, or as empty. A shard
-//! that M does not call empty must be there.
+//! that is not listed as empty must exist.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,21 +14,20 @@ pub(crate) const KEY: &str = "0/manifest.json";
 /// Name of the content in the sealed document.
 const NAME: &str = "manifest";
 
-/// What the manifest holds.
+/// The content of the manifest.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// `SUBJECT/IMAGE`, so that volumes which have changed places are noticed; `None` in the first
-    /// stores of format version 1.
+    /// `SUBJECT/IMAGE`, so that moved volumes are noticed; `None` in the first stores of format
+    /// version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) volume: Option<String>,
-    /// Name of the generation that this is the manifest of; `None` in stores of format versions 1
-    /// and 2.
+    /// Name of the manifest's generation; `None` in stores of format versions 1 and 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) generation: Option<String>,
-    /// Digest of the OME metadata in the volume's pointer; `None` where `generation` is.
+    /// Digest of the OME metadata in the volume's pointer; `None` if `generation` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ome: Option<String>,
-    /// Whether an index for sampling was published with the volume, so that a loss is noticed.
+    /// Whether an index for sampling was published with the volume, so that its loss is noticed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) indexed: bool,
     /// Digest of the decoded voxels: see [`super::VoxelDigest`].
@@ -55,8 +54,8 @@ pub(crate) struct ShardRecord {
 pub(crate) struct ShardFile {
     pub(crate) bytes: u64,
     pub(crate) blake3: String,
-    /// The tag that stands in the shard, compared when it is opened; none in stores that were
-    /// written before there were tags.
+    /// The tag inside the shard, compared when the shard is opened; `None` in the first stores of
+    /// format version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tag: Option<String>,
 }
@@ -66,7 +65,7 @@ impl Manifest {
         sealed::seal(NAME, self)
     }
 
-    /// The manifest, or why it is not one.
+    /// The manifest in a document, or the reason why there is none.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_str(sealed::open(NAME, bytes)?).map_err(|e| e.to_string())
     }

@@ -1,4 +1,4 @@
-//! Volumes and what they consist of, on any [`crate::disk::Disk`].
+//! Volumes and their files, on any [`crate::disk::Disk`].
 //!
 //! # The format, version 3
 //!
@@ -21,66 +21,67 @@
 //!           manifest.json         what the volume consists of, written last
 //! ```
 //!
-//! - **Pointer.** Which generation counts. The `ome` attribute is for other readers, and its
-//!   `datasets[0].path` is `g-.../0`, so that they follow. The name of a generation is `g-` and 16
-//!   hexadecimal digits that no other writer has.
+//! - **Pointer.** Names the current generation. The `ome` attribute is for other readers, and its
+//!   `datasets[0].path` is `g-.../0`, so that these find the array. The name of a generation is
+//!   `g-` and 16 random hexadecimal digits, unique to one writer.
 //! - **Array.** `sharding_indexed`, index at the end, its codecs `bytes` (little) and `crc32c`.
 //!   Chunks: `bytes` (little), one of `blosc`, `zstd`, `gzip` or nothing, then `crc32c`; or
-//!   `voxpatch.packed` ([`crate::codec::packed`]), then `crc32c`. Axes of time and channels are there if
-//!   longer than 1; a chunk is of one frame, a shard of one or of several. Fill value 0. Border
-//!   chunks are stored whole, zeros beyond the volume. A chunk of zeros alone is not stored. In a
-//!   shard, chunks stand layer by layer, each layer by lines along y if chunks are shorter there
-//!   than along x, else along x. Readers must not rely on that order, but on the index. Between the
-//!   last chunk and the index stand 16 bytes that belong to neither, the shard's tag: the first
-//!   bytes of the BLAKE3 of the shard's key, the checksums of its chunks in their order, and the
-//!   entries of its index.
-//! - **Group.** [`Attributes`] is the truth about the voxels: exact affine, the coordinates that it
-//!   leads to, scaling, kind, layout, statistics, and of the source its format, numeric fields and
-//!   digest. No free text, names, dates or paths of the source are kept; names of labels are there
-//!   if whoever converted gave them. `original_dtype` is there if the array's type is narrower than the source's: every
-//!   voxel of it is then to be read as that; `predicted_from` if the voxels are predictions, made
-//!   from that volume.
+//!   `voxpatch.packed` ([`crate::codec::packed`]), then `crc32c`. Axes of time and channels exist if
+//!   longer than 1; a chunk holds one frame, a shard one or several. Fill value 0. Border chunks
+//!   are stored whole, with zeros beyond the volume. A chunk of zeros is not stored. In a shard,
+//!   chunks are ordered layer by layer, each layer by lines along y if chunks are shorter there
+//!   than along x, otherwise along x. Readers must use the index instead of that order. Between the
+//!   last chunk and the index are 16 bytes that belong to neither, the shard's tag: the first bytes
+//!   of the BLAKE3 of the shard's key, the checksums of its chunks in their order, and the entries
+//!   of its index.
+//! - **Group.** [`Attributes`] describe the voxels: exact affine and its coordinate system,
+//!   scaling, kind, layout, statistics, and of the source its format, numeric fields and digest. No
+//!   free text, names, dates or paths of the source are kept; names of labels exist if given to the
+//!   conversion. `original_dtype` exists if the array's type is narrower than the source's, to
+//!   which every voxel is then converted; `predicted_from` exists if the voxels are predictions,
+//!   made from that volume.
 //! - **Manifest.** Digests (BLAKE3) of the group's and the array's documents, of the pointer's OME
-//!   metadata (as JSON with sorted keys and without spaces) and of every shard, a digest of the
-//!   decoded voxels, in the array's type, that re-encoding keeps, and its own. A shard is missing by
-//!   intent only if the manifest says that it is empty. It also names the volume, the generation,
-//!   the tag of every shard, and whether an index for sampling was published with the volume.
+//!   metadata (as JSON with sorted keys and without spaces) and of every shard; a digest of the
+//!   decoded voxels, in the array's type, which re-encoding does not change; and its own digest. A
+//!   shard may be missing only if the manifest lists it as empty. The manifest also names the
+//!   volume, the generation, the tag of every shard, and whether an index for sampling was
+//!   published with the volume.
 //! - **Index for sampling.** `{"blake3": H, "sampling": S}`, sealed as the manifest. S is
 //!   `{version: 2, voxels, scaling, shape, block, frames}`: the digest of the voxels as in the
-//!   manifest, the scaling that made weights of them, the shapes of a frame and of a block
-//!   ([`crate::sample::BLOCK`]), and for each frame, in order of time, then channel, either
+//!   manifest, the scaling that gave the weights, the shapes of a frame and of a block
+//!   ([`crate::sample::BLOCK`]), and for each frame, ordered by time, then channel, either
 //!   `{"classes": [{label, blocks: [[block, voxels], ...]}, ...]}`, every label that occurs,
 //!   ascending, or `{"weights": [[block, sum], ...]}`, every block with a positive sum of real
 //!   values. Blocks are numbered in C order over their grid and ascend; only voxels inside the
-//!   volume count. It is the same whatever the chunks. Refused if the voxels, the scaling of
-//!   weights or the shapes are not those of the volume. Version 1 counted chunks, and is taken for
-//!   no index. Not there for intensities, for labels stored as floats or beyond int64, and
-//!   for maps of more than 2^22 pairs; a volume is whole without it. The one file of a generation
+//!   volume count. The index does not depend on chunks. It is refused if the voxels, the scaling of
+//!   weights or the shapes are not those of the volume. Version 1 counted chunks, and is ignored.
+//!   There is no index for intensities, for labels stored as floats or beyond int64, and for maps
+//!   of more than 2^22 pairs; a volume is complete without it. It is the one file of a generation
 //!   that may be written later.
 //!
-//! Volumes of versions 1 and 2 are read as they are. They have no generation: the pointer is the
-//! group, and the array lies beside it in `0`. Their attributes have `source_format` and
-//! `source_fields` instead of `source` and `space`, and no digests. In version 1 a shard is of one frame; the first of
-//! them have no tags.
+//! Volumes of versions 1 and 2 are read without a change. They have no generation: the pointer is
+//! the group, and the array lies beside it in `0`. Their attributes have `source_format` and
+//! `source_fields` instead of `source` and `space`, and no digests. In version 1 a shard holds one
+//! frame; its first stores have no tags.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! - A volume is there as a whole or not at all. Its generation is written and flushed, and then the
+//! - A volume exists as a whole or not at all. Its generation is written and flushed, then the
 //!   pointer is created, or replaced by compare-and-swap: of several writers one wins, and the
-//!   others are told. The files of a volume that was replaced go; a handle that still needs some of
-//!   them ends with [`crate::Error::Replaced`], never with a mixture.
-//! - A volume that comes about shard by shard, over several runs and processes, has its shards put
-//!   into their generation at once; what else there is of it lies in a hidden folder
-//!   (`.aggregate-SUBJECT+IMAGE`, see [`crate::aggregate`]) until the volume is published.
-//! - After a power cut too: what was said to be done is done, and of anything else there is the old
-//!   or the new.
-//! - What a killed writer leaves is in nobody's way: no name is used twice. [`Dataset::sweep`]
-//!   removes what nobody names.
+//!   others get an error. The files of a replaced volume are removed; a handle that still needs
+//!   some of them returns [`crate::Error::Replaced`], never a mixture of voxels.
+//! - The shards of a volume that is made over several runs and processes are put into their
+//!   generation at once; its other files lie in a hidden folder (`.aggregate-SUBJECT+IMAGE`, see
+//!   [`crate::aggregate`]) until the volume is published.
+//! - The same holds after a power cut: a change that was reported as done persists; otherwise the
+//!   old or the new volume exists.
+//! - The remains of a killed writer disturb nobody, because no name is used twice.
+//!   [`Dataset::sweep`] removes files that no document names.
 //! - Opening a volume checks its pointer, its manifest and both documents; reading checks each
-//!   shard's index and tag once, and each chunk's checksum when a handle first decodes the chunk.
-//!   What fails a check is an error, never voxels. So is a volume in the place of another.
-//! - Not promised: disks that lie about flushing, and files changed in place by other programs while
-//!   a handle has them mapped.
+//!   shard's index and tag once, and each chunk's checksum when a handle first decodes the chunk. A
+//!   failed check is an error, never voxels. So is a volume moved to the place of another.
+//! - Not guaranteed: disks that report a flush without doing it, and files changed in place by
+//!   other programs while a handle has them mapped.
 
 mod array;
 mod cache;

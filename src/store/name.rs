@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::DOCUMENT;
 use crate::{Error, Result};
 
-/// `SUBJECT/IMAGE`: the place of a volume in a dataset.
+/// `SUBJECT/IMAGE`: the name of a volume in a dataset.
 ///
 /// Each part is 1 to 100 characters of `A-Z a-z 0-9 . _ -`, the first not a dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,14 +16,14 @@ pub struct VolumeName {
     image: String,
 }
 
-/// File systems allow 255 bytes; a staging folder's name holds both parts and a prefix.
+/// File systems allow 255 bytes, and the name of a job's folder holds both parts and a prefix.
 const LONGEST: usize = 100;
 
 impl VolumeName {
     /// A name from its two parts.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] naming the part and what is allowed.
+    /// [`Error::InvalidArgument`] with the part and the allowed characters.
     pub fn new(subject: impl Into<String>, image: impl Into<String>) -> Result<Self> {
         let (subject, image) = (subject.into(), image.into());
         check("subject", &subject)?;
@@ -31,8 +31,8 @@ impl VolumeName {
         Ok(Self { subject, image })
     }
 
-    /// The name for a scan that was given none: the subject is the file's name without its
-    /// endings, with `_` for every character that a name cannot have; the image is `image`.
+    /// The default name for a scan: the subject is the file's name without its extensions, with `_`
+    /// for every character that is not allowed; the image is `image`.
     #[must_use]
     pub fn for_file(path: &Path) -> Self {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -68,7 +68,7 @@ impl VolumeName {
     }
 }
 
-/// Whether a name in a folder could be a subject's or an image's.
+/// Whether a name in a folder is valid for a subject or an image.
 pub(super) fn is_valid(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     (1..=LONGEST).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('.')

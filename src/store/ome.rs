@@ -1,17 +1,17 @@
-//! OME-Zarr 0.5 metadata of an image: what other readers go by.
+//! OME-Zarr 0.5 metadata of an image, for other readers.
 //!
-//! 0.5 knows scale and translation only, so the exact affine stands in our own attribute. What
-//! is written here is its nearest reading along the voxel axes: `scale` is the spacing, and each
-//! space axis carries an anatomical `orientation` (RFC-4) that says where it runs. The
-//! `translation` of an axis is the world coordinate of voxel 0 along that direction: where an
-//! axis runs `left-to-right` it is the RAS x of voxel 0, where it runs `right-to-left` its
-//! negative. Readers that ignore the orientation see a consistent frame of their own.
+//! OME-Zarr 0.5 supports only scale and translation, so the exact affine is in our own attribute.
+//! The metadata holds the closest equivalent along the voxel axes: `scale` is the spacing, and each
+//! space axis has an anatomical `orientation` (RFC-4) that gives its direction. The `translation`
+//! of an axis is the world coordinate of voxel 0 along that direction: for an axis that runs
+//! `left-to-right` it is the RAS x of voxel 0, for `right-to-left` its negative. Readers that
+//! ignore the orientation see a consistent coordinate system of their own.
 
 use serde_json::{Value, json};
 
 use crate::{Affine, Spacing};
 
-/// What the metadata is made from.
+/// The input of the metadata.
 pub(super) struct Image<'a> {
     pub(super) name: &'a str,
     /// Path from the image's group to its array.
@@ -22,7 +22,7 @@ pub(super) struct Image<'a> {
     pub(super) spacing: Spacing,
     pub(super) time_step: Option<f64>,
     pub(super) is_label: bool,
-    /// What a label map is of: a path from its group to that of another image.
+    /// For a label map, the path from its group to the image that it belongs to.
     pub(super) label_of: Option<String>,
 }
 

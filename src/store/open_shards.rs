@@ -1,7 +1,7 @@
-//! The shards of one handle that are open, each mapped: a bounded number in the whole process.
+//! The open shards of a handle, each mapped; their number in the whole process is bounded.
 //!
-//! No lock is taken, so that a process which is forked off while another thread opens a shard waits
-//! for nobody.
+//! No lock is taken, so that a process that is forked while another thread opens a shard never
+//! waits for that thread.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use arc_swap::{ArcSwapOption, Guard};
 
 use super::shard::Shard;
 
-/// Shards that are open in this process, each one memory map, beyond which a handle closes its own
-/// before it opens another. Linux allows 65,530 maps, which the program needs for other things too.
+/// When this many shards, each one memory map, are open in this process, a handle closes its own
+/// before it opens another. Linux allows 65,530 maps, which the program needs for other purposes
+/// too.
 const MOST_OPEN: usize = 16_384;
 
 /// Shards that are open in this process.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// A shard that counts while it is open.
+/// A shard that is counted while it is open.
 #[derive(Debug)]
 struct Counted(Arc<Shard>);
 
@@ -35,7 +36,7 @@ impl Drop for Counted {
     }
 }
 
-/// A place for each shard of a volume, in the order of the manifest.
+/// A slot for each shard of a volume, in the order of the manifest.
 #[derive(Debug)]
 pub(super) struct OpenShards {
     places: Box<[ArcSwapOption<Counted>]>,
@@ -60,7 +61,7 @@ impl Deref for OpenedShard {
 }
 
 impl OpenShards {
-    /// None of `count` shards is open.
+    /// `count` slots, none with an open shard.
     pub(super) fn new(count: usize) -> Self {
         Self { places: (0..count).map(|_| ArcSwapOption::empty()).collect(), most: MOST_OPEN }
     }
@@ -70,19 +71,19 @@ impl OpenShards {
         OpenedShard::new(self.places[n].load())
     }
 
-    /// Keeps a shard open. Where too many are open, those of this handle are closed first: they are
-    /// opened again when they are wanted.
+    /// Keeps a shard open. If too many are open, all of this handle are closed first; they are
+    /// opened again when needed.
     pub(super) fn keep(&self, n: usize, shard: Shard) -> OpenedShard {
         if OPEN.load(Ordering::Relaxed) >= self.most {
             self.close();
         }
-        // Two threads may open it at once; the last is kept.
+        // Two threads may open the same shard; the last one is kept.
         let shard = Arc::new(Counted::new(shard));
         self.places[n].store(Some(Arc::clone(&shard)));
         OpenedShard(Guard::from_inner(Some(shard)))
     }
 
-    /// Closes all that are not in use.
+    /// Closes all shards that are not in use.
     pub(super) fn close(&self) {
         for place in &self.places {
             if place.load().is_some() {
@@ -91,7 +92,7 @@ impl OpenShards {
         }
     }
 
-    /// Those that are open, by their numbers.
+    /// The open shards, with their numbers.
     pub(super) fn all(&self) -> Vec<(usize, Arc<Shard>)> {
         let open = |n| Some((n, Arc::clone(&*self.get(n)?)));
         (0..self.places.len()).filter_map(open).collect()

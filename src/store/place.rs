@@ -7,7 +7,7 @@ use super::{Dataset, VerifyReport, Volume, VolumeName};
 use crate::disk::is_absent;
 use crate::{Error, Pool, Result};
 
-/// A dataset and, where the path goes on, one subject or one volume of it.
+/// A dataset and, if the path goes further, one subject or one volume of it.
 #[derive(Debug, Clone)]
 pub struct Place {
     dataset: Dataset,
@@ -16,11 +16,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// Finds the dataset that a path is or lies in. What follows it is not looked for yet.
+    /// Finds the dataset at or above a path. The subject and the volume are not looked up yet.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is nothing, [`Error::NotVoxpatch`] if neither the path nor one
-    /// of the two folders above is a dataset, [`Error::VersionTooNew`], [`Error::Io`].
+    /// [`Error::NotFound`] if the path does not exist, [`Error::NotVoxpatch`] if neither the path
+    /// nor one of the two folders above it is a dataset, [`Error::VersionTooNew`], [`Error::Io`].
     pub fn find(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
@@ -31,8 +31,8 @@ impl Place {
             Err(error @ (Error::NotFound { .. } | Error::NotVoxpatch { .. })) => error,
             dataset => return Ok(Self { dataset: dataset?, subject: None, image: None }),
         };
-        // As given before in full, so that messages show what was typed where that suffices. The
-        // last is for `..`, and needs the path to be there.
+        // The given path comes first, so that messages show it if possible. The canonical path
+        // resolves `..`, and requires that the path exists.
         let full = [std::path::absolute(path), path.canonicalize()].into_iter().flatten();
         for path in iter::once(path.to_owned()).chain(full) {
             if let Some(place) = Self::inside(&path)? {
@@ -42,7 +42,7 @@ impl Place {
         Err(first)
     }
 
-    /// Looks for a dataset one and two folders above, by the words of the path alone.
+    /// Looks for a dataset one and two folders above, by the components of the path alone.
     fn inside(path: &Path) -> Result<Option<Self>> {
         let mut parts: Vec<String> = Vec::new();
         let mut root = path;
@@ -57,7 +57,7 @@ impl Place {
                     return Ok(Some(Self { dataset, subject: parts.next(), image: parts.next() }));
                 }
                 Err(Error::NotFound { .. } | Error::NotVoxpatch { .. }) => {}
-                // Above a file there is none.
+                // There is no dataset above a file.
                 Err(Error::Io { source, .. }) if is_absent(&source) => {}
                 Err(error) => return Err(error),
             }
@@ -83,8 +83,8 @@ impl Place {
         self.subject.is_none()
     }
 
-    /// Checks the volumes of this place as [`Dataset::verify`] does; of the whole dataset or of a
-    /// subject also that no complete volume has lost its document.
+    /// Checks the volumes of this place as [`Dataset::verify`] does; for a dataset or a subject,
+    /// also that no complete volume has lost its document.
     ///
     /// # Errors
     /// Those of [`Dataset::verify`] and of [`Place::volumes`].
@@ -99,7 +99,7 @@ impl Place {
             self.dataset.lost(self.subject.as_deref())?
         };
         let names = match self.volumes() {
-            // All that is left of the subject.
+            // The subject has only lost volumes.
             Err(Error::NotFound { .. }) if !lost.is_empty() => Vec::new(),
             names => names?,
         };
@@ -109,7 +109,8 @@ impl Place {
         Ok(VerifyReport { volumes })
     }
 
-    /// The volumes of this place, sorted: all, those of the subject, or the one.
+    /// The volumes of this place, sorted: those of the dataset, those of the subject, or the one
+    /// volume.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an impossible name, [`Error::NotFound`], [`Error::Io`].
@@ -127,7 +128,7 @@ impl Place {
         images.into_iter().map(|image| VolumeName::new(subject, image)).collect()
     }
 
-    /// The name of the one volume, whether it is there or not.
+    /// The name of the one volume, whether it exists or not.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the path does not name one.
@@ -137,7 +138,7 @@ impl Place {
         }
         let store = self.dataset.path();
         let given = self.subject.as_ref().map_or_else(|| store.clone(), |name| store.join(name));
-        let reason = "names no volume; write it as STORE/SUBJECT/IMAGE (info lists them)";
+        let reason = "does not name a volume; write it as STORE/SUBJECT/IMAGE (info lists them)";
         Err(Error::invalid("volume", given.display(), reason))
     }
 

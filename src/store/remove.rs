@@ -8,14 +8,15 @@ use crate::disk::Swap;
 use crate::{Error, Result};
 
 impl Dataset {
-    /// Removes a volume: its document first, so that nobody finds half of it, then its files, and
-    /// the group of a subject that has nothing else. Handles that have all they need open go on;
-    /// others end with [`Error::Replaced`].
+    /// Removes a volume: its document first, so that no reader finds half of it, then its files,
+    /// and the group of a subject without other volumes. Handles that have all needed files open
+    /// keep working; others return [`Error::Replaced`].
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] while another process of this machine writes the volume;
-    /// [`Error::Conflict`] if one has replaced it meanwhile, and [`Error::Io`]. After that the volume
-    /// is there as a whole, or not at all, with files that [`Dataset::sweep`] removes.
+    /// [`Error::NotFound`]; [`Error::Busy`] while another process of this machine writes the
+    /// volume; [`Error::Conflict`] if another process has replaced it meanwhile; [`Error::Io`].
+    /// After an error the volume exists as a whole, or not at all, with files that
+    /// [`Dataset::sweep`] removes.
     pub fn remove(&self, name: &VolumeName) -> Result<()> {
         let (disk, sink) = (&self.disk, self.disk.sink()?);
         let path = disk.path(&name.to_string());
@@ -29,7 +30,8 @@ impl Dataset {
             Ok(Swap::Lost) => return Err(Error::Conflict { path }),
             Err(source) => return Err(Error::Io { action: "remove", path, source }),
         }
-        // Of a document that is not understood nobody knows the files: `Dataset::sweep` finds them.
+        // The files of a document that cannot be understood are unknown: `Dataset::sweep` finds
+        // them.
         if let Err(error @ Error::Io { .. }) = remove_files(disk, name, &there) {
             return Err(error);
         }

@@ -1,20 +1,20 @@
-//! One shard: chunks one after the other, then a tag and an index.
+//! A shard: chunks one after the other, then a tag and an index.
 //!
-//! The chunks stand frame by frame, layer by layer of the shard, and in a layer line by line along
-//! the axis, y or x, on which chunks are shorter: a patch crosses more of them there, so that what
-//! it touches of a layer is a few long stretches, and a layer itself is one. Readers go by the
-//! index alone.
+//! The chunks are ordered frame by frame, layer by layer of the shard, and in a layer line by line
+//! along the axis, y or x, on which chunks are shorter. A patch crosses more chunks on that axis,
+//! so that its chunks of a layer form a few long stretches, and a whole layer forms one. Readers
+//! use only the index.
 //!
-//! The index is the one of Zarr's `sharding_indexed` codec at the end of the file: for each chunk
-//! of the shard in C order its offset and length as little-endian u64, both all ones for a chunk
-//! that is not stored because every voxel of it is 0; then a CRC-32C of the index.
+//! The index is that of Zarr's `sharding_indexed` codec at the end of the file: for each chunk of
+//! the shard in C order its offset and length as little-endian u64, both all ones for a chunk that
+//! is not stored because every voxel of it is 0; then a CRC-32C of the index.
 //!
-//! The tag tells the shard from every other: it is taken of the shard's key, its index and the
-//! checksums of its chunks, and the manifest names it. Comparing the tag costs nothing, since it
-//! lies beside the index, and notices a shard of another place or of another volume, whatever the
-//! codec: without compression all shards of one shape have the same index. No entry of the index
-//! points at the tag, so that other readers of Zarr do not see it. Shards of stores that were
-//! written before there were tags end in their index alone.
+//! The tag identifies the shard: it is a digest of the shard's key, its index and the checksums of
+//! its chunks, and the manifest lists it. Comparing the tag costs nothing, because it lies beside
+//! the index, and reveals a shard of another place or another volume for every codec: without
+//! compression, all shards of one shape have the same index. No entry of the index points at the
+//! tag, so other Zarr readers ignore it. The first stores of format version 1 have shards without a
+//! tag.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,8 +25,8 @@ const EMPTY: u64 = u64::MAX;
 const CRC_BYTES: usize = 4;
 const TAG_BYTES: usize = 16;
 
-/// The places of a box of the chunk grid, `z, y, x` from `first` to `last`, in the order in which
-/// shards hold chunks of this shape.
+/// The positions of a box of the chunk grid, `z, y, x` from `first` to `last`, in the order in
+/// which shards store chunks of this shape.
 pub(super) fn file_order(
     chunk: [usize; 3],
     first: [usize; 3],
@@ -44,9 +44,9 @@ pub(super) fn file_order(
     })
 }
 
-/// A shard's file in parts, and its end, which comes after them: of encoded chunks, frame by frame,
-/// each in C order of the `grid` of the shard, `None` where every voxel is 0. `chunk` is their
-/// shape, `key` the shard's key inside the array.
+/// The parts of a shard's file, and its end, which follows them. The encoded chunks are given frame
+/// by frame, each in C order of the `grid` of the shard, `None` if every voxel is 0. `chunk` is
+/// their shape, `key` the shard's key inside the array.
 pub(crate) fn parts<'a>(
     key: &str,
     chunks: &'a [Option<Vec<u8>>],
@@ -79,11 +79,11 @@ pub(crate) fn parts<'a>(
     (body, ShardEnd { bytes, tag: hex(&tag) })
 }
 
-/// What follows the chunks of a shard.
+/// The bytes after the chunks of a shard.
 pub(crate) struct ShardEnd {
     /// The tag, the index and its checksum.
     pub(crate) bytes: Vec<u8>,
-    /// The tag as the manifest names it.
+    /// The tag in the form of the manifest.
     pub(crate) tag: String,
 }
 
@@ -99,19 +99,19 @@ const fn index_bytes(chunks: usize) -> usize {
     chunks * 16 + CRC_BYTES
 }
 
-/// Where the tag and the index lie in a shard of so many bytes and chunks.
+/// The range of the tag and the index in a shard of this many bytes and chunks.
 pub(super) fn end_of(bytes: u64, chunks: usize) -> Result<Range<usize>, String> {
     let bytes = usize::try_from(bytes).map_err(|e| e.to_string())?;
     let index = bytes.checked_sub(index_bytes(chunks)).ok_or("shorter than its index")?;
     Ok(index.saturating_sub(TAG_BYTES)..bytes)
 }
 
-/// An opened shard: its bytes, if the disk has a view of them, its checked index, and which of its
-/// chunks have been verified.
+/// An opened shard: its bytes, if the disk has a view of them, its checked index, and a bit for
+/// each of its chunks that was verified.
 #[derive(Debug)]
 pub(crate) struct Shard {
     blob: Option<Blob>,
-    /// As the manifest names it; of a shard that was written without one, some bytes.
+    /// The tag in the form of the manifest; meaningless for a shard that was written without one.
     tag: String,
     /// Offset and length of each chunk, checked to lie inside the file.
     index: Box<[(u64, u64)]>,
@@ -122,19 +122,19 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// A shard in view. Checks length, index checksum and every entry of the index.
+    /// Opens a shard in view. Checks length, index checksum and every entry of the index.
     pub(crate) fn open(blob: Blob, chunks: usize, expected_bytes: u64) -> Result<Self, String> {
         if blob.len() as u64 != expected_bytes {
             return Err(format!("{} bytes, the manifest says {expected_bytes}", blob.len()));
         }
         let end = end_of(expected_bytes, chunks)?;
-        // And nothing around it.
+        // The end only, not its surroundings.
         blob.will_need(end.clone());
         let shard = Self::of_end(&blob[end.clone()], end, chunks)?;
         Ok(Self { blob: Some(blob), ..shard })
     }
 
-    /// A shard whose chunks are fetched, by the bytes that lie at [`end_of`]. Checks the index.
+    /// Opens a shard whose chunks are fetched, from the bytes at [`end_of`]. Checks the index.
     pub(crate) fn of_end(end: &[u8], range: Range<usize>, chunks: usize) -> Result<Self, String> {
         let index = end.len().checked_sub(index_bytes(chunks)).ok_or("shorter than its index")?;
         let body = range.start + index;
@@ -160,26 +160,25 @@ impl Shard {
         Ok(Self { blob: None, tag: hex(tag), index, verified, announced, period })
     }
 
-    /// The tag, as the manifest names it; of a shard that was written without one, some bytes.
+    /// The tag in the form of the manifest; meaningless for a shard that was written without one.
     pub(crate) fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// Where the encoded chunk lies in the file, checksum included; `None` if every voxel is 0.
+    /// The range of the encoded chunk in the file, checksum included; `None` if every voxel is 0.
     #[allow(clippy::cast_possible_truncation, reason = "checked to lie inside the file")]
     pub(crate) fn range(&self, n: usize) -> Option<Range<usize>> {
         let (offset, length) = self.index[n];
         (offset != EMPTY).then(|| offset as usize..(offset + length) as usize)
     }
 
-    /// A stretch of the file, if the shard is in view.
+    /// A range of the file, if the shard is in view.
     pub(crate) fn view(&self, range: &Range<usize>) -> Option<&[u8]> {
         self.blob.as_ref().map(|blob| &blob[range.clone()])
     }
 
-    /// The encoded chunk without its checksum, given with it; the checksum is verified at the first
-    /// call for this chunk, as the bytes of a shard in view do not change, and at each call for one
-    /// whose chunks are fetched.
+    /// The encoded chunk without its checksum, given both. For a shard in view, whose bytes do not
+    /// change, the checksum is verified at the first call for this chunk; otherwise at every call.
     pub(crate) fn check<'a>(&self, n: usize, bytes: &'a [u8]) -> Result<&'a [u8], String> {
         let (encoded, crc) = bytes
             .len()
@@ -187,7 +186,7 @@ impl Shard {
             .map(|at| bytes.split_at(at))
             .ok_or_else(|| format!("chunk {n} is shorter than its checksum"))?;
         let (word, bit) = bit_of(&self.verified, n);
-        // Several threads may verify the same chunk at once; each finds the same answer.
+        // Several threads may verify the same chunk at once, with the same result.
         if self.blob.is_none() || word.load(Ordering::Relaxed) & bit == 0 {
             if crc32c::crc32c(encoded).to_le_bytes() != crc {
                 return Err(format!("the checksum of chunk {n} of the shard does not match"));
@@ -197,11 +196,11 @@ impl Shard {
         Ok(encoded)
     }
 
-    /// Where the chunk lies in the file, if it is stored and was not asked for in this period yet.
+    /// The range of the chunk in the file, if it is stored and was not announced in this period.
     pub(super) fn to_announce(&self, n: usize, period: u64) -> Option<Range<usize>> {
         if self.period.load(Ordering::Relaxed) != period {
-            // If two threads get here at once, a chunk may be announced twice, or not at all: it
-            // is read all the same.
+            // If two threads get here at once, a chunk may be announced twice or not at all, which
+            // affects only speed.
             self.period.store(period, Ordering::Relaxed);
             self.announced.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         }
@@ -218,14 +217,14 @@ impl Shard {
         self.blob.is_some()
     }
 
-    /// Tells the system that this stretch of the file is about to be read.
+    /// Tells the system that this range of the file is about to be read.
     pub(super) fn will_need(&self, range: Range<usize>) {
         if let Some(blob) = &self.blob {
             blob.will_need(range);
         }
     }
 
-    /// Where a chunk begins in the file; the greatest number if it is not stored.
+    /// The offset of a chunk in the file; the greatest number if the chunk is not stored.
     pub(crate) fn offset(&self, n: usize) -> u64 {
         self.index[n].0
     }

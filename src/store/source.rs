@@ -1,4 +1,4 @@
-//! Where the voxels of a volume came from, as its attributes tell, of every version.
+//! The source of a volume's voxels, in the attributes of every version.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -9,17 +9,17 @@ use crate::Space;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SourceInfo {
-    /// Its format, such as `nifti-1`; `predictions` if there was no file.
+    /// Format of the source, such as `nifti-1`; `predictions` if there was no file.
     pub format: String,
     /// Numeric fields of its header, by their names in that format.
     pub fields: Map<String, Value>,
-    /// BLAKE3 of its bytes, if it was asked for: [`crate::scan::Found::digest`].
+    /// BLAKE3 of its files, if given to the conversion: [`crate::scan::Found::digest`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
-/// The attributes of a volume as version 3 has them, from those of any version: versions 1 and 2
-/// tell the source in two fields, and the coordinates by NIfTI's codes among them.
+/// The attributes of a volume in the form of version 3, from those of any version: versions 1 and 2
+/// describe the source in two fields, which include the coordinate system as NIfTI's codes.
 pub(super) fn upgraded(mut attributes: Value) -> Value {
     let Some(object) = attributes.as_object_mut() else { return attributes };
     let (Some(format), Some(fields)) =

@@ -1,9 +1,9 @@
-//! A generation in the making: its documents, and the step that publishes it.
+//! A generation under construction: its documents, and the step that publishes it.
 
 use serde_json::Value;
 
 use super::array::ArrayShape;
-use super::documents::{self, Attributes, Extent, Target, VERSION};
+use super::documents::{self, Attributes, Extent, PointerTarget, VERSION};
 use super::generation::Generation;
 use super::grid::ShardGrid;
 use super::manifest::{self, Manifest, ShardRecord};
@@ -16,7 +16,7 @@ use crate::disk::{Disk, Swap, Version};
 use crate::layout::ChunkLayout;
 use crate::{Error, Kind, Result};
 
-/// Largest number of files of one volume: more would be a burden to any file system.
+/// Largest number of shard files of one volume: more would burden any file system.
 const MAX_SHARDS: usize = 1 << 18;
 
 /// A generation that no pointer names yet.
@@ -27,7 +27,7 @@ pub(super) struct Staging {
     pub(super) generation: Generation,
 }
 
-/// A generation all of whose files are there, but for those that wait to be flushed.
+/// A generation with all its files, some of which may wait to be flushed.
 pub(super) struct Complete {
     ome: Value,
     pub(super) manifest: Extent,
@@ -91,7 +91,8 @@ impl Staging {
         Ok(Complete { ome, manifest })
     }
 
-    /// What [`Self::complete`] gave, whose manifest had this extent.
+    /// As [`Self::complete`], for documents that were written before with a manifest of this
+    /// extent.
     pub(super) fn completed(
         &self,
         shape: &ArrayShape,
@@ -111,28 +112,28 @@ impl Staging {
             spacing: attributes.spacing,
             time_step: attributes.time_step,
             is_label: attributes.kind == Kind::Label,
-            // From SUBJECT/IMAGE to the root, and down again.
+            // From SUBJECT/IMAGE up to the root, and down again.
             label_of: attributes.predicted_from.as_ref().map(|name| format!("../../{name}")),
         }
     }
 
-    /// Makes everything of the generation last.
+    /// Makes all files of the generation durable.
     pub(super) fn flush(&self) -> Result<()> {
         let folder = self.generation.folder();
         self.disk.sink()?.flush(folder).map_err(Error::io("sync", self.disk.path(folder)))
     }
 
-    /// The step from nothing, or the old volume, to the new one, all of which must last already: the
-    /// pointer that has the version `replaced`, or none, makes room for one to this generation. The
-    /// files of the old volume go then.
+    /// The step from nothing, or from the old volume, to the new one, all of whose files must be
+    /// durable: replaces the pointer with the version `replaced`, or none, by one to this
+    /// generation. Then the files of the old volume are removed.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] or [`Error::Conflict`] if another pointer is there.
+    /// [`Error::AlreadyExists`] or [`Error::Conflict`] if the current pointer is another.
     pub(super) fn publish(&self, complete: &Complete, replaced: Option<&Pointer>) -> Result<()> {
         for (folder, role) in [("", "dataset"), (self.name.subject(), "subject")] {
             self.make_group(folder, role)?;
         }
-        let target = Target {
+        let target = PointerTarget {
             version: VERSION,
             generation: self.generation.id().unwrap_or_default().to_owned(),
             manifest: complete.manifest.clone(),
@@ -141,7 +142,7 @@ impl Staging {
             (pointer::key(&self.name), documents::pointer(&complete.ome, &target));
         let expected = replaced.map(|pointer| &pointer.version);
         let swapped = self.swap(&key, expected, &document);
-        // The answer alone does not say what is there: it may have been lost on the way.
+        // The answer of the swap may have been lost on the way, so the pointer is read again.
         if !matches!(swapped, Ok(Swap::Done)) && !self.is_published()? {
             let _ = swapped?;
             let path = self.disk.path(&self.name.to_string());
@@ -151,17 +152,17 @@ impl Staging {
             });
         }
         if let Some(replaced) = replaced {
-            // Best effort: nobody looks there any more, and `Dataset::sweep` removes what stays.
+            // Errors are ignored: no reader looks there, and `Dataset::sweep` removes the rest.
             let _ = remove_files(&self.disk, &self.name, replaced);
         }
         Ok(())
     }
 
-    /// Makes the document of a group, unless there is one.
+    /// Writes the document of a group, unless it exists.
     fn make_group(&self, folder: &str, role: &str) -> Result<()> {
         let key = group_key(folder);
         if self.disk.document(&key)?.is_none() {
-            // If another writer is first, the group is there.
+            // If another writer was first, the group exists.
             let _ = self.swap(&key, None, &documents::plain_group(role))?;
         }
         Ok(())
@@ -176,7 +177,7 @@ impl Staging {
     pub(super) fn is_published(&self) -> Result<bool> {
         let Some(pointer) = Pointer::read(&self.disk, &self.name)? else { return Ok(false) };
         let path = self.disk.path(&pointer::key(&self.name));
-        // One that is not understood is another's.
+        // A pointer that cannot be understood belongs to another writer.
         Ok(matches!(
             pointer.meaning(&path),
             Ok(Meaning::Generation(target, _)) if Some(&*target.generation) == self.generation.id()
@@ -184,7 +185,7 @@ impl Staging {
     }
 }
 
-/// Removes the files that a pointer, which is no longer there, has named.
+/// Removes the files that a pointer, which no longer exists, has named.
 pub(super) fn remove_files(disk: &Disk, name: &VolumeName, pointer: &Pointer) -> Result<()> {
     let delete =
         |key: String| disk.sink()?.delete(&key).map_err(Error::io("remove", disk.path(&key)));
@@ -197,7 +198,7 @@ pub(super) fn remove_files(disk: &Disk, name: &VolumeName, pointer: &Pointer) ->
     }
 }
 
-/// The volume that is there, if there is one. It is an error if it is not to be replaced.
+/// The existing volume, if there is one; an error if it must not be replaced.
 pub(super) fn replaced(disk: &Disk, name: &VolumeName, replace: bool) -> Result<Option<Pointer>> {
     let there = Pointer::read(disk, name)?;
     if there.is_some() && !replace {
@@ -206,7 +207,7 @@ pub(super) fn replaced(disk: &Disk, name: &VolumeName, replace: bool) -> Result<
     Ok(there)
 }
 
-/// Shards of all frames of a volume, if it can have so many.
+/// Number of shards of all frames of a volume, if it is allowed.
 pub(super) fn count_shards(shape: &ArrayShape, layout: &ChunkLayout) -> Result<usize> {
     let shards = ShardGrid::new(shape, layout).len();
     if shards > MAX_SHARDS {

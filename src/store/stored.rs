@@ -1,4 +1,4 @@
-//! What is stored of a volume, as all its handles share it: documents, manifest and open shards.
+//! The state that all handles of a volume share: documents, manifest and open shards.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -28,35 +28,35 @@ use crate::sample::BlockIndex;
 use crate::widening::Widening;
 use crate::{Error, Frame, Result};
 
-/// What all clones share.
+/// The state that all clones of a handle share.
 #[derive(Debug)]
 pub(super) struct Stored {
-    /// A number that no other opened volume of this process has.
+    /// A unique number of the opened volume in this process.
     pub(super) serial: u64,
     pub(super) disk: Disk,
     pub(super) name: VolumeName,
     pub(super) generation: Generation,
     pub(super) attributes: Attributes,
     pub(super) shape: ArrayShape,
-    /// From the stored type to the source's, where they differ.
+    /// The conversion from the stored type to the source's, if they differ.
     pub(super) widening: Option<&'static Widening>,
     pub(super) grid: ShardGrid,
     pub(super) decoder: ChunkDecoder,
     pub(super) manifest: Manifest,
-    /// Of the volume as it was opened; `None` if it is not published yet.
+    /// The pointer by which the volume was opened; `None` if it is not published yet.
     pub(super) pointer: Option<Pointer>,
-    /// When that was.
+    /// When the volume was opened.
     pub(super) opened: Instant,
-    /// Opened at first use.
+    /// Shards, each opened at first use.
     pub(super) shards: OpenShards,
-    /// For sampling, of each frame; read at first use.
+    /// The index for sampling of each frame; read at first use.
     pub(super) indices: ArcSwapOption<Vec<Arc<BlockIndex>>>,
 }
 
-/// What a volume is, its shards aside.
+/// The properties of a volume, apart from its shards.
 pub(super) type Parts = (Attributes, ArrayShape, Option<&'static Widening>, ChunkDecoder);
 
-/// How many volumes were opened.
+/// Number of volumes that were opened in this process.
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
 impl Stored {
@@ -66,7 +66,7 @@ impl Stored {
             let pointer = Pointer::read(disk, name)?.ok_or_else(|| missing(disk, name))?;
             let version = pointer.version.clone();
             let opened = Self::open_at(disk.clone(), name, pointer);
-            // Replaced in between, so that the files of the old volume are gone.
+            // The volume was replaced in between, and the files of the old one are gone.
             let moved = || Ok(Pointer::read(disk, name)?.is_none_or(|now| now.version != version));
             if opened.is_ok() || tries == 3 || !moved()? {
                 return opened;
@@ -90,7 +90,7 @@ impl Stored {
             return Err(Error::corrupt_store(disk.path(&name.to_string()), reason));
         }
         if manifest.generation.as_deref() != generation.id() {
-            let reason = "it is the manifest of another generation of the volume";
+            let reason = "the manifest is that of another generation of the volume";
             return Err(Error::corrupt_store(manifest_path, reason));
         }
         let not_ours = |path: &Path| {
@@ -101,11 +101,11 @@ impl Stored {
             [(&group_path, &group, &manifest.group), (&array_path, &array, &manifest.array)]
         {
             if digest::of_bytes(document) != *named {
-                return Err(Error::corrupt_store(path, "it is not the one the manifest names"));
+                return Err(Error::corrupt_store(path, "the document does not match the manifest"));
             }
         }
-        // From here on the documents are the ones that were written: what does not fit is of
-        // another writer, not damaged.
+        // From here on the documents are as written: a document that does not fit comes from
+        // another writer, not from damage.
         let attributes: Attributes =
             serde_json::from_value(attribute).map_err(|e| not_ours(&group_path)(e.to_string()))?;
         let ParsedArray { shape, frames, shard, chunk, chain } =
@@ -158,8 +158,8 @@ impl Stored {
         }
     }
 
-    /// The part of chunk `at` (of the whole volume, `z, y, x`) of a frame, from what was gathered
-    /// of its shard, or else from the shard itself.
+    /// Copies the part of chunk `at` (of the whole volume, `z, y, x`) of a frame, from the bytes
+    /// that were gathered from its shard, or from the shard itself.
     pub(super) fn read_part(
         &self,
         (frame, at): (Frame, [usize; 3]),
@@ -198,8 +198,8 @@ impl Stored {
         Ok(bytes)
     }
 
-    /// Fetches stretches of shards, given by their numbers: `each` is called with the place of each
-    /// in the list.
+    /// Fetches ranges of shards, given by their numbers: `each` is called with the index of each
+    /// range in the list.
     pub(super) fn fetch(
         &self,
         stretches: &[(usize, Range<usize>)],
@@ -217,29 +217,29 @@ impl Stored {
                 _ if self.check_in_place().is_err() => Error::Replaced { path: self.path() },
                 ErrorKind::NotFound => Error::corrupt_store(path, "the shard is missing"),
                 ErrorKind::UnexpectedEof => {
-                    Error::corrupt_store(path, "it is shorter than the manifest says")
+                    Error::corrupt_store(path, "the shard is shorter than the manifest says")
                 }
                 _ => Error::Io { action: "read", path, source },
             }
         })
     }
 
-    /// A shard by its number, opened at first use; `None` if the manifest calls it empty.
+    /// A shard by its number, opened at first use; `None` if the manifest lists it as empty.
     pub(super) fn shard(&self, n: usize) -> Result<Option<OpenedShard>> {
         let Some(file) = &self.manifest.shards[n].file else { return Ok(None) };
         if let Some(shard) = self.shards.get(n) {
             return Ok(Some(shard));
         }
         let opened = self.open_shard(n, file);
-        // The files of a volume that was replaced go. Stores without tags were replaced in place: a
-        // shard of the new volume would do for intact, with other voxels.
+        // The shard of a replaced volume may be gone. Stores without tags were replaced in place,
+        // where a shard of the new volume would pass for intact, with other voxels.
         if opened.is_err() || file.tag.is_none() {
             self.check_in_place()?;
         }
         Ok(Some(self.shards.keep(n, opened?)))
     }
 
-    /// Opens a shard, which must be the one that the manifest names.
+    /// Opens a shard, and checks that it is the one that the manifest lists.
     fn open_shard(&self, n: usize, file: &ShardFile) -> Result<Shard> {
         let path = || self.shard_path(n);
         let damaged = |reason| Error::corrupt_store(path(), reason);
@@ -257,25 +257,25 @@ impl Stored {
         let shard = shard.map_err(damaged)?;
         match &file.tag {
             Some(tag) if shard.tag() != *tag => {
-                Err(damaged("it is not the shard that the manifest names".to_owned()))
+                Err(damaged("the shard is not the one that the manifest lists".to_owned()))
             }
             _ => Ok(shard),
         }
     }
 
-    /// The digest of a shard's file, which is read as a whole.
+    /// The digest of a shard's whole file.
     pub(super) fn shard_digest(&self, n: usize) -> Result<String> {
         let read = self.disk.whole(&self.shard_key(n));
         let bytes = read.map_err(Error::io("read", self.shard_path(n)))?;
         Ok(digest::of_bytes(&bytes))
     }
 
-    /// The shards that are open, by their numbers.
+    /// The open shards, with their numbers.
     pub(super) fn open_shards(&self) -> Vec<(usize, Arc<Shard>)> {
         self.shards.all()
     }
 
-    /// Refuses to go on if another volume has taken the place of this one, or none has.
+    /// Fails if the volume was replaced or removed.
     pub(super) fn check_in_place(&self) -> Result<()> {
         match &self.pointer {
             Some(pointer) if !pointer.is_in_place(&self.disk, &self.name)? => {
@@ -289,7 +289,7 @@ impl Stored {
         &self.manifest.shards[n]
     }
 
-    /// Where the volume is.
+    /// The path of the volume.
     pub(super) fn path(&self) -> PathBuf {
         self.disk.path(&self.name.to_string())
     }
@@ -303,7 +303,7 @@ impl Stored {
     }
 }
 
-/// The documents of a volume, but for the array's.
+/// The documents of a volume, except the array's.
 struct Files {
     generation: Generation,
     group_path: PathBuf,
@@ -315,7 +315,7 @@ struct Files {
 }
 
 impl Files {
-    /// Follows a pointer, which lies at `path`.
+    /// Reads the documents that a pointer names; `path` is the path of the pointer.
     fn read(disk: &Disk, name: &VolumeName, pointer: &Pointer, path: &Path) -> Result<Self> {
         let (generation, target, group) = match pointer.meaning(path)? {
             Meaning::InPlace(attribute) => {
@@ -335,10 +335,12 @@ impl Files {
         let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
         if let Some((extent, ome)) = target {
             if extent.bytes != bytes.len() as u64 || extent.blake3 != digest::of_bytes(&bytes) {
-                return Err(damaged("it is not the one that the volume's document names".into()));
+                return Err(damaged(
+                    "the manifest is not the one that the volume's document names".into(),
+                ));
             }
             if manifest.ome.as_deref() != Some(&*digest::of_json(&ome)) {
-                let reason = "its OME metadata is not the one that was written";
+                let reason = "its OME metadata differs from what was written";
                 return Err(Error::corrupt_store(path, reason));
             }
         }
@@ -347,7 +349,7 @@ impl Files {
     }
 }
 
-/// A document of a generation, and its path. Missing, the volume is not whole.
+/// A document of a generation, and its path; an error if it is missing.
 fn read_document(disk: &Disk, key: &str) -> Result<(PathBuf, Vec<u8>)> {
     let path = disk.path(key);
     match disk.document(key)? {
@@ -356,11 +358,11 @@ fn read_document(disk: &Disk, key: &str) -> Result<(PathBuf, Vec<u8>)> {
     }
 }
 
-/// Why a volume without a pointer cannot be opened.
+/// The error for a volume without a pointer.
 fn missing(disk: &Disk, name: &VolumeName) -> Error {
     let path = disk.path(&name.to_string());
     match disk.list(&name.to_string()) {
-        // Of a store of format version 1 or 2, which had its files beside the document.
+        // A store of format version 1 or 2 has its files beside the document.
         Ok(there) if there.iter().any(|name| name == "0") => {
             Error::corrupt_store(path.join(DOCUMENT), "the document is missing")
         }
@@ -370,7 +372,7 @@ fn missing(disk: &Disk, name: &VolumeName) -> Error {
     }
 }
 
-/// Whether the manifest's shards are those of the grid, each under its own key.
+/// Whether the manifest lists exactly the shards of the grid, each under its key.
 fn names_every_shard(manifest: &Manifest, shape: &ArrayShape, layout: &ChunkLayout) -> bool {
     let grid = ShardGrid::new(shape, layout);
     manifest.shards.len() == grid.len()

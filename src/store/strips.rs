@@ -1,4 +1,4 @@
-//! A volume as decoded layers of chunks, for whoever looks at every voxel.
+//! A volume as decoded layers of chunks, for operations that read every voxel.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::volume::Volume;
 use crate::statistics::StatisticsAccumulator;
 use crate::{Dtype, Error, Frame, Kind, Result};
 
-/// The planes of one layer of chunks, in the type that is on disk or in another: strips of whole
-/// chunk rows along y, each of all planes.
+/// The planes of one layer of chunks, in the stored type or in another: strips of whole chunk rows
+/// along y, each strip with all planes.
 #[derive(Default)]
 pub(crate) struct Strips {
-    /// Number of the first plane in its frame.
+    /// Index of the first plane in its frame.
     first: usize,
     planes: usize,
     /// Rows of a strip; the last strip may have fewer.
@@ -37,7 +37,7 @@ pub(super) fn layers(volume: &Volume) -> impl Iterator<Item = (Frame, usize)> + 
     })
 }
 
-/// Bytes of a layer in the source's type, which is what progress is told in.
+/// Bytes of a layer in the source's type, the unit of progress.
 pub(crate) fn layer_bytes(volume: &Volume, layer: usize) -> u64 {
     let [all, rows, columns] = volume.shape();
     (planes(all, volume.layout().chunk[0], layer) * rows * columns * volume.dtype().size()) as u64
@@ -47,13 +47,13 @@ fn planes(all: usize, depth: usize, layer: usize) -> usize {
     depth.min(all - layer * depth)
 }
 
-/// Looks at every voxel of a volume once, one layer of chunks at a time: `each` is given every
-/// layer, in the order of the voxel digest, which comes back, and `done` each shard, by its number,
-/// whose voxels have been looked at. Such shards are closed. Runs in the pool that it is called in.
+/// Reads every voxel of a volume once, one layer of chunks at a time: calls `each` with every
+/// layer, in the order of the voxel digest, which is returned, and `done` with the number of each
+/// shard all of whose voxels were read. Such shards are closed. Runs in the current pool.
 ///
 /// # Errors
-/// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is given bytes of
-/// [`Volume::raw_bytes`], says so.
+/// Those of reading and of `each`; [`Error::Cancelled`] if `progress`, which is called with bytes
+/// of [`Volume::raw_bytes`], returns false.
 pub(super) fn look_through(
     volume: &Volume,
     mut done: impl FnMut(&[(usize, Arc<Shard>)]) -> Result<()>,
@@ -87,11 +87,11 @@ fn no_room(volume: &Volume) -> Error {
     }
 }
 
-/// Bytes whose statistics are gathered at a time.
+/// Bytes whose statistics one task gathers.
 const STATISTICS_BYTES: usize = 4 << 20;
 
 impl Strips {
-    /// Statistics of the layer. The same for any number of threads.
+    /// Statistics of the layer. They do not depend on the number of threads.
     pub(super) fn statistics(&self, dtype: Dtype, kind: Kind) -> Result<StatisticsAccumulator> {
         let strip = self.voxels.first().map_or(1, Vec::len).max(1);
         let parts = self.voxels.par_chunks(STATISTICS_BYTES.div_ceil(strip)).map(|strips| {
@@ -104,13 +104,13 @@ impl Strips {
         Ok(all)
     }
 
-    /// Decodes a layer of a frame in the type that is on disk, `layer` counted in chunks along z.
-    /// In parallel in the pool that it is called in.
+    /// Decodes a layer of a frame in the stored type, `layer` counted in chunks along z. Runs in
+    /// parallel in the current pool.
     pub(super) fn read(volume: &Volume, frame: Frame, layer: usize) -> Result<Self> {
         Self::read_as(volume, volume.stored_dtype(), frame, layer)
     }
 
-    /// The same, converted to a type as [`super::View::converted`] does.
+    /// As [`Self::read`], converted to a type as [`super::View::converted`] does.
     pub(crate) fn read_as(
         volume: &Volume,
         dtype: Dtype,
@@ -121,7 +121,7 @@ impl Strips {
         strips.fill(volume, dtype, frame, layer).map(|()| strips)
     }
 
-    /// Decodes another layer, into the same memory.
+    /// Decodes another layer into the same memory.
     fn fill(&mut self, volume: &Volume, dtype: Dtype, frame: Frame, layer: usize) -> Result<()> {
         let view = volume.view().as_stored().converted(dtype);
         let [all, rows, columns] = volume.shape();
@@ -131,7 +131,7 @@ impl Strips {
         (self.first, self.planes) = (layer * depth, planes);
         (self.height, self.row) = (height, columns * item);
         let strips = rows.div_ceil(height);
-        // The shape is what a document says: nothing may be allocated that cannot be had.
+        // The shape comes from a document, so memory is reserved with an error instead of an abort.
         let room = Vec::<u8>::new().try_reserve_exact(planes * rows * columns * item);
         let more = strips.saturating_sub(self.voxels.len());
         room.and_then(|()| self.voxels.try_reserve(more)).map_err(|_| no_room(volume))?;
@@ -152,12 +152,12 @@ impl Strips {
         })
     }
 
-    /// Numbers of the planes in their frame.
+    /// Indices of the planes in their frame.
     pub(super) fn planes(&self) -> Range<usize> {
         self.first..self.first + self.planes
     }
 
-    /// A row by its plane in the layer and its place in the plane.
+    /// A row by its plane in the layer and its index in the plane.
     pub(super) fn row(&self, plane: usize, row: usize) -> &[u8] {
         let strip = &self.voxels[row / self.height];
         let start = plane * (strip.len() / self.planes) + row % self.height * self.row;
@@ -169,9 +169,9 @@ impl Strips {
         self.pieces().for_each(|piece| digest.add(frame, piece, dtype));
     }
 
-    /// All voxels in C order, in pieces of whole rows.
+    /// All voxels in C order, in slices of whole rows.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        // Strips side by side make the rows of a plane.
+        // The rows of a plane are those of all strips.
         (0..self.planes).flat_map(move |plane| {
             self.voxels.iter().map(move |strip| {
                 let bytes = strip.len() / self.planes;

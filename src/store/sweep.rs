@@ -1,5 +1,5 @@
-//! Removing what nobody names: what killed writers leave, and old volumes whose files could not be
-//! removed when they were replaced.
+//! Removing files that no document names: remains of killed writers, and old volumes whose files
+//! could not be removed when they were replaced.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use super::{DOCUMENT, Dataset};
 use crate::disk::is_in_the_making;
 use crate::{Error, Result};
 
-/// What was swept.
+/// The result of a sweep.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct SweepReport {
-    /// What was removed, or would be.
+    /// Files and folders that were removed, or would be.
     pub removed: Vec<Swept>,
-    /// What nobody names either, and is younger than what was asked for: perhaps a writer is at
+    /// Others that no document names, but that are younger than `older_than`: a writer may be at
     /// work.
     pub kept: Vec<Swept>,
 }
 
-/// Something that nobody names.
+/// A file or folder that no document names.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Swept {
-    /// Where it is, or was.
+    /// Its path.
     pub path: PathBuf,
     /// Bytes of all files.
     pub bytes: u64,
-    /// Seconds since the last of it was written.
+    /// Seconds since the last write.
     pub age: u64,
 }
 
@@ -46,17 +46,16 @@ impl SweepReport {
 }
 
 impl Dataset {
-    /// Removes what no volume and no unfinished aggregation names, and nobody has written to for
-    /// `older_than`: generations of writers that were killed, files in the making, and what earlier
-    /// versions of voxpatch have left. With `dry_run`, only tells.
+    /// Removes what no volume and no unfinished aggregation names, and what was not written to for
+    /// `older_than`: generations of killed writers, temporary files, and remains of earlier
+    /// versions of voxpatch. With `dry_run`, only reports.
     ///
-    /// A conversion writes every few seconds or minutes, and nobody names its files until it ends:
-    /// an age of some hours leaves it in peace. Lists every folder of the dataset but those of
-    /// shards.
+    /// A conversion writes every few seconds or minutes, and no document names its files until it
+    /// ends: choose an age of some hours. Lists every folder of the dataset except those of shards.
     ///
     /// # Errors
-    /// [`Error::CorruptStore`] if the document of an unfinished aggregation is damaged, so that
-    /// nobody knows what it needs; [`Error::Io`].
+    /// [`Error::CorruptStore`] if the document of an unfinished aggregation is damaged, so that the
+    /// files it needs are unknown; [`Error::Io`].
     pub fn sweep(&self, older_than: Duration, dry_run: bool) -> Result<SweepReport> {
         let mut report = SweepReport::default();
         for key in self.unnamed()? {
@@ -71,7 +70,7 @@ impl Dataset {
                 continue;
             }
             if !dry_run {
-                // Looked up again: it may be named by now.
+                // Checked again, because it may be named by now.
                 if !self.is_unnamed(&key)? {
                     continue;
                 }
@@ -82,7 +81,7 @@ impl Dataset {
         Ok(report)
     }
 
-    /// Keys of all that nobody names.
+    /// Keys of everything that no document names.
     fn unnamed(&self) -> Result<Vec<String>> {
         let jobs = self.folders_of_jobs()?;
         let mut unnamed = Vec::new();
@@ -104,12 +103,12 @@ impl Dataset {
                 let inside = self.list(&name.to_string())?;
                 let ours = inside.into_iter().filter(|inside| {
                     let is_file = is_of_a_writer(inside) || generation::is_id(inside);
-                    // Of a volume of format version 1 or 2 that was replaced.
+                    // The files of a replaced volume of format version 1 or 2.
                     let is_left = inside == "0" && named.as_ref().is_some_and(|n| n != "0");
                     (is_file || is_left) && Some(inside) != named.as_ref()
                 });
                 unnamed.extend(ours.map(|inside| format!("{name}/{inside}")));
-                // Of documents, and of an index that was being built.
+                // Folders of documents, and of an index that was being built.
                 let folders = named.iter().flat_map(|named| [named.clone(), format!("{named}/0")]);
                 for folder in folders {
                     let inside = self.list(&format!("{name}/{folder}"))?.into_iter();
@@ -122,7 +121,7 @@ impl Dataset {
         Ok(unnamed)
     }
 
-    /// Whether nobody names this now.
+    /// Whether no document names this key now.
     fn is_unnamed(&self, key: &str) -> Result<bool> {
         let parts: Vec<&str> = key.split('/').collect();
         if let [subject, image, inside] = parts[..]
@@ -138,7 +137,7 @@ impl Dataset {
     /// document.
     ///
     /// # Errors
-    /// If it is not understood: nobody knows what it names.
+    /// If the document cannot be understood, so that the folder is unknown.
     fn named_by(&self, name: &VolumeName) -> Result<Option<String>> {
         let Some(there) = Pointer::read(&self.disk, name)? else { return Ok(None) };
         Ok(Some(match there.meaning(&self.disk.path(&pointer::key(name)))? {
@@ -149,7 +148,7 @@ impl Dataset {
 
     fn list(&self, folder: &str) -> Result<Vec<String>> {
         let names = match self.disk.list(folder) {
-            // A file, or gone meanwhile.
+            // A file, or a folder that has vanished meanwhile.
             Err(e) if crate::disk::is_absent(&e) => return Ok(Vec::new()),
             names => names.map_err(Error::io("list", self.disk.path(folder)))?,
         };
@@ -157,7 +156,7 @@ impl Dataset {
     }
 }
 
-/// Whether a name is one that writers use for a while: files in the making, claims and locks, and
+/// Whether a name is a temporary one of writers: files under construction, claims and locks, and
 /// the folders in which earlier versions staged volumes.
 fn is_of_a_writer(name: &str) -> bool {
     const PREFIXES: [&str; 5] = [".swap-", ".lock-", ".writing-", ".staging-", ".probe-"];

@@ -1,4 +1,4 @@
-//! Checking all that can be checked of a stored volume.
+//! Checking everything that can be checked of a stored volume.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,15 +18,15 @@ use super::{DOCUMENT, Dataset, VolumeName, manifest, pointer};
 use crate::disk::is_in_the_making;
 use crate::{Error, Pool, Result};
 
-/// What was checked, and what was found damaged.
+/// The result of a verification.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// Each volume, in the order of the dataset.
+    /// The check of each volume, in the order of the dataset.
     pub volumes: Vec<VolumeCheck>,
 }
 
-/// One volume.
+/// The check of one volume.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct VolumeCheck {
@@ -34,34 +34,34 @@ pub struct VolumeCheck {
     pub name: String,
     /// Shard files read.
     pub shards: usize,
-    /// Their bytes.
+    /// Bytes of these files.
     pub bytes: u64,
-    /// Nothing, if the volume is as it was written.
+    /// The damage; empty if the volume is as it was written.
     pub damage: Vec<Damage>,
 }
 
-/// One thing that is not as it was written.
+/// One damaged file.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Damage {
     /// The damaged file.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The kind of the damage.
     pub reason: String,
-    /// What mends it.
+    /// The remedy.
     pub remedy: Remedy,
 }
 
-/// What mends a damage.
+/// The remedy of a damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Remedy {
-    /// The volume is written again from its source.
+    /// Write the volume again from its source.
     Write,
-    /// The index for sampling is built again from the voxels: [`Dataset::build_index`].
+    /// Build the index for sampling again from the voxels: [`Dataset::build_index`].
     Index,
-    /// The document of a group is removed: the next volume that is written below it makes another.
+    /// Remove the document of the group: the next volume that is written below it makes another.
     Group,
 }
 
@@ -70,7 +70,7 @@ impl Damage {
         Self { path, reason: reason.into(), remedy: Remedy::Write }
     }
 
-    /// Of a whole volume, or of one file if the error names one.
+    /// The damage of a whole volume, or of one file if the error names one.
     fn of(error: Error, volume: PathBuf, remedy: Remedy) -> Self {
         match error {
             Error::CorruptStore { path, reason } => Self { path, reason, remedy },
@@ -79,7 +79,7 @@ impl Damage {
     }
 }
 
-/// How often a volume that is replaced while it is checked is begun again.
+/// How often the check of a volume is begun again when the volume is replaced meanwhile.
 const TRIES: usize = 3;
 
 impl VerifyReport {
@@ -92,19 +92,19 @@ impl VerifyReport {
 
 impl Dataset {
     /// Checks every volume: the documents of its groups, its manifest and its own documents, length
-    /// and digest of each shard, index and checksum of each chunk, the digest of all decoded voxels,
-    /// that the index for sampling is there if one was published, and says what the voxels are, and
-    /// that no file stands among the shards that the manifest does not name. Reads and decodes
-    /// everything once, one layer of chunks at a time. `progress` is called with the number of bytes
-    /// checked since the last call, [`Volume::raw_bytes`] of each volume in all; a false answer
-    /// cancels.
+    /// and digest of each shard, index and checksum of each chunk, the digest of all decoded
+    /// voxels, that a published index for sampling exists and matches the voxels, and that there is
+    /// no file among the shards that the manifest does not list. Reads and decodes everything once,
+    /// one layer of chunks at a time. `progress` is called with the number of bytes checked since
+    /// the last call, [`Volume::raw_bytes`] of each volume in all; if it returns false, the call is
+    /// cancelled.
     ///
     /// Damage is part of the report, not an error. A volume that is replaced meanwhile is checked
     /// again.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Io`] if a folder of the dataset cannot be listed: the volumes
-    /// in it would be missing from the report.
+    /// [`Error::Cancelled`]; [`Error::Io`] if a folder of the dataset cannot be listed, because its
+    /// volumes would be missing from the report.
     pub fn verify(
         &self,
         pool: &Pool,
@@ -117,7 +117,7 @@ impl Dataset {
         Ok(VerifyReport { volumes })
     }
 
-    /// Volumes that are complete, and have no document: of all subjects, or of one.
+    /// Complete volumes without a document: of all subjects, or of one.
     pub(super) fn lost(&self, of: Option<&str>) -> Result<Vec<VolumeCheck>> {
         let of_jobs = self.folders_of_jobs().unwrap_or_default();
         let mut lost = Vec::new();
@@ -137,8 +137,8 @@ impl Dataset {
                     continue;
                 }
                 let path = self.disk.path(&pointer::key(&name));
-                let reason = "the document is missing, of a volume that is complete: it was lost, \
-                              or its writer was killed at the last moment; sweep removes its files";
+                let reason = "the document of a complete volume is missing: it was lost, or its \
+                              writer was killed at the last moment; sweep removes its files";
                 let damage = vec![Damage::voxels(path, reason)];
                 lost.push(VolumeCheck { name: name.to_string(), shards: 0, bytes: 0, damage });
             }
@@ -178,7 +178,7 @@ impl Dataset {
             if check.damage.is_empty() {
                 return Ok(check);
             }
-            // Of a volume that has gone meanwhile nothing is known: the one that came is checked.
+            // After a replacement, the new volume is checked instead.
             match volume.stored.check_in_place() {
                 Err(Error::Replaced { .. }) if tries < TRIES => tries += 1,
                 Err(error @ Error::Replaced { .. }) => return Err(error),
@@ -200,7 +200,7 @@ fn check_volume(
         .map(|(n, file)| {
             let problem = match stored.shard(n).and_then(|_| stored.shard_digest(n)) {
                 Ok(found) if found != file.blake3 => {
-                    Some("its digest is not the one the manifest names".to_owned())
+                    Some("its digest does not match the manifest".to_owned())
                 }
                 Ok(_) => None,
                 Err(error) => Some(Damage::of(error, PathBuf::new(), Remedy::Write).reason),
@@ -215,8 +215,8 @@ fn check_volume(
     check_voxels(volume, check, progress)
 }
 
-/// Looks for files among the shards that the manifest does not name: other readers would take one
-/// at the key of an empty shard for voxels.
+/// Looks for files among the shards that the manifest does not list: other readers would take a
+/// file at the key of an empty shard for voxels.
 fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
     let stored = &*volume.stored;
     let shards = &stored.manifest.shards;
@@ -233,7 +233,7 @@ fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
         let inside = match stored.disk.list(&stored.generation.key(format!("0/{folder}"))) {
             Ok(inside) => inside,
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
-                check.damage.push(stray(&folder, "not named in the manifest".into()));
+                check.damage.push(stray(&folder, "not listed in the manifest".into()));
                 continue;
             }
             Err(e) => {
@@ -245,14 +245,14 @@ fn check_strays(volume: &Volume, check: &mut VolumeCheck) {
             if folders.contains(&*key) {
                 left.push(key);
             } else if !named.contains(&*key) && !is_harmless(stored, &key) {
-                check.damage.push(stray(&key, "not named in the manifest".into()));
+                check.damage.push(stray(&key, "not listed in the manifest".into()));
             }
         }
     }
 }
 
-/// Whether a file says nothing to other readers: it is in the making, or holds the index of an empty
-/// shard, which an aggregation writes.
+/// Whether other readers ignore a file: a temporary file, or the index of an empty shard, which an
+/// aggregation writes.
 fn is_harmless(stored: &Stored, key: &str) -> bool {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
     let is_empty = || {
@@ -272,9 +272,8 @@ fn parent(key: &str) -> Option<&str> {
     key.rsplit_once('/').map(|(folder, _)| folder)
 }
 
-/// Decodes everything. Shards already found damaged are decoded all the same: the report then
-/// also says which of their chunks are unreadable. The index for sampling, if there is one, is
-/// compared with what the voxels are.
+/// Decodes everything, even shards already found damaged: the report then also says which of their
+/// chunks are unreadable. The index for sampling, if there is one, is compared with the voxels.
 fn check_voxels(
     volume: &Volume,
     check: &mut VolumeCheck,
@@ -310,7 +309,7 @@ fn check_voxels(
             Err(error) => {
                 complete = false;
                 let found = Damage::of(error, place.clone(), Remedy::Write);
-                // A damaged file is met again in each of its layers.
+                // A damaged file comes up again in each of its layers.
                 if check.damage.iter().all(|known| known.path != found.path) {
                     check.damage.push(found);
                 }
@@ -325,12 +324,12 @@ fn check_voxels(
     }
     let voxels = digest.finish();
     if voxels != volume.voxel_digest() {
-        let reason = "the decoded voxels are not the ones the manifest names";
+        let reason = "the decoded voxels do not match the manifest";
         check.damage.push(Damage::voxels(place, reason));
     } else if let (Some(index), Some(tally)) = (index, tally) {
         let found = tally.finish(voxels).ok().filter(|_| countable);
         if found.is_none_or(|found| found.into_frames() != *index) {
-            let reason = "it does not say what the decoded voxels are";
+            let reason = "the index does not match the decoded voxels";
             let error = sampling::remedied(Error::corrupt_store(index_path, reason), &place);
             check.damage.push(Damage::of(error, place, Remedy::Index));
         }

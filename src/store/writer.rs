@@ -20,11 +20,11 @@ use crate::layout::ChunkLayout;
 use crate::process::Maker;
 use crate::{Error, Frame, Result};
 
-/// Writes each shard of one volume once, whole, layer of chunks by layer of chunks.
+/// Writes each shard of one volume once, as a whole, from layers of chunks.
 ///
-/// Everything goes to a generation that no pointer names; [`Self::commit`] has the pointer name the
-/// generation when all of that is durable. Dropped before that, the writer removes the generation;
-/// if the process is killed, [`Dataset::sweep`] does.
+/// All files go to a generation that no pointer names; [`Self::commit`] sets the pointer to the
+/// generation when all files are durable. If dropped before that, the writer removes the
+/// generation; if the process is killed, [`Dataset::sweep`] does.
 pub(crate) struct VolumeWriter {
     staging: Staging,
     shape: ArrayShape,
@@ -33,15 +33,15 @@ pub(crate) struct VolumeWriter {
     encoder: LayerEncoder,
     /// By shard number; `None` until the shard is written.
     records: Vec<Option<ShardRecord>>,
-    /// The rows of shards along z that are begun, by the number of their first shard: one, or one
-    /// for each channel where shards span time and channels come in turn.
+    /// The begun rows of shards along z, by the number of their first shard: one row, or one for
+    /// each channel where shards span time and channels come in turn.
     rows: BTreeMap<usize, Row>,
-    /// What is to be replaced.
+    /// The volume to replace.
     replaced: Option<Pointer>,
     /// The generation is published, or may be.
     keep: bool,
     maker: Maker,
-    /// Tells other writers of this volume; goes last.
+    /// The mark for other writers of this volume; must be dropped last.
     _held: Held,
 }
 
@@ -51,12 +51,12 @@ type Chunks = Vec<Option<Vec<u8>>>;
 /// A row of shards along z.
 struct Row {
     shards: Vec<Chunks>,
-    /// Layers that are still to come.
+    /// Layers that have not come yet.
     left: usize,
 }
 
 impl VolumeWriter {
-    /// Begins a volume. Fails at once if the target exists and is not to be replaced.
+    /// Begins a volume. Fails at once if the volume exists and must not be replaced.
     pub(super) fn begin(
         disk: &Disk,
         name: &VolumeName,
@@ -84,12 +84,13 @@ impl VolumeWriter {
     }
 
     /// Encodes a layer of chunks of a frame, `layer` counted in chunks along z; `planes` holds all
-    /// the planes of the volume that it covers, in native byte order. Each layer comes once. Shards
-    /// are written with their last layer, and take least memory if layers of a shard follow each
-    /// other.
+    /// planes of the volume that the layer covers, in native byte order. Each layer comes once.
+    /// Shards are written with their last layer, and take the least memory if layers of a shard
+    /// follow each other.
     ///
-    /// Runs in parallel in the pool that it is called in; the bytes do not depend on that.
-    /// `progress` is called before each chunk, by any thread: a false answer cancels.
+    /// Runs in parallel in the current pool; the bytes do not depend on the number of threads.
+    /// `progress` is called before each chunk, by any thread; if it returns false, the call is
+    /// cancelled.
     pub(crate) fn write_layer(
         &mut self,
         frame: Frame,
@@ -142,7 +143,7 @@ impl VolumeWriter {
         (0..chunks[1] * chunks[2]).into_par_iter().map_init(Default::default, encode).collect()
     }
 
-    /// Writes the shards of one row along z, from the shard `first` on, all of whose chunks are
+    /// Writes the shards of one row along z, from the shard `first` on; all their chunks are
     /// encoded.
     fn write_row(&mut self, first: usize, row: Vec<Chunks>) -> Result<()> {
         let (per_shard, chunk) = (self.layout.chunks_per_shard(), self.layout.chunk);
@@ -189,14 +190,14 @@ impl VolumeWriter {
             staging.complete(&self.shape, attributes, voxels, shards, index.is_some())?;
         staging.flush()?;
         let published = staging.publish(&complete, self.replaced.as_ref());
-        // Unless it is known that no pointer names it.
+        // Kept, unless it is certain that no pointer names the generation.
         self.keep = published.is_ok() || !staging.is_published().is_ok_and(|published| !published);
         published
     }
 }
 
 impl Drop for VolumeWriter {
-    /// Best effort: nobody looks into what stays.
+    /// Errors are ignored, because no reader looks into the generation.
     fn drop(&mut self) {
         if self.maker.is_here() && !self.keep {
             let _ = self.staging.remove();

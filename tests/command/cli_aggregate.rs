@@ -206,7 +206,7 @@ fn a_stopped_run_publishes_nothing_and_is_resumed() {
         let text = run(at, 1, &line, &stalls(60));
         assert!(text.contains("--resume") && text.contains("--restart"), "{text}");
         let text = run(at, 1, &format!("{line} --resume"), "cat");
-        assert!(text.contains("what makes the predictions"), "{text}");
+        assert!(text.contains("the maker of the predictions"), "{text}");
         if signal == "INT" {
             // It was kept when it was told to stop, and is asked for no patch twice.
             let text = run(at, 0, &format!("{line} --resume"), &stalls(60));

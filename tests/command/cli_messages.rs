@@ -140,7 +140,7 @@ fn a_plan_that_takes_not_the_least_score_says_why() {
         .filter_map(|line| line.split_whitespace().rev().nth(1)?.parse().ok())
         .collect();
     let is_least = scores[1..].iter().all(|score| *score >= scores[0]);
-    assert!(is_least || text.contains("no truth to 2 %"), "{text}");
+    assert!(is_least || text.contains("accurate to about 2 %"), "{text}");
 }
 
 #[test]

@@ -271,7 +271,7 @@ fn what_was_written_before_is_not_asked_for_again() {
     let other = resume.clone().made_by("another model".into());
     let refused = Aggregator::begin(&dataset, Arc::clone(&plan), &other).unwrap_err().to_string();
     assert!(
-        refused.contains("what makes the predictions") && refused.contains("another model"),
+        refused.contains("the maker of the predictions") && refused.contains("another model"),
         "{refused}"
     );
 

@@ -108,7 +108,7 @@ fn wrong_predictions_are_named_and_leave_the_rest_as_it_was() {
     assert_eq!(aggregator.remaining().count(), 27);
 
     aggregator.add(5, &[good.view()]).unwrap();
-    refused(5.into(), &good, "given before");
+    refused(5.into(), &good, "added before");
     let error = aggregator.check_complete().unwrap_err();
     let Error::Incomplete { missing: 26, patches, regions } = &error else { panic!("{error}") };
     assert_eq!(patches[..], [0, 1, 2, 3, 4, 6, 7, 8]);

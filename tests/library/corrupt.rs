@@ -237,7 +237,7 @@ fn files_among_the_shards_that_the_manifest_does_not_name_are_found_by_verify() 
         let [volume] = &verify().volumes[..] else { panic!("one volume") };
         let [damage] = &volume.damage[..] else { panic!("{key}: {:?}", volume.damage) };
         assert!(path.starts_with(&damage.path), "{key}: {}", damage.path.display());
-        assert_eq!(damage.reason, "not named in the manifest");
+        assert_eq!(damage.reason, "not listed in the manifest");
         std::fs::remove_file(&path).unwrap();
         let _ = std::fs::remove_dir(array.join("c/0/0/1"));
         assert!(verify().is_sound(), "{key}");

@@ -123,7 +123,10 @@ fn a_scan_of_three_axes_has_nothing_to_be_told_and_one_of_five_is_refused() {
     let error = converted(folder.path(), &five, "a/five", &channels()).unwrap_err();
     assert!(matches!(error, Error::InvalidArgument { .. }));
     let error = error.to_string();
-    assert!(error.contains("2 channels already") && error.contains("3 time points"), "{error}");
+    assert!(
+        error.contains("2 channels in its fifth axis") && error.contains("3 time points"),
+        "{error}"
+    );
     let vector =
         Nifti::new(1, false, true, Dtype::Int16, &[6, 5, 4, 1, 2]).write(folder.path(), false);
     let (volume, _) = converted(folder.path(), &vector, "a/vector", &channels()).unwrap();

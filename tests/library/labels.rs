@@ -67,7 +67,7 @@ fn scaled_labels_are_stored_drawn_and_exported_as_what_they_mean() {
         let report = stored(&folder, &raw, Some(nibabel()), &options).unwrap();
         let told = &report.findings.last().unwrap().message;
         assert!(
-            told.contains("what they mean, 0 to 2, as uint8") && told.contains("int16"),
+            told.contains("numbers that they mean, 0 to 2, as uint8") && told.contains("int16"),
             "{told}"
         );
         assert_eq!((report.dtype, report.stored_dtype), (Dtype::UInt8, Dtype::UInt8));

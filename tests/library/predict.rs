@@ -180,7 +180,11 @@ fn a_model_that_does_not_do_as_it_is_to_is_an_error_that_says_so() {
         ("head -c 1000".to_owned(), &["exit status: 0", "patch 42", "1000 bytes"]),
         ("head -c 20000; exit 3".to_owned(), &["exit status: 3", "had answered patch"]),
         ("cat > /dev/null".to_owned(), &["exit status: 0", "before it had answered patch 42"]),
-        ("cat; echo more".to_owned(), &["answered every patch, and goes on with \"more\\n\""]),
+        (
+            "cat; echo more".to_owned(),
+            &["answered every patch, but its output goes on with \
+                                         \"more\\n\""],
+        ),
         ("cat; exit 4".to_owned(), &["exit status: 4", "end without an error"]),
         ("kill -9 $$".to_owned(), &["SIGKILL"]),
         ("no-such-program".to_owned(), &["exit status: 127"]),
@@ -226,7 +230,7 @@ fn what_was_written_before_an_error_is_gone_on_with() {
     assert!(matches!(refused, Error::Unfinished { .. }), "{refused}");
     options.aggregate.unfinished = Unfinished::Resume;
     let other = run(&dataset, &volume, "cat", &options).unwrap_err().to_string();
-    assert!(other.contains("what makes the predictions") && other.contains("cat"), "{other}");
+    assert!(other.contains("the maker of the predictions") && other.contains("cat"), "{other}");
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert!(report.patches < report.of && report.patches > 0, "{report:?}");
     close(&read(&dataset.volume("a/p").unwrap().view(), 0), &read(&volume, 0));
@@ -282,7 +286,7 @@ fn answers_that_come_before_their_patches_are_given_are_refused() {
     let file = file.display();
     let model = format!("cat {file} {file} {file} {file}; cat > {file}.read");
     let error = run(&dataset, &volume.view().scaled(), &model, &options).unwrap_err().to_string();
-    assert!(error.contains("before it was given") && error.contains("taken back"), "{error}");
+    assert!(error.contains("before it received") && error.contains("is removed"), "{error}");
     let left = crate::common::faulty::litter(&dataset.path());
     assert!(left.is_empty(), "{left:?}");
 }
@@ -374,7 +378,7 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     options.aggregate.unfinished = Unfinished::Resume;
     let error = run(&dataset, &volume, &command, &options).unwrap_err();
     assert!(matches!(error, Error::Model { .. }), "{error}");
-    assert!(error.to_string().contains("not the one of the run that began this"), "{error}");
+    assert!(error.to_string().contains("differs from that of the run that began this"), "{error}");
     options.aggregate.unfinished = Unfinished::Restart;
     let report = run(&dataset, &volume, &command, &options).unwrap();
     assert_eq!(report.patches, report.of);
@@ -387,7 +391,7 @@ fn another_model_behind_the_same_command_is_noticed_by_whoever_resumes_or_makes_
     let part = |n| options.clone().part(Some((n, 2)));
     run(&dataset, &volume, &command, &part(1)).unwrap();
     let error = run(&dataset, &volume, &command, &part(0)).unwrap_err().to_string();
-    assert!(error.contains("not the one of the run that began this"), "{error}");
+    assert!(error.contains("differs from that of the run that began this"), "{error}");
 }
 
 /// Commands by name, of which `as_told` runs the one that was chosen last: they are one text, and
@@ -418,7 +422,7 @@ fn another_model_is_noticed_though_it_says_the_same_of_air() {
     run(&dataset, &volume, &command, &options).unwrap_err();
     options.aggregate.unfinished = Unfinished::Resume;
     let error = run(&dataset, &volume, &command, &options).unwrap_err().to_string();
-    assert!(error.contains("not the one of the run that began this"), "{error}");
+    assert!(error.contains("differs from that of the run that began this"), "{error}");
 }
 
 #[test]
@@ -453,7 +457,7 @@ fn a_wrong_model_costs_nothing_of_what_the_right_one_has_made() {
     };
     run_as("begun").unwrap_err();
     let error = run_as("other").unwrap_err().to_string();
-    assert!(error.contains("not the one of the run that began this"), "{error}");
+    assert!(error.contains("differs from that of the run that began this"), "{error}");
     run_as("ends").unwrap_err();
     let report = run_as("right").unwrap();
     assert!(report.patches < report.of, "{} of {}", report.patches, report.of);

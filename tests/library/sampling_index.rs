@@ -285,7 +285,9 @@ fn the_first_voxel_that_is_no_weight_is_named_and_nothing_is_stored() {
             let options = options(Kind::Weights, [4, 2, 2], [8, 4, 4]);
             let error = stored(folder.path(), DenseScan::new(&map), &options, threads).unwrap_err();
             let error = error.to_string();
-            for told in [shown, "voxel 2,5,6 (z, y, x)", "channel 1", "set what", "intensities"] {
+            for told in
+                [shown, "voxel 2,5,6 (z, y, x)", "channel 1", "should not be drawn", "intensities"]
+            {
                 assert!(error.contains(told), "{error}");
             }
             let left = std::fs::read_dir(folder.path()).unwrap().count();

@@ -212,7 +212,7 @@ fn transforms_that_disagree_are_told_and_both_kept() {
     assert_eq!(whole.header.fields["sform"][1][3], -20.0);
     nifti.quatern = [0.9, 0.9, 0.0];
     let whole = written(&nifti, false, 2);
-    assert!(whole.says(Certainty::Decided, "qform makes no sense"));
+    assert!(whole.says(Certainty::Decided, "qform is impossible"));
     assert!(whole.header.fields["qform"].is_null());
 }
 

@@ -1,4 +1,4 @@
-//! `finalise`: what was predicted in parts becomes volumes.
+//! `finalise`: parts of a prediction become volumes.
 
 use std::process::ExitCode;
 

@@ -1,12 +1,13 @@
-//! The way out of an error as flags.
+//! The remedy of an error as flags.
 
 use voxpatch::Hint;
 
-/// What is told below the error; nothing for hints of a newer library.
+/// The text below the error; empty for hints of a newer library.
 pub fn flags(hint: Hint) -> &'static str {
     match hint {
         Hint::Overwrite => {
-            "--overwrite replaces it; convert --name SUBJECT/OTHER, or another --out, stores beside it"
+            "--overwrite replaces it; convert --name SUBJECT/OTHER, or another --out, stores \
+             beside it"
         }
         Hint::OverwriteSource => {
             "aggregate --output OTHER=VALUES names it otherwise; --overwrite-source replaces what is \
@@ -29,7 +30,8 @@ pub fn flags(hint: Hint) -> &'static str {
             "aggregate --non-finite 0 puts a number in their place, --non-finite keep leaves them"
         }
         Hint::TimePoints => {
-            "aggregate --frames 0 (or another) takes one of them, --frames all takes all as channels"
+            "aggregate --frames 0 (or another) takes one of them, --frames all takes all as \
+             channels"
         }
         Hint::FourthAxisAsFound => {
             "convert without --fourth-axis stores both axes as the file has them"

@@ -1,4 +1,4 @@
-//! `index`: what volumes need to be sampled by label or by weight.
+//! `index`: builds the index of volumes for sampling by label or by weight.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::args::Index;
 use crate::interrupt::Interrupt;
 use crate::output;
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Default, Serialize)]
 struct Outcome {
     volumes: Vec<Indexed>,
@@ -20,7 +20,7 @@ struct Outcome {
 #[derive(Serialize)]
 struct Indexed {
     name: String,
-    /// False if there was a sound one.
+    /// False if a valid index existed.
     built: bool,
     index: IndexInfo,
 }
@@ -48,7 +48,7 @@ pub fn run(args: &Index) -> anyhow::Result<ExitCode> {
                 let name = name.to_string();
                 return Err(anyhow::Error::new(Error::Cancelled).context(name));
             }
-            // The others are still worth indexing.
+            // Of several volumes, the others are still indexed.
             Err(error) => {
                 let reason = error.to_string();
                 crate::complain(&error.into());

@@ -6,26 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Whether the user asked to stop (Ctrl-C, or the system's polite signals to end).
+/// Whether the user asked to stop (Ctrl-C, or a signal that asks the process to end).
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
-/// Has a write beyond the limit of a file's size (ulimit -f) fail with an error that names the file,
-/// where the system would end the process without a word. Programs that are started have the
-/// system's way again.
+/// Makes a write beyond the limit of a file's size (ulimit -f) an error that names the file; by
+/// default the system would end the process without a message. Child processes get the default
+/// again.
 pub fn report_full_files() {
-    // Where it is refused, the system's way remains.
+    // If this is refused, the system's default remains.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
-/// What was interrupted is no failure of its own.
+/// The exit code of an interrupted command, which is not a failure.
 pub fn stopped(next: &str) -> ExitCode {
     crate::complain(&anyhow::anyhow!("interrupted before all was published\nhint: {next}"));
     ExitCode::from(crate::INTERRUPTED)
 }
 
 impl Interrupt {
-    /// Listens from now on. To be called once in a process.
+    /// Begins to listen. Call it once in a process.
     pub fn listen() -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let flag = || Arc::clone(&interrupt.0);
@@ -51,8 +51,8 @@ impl Interrupt {
     }
 }
 
-/// Whether this program was started with a signal ignored, by nohup or as a shell's background job:
-/// it stays ignored then. Known on Linux alone.
+/// Whether this program was started with a signal ignored, by nohup or as a shell's background job;
+/// it must stay ignored then. Known on Linux only.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -27,10 +27,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use voxpatch::Error;
 
-/// What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
+/// The exit code that shells expect after Ctrl-C: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// What `sysexits.h` calls `EX_TEMPFAIL`: another process is at work.
+/// `EX_TEMPFAIL` of `sysexits.h`: another process is at work.
 const TRY_AGAIN: u8 = 75;
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends as the parser does, with the usage of the command that was typed.
+/// Ends as the parser does, with the usage of the command.
 fn refuse(name: &str, reason: String) -> ! {
     let mut root = Cli::command();
     root.build();
@@ -79,13 +79,13 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Tells an error on standard error.
+/// Writes an error to standard error.
 fn complain(error: &anyhow::Error) {
-    // With standard error closed there is nobody to tell; the exit code remains.
+    // If standard error is closed, only the exit code remains.
     let _ = writeln!(std::io::stderr(), "voxpatch: error: {}", message(error));
 }
 
-/// The same for an error of the library.
+/// Writes an error of the library.
 fn tell(error: &Error) {
     let hint = error.hint().map_or("", hint::flags);
     let _ = writeln!(std::io::stderr(), "voxpatch: error: {}", with_hint(error.to_string(), hint));

@@ -92,8 +92,8 @@ fn text(volume: &VolumeSpec, plan: &LayoutPlan, workload: &Workload, origin: &st
     let candidates = output::table(&header, &candidates);
     let least = plan.rivals.iter().map(|c| c.score).fold(f64::INFINITY, f64::min);
     let equal = if plan.chosen.role == "chosen" && plan.chosen.score > least {
-        "\nA score is no truth to 2 %: of those as close to the least, the chunk that needs the least \
-         memory to\nwrite and makes the fewest chunks is chosen."
+        "\nScores are accurate to about 2 %: among those this close to the least, the chunk that \
+         needs the least\nmemory to write and makes the fewest chunks is chosen."
     } else {
         ""
     };

@@ -9,7 +9,7 @@ use crate::args::Remove;
 use crate::output;
 
 pub fn run(args: &Remove) -> anyhow::Result<ExitCode> {
-    // All names are checked before the first volume goes.
+    // All names are checked before the first volume is removed.
     let places = args.volumes.iter().map(|volume| {
         let place = Place::find(volume)?;
         Ok((place.name()?, place))
@@ -26,7 +26,7 @@ pub fn run(args: &Remove) -> anyhow::Result<ExitCode> {
                 removed.push(name.to_string());
             }
             Err(error) => {
-                // The others are still to go.
+                // Of several volumes, the others are still removed.
                 failed = true;
                 crate::tell(&error);
             }

@@ -1,4 +1,4 @@
-//! `sweep`: what no volume of a store needs.
+//! `sweep`: removes files that no volume of a store needs.
 
 use std::process::ExitCode;
 

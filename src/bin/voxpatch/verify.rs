@@ -1,4 +1,4 @@
-//! `verify`: every byte against its checksums.
+//! `verify`: compares every byte with its checksums.
 
 use std::process::ExitCode;
 
@@ -14,11 +14,11 @@ pub fn run(args: &Verify) -> anyhow::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let (place, pool) = (Place::find(&args.store)?, Pool::new(args.threads)?);
     let names = match place.volumes() {
-        // What is left of a subject may be volumes without a document.
+        // A subject may have only volumes without a document left.
         Err(Error::NotFound { .. }) if !place.is_volume() => Vec::new(),
         names => names?,
     };
-    // One that does not open has no voxels to count; its check says why.
+    // A volume that does not open has no voxels to count; its check gives the reason.
     let total =
         names.iter().filter_map(|name| Some(place.dataset().open_volume(name).ok()?.raw_bytes()));
     let bar = output::progress(total.sum(), "verify", args.json);
@@ -37,7 +37,7 @@ pub fn run(args: &Verify) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!report.is_sound())))
 }
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Serialize)]
 struct Outcome<'a> {
     sound: bool,
@@ -62,7 +62,7 @@ fn text(report: &VerifyReport) -> String {
     lines.join("\n")
 }
 
-/// What was found in all, and what to do about it.
+/// The total damage, and the remedies.
 fn closing(report: &VerifyReport) -> String {
     let all = output::count(report.volumes.len(), "volume");
     let with = |remedy: Option<Remedy>| {

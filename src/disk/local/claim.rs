@@ -1,9 +1,10 @@
 //! The right to replace one document, held by one writer at a time.
 //!
-//! On a disk of this machine it is a lock on a hidden file, which the system takes back from a
-//! writer that is killed. Between machines locks need not hold: there the hidden file itself is the
-//! claim, since of all that create a file exclusively one succeeds (scale of NFS and FUSE alike). A
-//! claim that nobody touched for [`PATIENCE`] is taken from its writer, who gives up before that.
+//! On a disk of this machine, a claim is a lock on a hidden file, which the system releases when a
+//! writer is killed. Between machines locks may not hold: there the hidden file itself is the
+//! claim, because of all exclusive creations of a file exactly one succeeds, on NFS and FUSE alike.
+//! Another writer takes a claim that was not touched for [`PATIENCE`]; its holder gives up before
+//! that.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -17,18 +18,18 @@ use crate::disk::sink::IN_THE_MAKING;
 use crate::process::Maker;
 use crate::unique;
 
-/// How long a claim is waited for: a writer holds it for as long as a small file takes to be read
-/// and another to be renamed.
+/// How long a writer waits for a claim. A claim is held while a small file is read and another is
+/// renamed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a writer that must create its claim relies on it.
+/// How long a writer relies on a claim that it created.
 const HOLDS: Duration = Duration::from_secs(8);
 
 pub(super) struct Claim {
     path: PathBuf,
-    /// Of a claim by creation: when it was made.
+    /// When the claim was created; `None` for a lock.
     since: Option<Instant>,
-    /// What is locked, or was created.
+    /// The file that is locked, or was created.
     file: File,
     maker: Maker,
 }
@@ -59,7 +60,7 @@ impl Claim {
 
     fn create(path: PathBuf) -> io::Result<Self> {
         let begun = Instant::now();
-        // The claim of another, and since when it has been seen.
+        // The claim of another writer, and when it was first seen.
         let mut other: Option<([u64; 2], Instant)> = None;
         while begun.elapsed() < 3 * PATIENCE {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -88,7 +89,7 @@ impl Claim {
         Err(ErrorKind::ResourceBusy.into())
     }
 
-    /// Refuses to go on with a claim that others may have taken away.
+    /// Fails if another writer may have taken the claim.
     pub(super) fn check(&self) -> io::Result<()> {
         let holds = match self.since {
             None => true,
@@ -101,24 +102,24 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if self.maker.is_here() && is_still(&self.file, &self.path).unwrap_or(false) {
-            // While it is locked: whoever waits for it finds that it is gone, and makes another.
+            // Removed while locked: a waiting writer then finds no file, and creates another.
             let _ = fs::remove_file(&self.path);
             let _ = self.file.unlock();
         }
     }
 }
 
-/// Removes the claim of a writer that has gone, and no other that came to stand in its place.
+/// Removes the claim of a vanished writer, but no claim that replaced it meanwhile.
 fn take_away(path: &Path, claim: [u64; 2]) -> io::Result<()> {
     let aside = path.with_file_name(format!("{IN_THE_MAKING}{}", unique::id()));
     match fs::rename(path, &aside) {
-        // Another did.
+        // Another writer removed it.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         renamed => renamed?,
     }
     let moved = fs::metadata(&aside)?;
     if [moved.dev(), moved.ino()] != claim {
-        // Of somebody who is alive: put back, unless another is there by now.
+        // The claim of a live writer: put back, unless a third writer has made one meanwhile.
         let _ = fs::hard_link(&aside, path);
     }
     fs::remove_file(&aside)

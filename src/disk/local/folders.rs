@@ -1,4 +1,5 @@
-//! Folders: made, listed, made to last, and removed with what is in them, while others do the same.
+//! Folders: created, listed, flushed, and deleted with their content, while other processes do the
+//! same.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,12 +8,11 @@ use std::time::SystemTime;
 
 use crate::durable;
 
-/// How often a folder that is missing again is made again. Others may remove it as often as they
-/// fail or end; some file systems say of folders that they will never make that one above is
-/// missing.
+/// How often a missing folder is created again. Other processes may remove it as often as they fail
+/// or end. Some file systems report a missing parent for folders that can never be created.
 pub(super) const TRIES: usize = 1000;
 
-/// Names directly inside a folder, sorted; none if there is no such folder.
+/// Names directly inside a folder, sorted; none if the folder does not exist.
 pub(super) fn list(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -20,7 +20,7 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        // Names that are not Unicode are none of ours.
+        // Names that are not Unicode cannot be ours.
         if let Ok(name) = entry?.file_name().into_string() {
             names.push(name);
         }
@@ -29,8 +29,8 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Makes a folder and what is missing above it, each name durable, while others may remove them.
-/// False if it is there already.
+/// Creates a folder and its missing parents, each name durable, while other processes may remove
+/// them. False if the folder exists already.
 pub(super) fn make(path: &Path) -> io::Result<bool> {
     let mut missing = None;
     for _ in 0..TRIES {
@@ -41,7 +41,7 @@ pub(super) fn make(path: &Path) -> io::Result<bool> {
             },
             Err(e) if e.kind() == ErrorKind::AlreadyExists => match fs::metadata(path) {
                 Ok(there) if there.is_dir() => return Ok(false),
-                // Removed in between.
+                // Removed by another process in between.
                 Err(gone) if gone.kind() == ErrorKind::NotFound => missing = Some(gone),
                 _ => return Err(e),
             },
@@ -56,8 +56,8 @@ pub(super) fn make(path: &Path) -> io::Result<bool> {
     Err(missing.unwrap_or_else(|| ErrorKind::NotFound.into()))
 }
 
-/// Makes all names below a folder last, and those of the folder and of all above it, up to that of
-/// the root. Names that go meanwhile are others' business.
+/// Makes all names below a folder durable, and those of the folder and its parents up to the
+/// root's. Names that vanish meanwhile are ignored.
 pub(super) fn sync(root: &Path, folder: &str) -> io::Result<()> {
     below(&root.join(folder))?;
     let mut above = Some(folder).filter(|folder| !folder.is_empty());
@@ -84,7 +84,7 @@ fn below(folder: &Path) -> io::Result<()> {
     there(durable::names(folder))
 }
 
-/// What is gone needs nothing.
+/// Treats a vanished file as success.
 fn there(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(e) if super::is_absent(&e) => Ok(()),
@@ -92,8 +92,8 @@ fn there(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Removes a file, or a folder with all that is in it, and the folders above that are empty then,
-/// but for the root.
+/// Deletes a file, or a folder with its content, and then the parents that are empty, except the
+/// root.
 pub(super) fn delete(root: &Path, key: &str) -> io::Result<()> {
     let path = root.join(key);
     let removed = match fs::symlink_metadata(&path) {
@@ -104,7 +104,7 @@ pub(super) fn delete(root: &Path, key: &str) -> io::Result<()> {
     there(removed)?;
     let mut folder = key;
     while let Some((above, _)) = folder.rsplit_once('/') {
-        // Of a folder that is not empty, or gone, the system says so.
+        // The system refuses if the folder is not empty or gone.
         if fs::remove_dir(root.join(above)).is_err() {
             break;
         }
@@ -113,8 +113,8 @@ pub(super) fn delete(root: &Path, key: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// When anything at or below a path was changed last, and the bytes of all files; `None` if there is
-/// nothing.
+/// The latest change at or below a path, and the bytes of all files; `None` if nothing exists
+/// there.
 pub(super) fn usage(path: &Path) -> io::Result<Option<(SystemTime, u64)>> {
     let metadata = match fs::symlink_metadata(path) {
         Err(e) if super::is_absent(&e) => return Ok(None),

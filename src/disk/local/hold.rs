@@ -1,4 +1,4 @@
-//! Folders that a process of this machine tells others to be in use.
+//! Folders that processes of this machine mark as in use.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -9,8 +9,8 @@ use super::folders::{self, TRIES};
 use crate::disk::Held;
 use crate::process::Maker;
 
-/// A locked folder. It goes with the lock if nothing is in it, and so does a root that was made for
-/// it.
+/// A locked folder. When the lock is released, the folder is removed if it is empty, and so is a
+/// root that was created for it.
 struct Locked {
     folder: File,
     path: PathBuf,
@@ -19,15 +19,15 @@ struct Locked {
 }
 
 impl Drop for Locked {
-    /// Closing the folder is not enough: a program that another thread starts at this moment has
-    /// it open too, for as long as it takes to start, and would keep the lock. One that was forked
-    /// off on purpose must leave the lock to whoever took it.
+    /// Closing the folder is not enough: a program that another thread is starting at this moment
+    /// has the folder open too, and would keep the lock until it has started. A forked process must
+    /// leave the lock to its parent.
     fn drop(&mut self) {
         if !self.maker.is_here() {
             return;
         }
-        // While it is held: whoever waits for it will find that it is no longer there. What is not
-        // empty, and what cannot be unlocked, is left: an empty hidden folder harms nobody.
+        // Removed while locked: a waiting process then finds no folder. A folder that is not empty,
+        // or cannot be unlocked, is left: an empty hidden folder is harmless.
         let _ = fs::remove_dir(&self.path);
         let _ = self.folder.unlock();
         if let Some(root) = &self.made_root {
@@ -46,7 +46,7 @@ pub(super) fn hold(root: &Path, path: &Path, is_shared: bool) -> io::Result<Held
         };
         match folder.try_lock() {
             Err(fs::TryLockError::WouldBlock) => return Err(ErrorKind::WouldBlock.into()),
-            // A file system without locks, or one that has them on this machine alone.
+            // A file system without locks, or with locks that hold on this machine only.
             Err(fs::TryLockError::Error(e)) if !is_shared => return Err(e),
             _ => {}
         }
@@ -58,8 +58,7 @@ pub(super) fn hold(root: &Path, path: &Path, is_shared: bool) -> io::Result<Held
     Err(ErrorKind::NotFound.into())
 }
 
-/// Whether what was opened has not been removed or moved away since: a lock on it would then be a
-/// lock on something else.
+/// Whether the opened folder is still at its path: otherwise a lock on it would protect nothing.
 pub(super) fn is_still(opened: &File, path: &Path) -> io::Result<bool> {
     let opened = opened.metadata()?;
     match fs::metadata(path) {

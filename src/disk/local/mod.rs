@@ -1,4 +1,4 @@
-//! A store in a folder of a file system: on a disk of this machine, or of another.
+//! A store in a folder of a local or network file system.
 
 mod claim;
 mod folders;
@@ -18,23 +18,23 @@ use super::{Blob, FetchError, Held, Sink, Source, Span, Stamp, Swap, Usage, Vers
 use crate::mapped::Mapped;
 use crate::{Error, Result};
 
-/// Chunks that lie at most this many bytes apart are read together with what is between.
+/// Chunks at most this many bytes apart are read together, with the bytes between them.
 const GAP_BYTES: usize = 16 << 10;
 
-/// A folder of a file system. Every file is written under a name of its own, synced, and renamed, so
+/// A folder of a file system. Every file is written under a temporary name, synced, and renamed, so
 /// that a file that is mapped or being read never changes.
 #[derive(Debug, Clone)]
 pub struct LocalDisk {
     root: PathBuf,
-    /// Files are mapped into memory; else they are read at positions.
+    /// Files are mapped into memory; otherwise they are read at positions.
     maps: bool,
-    /// Other machines write to it too, so that locks say nothing.
+    /// Other machines write to the folder too, so that locks may not hold.
     is_shared: bool,
 }
 
 impl LocalDisk {
-    /// The disk below `root`, which need not exist. Files are mapped, unless `root` lies on a
-    /// network file system.
+    /// The disk below `root`, which need not exist. Files are mapped, unless `root` is on a network
+    /// file system.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
@@ -42,19 +42,19 @@ impl LocalDisk {
         Self { root, maps: !is_shared, is_shared }
     }
 
-    /// The same, with files mapped into memory, or read at positions.
+    /// Chooses whether files are mapped into memory or read at positions.
     #[must_use]
     pub fn mapping(self, maps: bool) -> Self {
         Self { maps, ..self }
     }
 
-    /// The same, as if other machines wrote to it too.
+    /// Treats the disk as one that other machines write to, too.
     #[must_use]
     pub fn shared(self) -> Self {
         Self { is_shared: true, ..self }
     }
 
-    /// A path that may end in `?mode=map` or `?mode=read`.
+    /// The disk at a path that may end in `?mode=map` or `?mode=read`.
     pub(super) fn at(path: &Path) -> Result<Self> {
         let text = path.to_string_lossy();
         let Some((folder, mode)) = text.rsplit_once("?mode=").filter(|_| !path.exists()) else {
@@ -118,8 +118,8 @@ impl Source for LocalDisk {
         folders::list(&self.file(key))
     }
 
-    /// Device, inode, length, and time of change: an inode is used again only after its file is
-    /// gone, and the file that uses the inode then was changed later.
+    /// Device, inode, length, and time of change. An inode is used again only after its file is
+    /// gone, and the next file with this inode has a later time of change.
     #[allow(clippy::cast_sign_loss)]
     fn stamp(&self, key: &str) -> io::Result<Option<Stamp>> {
         match fs::metadata(self.file(key)) {
@@ -169,7 +169,7 @@ impl Sink for LocalDisk {
     fn usage(&self, key: &str) -> io::Result<Option<Usage>> {
         let there = folders::usage(&self.file(key))?;
         Ok(there.map(|(newest, bytes)| Usage {
-            // A clock that was set back makes files of the future, which are new.
+            // After the clock was set back, files may lie in the future; they count as new.
             age: SystemTime::now().duration_since(newest).unwrap_or_default(),
             bytes,
         }))

@@ -1,26 +1,26 @@
-//! File systems that other machines write to too.
+//! Detection of network file systems, to which other machines write, too.
 
 use std::path::Path;
 
-/// Whether a path, or what of it is there, lies on a network file system: a file that is mapped may
-/// be taken away by another machine, which ends the process by a signal, and locks may hold on this
-/// machine alone.
+/// Whether a path, or its closest existing parent, is on a network file system: another machine may
+/// remove a mapped file, which ends the process by a signal, and locks may hold on this machine
+/// only.
 #[cfg(target_os = "linux")]
 pub(super) fn is_shared(path: &Path) -> bool {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let there = path.ancestors().find_map(|folder| rustix::fs::statfs(folder).ok());
-    // The numbers are of 32 bits, in a field that some machines sign.
+    // The numbers have 32 bits, in a field that is signed on some machines.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     there.is_some_and(|system| KINDS.contains(&(system.f_type as u32)))
 }
 
-/// Elsewhere there is no such number: the user says `?mode=read`.
+/// Other systems have no such number: the user chooses `?mode=read`.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_shared(_: &Path) -> bool {
     false
 }
 
-/// What `statfs(2)` calls them, from its manual and the headers of the file systems.
+/// The numbers of `statfs(2)`, from its manual and the headers of the file systems.
 #[cfg(target_os = "linux")]
 const KINDS: [u32; 16] = [
     0x0000_6969, // NFS

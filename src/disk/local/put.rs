@@ -1,4 +1,4 @@
-//! Files that are there as a whole or not at all.
+//! Writing files that appear as a whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write as _};
@@ -9,16 +9,16 @@ use crate::disk::sink::IN_THE_MAKING;
 use crate::process::Maker;
 use crate::{durable, unique};
 
-/// A file in the making, under a name that nobody else has. Dropped before it gets its name, it is
-/// removed; a process that is killed leaves it behind.
+/// A file under construction, under a unique name. If dropped before the rename, it is removed; a
+/// killed process leaves it behind.
 pub(super) struct Staged {
     path: PathBuf,
     maker: Maker,
 }
 
 impl Staged {
-    /// Writes a file beside `path` and makes its content durable. The folder is made if it is not
-    /// there, however often others remove it meanwhile.
+    /// Writes a file beside `path` and makes its content durable. Creates the folder if it does not
+    /// exist, even if other processes remove it meanwhile.
     pub(super) fn write(
         path: &Path,
         content: &mut dyn FnMut(&mut File) -> io::Result<()>,
@@ -26,8 +26,8 @@ impl Staged {
         let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
         let (staged, mut file) = Self::create(folder)?;
         content(&mut file)?;
-        // A failed sync is final: the kernel drops the pages and reports once, so that trying
-        // again would succeed without the data. The caller starts over from the source.
+        // A failed sync is final: the kernel drops the pages and reports the error once, so that a
+        // second sync would succeed without the data. The caller starts over from the source.
         durable::contents(&file)?;
         Ok(staged)
     }
@@ -55,7 +55,7 @@ impl Staged {
         &self.path
     }
 
-    /// Gives the file its name, in place of whatever has the name.
+    /// Renames the file to its final path, replacing an existing file.
     pub(super) fn rename(self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         std::mem::forget(self);
@@ -71,7 +71,7 @@ impl Drop for Staged {
     }
 }
 
-/// Writes a file beside its place, makes its content durable, and puts it there.
+/// Writes a file beside `path`, makes its content durable, and renames it to `path`.
 pub(super) fn put(
     path: &Path,
     content: &mut dyn FnMut(&mut File) -> io::Result<()>,
@@ -79,7 +79,7 @@ pub(super) fn put(
     Staged::write(path, content)?.rename(path)
 }
 
-/// Hands many parts to the system at a time, without gathering them first.
+/// Writes many parts with few system calls, without copying them together.
 pub(super) fn write_all(file: &mut File, parts: &[&[u8]]) -> io::Result<()> {
     let filled = parts.iter().filter(|part| !part.is_empty());
     let mut slices: Vec<IoSlice<'_>> = filled.map(|part| IoSlice::new(part)).collect();

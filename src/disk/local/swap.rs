@@ -11,8 +11,8 @@ use super::put::{Staged, write_all};
 use crate::disk::{Swap, Version};
 use crate::durable;
 
-/// A file as a whole. Documents that are swapped name what nobody else names, so that no content
-/// comes twice: the content is the version.
+/// A whole file. Swapped documents contain unique names, so that no content occurs twice: the
+/// content serves as the version.
 pub(super) fn read(path: &Path) -> io::Result<(Vec<u8>, Version)> {
     let bytes = fs::read(path)?;
     let version = Version(blake3::hash(&bytes).to_hex().to_string());
@@ -42,7 +42,7 @@ pub(super) fn swap(
         match fs::hard_link(staged.path(), path) {
             Ok(()) => return durable::names(folder).map(|()| Swap::Done),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(Swap::Lost),
-            // A file system without links.
+            // The file system has no links.
             Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {}
             Err(e) => return Err(e),
         }
@@ -50,7 +50,7 @@ pub(super) fn swap(
     claimed(path, expected, is_shared, || staged.rename(path))
 }
 
-/// Does `change` if the file has the version still, and makes that last.
+/// Runs `change` if the file still has the expected version, and makes the change durable.
 fn claimed(
     path: &Path,
     expected: Option<&Version>,

@@ -1,20 +1,20 @@
-//! Data files that a header names, confined to the header's folder: a header that comes from
-//! elsewhere must not make a program read files of its user's.
+//! Data files that a header names, confined to the header's folder: a header from elsewhere must
+//! not make a program read its user's other files.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// The data file that a header names by `named`, which must lie in the header's folder or below.
+/// The data file with the name `named` in a header, which must lie in the header's folder or below.
 ///
-/// Refused are absolute paths, names with `..`, and links that leave the folder: the folder and the
-/// file are compared as the system resolves them. For whoever implements a [`crate::scan::Scan`]
-/// whose header and voxels are files of their own.
+/// Absolute paths, names with `..`, and links that leave the folder are refused: the folder and the
+/// file are compared after the system has resolved them. For implementations of
+/// [`crate::scan::Scan`] whose header and voxels are separate files.
 ///
 /// # Errors
-/// [`Error::UnsupportedScan`] for a name that leaves the folder, [`Error::NotFound`] if no file of
-/// that name is there, [`Error::Io`].
+/// [`Error::UnsupportedScan`] for a name that leaves the folder, [`Error::NotFound`] if there is no
+/// file of that name, [`Error::Io`].
 pub fn data_file(header: &Path, named: &str) -> Result<PathBuf> {
     let refused = |reason: &str| Error::UnsupportedScan {
         path: header.into(),
@@ -27,7 +27,7 @@ pub fn data_file(header: &Path, named: &str) -> Result<PathBuf> {
     if named.contains('\0') || Path::new(named).file_name().unwrap_or_default() == OsStr::new("") {
         return Err(refused("is not the name of a file"));
     }
-    // A path of another system has backslashes, and perhaps a drive in front.
+    // A path of another system may have backslashes and a drive letter.
     if named.contains('\\') || !Path::new(named).components().all(is_inside) {
         return Err(refused("may lie outside of the header's folder"));
     }

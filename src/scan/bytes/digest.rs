@@ -1,12 +1,12 @@
-//! Digests of files as they lie on disk, compressed or not.
+//! Digests of files as stored on disk, compressed or not.
 
 use std::path::Path;
 
 use super::stream;
 use crate::{Error, Result};
 
-/// BLAKE3 of several files, in hexadecimal: of one file that of its bytes, of several that of the
-/// digests of each, one after the other.
+/// BLAKE3 of files, in hexadecimal: for one file, of its bytes; for several, of the concatenated
+/// digests of each.
 pub(in crate::scan) fn of_files(files: &[&Path]) -> Result<String> {
     let each: Vec<_> = files.iter().map(|file| of_file(file)).collect::<Result<_>>()?;
     Ok(match &each[..] {

@@ -1,13 +1,13 @@
 //! The members of a gzip file (RFC 1952) as one stream of bytes, each member's checksum and
 //! length verified.
 //!
-//! Inflates straight into the caller's buffer. What follows the last member is noticed, not
-//! refused, unless it begins like a member.
+//! Inflates directly into the caller's buffer. Bytes after the last member are reported, not
+//! refused, unless they begin like a member.
 //!
-//! flate2's own readers do not serve: `MultiGzDecoder` takes bytes behind the last member for an
-//! error, and `GzDecoder`, one for each member, tells a damaged file by the kind of error that the
-//! system has for wrong calls (`InvalidInput`), allocates its window anew for each of the many
-//! members of a bgzip file, keeps names and comments, and refuses those beyond 64 KiB.
+//! flate2's own readers do not fit: `MultiGzDecoder` refuses bytes after the last member.
+//! `GzDecoder`, one for each member, reports damage with the error kind for wrong calls
+//! (`InvalidInput`), allocates a window for each of the many members of a bgzip file, keeps names
+//! and comments, and refuses those beyond 64 KiB.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -18,21 +18,21 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 pub(in crate::scan) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Compressed bytes read at once.
 const INPUT: usize = 256 << 10;
-/// Bytes inflated at once: few enough to be in cache still when their checksum is taken.
+/// Bytes inflated at once: few enough to be still in cache for their checksum.
 const OUTPUT: usize = 512 << 10;
 
 pub(in crate::scan) struct Members {
     input: BufReader<File>,
     inflate: Decompress,
     crc: Crc,
-    state: State,
+    state: Position,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Position {
     /// Inside a member's compressed data.
     Body,
-    /// After the last member; `junk` tells whether other bytes follow it.
+    /// After the last member; `junk` says whether other bytes follow.
     End { junk: bool },
     /// A read failed: the position is lost.
     Failed,
@@ -43,24 +43,24 @@ fn damaged(reason: &str) -> io::Error {
 }
 
 impl Members {
-    /// `file` stands at its beginning.
+    /// `file` must be at its beginning.
     pub(in crate::scan) fn new(file: File) -> io::Result<Self> {
         let mut members = Self {
             input: BufReader::with_capacity(INPUT, file),
             inflate: Decompress::new(false),
             crc: Crc::new(),
-            state: State::Body,
+            state: Position::Body,
         };
         members.begin_member()?;
         Ok(members)
     }
 
-    /// Fills `out`, less only at the end of the last member. An error of kind `InvalidData` or
-    /// `UnexpectedEof` is the file's fault; after any error every read fails.
+    /// Fills `out`; only at the end of the last member is it not full. Errors of kind `InvalidData`
+    /// or `UnexpectedEof` mean damage of the file; after any error every read fails.
     pub(in crate::scan) fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let filled = self.inflate_into(out);
         if filled.is_err() {
-            self.state = State::Failed;
+            self.state = Position::Failed;
         }
         filled
     }
@@ -71,19 +71,19 @@ impl Members {
         self.begin_member()
     }
 
-    /// Whether bytes that are no gzip member follow the last one. Known once a read has returned
-    /// less than asked for.
+    /// Whether bytes after the last member are not a gzip member. Known once a read has returned
+    /// fewer bytes than asked for.
     pub(in crate::scan) fn has_junk(&self) -> bool {
-        self.state == State::End { junk: true }
+        self.state == Position::End { junk: true }
     }
 
     fn inflate_into(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < out.len() {
             match self.state {
-                State::Body => filled += self.step(&mut out[filled..])?,
-                State::End { .. } => break,
-                State::Failed => return Err(damaged("an earlier read failed")),
+                Position::Body => filled += self.step(&mut out[filled..])?,
+                Position::End { .. } => break,
+                Position::Failed => return Err(damaged("an earlier read failed")),
             }
         }
         Ok(filled)
@@ -107,7 +107,7 @@ impl Members {
             .inflate
             .decompress(input, &mut out[..most], FlushDecompress::None)
             .map_err(|_| damaged("the compressed data cannot be inflated"))?;
-        // Both are at most the length of a slice.
+        // Lossless: both are at most the length of a slice.
         let read = usize::try_from(self.inflate.total_in() - read).map_err(io::Error::other)?;
         let made = usize::try_from(self.inflate.total_out() - made).map_err(io::Error::other)?;
         self.input.consume(read);
@@ -138,11 +138,11 @@ impl Members {
     fn begin_member(&mut self) -> io::Result<()> {
         for expected in MAGIC {
             let Some(byte) = self.next_byte()? else {
-                self.state = State::End { junk: expected == MAGIC[1] };
+                self.state = Position::End { junk: expected == MAGIC[1] };
                 return Ok(());
             };
             if byte != expected {
-                self.state = State::End { junk: true };
+                self.state = Position::End { junk: true };
                 return Ok(());
             }
         }
@@ -165,7 +165,7 @@ impl Members {
         }
         self.inflate.reset(false);
         self.crc.reset();
-        self.state = State::Body;
+        self.state = Position::Body;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
-//! Bytes into a gzip file of many members (RFC 1952), each compressed by itself.
+//! Writing a gzip file of many members (RFC 1952), each compressed independently.
 //!
-//! Every reader of gzip takes members one after the other for one file. They are cut by a fixed
-//! length, so that the bytes of the file do not depend on who compresses them, nor on how many.
+//! Every reader of gzip takes consecutive members for one file. Members have a fixed length, so the
+//! bytes of the file do not depend on the number of threads.
 
 use std::io::{self, Write};
 
@@ -12,13 +12,13 @@ use rayon::prelude::*;
 use crate::StagedFile;
 
 /// Bytes in a member: many times the 32 KiB that DEFLATE looks back, so that starting anew costs
-/// little, but few enough that a layer of chunks is work for several threads.
+/// little, but few enough that a layer of chunks occupies several threads.
 const MEMBER: usize = 1 << 20;
-/// Members that wait for each thread.
+/// Members that are collected for each thread.
 const WAITING: usize = 2;
 
-/// Gathers bytes until there is work for every thread of the pool it is used in, then compresses
-/// them; outside of a pool, on the calling thread.
+/// Collects bytes until there is work for every thread of the current pool, then compresses them;
+/// outside of a pool, on the calling thread.
 #[derive(Debug)]
 pub(in crate::scan) struct MemberWriter {
     file: StagedFile,
@@ -35,7 +35,7 @@ impl MemberWriter {
     pub(in crate::scan) fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let most = MEMBER * threads().map_or(1, |threads| WAITING * threads);
         while self.waiting.len() + bytes.len() >= most {
-            // What waits may be more than this, if it was gathered in a larger pool.
+            // More bytes than this may wait, if they were collected in a larger pool.
             let (now, later) = bytes.split_at(most.saturating_sub(self.waiting.len()));
             self.waiting.extend_from_slice(now);
             let whole = self.waiting.len() / MEMBER * MEMBER;
@@ -46,13 +46,13 @@ impl MemberWriter {
         Ok(())
     }
 
-    /// Compresses what is left; the file is whole then.
+    /// Compresses the remaining bytes and returns the complete file.
     pub(in crate::scan) fn finish(mut self) -> io::Result<StagedFile> {
         self.compress(self.waiting.len())?;
         Ok(self.file)
     }
 
-    /// The first bytes that wait, as members in their order.
+    /// Writes the first `bytes` of the waiting bytes as members, in order.
     fn compress(&mut self, bytes: usize) -> io::Result<()> {
         let (now, level) = (&self.waiting[..bytes], self.level);
         if threads().is_some() {
@@ -67,12 +67,12 @@ impl MemberWriter {
     }
 }
 
-/// Number of threads of the pool that this is called in.
+/// Number of threads of the current pool; `None` outside of a pool.
 fn threads() -> Option<usize> {
     rayon::current_thread_index().map(|_| rayon::current_num_threads())
 }
 
-/// Without name and time: the same bytes give the same member.
+/// Without a name and a time, so that the same bytes give the same member.
 fn member(bytes: &[u8], level: Compression) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 2), level);
     encoder.write_all(bytes)?;

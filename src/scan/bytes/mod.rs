@@ -1,8 +1,8 @@
-//! Bytes of scans, whatever their format: files read in order, plain or compressed, files written
-//! compressed, voxels of the other byte order, and data files that a header names.
+//! Bytes of scans in any format: files read in order, plain or compressed; files written
+//! compressed; voxels of the other byte order; data files that a header names.
 //!
-//! A further way of compression (zlib, bzip2) is one more kind of `Bytes` in `stream`, with a file
-//! of its own beside `gzip`.
+//! Another compression (zlib, bzip2) would be one more kind of `Bytes` in `stream`, with a file of
+//! its own beside `gzip`.
 
 mod confined;
 pub(in crate::scan) mod digest;

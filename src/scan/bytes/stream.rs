@@ -1,4 +1,4 @@
-//! The bytes of one file in order: mapped in windows where plain, inflated where gzipped.
+//! The bytes of one file in order: plain files are mapped in windows, gzipped files inflated.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::{Error, Finding, Result};
 
 /// More than DEFLATE can expand: its limit is 1032 to 1.
 const MOST_INFLATION: u64 = 1100;
-/// Bytes thrown away at a time.
+/// Bytes discarded at a time.
 const SCRATCH: usize = 64 << 10;
 
 pub(in crate::scan) struct Stream {
@@ -49,7 +49,7 @@ impl Stream {
         &self.path
     }
 
-    /// Whether the bytes stand in the file as they are read.
+    /// Whether the file is not compressed.
     pub(in crate::scan) const fn is_plain(&self) -> bool {
         matches!(self.bytes, Bytes::Plain(_))
     }
@@ -59,7 +59,7 @@ impl Stream {
         self.at
     }
 
-    /// No more bytes than this can come, whatever a header says.
+    /// The most bytes that can come, whatever a header says.
     pub(in crate::scan) const fn most(&self) -> u64 {
         match self.bytes {
             Bytes::Plain(_) => self.length,
@@ -67,7 +67,7 @@ impl Stream {
         }
     }
 
-    /// What the name says against what the content is.
+    /// A finding if the name of the file contradicts its content.
     pub(in crate::scan) fn name_finding(&self) -> Option<Finding> {
         let named = self.path.extension().and_then(OsStr::to_str);
         let named = named.is_some_and(|e| e.eq_ignore_ascii_case("gz"));
@@ -82,7 +82,7 @@ impl Stream {
         }
     }
 
-    /// Fills `out`, less only where the file ends.
+    /// Fills `out`; only at the end of the file is it not full.
     pub(in crate::scan) fn read_up_to(&mut self, out: &mut [u8]) -> Result<usize> {
         let held = match &mut self.bytes {
             Bytes::Plain(file) => {
@@ -127,7 +127,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads on to the end, at most `cap` bytes, so that every checksum is verified.
+    /// Reads to the end, at most `cap` bytes, so that every checksum is verified.
     pub(in crate::scan) fn finish(&mut self, cap: u64) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let rest = match self.bytes {
@@ -137,7 +137,7 @@ impl Stream {
         if let Bytes::Gzip(members) = &self.bytes {
             if rest > cap {
                 let reason = format!(
-                    "more than {cap} bytes follow the voxels, too many to verify the checksum"
+                    "more than {cap} bytes follow the voxels, too many to read for the checksum"
                 );
                 return Err(Error::CorruptScan { path: self.path.clone(), reason });
             }
@@ -155,7 +155,7 @@ impl Stream {
         Ok(findings)
     }
 
-    /// Reads and drops up to `most` bytes; returns how many there were.
+    /// Discards up to `most` bytes; returns their number.
     fn discard(&mut self, most: u64) -> Result<u64> {
         let mut scratch = vec![0; SCRATCH];
         let mut gone = 0;
@@ -179,13 +179,13 @@ impl Stream {
     }
 }
 
-/// A file of a scan, open, and its length.
+/// Opens a file of a scan; gives its length, too.
 pub(super) fn regular(path: &Path) -> Result<(File, u64)> {
     let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => Error::NotFound { what: "scan", path: path.into() },
         _ => Error::io("open", path)(e),
     })?;
-    // Opening a named pipe would wait for a writer.
+    // Checked first, because opening a named pipe would wait for a writer.
     if !metadata.is_file() {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         return Err(Error::io("open", path)(source));
@@ -193,7 +193,7 @@ pub(super) fn regular(path: &Path) -> Result<(File, u64)> {
     Ok((File::open(path).map_err(Error::io("open", path))?, metadata.len()))
 }
 
-/// Tells damage of the file from failures of the system.
+/// Distinguishes damage of the file from failures of the system.
 fn fault(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::InvalidData => {

@@ -22,7 +22,7 @@ pub(in crate::scan) fn reverse_each(bytes: &mut [u8], size: usize) {
     }
 }
 
-/// The size is a constant so that the loop becomes byte shuffles of whole registers.
+/// The size is a constant, so that the loop compiles to byte shuffles of whole registers.
 fn reverse<const N: usize>(bytes: &mut [u8]) {
     for item in bytes.as_chunks_mut::<N>().0 {
         item.reverse();

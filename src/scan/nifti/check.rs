@@ -1,5 +1,5 @@
-//! What of a header can be: voxel type, extents, offset and scaling, each checked before
-//! anything is allocated by it.
+//! Checks of a header: voxel type, extents, offset and scaling, before any memory is allocated for
+//! them.
 
 use super::fields::{Fields, LONGEST, SHORTEST};
 use crate::scan::reject::Reject;
@@ -7,12 +7,13 @@ use crate::{Dtype, Finding, Scaling};
 
 /// Bytes between a header and the first possible extension or voxel.
 const EXTENDER: usize = 4;
-/// `NIFTI_INTENT_LABEL`.
+/// `NIFTI_INTENT_LABEL`: the voxels are labels.
 const INTENT_LABEL: i64 = 1002;
-/// `NIFTI_INTENT_CONN_...`: the matrices of CIFTI-2, which stand in the header of a NIfTI-2 file.
+/// `NIFTI_INTENT_CONN_...`: the matrices of CIFTI-2, which are stored in NIfTI-2 files.
 const INTENT_CIFTI: std::ops::Range<i64> = 3000..3100;
 
-/// Where and what the voxels are. Once they [`fit`](Voxels::fit), their bytes fit `usize`.
+/// Type, shape and position of the voxels. Once [`fit`](Voxels::fit) succeeds, their bytes fit
+/// `usize`.
 #[derive(Debug)]
 pub(super) struct Voxels {
     pub(super) dtype: Dtype,
@@ -25,7 +26,7 @@ pub(super) struct Voxels {
 }
 
 impl Voxels {
-    /// Whether all voxels can lie inside a file of at most `most` (inflated) bytes.
+    /// Checks that all voxels can lie inside a file of at most `most` (inflated) bytes.
     pub(super) fn fit(&self, most: u64) -> Result<(), Reject> {
         let [z, y, x] = self.shape;
         let end = [x, y, z, self.times, self.channels]
@@ -37,21 +38,22 @@ impl Voxels {
         }
         Err(Reject::Corrupt(format!(
             "the header describes {} x {} frames of {z}x{y}x{x} (z, y, x) {} voxels from byte {}, \
-             but the file cannot hold more than {most} bytes; it is truncated or its header wrong",
+             but the file cannot hold more than {most} bytes; the file is truncated or its header \
+             wrong",
             self.times, self.channels, self.dtype, self.offset
         )))
     }
 }
 
-/// Checks type, extents and offset; [`Voxels::fit`] must follow.
+/// Checks type, extents and offset; [`Voxels::fit`] must be called next.
 pub(super) fn voxels(fields: &Fields, findings: &mut Vec<Finding>) -> Result<Voxels, Reject> {
-    // The extents come first: `dim[0]` confirms the byte order that all else was read in.
+    // The extents come first: `dim[0]` confirms the byte order in which all other fields were read.
     let [x, y, z, times, channels] = extents(fields)?;
     if INTENT_CIFTI.contains(&fields.intent_code) {
         return Err(Reject::Unsupported(format!(
-            "a CIFTI file (intent code {}): a matrix over vertices of surfaces and voxels, no \
-             volume; take the volume out of it first: wb_command -cifti-separate FILE COLUMN \
-             -volume-all OUT.nii.gz",
+            "a CIFTI file (intent code {}): a matrix over vertices of surfaces and voxels, not a \
+             volume; extract the volume first: wb_command -cifti-separate FILE COLUMN -volume-all \
+             OUT.nii.gz",
             fields.intent_code
         )));
     }
@@ -60,7 +62,7 @@ pub(super) fn voxels(fields: &Fields, findings: &mut Vec<Finding>) -> Result<Vox
     Ok(Voxels { dtype, shape: [z, y, x], times, channels, offset })
 }
 
-/// Sizes along x, y, z, time, channel; axes that the file does not have count as 1.
+/// Sizes along x, y, z, time, channel; missing axes have size 1.
 fn extents(fields: &Fields) -> Result<[usize; 5], Reject> {
     let axes = usize::try_from(fields.dim[0]).ok().filter(|n| (1..=7).contains(n));
     let Some(axes) = axes else {
@@ -82,7 +84,8 @@ fn extents(fields: &Fields) -> Result<[usize; 5], Reject> {
     let [x, y, z, times, channels, rest @ ..] = sizes;
     if rest != [1, 1] {
         return Err(Reject::Unsupported(format!(
-            "dim[6] is {} and dim[7] is {}; x, y, z, time and channel are read, split the rest",
+            "dim[6] is {} and dim[7] is {}; only x, y, z, time and channel are supported, so split \
+             the others",
             rest[0], rest[1]
         )));
     }
@@ -111,8 +114,8 @@ fn dtype(fields: &Fields, findings: &mut Vec<Finding>) -> Result<Dtype, Reject> 
                 _ => "not defined by NIfTI",
             };
             return Err(Reject::Unsupported(format!(
-                "datatype {code} ({what}); integers of 8 to 64 bits, float32 and float64 are \
-                 read (2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280), convert it to one of them"
+                "datatype {code} ({what}) is not supported; convert it to integers of 8 to 64 \
+                 bits, float32 or float64 (2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280)"
             )));
         }
     };
@@ -138,7 +141,7 @@ fn offset(fields: &Fields, findings: &mut Vec<Finding>) -> Result<u64, Reject> {
         }
         return Ok(first);
     }
-    // Whole numbers below 2^63: beyond that, no file reaches.
+    // Whole numbers below 2^63, which no file exceeds.
     let whole = given.is_finite() && given.fract() == 0.0 && (0.0..2f64.powi(63)).contains(&given);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let offset = whole.then_some(given as u64).filter(|offset| *offset >= first);

@@ -1,5 +1,5 @@
-//! Which header to write of the several that say the same: whether one does is decided by reading
-//! it.
+//! The choice among equivalent headers: a candidate is accepted if reading it gives exactly the
+//! wanted values.
 
 use serde_json::{Map, Value};
 
@@ -11,22 +11,23 @@ use crate::{Affine, Scaling};
 /// Longest axis of NIfTI-1.
 const LONGEST_AXIS: usize = i16::MAX as usize;
 
-/// NIfTI-1 where it can hold the values, if rounded to single precision, else NIfTI-2.
+/// The fields of a NIfTI-1 header if it can hold the values, rounded to single precision; otherwise
+/// of NIfTI-2.
 pub(super) fn rounded(header: &WriteHeader) -> Fields {
     describe::fields(header, if fits_one(header) { 1 } else { 2 })
 }
 
-/// Fields, and whether numbers were rounded for them.
+/// The chosen fields, and whether numbers were rounded.
 pub(super) struct Chosen {
     pub(super) fields: Fields,
     pub(super) is_rounded: bool,
 }
 
-/// The first of these that is read as exactly what is to be said: with the transforms, units and
-/// numbers of the source as they stood in its header, or with those of `header` alone, both as
-/// NIfTI-1 rather than NIfTI-2. The last of them always is, but for a time step without times.
+/// The first candidate that is read as exactly the wanted values. Candidates have the transforms,
+/// units and numbers of the source's header, or those of `header` alone, both as NIfTI-1 before
+/// NIfTI-2. The last candidate always succeeds, except for a time step without time points.
 ///
-/// Of a `version` that is asked for, the one that comes closest; `None` if it has no room for the
+/// If `version` is given, the best candidate of that version; `None` if it has no room for the
 /// volume.
 pub(super) fn exact(
     header: &WriteHeader,
@@ -47,7 +48,7 @@ pub(super) fn exact(
     Some(Chosen { fields: plain(2), is_rounded: false })
 }
 
-/// Whether a reader of these fields finds exactly what is to be said.
+/// Whether reading these fields gives exactly the wanted values.
 fn says(fields: &Fields, header: &WriteHeader) -> bool {
     let Ok(read) = Fields::parse(&encode::bytes(fields)) else { return false };
     let findings = &mut Vec::new();
@@ -65,7 +66,7 @@ fn says(fields: &Fields, header: &WriteHeader) -> bool {
         && check::is_label(&read, findings) == header.is_label
 }
 
-/// Whether the values survive 16-bit sizes and single precision (rounded, but still of use).
+/// Whether the values fit 16-bit sizes and the range of single precision.
 fn fits_one(header: &WriteHeader) -> bool {
     #[allow(clippy::cast_possible_truncation)]
     let single = |v: f64| f64::from(v as f32);

@@ -1,5 +1,5 @@
-//! What is to be written, as the numbers of a header: millimetres, seconds, and the affine as
-//! sform, and as qform where that can hold it.
+//! The numbers of a header for given values: millimetres, seconds, and the affine as sform, and as
+//! qform if a qform can hold it.
 
 use super::WriteHeader;
 use super::fields::Fields;
@@ -9,14 +9,14 @@ use crate::{Affine, Dtype, Space};
 
 /// `NIFTI_UNITS_MM` and `NIFTI_UNITS_SEC`.
 const UNITS: i64 = 2 | 8;
-/// `NIFTI_INTENT_LABEL`.
+/// `NIFTI_INTENT_LABEL`: the voxels are labels.
 pub(super) const INTENT_LABEL: i64 = 1002;
 /// `NIFTI_INTENT_VECTOR`, for several channels.
 const INTENT_VECTOR: i64 = 1007;
 /// Largest cosine between axes that still counts as a right angle.
 const RIGHT_ANGLE: f64 = 1e-6;
 
-/// NIfTI's code of each voxel type that it has.
+/// NIfTI's codes of voxel types.
 const DATATYPES: [(Dtype, i64); 10] = [
     (Dtype::UInt8, 2),
     (Dtype::Int16, 4),
@@ -35,7 +35,7 @@ pub(super) fn datatype(dtype: Dtype) -> Option<i64> {
     DATATYPES.into_iter().find(|(known, _)| *known == dtype).map(|(_, code)| code)
 }
 
-/// The numbers of a header that says this, in the given version.
+/// The numbers of a header with these values, in the given version.
 pub(super) fn fields(header: &WriteHeader, version: u8) -> Fields {
     let qform = qform(&header.affine);
     let (qfac, quatern) = qform.unwrap_or((1.0, [0.0; 3]));
@@ -49,7 +49,7 @@ pub(super) fn fields(header: &WriteHeader, version: u8) -> Fields {
         single: true,
         dim: dim(header),
         pixdim: [qfac, x, y, z, header.time_step.unwrap_or(0.0), 1.0, 1.0, 1.0],
-        // Types that have no code do not get here.
+        // Types without a code are refused before.
         datatype: datatype(header.dtype).unwrap_or(0),
         bitpix: 8 * integer(header.dtype.size()),
         vox_offset: 0.0,
@@ -90,12 +90,12 @@ fn dim(header: &WriteHeader) -> [i64; 8] {
     [axes, x, y, z, times, channels, 1, 1]
 }
 
-/// Sizes of a file that fits 63 bits do so, too.
+/// Lossless: the sizes belong to a file that fits 63 bits.
 fn integer(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Handedness and quaternion of an affine whose axes are at right angles; `None` for others.
+/// Handedness and quaternion of an affine whose axes are at right angles; otherwise `None`.
 pub(super) fn qform(affine: &Affine) -> Option<(f64, [f64; 3])> {
     let [z, y, x] = affine.spacing().ok()?.mm();
     let lengths = [x, y, z];

@@ -1,15 +1,14 @@
-//! The numbers of a header as bytes: the inverse of [`Fields::parse`], for a little-endian single
-//! file.
+//! Header fields as bytes, the inverse of [`Fields::parse`], for a little-endian single file.
 
 use super::fields::Fields;
 
-/// Offset of each field that both versions have, and the width of its numbers.
+/// Offsets of the fields that both versions have, and the widths of their numbers.
 struct Version {
     /// Bytes before the voxels: header and an empty extension flag.
     length: usize,
-    /// The magic, and where it stands.
+    /// The position of the magic, and the magic.
     magic: (usize, &'static [u8]),
-    /// 64-bit sizes and numbers and 32-bit codes, instead of 16 or 8, 32, and 16.
+    /// 64-bit sizes and numbers and 32-bit codes; otherwise 16 or 8, 32, and 16 bits.
     wide: bool,
     datatype: usize,
     dim: usize,
@@ -74,9 +73,9 @@ const TWO: Version = Version {
     srow: 400,
 };
 
-/// All bytes of a single file up to its first voxel, whatever offset, byte order and halves the
-/// fields tell of. What the version has no room for is cut off or rounded: whoever cares parses
-/// the bytes again.
+/// All bytes of a single file up to its first voxel; offset, byte order and halves of the fields
+/// are ignored. Values that do not fit the version are cut off or rounded: parse the bytes again to
+/// find out.
 pub(super) fn bytes(fields: &Fields) -> Vec<u8> {
     let version = if fields.version == 1 { ONE } else { TWO };
     let wide = version.wide;
@@ -116,7 +115,8 @@ pub(super) fn bytes(fields: &Fields) -> Vec<u8> {
     out.bytes
 }
 
-/// Header bytes in the making. All offsets are constants of this file, inside the header.
+/// The bytes of a header under construction. All offsets are constants of this file, inside the
+/// header.
 struct Out {
     bytes: Vec<u8>,
     wide: bool,

@@ -1,7 +1,7 @@
-//! The numbers of a NIfTI header as they stand, both versions in one struct.
+//! The fields of a NIfTI header as stored; both versions in one struct.
 //!
 //! Offsets are those of `nifti1.h` (348 bytes) and `nifti2.h` (540 bytes). Text fields are not
-//! read at all, so that they cannot leak.
+//! read, so that they cannot leak.
 
 use crate::scan::bytes::ByteOrder;
 use crate::scan::reject::Reject;
@@ -10,10 +10,10 @@ use crate::scan::reject::Reject;
 pub(super) const SHORTEST: usize = 348;
 /// Length of a NIfTI-2 header.
 pub(super) const LONGEST: usize = 540;
-/// What follows `n+2` or `ni2` in NIfTI-2: altered by any transfer that takes the file for text.
+/// Follows `n+2` or `ni2` in NIfTI-2; any transfer in text mode alters it.
 const GUARD: &[u8] = b"\0\r\n\x1a\n";
 
-/// A parsed header. Nothing in it has been checked beyond its being one.
+/// A parsed header. Its values are not checked.
 #[derive(Debug, Clone)]
 pub(super) struct Fields {
     pub(super) version: u8,
@@ -24,7 +24,7 @@ pub(super) struct Fields {
     pub(super) pixdim: [f64; 8],
     pub(super) datatype: i64,
     pub(super) bitpix: i64,
-    /// An integer in NIfTI-2; exact as `f64` for any offset inside a file that can exist.
+    /// An integer in NIfTI-2; `f64` is exact for any offset in a real file.
     pub(super) vox_offset: f64,
     pub(super) scl_slope: f64,
     pub(super) scl_inter: f64,
@@ -47,7 +47,7 @@ pub(super) struct Fields {
     pub(super) srow: [[f64; 4]; 3],
 }
 
-/// The length that the first four bytes declare, in either byte order: 348, 540 or none.
+/// The length that the first four bytes declare, in either byte order: 348, 540 or `None`.
 pub(super) fn header_length(bytes: &[u8]) -> Option<usize> {
     detect(bytes).map(|(length, _)| length)
 }
@@ -64,7 +64,8 @@ impl Fields {
         let not_nifti = |why: &str| Err(Reject::Unsupported(format!("not a NIfTI file: {why}")));
         let Some((length, order)) = detect(bytes) else {
             return not_nifti(
-                "it does not begin with a header length of 348 or 540 (DICOM: convert it first, with dcm2niix for example)",
+                "it does not begin with a header length of 348 or 540 (DICOM: convert it first, \
+                 with dcm2niix for example)",
             );
         };
         if bytes.len() < length {
@@ -92,7 +93,7 @@ impl Fields {
     }
 }
 
-/// A header's bytes, at least as long as its version needs.
+/// A header's bytes, at least as many as its version needs.
 struct Raw<'a> {
     bytes: &'a [u8],
     order: ByteOrder,

@@ -1,15 +1,15 @@
-//! Where the voxels are: one affine out of the three that a header can hold, in millimetres.
+//! The position of the voxels: one affine out of the three that a header can hold, in millimetres.
 //!
-//! The sform if it has a code, else the qform if it has one, else the plain voxel sizes, as
-//! nibabel chooses. Matrices take voxel indices `(x, y, z)` and give RAS+.
+//! The sform if it has a code, otherwise the qform if it has one, otherwise the plain voxel sizes,
+//! as in nibabel. Matrices take voxel indices `(x, y, z)` and give RAS+.
 
 use super::fields::Fields;
 use super::quaternion;
 use crate::scan::reject::Reject;
 use crate::{Affine, Finding};
 
-/// Sform and qform disagree if they place a corner of the volume further apart than this part of
-/// the smallest voxel spacing: well above the rounding of single precision.
+/// Sform and qform disagree if their positions of a corner of the volume are further apart than
+/// this part of the smallest voxel spacing: well above the rounding of single precision.
 const DISAGREEMENT: f64 = 0.01;
 
 /// One of the two transforms of a header.
@@ -29,7 +29,8 @@ impl Xform {
     }
 }
 
-/// Voxel `(x, y, z)` to RAS millimetres for a frame of `shape` (`z, y, x`). Usable.
+/// The affine from voxel `(x, y, z)` to RAS millimetres for a frame of `shape` (`z, y, x`), finite
+/// and invertible.
 pub(super) fn affine(
     fields: &Fields,
     shape: [usize; 3],
@@ -73,7 +74,7 @@ pub(super) fn affine(
 /// The greatest code that NIfTI defines: `NIFTI_XFORM_TEMPLATE_OTHER`.
 const GREATEST_CODE: i64 = 5;
 
-/// What is done about a transform whose code means nothing: as `nifti_clib`, which asks only
+/// Notes the treatment of a transform with an undefined code: as in `nifti_clib`, which only asks
 /// whether the code is greater than 0.
 fn note_undefined(which: &str, code: i64, findings: &mut Vec<Finding>) {
     let done = match code {
@@ -93,13 +94,13 @@ fn unusable(which: &str, code: i64) -> Reject {
     ))
 }
 
-/// The sform as it stands.
+/// The sform, whatever its code.
 pub(super) fn sform(fields: &Fields) -> Affine {
     let [x, y, z] = fields.srow;
     Affine([x, y, z, [0.0, 0.0, 0.0, 1.0]])
 }
 
-/// The qform, whatever its code; `None` if its quaternion or the voxel sizes make no sense.
+/// The qform, whatever its code; `None` if its quaternion or the voxel sizes are impossible.
 pub(super) fn qform(
     fields: &Fields,
     shape: [usize; 3],
@@ -108,7 +109,7 @@ pub(super) fn qform(
     let rotation = quaternion::rotation(fields.quatern)?;
     if quaternion::is_too_long(fields.quatern) {
         findings.push(Finding::repaired(
-            "the quaternion of the qform is longer than 1 by a part in a million or less; it was \
+            "the quaternion of the qform is longer than 1 by at most a part in a million; it was \
              divided by its length",
         ));
     }
@@ -129,13 +130,13 @@ pub(super) fn qform(
     Some(Affine([row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]]))
 }
 
-/// Without a transform: axis-aligned, the middle of the volume at the origin, and x growing to
-/// the patient's left, as nibabel has it.
+/// The affine without a transform: axis-aligned, the middle of the volume at the origin, and x
+/// growing to the patient's left, as in nibabel.
 #[allow(clippy::cast_precision_loss)]
 fn base(fields: &Fields, shape: [usize; 3], findings: &mut Vec<Finding>) -> Result<Affine, Reject> {
     let [x, y, z] = sizes(fields, shape, findings)?;
     findings.push(Finding::guessed(
-        "no sform and no qform: axes were taken along the world's, x to the patient's left, \
+        "no sform and no qform: axes were aligned with the world's, x to the patient's left, \
          centred at the origin",
     ));
     let middle = |axis: usize| (shape[axis] - 1) as f64 / 2.0;
@@ -147,7 +148,7 @@ fn base(fields: &Fields, shape: [usize; 3], findings: &mut Vec<Finding>) -> Resu
     ]))
 }
 
-/// `pixdim` along `x, y, z`, made positive.
+/// Absolute values of `pixdim` along `x, y, z`.
 fn sizes(
     fields: &Fields,
     shape: [usize; 3],
@@ -172,8 +173,8 @@ fn sizes(
             )));
         } else {
             return Err(Reject::Corrupt(format!(
-                "pixdim[{}] is {given} and no usable sform gives the voxel size; set pixdim or \
-                 an sform in the header",
+                "pixdim[{}] is {given} and no usable sform gives the voxel size; set pixdim or an \
+                 sform in the header",
                 axis + 1
             )));
         }
@@ -181,7 +182,7 @@ fn sizes(
     Ok(sizes)
 }
 
-/// What else the header says where the sform is used.
+/// Findings about the rest of the header where the sform is used.
 fn beside_sform(fields: &Fields, sform: &Affine, qform: &Xform, shape: [usize; 3]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let is_empty = |axis: &usize| fields.pixdim[*axis] == 0.0 || !fields.pixdim[*axis].is_finite();
@@ -199,9 +200,8 @@ fn beside_sform(fields: &Fields, sform: &Affine, qform: &Xform, shape: [usize; 3
                 fields.sform_code, fields.qform_code
             )));
         }
-        Xform::Unusable => findings.push(Finding::decided(
-            "the qform makes no sense and was left aside; the sform was used",
-        )),
+        Xform::Unusable => findings
+            .push(Finding::decided("the qform is impossible and was ignored; the sform was used")),
         _ => {}
     }
     findings
@@ -220,7 +220,7 @@ fn disagree(a: &Affine, b: &Affine, shape: [usize; 3]) -> bool {
     })
 }
 
-/// Millimetres in the header's unit of length.
+/// Millimetres per unit of length of the header.
 fn millimetres(fields: &Fields, findings: &mut Vec<Finding>) -> f64 {
     let (unit, name) = match fields.xyzt_units & 0b111 {
         2 => return 1.0,
@@ -228,7 +228,7 @@ fn millimetres(fields: &Fields, findings: &mut Vec<Finding>) -> f64 {
         3 => (0.001, "micrometres"),
         code => {
             findings.push(Finding::guessed(format!(
-                "the unit of length is not stated (code {code}); millimetres were taken"
+                "the unit of length is not stated (code {code}); millimetres were assumed"
             )));
             return 1.0;
         }
@@ -246,17 +246,17 @@ pub(super) fn time_step(fields: &Fields, times: usize, findings: &mut Vec<Findin
     let seconds = seconds(step, fields.xyzt_units);
     if seconds.is_none() {
         findings.push(Finding::guessed(format!(
-            "the unit of the fourth axis (code {}) is not one of time; no time step was taken",
+            "the unit of the fourth axis (code {}) is not one of time; the time step was ignored",
             fields.xyzt_units & TIME_UNITS
         )));
     }
     seconds
 }
 
-/// The bits of a header's units that are those of time.
+/// The bits of a header's units that hold the unit of time.
 const TIME_UNITS: i64 = 0b11_1000;
 
-/// Of a step along the fourth axis in these units; `None` if they are not units of time.
+/// Seconds of a step along the fourth axis in these units; `None` if they are not units of time.
 pub(super) fn seconds(step: f64, units: i64) -> Option<f64> {
     match units & TIME_UNITS {
         8 => Some(step),

@@ -1,4 +1,4 @@
-//! Random patches of an uncompressed file, without converting it: what the store is measured by.
+//! Random patches of an uncompressed file without a conversion: the baseline for the store's speed.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{Element, Error, Region, Result};
 /// The first frame of an uncompressed NIfTI file in the byte order of this machine, mapped into
 /// memory: the fastest plain way to read patches, and the one that takes the most disk.
 ///
-/// The file must not be truncated while this is alive: reading would end the process.
+/// The file must not be truncated while this is alive: a read would then end the process.
 #[derive(Debug)]
 pub struct MappedNifti {
     header: ScanHeader,
@@ -36,20 +36,19 @@ impl MappedNifti {
             return Err(Error::UnsupportedScan { path: source.into(), reason });
         }
         let file = Mapped::open(source).map_err(Error::io("map", source))?;
-        // Opening has checked that the file is as long as its header says; what is mapped has
-        // addresses, so its positions fit.
+        // Lossless: opening has checked the length of the file, and mapped bytes have addresses.
         let offset = usize::try_from(scan.stream.at()).unwrap_or(usize::MAX);
         Ok(Self { header: scan.header, file, offset })
     }
 
-    /// What the file says of its voxels.
+    /// The description of the voxels.
     #[must_use]
     pub const fn header(&self) -> &ScanHeader {
         &self.header
     }
 
-    /// Copies a region that lies inside the volume, row by row, into a buffer of exactly its
-    /// number of voxels: `z, y, x`, C-contiguous.
+    /// Copies a region inside the volume, row by row, into a buffer of exactly its number of
+    /// voxels: `z, y, x`, C-contiguous.
     ///
     /// # Errors
     /// [`Error::DtypeMismatch`], [`Error::OutOfBounds`], [`Error::InvalidArgument`] for a buffer

@@ -1,14 +1,14 @@
 //! NIfTI-1 and NIfTI-2: single files and header/image pairs, plain and gzipped.
 //!
-//! On the way in, a file is a stream of bytes; `Fields` are the numbers of its header as
-//! they stand; `check` decides what of them can be, and `geometry` where the voxels are. What
-//! passes these is trusted from there on. On the way out, a [`NiftiWriter`] is told what to
-//! `describe`, and may `choose` among headers that say the same; `encode` makes bytes of one.
+//! A file is read as a stream of bytes; `Fields` are the fields of its header as stored; `check`
+//! refuses impossible ones, and `geometry` finds the position of the voxels. Later code trusts what
+//! passes these two. A [`NiftiWriter`] gets its numbers from `describe`, and may `choose` among
+//! equivalent headers; `encode` turns one into bytes.
 //!
-//! The bytes of a file run `x` fastest, then `y`, `z`, time, channel: read in order they are
-//! C-contiguous `z, y, x` frames, and nothing is ever transposed.
+//! In a file, `x` runs fastest, then `y`, `z`, time, channel: bytes read in order are C-contiguous
+//! `z, y, x` frames, so no frame is ever transposed.
 //!
-//! Not read: ANALYZE 7.5, colour and complex voxels, more than five axes, header extensions.
+//! Not supported: ANALYZE 7.5, colour and complex voxels, more than five axes, header extensions.
 
 mod check;
 mod choose;
@@ -34,8 +34,8 @@ use super::{Order, Scan, ScanHeader};
 use crate::{Certainty, Error, Finding, Frame, Result, Space};
 use fields::Fields;
 
-/// Inflated bytes after the voxels that are still read to reach the checksum: more than any
-/// padding, little enough that a decompression bomb ends soon.
+/// Inflated bytes after the voxels that are read to reach the checksum: more than any padding, but
+/// few enough that a decompression bomb ends soon.
 const DRAIN: u64 = 64 << 20;
 
 struct NiftiScan {
@@ -43,30 +43,31 @@ struct NiftiScan {
     stream: Stream,
     /// Position of the first voxel, in bytes.
     offset: u64,
-    /// Voxels need their bytes reversed.
+    /// The bytes of each voxel must be reversed.
     swapped: bool,
-    /// Bytes left of the current frame, and frames left after it.
+    /// Bytes of the current frame that are not read yet, and frames after it.
     frame_left: usize,
     frames_left: usize,
 }
 
-/// Opens either half of a pair, or a single file.
+/// Opens a single file, or a pair by either half.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Scan>> {
     Ok(Box::new(NiftiScan::open(path)?))
 }
 
-/// Header and image of the pair that a path names a half of, where both are there.
+/// Header and image of the pair to which a path belongs, if both exist.
 pub(super) fn halves(path: &Path) -> Option<[PathBuf; 2]> {
     pair::halves(path)
 }
 
-/// Whether a file is to be read as NIfTI: by its name, or by how it begins.
+/// Whether a file should be read as NIfTI: by its name, or by its first bytes.
 pub(super) fn is_like_scan(path: &Path) -> bool {
     let is = |path: &Path, ending: &str| {
         path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
     };
     let inner = path.with_extension("");
-    // A compressed image half must not be inflated to know that it has no header.
+    // A compressed image half is recognised by name, because it has no header and would be inflated
+    // in vain.
     if is(path, "nii") || is(path, "gz") && is(&inner, "nii") || halves(path).is_some() {
         return true;
     }
@@ -84,7 +85,7 @@ impl NiftiScan {
         let mut findings: Vec<Finding> = stream.name_finding().into_iter().collect();
         let fields = read_fields(&mut stream)?;
         if !fields.single {
-            // Extensions may follow a header; only damage behind it is worth telling.
+            // Extensions may follow a header, so only damage after it is reported.
             let is_damage = |finding: &Finding| finding.certainty == Certainty::Repaired;
             findings.extend(stream.finish(DRAIN)?.into_iter().filter(is_damage));
             stream = Stream::open(&pair::image_of(path, &header_path)?)?;

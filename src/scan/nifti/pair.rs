@@ -1,18 +1,18 @@
-//! The two halves of a header/image pair, each beside the other.
+//! The two halves of a header/image pair, which lie in one folder.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// The header of a pair if `path` is named like the image half of one; otherwise `path` itself.
+/// The header of the pair if `path` is named like an image half; otherwise `path` itself.
 pub(super) fn header_of(path: &Path) -> PathBuf {
     stem(path, "img")
         .and_then(|stem| beside(path, &stem, "hdr"))
         .unwrap_or_else(|| path.to_path_buf())
 }
 
-/// The image half for a header, or `asked`, if the caller gave the image itself.
+/// The image half for a header, or `asked` if the caller has given the image itself.
 pub(super) fn image_of(asked: &Path, header: &Path) -> Result<PathBuf> {
     if asked != header {
         return Ok(asked.to_path_buf());
@@ -24,7 +24,7 @@ pub(super) fn image_of(asked: &Path, header: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Both halves, header first, if `path` is named like one of them and both are there.
+/// Both halves, header first, if `path` is named like one of them and both exist.
 pub(super) fn halves(path: &Path) -> Option<[PathBuf; 2]> {
     let (own, other) = if let Some(stem) = stem(path, "hdr") {
         (path.to_path_buf(), beside(path, &stem, "img")?)
@@ -34,7 +34,7 @@ pub(super) fn halves(path: &Path) -> Option<[PathBuf; 2]> {
     (own.is_file() && other.is_file()).then_some([own, other])
 }
 
-/// The file name without `.half` or `.half.gz`, if it ends in one of them, in any case.
+/// The file name without `.half` or `.half.gz`, in any case; `None` without such an ending.
 fn stem(path: &Path, half: &str) -> Option<OsString> {
     let is = |path: &Path, extension: &str| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))

@@ -1,26 +1,27 @@
-//! Rotations as NIfTI's `qform` keeps them: three components of a unit quaternion, and a sign.
+//! Rotations in the form of NIfTI's `qform`: three components of a unit quaternion, and a sign.
 //!
 //! Formulas: `nifti1.h`, "method 2", and the usual extraction from the largest component.
 
-/// How far `b² + c² + d²` may be from 1 and yet mean 1, as for nibabel. Rounded to single
-/// precision, half a turn must stay half a turn; the price is an angle of up to 1.2e-3.
+/// How far `b² + c² + d²` may be from 1 and still count as 1, as in nibabel. Rounded to single
+/// precision, half a turn must stay half a turn; the price is an error of up to 1.2e-3 in the
+/// angle.
 const TOLERANCE: f64 = 3.0 * f32::EPSILON as f64;
 
-/// How much longer than 1 `(b, c, d)` may be: what comes of rounding twice or three times. Beyond
-/// [`TOLERANCE`], nibabel refuses (`fillpositive` of `nibabel/quaternions.py`), and `nifti_clib`
-/// divides by the length, however great (`nifti_quatern_to_mat44` of `nifti1_io.c`).
+/// How much longer than 1 `(b, c, d)` may be after two or three roundings. Beyond [`TOLERANCE`],
+/// nibabel refuses (`fillpositive` of `nibabel/quaternions.py`), and `nifti_clib` divides by any
+/// length (`nifti_quatern_to_mat44` of `nifti1_io.c`).
 const EXCESS: f64 = 1e-6;
 
-/// The rotation matrix of a quaternion given by `b, c, d`; the first component follows, as the
-/// length is 1. Where they are too long for that, it is 0, and they are divided by their length.
-/// `None` if they cannot be part of a unit quaternion.
+/// The rotation matrix of a quaternion given by `b, c, d`; its first component follows from the
+/// length 1. If they are too long for that, the first component is 0, and they are divided by their
+/// length. `None` if they cannot be part of a unit quaternion.
 pub(super) fn rotation([b, c, d]: [f64; 3]) -> Option<[[f64; 3]; 3]> {
     let rest = 1.0 - (b * b + c * c + d * d);
     if rest.is_nan() || rest < 1.0 - (1.0 + EXCESS).powi(2) {
         return None;
     }
     let a = if rest < TOLERANCE { 0.0 } else { rest.sqrt() };
-    // Their squares sum up to 1 but for what is tolerated above, by which this divides.
+    // The division corrects a sum of squares that is tolerated but not exactly 1.
     let s = 2.0 / (a * a + b * b + c * c + d * d);
     Some([
         [1.0 - s * (c * c + d * d), s * (b * c - a * d), s * (b * d + a * c)],
@@ -29,7 +30,7 @@ pub(super) fn rotation([b, c, d]: [f64; 3]) -> Option<[[f64; 3]; 3]> {
     ])
 }
 
-/// Whether `b, c, d` are longer than what nibabel takes for 1.
+/// Whether `b, c, d` are longer than nibabel accepts.
 pub(super) fn is_too_long([b, c, d]: [f64; 3]) -> bool {
     b * b + c * c + d * d - 1.0 >= TOLERANCE
 }
@@ -43,7 +44,7 @@ pub(super) fn components(r: [[f64; 3]; 3]) -> [f64; 3] {
         1.0 - r[0][0] - r[1][1] + r[2][2],
     ];
     let largest = (1..4).fold(0, |best, i| if squares[i] > squares[best] { i } else { best });
-    // Four times the largest component is at least 2, so the division is safe.
+    // The denominator is safe: four times the largest component is at least 2.
     let s = 2.0 * squares[largest].sqrt();
     let [yz, zx, xy] = [r[2][1] - r[1][2], r[0][2] - r[2][0], r[1][0] - r[0][1]];
     let [xy_sum, zx_sum, yz_sum] = [r[1][0] + r[0][1], r[0][2] + r[2][0], r[2][1] + r[1][2]];

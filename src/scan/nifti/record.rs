@@ -1,5 +1,4 @@
-//! The numbers of a header that are worth keeping with the voxels, as JSON, and back. No text of
-//! the file.
+//! The numbers of a header that are kept with the voxels, as JSON, and back. Never text.
 
 use serde_json::{Map, Value, json};
 
@@ -9,8 +8,8 @@ use super::geometry;
 use crate::Affine;
 use crate::scan::bytes::ByteOrder;
 
-/// Values as they stand in the header, in its own units; numbers that are not finite are null,
-/// as is a qform that makes no sense.
+/// Values in the header's own units; numbers that are not finite are null, and so is an impossible
+/// qform.
 pub(super) fn record(fields: &Fields, shape: [usize; 3]) -> Map<String, Value> {
     let order = match fields.order {
         ByteOrder::Little => "little",
@@ -48,8 +47,8 @@ pub(super) fn record(fields: &Fields, shape: [usize; 3]) -> Map<String, Value> {
     map
 }
 
-/// The header that a record was made from, around the sizes, the type and the meaning of `fields`.
-/// `None` without the numbers that say where voxels are. Nothing of it has been checked.
+/// The header that a record was made from, with the sizes, the type and the meaning of `fields`.
+/// `None` without the numbers for the position of voxels. The values are not checked.
 pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option<Fields> {
     let record = Record(record);
     fields.pixdim = record.numbers("pixdim")?;
@@ -59,7 +58,7 @@ pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option
     let [right, front, head, _] = record.matrix("sform")?;
     fields.srow = [right, front, head];
     if let Some(qform) = record.matrix("qform") {
-        // Stores of earlier days have the matrix alone.
+        // Stores of earlier versions have only the matrix.
         let components = || describe::qform(&Affine(qform)).map(|(_, components)| components);
         fields.quatern = record.numbers("quatern").or_else(components).unwrap_or_default();
         fields.qoffset = [qform[0][3], qform[1][3], qform[2][3]];
@@ -71,7 +70,7 @@ pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option
     }
     fields.dim[0] = record.axes(&fields.dim).unwrap_or(fields.dim[0]);
     let intent = record.code("intent_code").unwrap_or(0);
-    // Whether these are labels is not for the record to say.
+    // The record does not decide whether the voxels are labels.
     if fields.intent_code != INTENT_LABEL && intent != INTENT_LABEL {
         fields.intent_code = intent;
         let parameters = ["intent_p1", "intent_p2", "intent_p3"];
@@ -88,14 +87,13 @@ pub(super) fn restore(record: &Map<String, Value>, mut fields: Fields) -> Option
     Some(fields)
 }
 
-/// Whether the header that a record was made from has so many entries in its fourth axis, and none
-/// in a fifth.
+/// Whether the recorded header has `n` entries in its fourth axis, and none in a fifth.
 pub(super) fn has_fourth_axis(record: &Map<String, Value>, n: usize) -> bool {
     let sizes = Record(record).dim().and_then(|dim| Some((dim, i64::try_from(n).ok()?)));
     sizes.is_some_and(|(dim, n)| dim[0] >= 4 && dim[4] == n && (dim[0] == 4 || dim[5] == 1))
 }
 
-/// Seconds along that axis, where the header says.
+/// Seconds along the fourth axis, if the recorded header says.
 pub(super) fn time_step(record: &Map<String, Value>) -> Option<f64> {
     let record = Record(record);
     let step = record.numbers::<8>("pixdim")?[4];
@@ -103,7 +101,7 @@ pub(super) fn time_step(record: &Map<String, Value>) -> Option<f64> {
     geometry::seconds(step, units).filter(|_| step > 0.0)
 }
 
-/// Values by name, each only if it is of the kind that is asked for.
+/// Values by name, if they are of the wanted kind.
 struct Record<'a>(&'a Map<String, Value>);
 
 impl Record<'_> {
@@ -111,7 +109,7 @@ impl Record<'_> {
         self.0.get(name)?.as_f64()
     }
 
-    /// From 0 to `most`.
+    /// A whole number from 0 to `most`.
     fn integer(&self, name: &str, most: i64) -> Option<i64> {
         self.0.get(name)?.as_i64().filter(|n| (0..=most).contains(n))
     }
@@ -120,7 +118,7 @@ impl Record<'_> {
         self.integer(name, i16::MAX.into())
     }
 
-    /// Those that were not finite are 0: neither means anything.
+    /// Numbers that were not finite are 0, because both are meaningless here.
     fn numbers<const N: usize>(&self, name: &str) -> Option<[f64; N]> {
         let numbers = <[Value; N]>::try_from(self.0.get(name)?.as_array()?.clone()).ok()?;
         Some(numbers.map(|number| number.as_f64().unwrap_or(0.0)))
@@ -135,8 +133,8 @@ impl Record<'_> {
         serde_json::from_value(self.0.get("dim")?.clone()).ok()
     }
 
-    /// Number of axes of the source, if they have these sizes, as many of them as are longer than
-    /// 1 and perhaps some that are not.
+    /// Number of axes of the source, if the record has these sizes; trailing axes of length 1 may
+    /// be missing.
     fn axes(&self, sizes: &[i64; 8]) -> Option<i64> {
         let dim = self.dim()?;
         let axes = usize::try_from(dim[0]).ok().filter(|axes| (1..8).contains(axes))?;

@@ -1,6 +1,6 @@
 //! Writing a NIfTI single file, plane by plane.
 //!
-//! A file of the wanted name is always a whole one: see [`StagedFile`].
+//! A file at the wanted path is always complete: see [`StagedFile`].
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::{Error, Result, Scaling, StagedFile};
 /// The two versions of NIfTI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NiftiVersion {
-    /// Axes of up to 32767 voxels, and numbers in single precision: what every program reads.
+    /// Axes of up to 32767 voxels, and numbers in single precision; every program reads it.
     One,
-    /// Longer axes, and numbers in double precision: what many viewers do not read.
+    /// Longer axes, and numbers in double precision; many viewers do not read it.
     Two,
 }
 
@@ -33,14 +33,14 @@ impl NiftiVersion {
     }
 }
 
-/// Writes one NIfTI file, `.nii` or `.nii.gz`. Dropped before [`NiftiWriter::finish`], it leaves
-/// nothing behind.
+/// Writes one NIfTI file, `.nii` or `.nii.gz`. If dropped before [`NiftiWriter::finish`], nothing
+/// is left.
 ///
-/// The version is NIfTI-1; NIfTI-2 where an axis is longer than 32767 or a number does not fit
-/// single precision. The affine is written as sform, and as qform too if its axes are at right
-/// angles, both with the code of the header. Bytes are little-endian. A compressed file is a row
-/// of gzip members of 1 MiB each, which readers take for one; they are compressed in parallel in
-/// the pool that this is used in, to the same bytes for any number of threads.
+/// The version is NIfTI-1, or NIfTI-2 if an axis is longer than 32767 or a number does not fit
+/// single precision. The affine is written as sform, and also as qform if its axes are at right
+/// angles, both with the code of the header. Bytes are little-endian. A compressed file consists of
+/// gzip members of 1 MiB each, which readers take for one stream; the current pool compresses them
+/// in parallel, to the same bytes for any number of threads.
 #[derive(Debug)]
 pub struct NiftiWriter {
     path: PathBuf,
@@ -49,7 +49,7 @@ pub struct NiftiWriter {
     is_rounded: bool,
     plane: usize,
     item: usize,
-    /// Bytes still to be written.
+    /// Bytes that are not written yet.
     left: u64,
 }
 
@@ -60,8 +60,8 @@ enum Sink {
 }
 
 impl NiftiWriter {
-    /// Starts a file; `gzip` is a level from 0 to 9, or `None` for a plain file. A file that is
-    /// at `path` already stays as it is until [`NiftiWriter::finish`] replaces it.
+    /// Begins a file; `gzip` is a level from 0 to 9, or `None` for a plain file. An existing file
+    /// at `path` stays as it is until [`NiftiWriter::finish`] replaces it.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for values that a header cannot hold, [`Error::Io`].
@@ -71,17 +71,17 @@ impl NiftiWriter {
         Self::with_fields(path, header, &chosen, gzip, left)
     }
 
-    /// As [`NiftiWriter::create`], but nothing is rounded: whoever reads the file finds the very
-    /// affine, scaling and time step of the header. `source` are the fields of the header that
-    /// these were read from, as [`ScanHeader::fields`](crate::scan::ScanHeader::fields) has them,
-    /// or none. Transforms, codes, units and other numbers are written as they stand there, where
-    /// that says the same as `header`; if not, `header` alone counts. The version is NIfTI-1 if
-    /// that holds it all, else NIfTI-2; a `version` that is asked for is written, and as NIfTI-1
-    /// numbers are rounded to single precision where they must ([`NiftiWriter::is_rounded`]).
+    /// As [`NiftiWriter::create`], but without rounding: readers find exactly the affine, scaling
+    /// and time step of the header. `source` are the fields of the header that these values were
+    /// read from ([`ScanHeader::fields`](crate::scan::ScanHeader::fields)), or empty. If its
+    /// transforms, codes, units and other numbers give the same values as `header`, they are
+    /// written unchanged; otherwise only `header` counts. The version is NIfTI-1 if that holds all
+    /// values, otherwise NIfTI-2. A given `version` is always written; as NIfTI-1, numbers are then
+    /// rounded to single precision if necessary ([`NiftiWriter::is_rounded`]).
     ///
     /// # Errors
-    /// Those of [`NiftiWriter::create`], and [`Error::InvalidArgument`] for what NIfTI-1 has no room
-    /// for, if that is asked for.
+    /// Those of [`NiftiWriter::create`], and [`Error::InvalidArgument`] for values that a requested
+    /// NIfTI-1 has no room for.
     pub fn create_exact(
         path: &Path,
         header: &WriteHeader,
@@ -120,8 +120,8 @@ impl NiftiWriter {
         Ok(writer)
     }
 
-    /// The header with its channels in the fourth axis, where NIfTI has time, if they stood there
-    /// in a source with these fields; else as it is.
+    /// The header with its channels in the fourth axis, where NIfTI has time, if a source with
+    /// these fields had them there; otherwise unchanged.
     pub(in crate::scan) fn with_axes_of(
         mut header: WriteHeader,
         fields: &Map<String, Value>,
@@ -147,19 +147,19 @@ impl NiftiWriter {
     }
 
     /// Appends whole planes, C-contiguous, in the byte order of this machine. Frames follow each
-    /// other time fastest, then channel; within a frame planes go from `z = 0` up.
+    /// other, time fastest, then channel; within a frame, planes go from `z = 0` up.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for less than whole planes, or more than the header announced;
+    /// [`Error::InvalidArgument`] for a part of a plane, or more planes than the header announced;
     /// [`Error::Io`].
     pub fn write_planes(&mut self, planes: &[u8]) -> Result<()> {
         self.write_units(planes, "planes", self.plane)
     }
 
-    /// As [`NiftiWriter::write_planes`], in pieces of any number of whole voxels.
+    /// As [`NiftiWriter::write_planes`], for any number of whole voxels.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for less than whole voxels, or more than the header announced;
+    /// [`Error::InvalidArgument`] for a part of a voxel, or more voxels than the header announced;
     /// [`Error::Io`].
     pub fn write_voxels(&mut self, voxels: &[u8]) -> Result<()> {
         self.write_units(voxels, "voxels", self.item)
@@ -185,10 +185,11 @@ impl NiftiWriter {
         Ok(())
     }
 
-    /// Syncs the file and gives it its name.
+    /// Syncs the file and moves it to its path.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if planes are missing, [`Error::Io`]; nothing is left then.
+    /// [`Error::InvalidArgument`] if planes are missing, [`Error::Io`]; nothing is left after an
+    /// error.
     pub fn finish(self) -> Result<()> {
         if self.left > 0 {
             let reason = "planes are missing; write them all before finishing";
@@ -210,7 +211,7 @@ impl NiftiWriter {
     }
 }
 
-/// Returns the number of voxel bytes.
+/// Checks the header; returns the number of voxel bytes.
 fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     if gzip.is_some_and(|level| level > 9) {
         return Err(Error::invalid("gzip level", gzip.unwrap_or(0), "must be 0 to 9"));
@@ -234,7 +235,7 @@ fn validate(header: &WriteHeader, gzip: Option<u32>) -> Result<u64> {
     }
     let [z, y, x] = header.shape;
     let sizes = [x, y, z, header.times, header.channels];
-    // The header's own length is left for, and NIfTI-2 counts in 63 bits.
+    // Leaves room for the header itself; NIfTI-2 counts in 63 bits.
     let most = i64::MAX.unsigned_abs() - 1024;
     sizes
         .into_iter()

@@ -1,5 +1,4 @@
-//! Shards are written by a thread of its own, so that whoever makes them need not wait for the
-//! disk.
+//! A thread that writes shards, so that callers need not wait for the disk.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -11,16 +10,16 @@ use crate::layout::ChunkLayout;
 use crate::store::shard;
 use crate::{Error, Result};
 
-/// Bytes that may be waiting before a further shard has to.
+/// Bytes of waiting shards above which callers wait.
 const WAITING_BYTES: usize = 64 << 20;
 
-/// A shard whose chunks are all there.
+/// A shard with all its chunks.
 #[derive(Debug)]
 pub(super) struct ShardToWrite {
     pub(super) key: String,
     /// The key inside the array.
     pub(super) inside: String,
-    /// Encoded, in C order of the shard's grid.
+    /// Encoded chunks, in C order of the shard's grid.
     pub(super) chunks: Vec<Option<Vec<u8>>>,
     pub(super) layout: ChunkLayout,
 }
@@ -30,7 +29,7 @@ impl ShardToWrite {
         self.chunks.iter().flatten().map(Vec::len).sum()
     }
 
-    /// Where it goes, as messages name it, whatever the disk does.
+    /// The path for messages; the key if the disk panics.
     fn path(&self, disk: &Disk) -> PathBuf {
         let path = caught("naming a shard", || Ok(disk.path(&self.key)));
         path.unwrap_or_else(|_| PathBuf::from(&self.key))
@@ -45,7 +44,7 @@ impl ShardToWrite {
     }
 }
 
-/// The thread, and what it is given.
+/// The thread, and its queue.
 #[derive(Debug)]
 pub(super) struct Behind {
     queue: Arc<Queue>,
@@ -54,25 +53,25 @@ pub(super) struct Behind {
 
 #[derive(Debug, Default)]
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<ShardToWrite>,
-    /// Of what waits and of what is being written.
+    /// Bytes of the shards that wait or are being written.
     bytes: usize,
     is_writing: bool,
-    /// Nothing more is written after the first error, at this shard.
+    /// The path of the shard that failed first, after which no shard is written.
     failed: Option<PathBuf>,
     /// The first error, kept until a caller has received it.
     error: Option<Error>,
     is_closed: bool,
 }
 
-impl State {
-    /// The error, told once in full.
+impl QueueState {
+    /// The first error, returned once in full; later calls get a short one.
     fn check(&mut self) -> Result<()> {
         match (self.error.take(), &self.failed) {
             (Some(error), _) => Err(error),
@@ -106,13 +105,13 @@ impl Behind {
         self.wait_while(|state| state.is_writing || !state.waiting.is_empty()).map(drop)
     }
 
-    fn wait_while(&self, busy: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>> {
+    fn wait_while(&self, busy: impl Fn(&QueueState) -> bool) -> Result<MutexGuard<'_, QueueState>> {
         if !self.workers.are_here() {
-            let reason = "was begun before this process was forked off; begin it here";
+            let reason = "was begun before this process was forked; begin it in this process";
             return Err(Error::invalid("aggregation", std::process::id(), reason));
         }
         let state = self.queue.lock();
-        let wait = |state: &mut State| state.failed.is_none() && busy(state);
+        let wait = |state: &mut QueueState| state.failed.is_none() && busy(state);
         let state = self.queue.changed.wait_while(state, wait);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.check().map(|()| state)
@@ -121,7 +120,7 @@ impl Behind {
 
 impl Drop for Behind {
     fn drop(&mut self) {
-        // A lock that another thread held when this process was forked off is never released.
+        // A lock that another thread held during the fork is never released in this process.
         if self.workers.are_here() {
             self.queue.lock().is_closed = true;
             self.queue.changed.notify_all();
@@ -130,11 +129,11 @@ impl Drop for Behind {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         locked(&self.state)
     }
 
-    /// Writes what is there, until it is closed and nothing is left.
+    /// Writes shards until the queue is closed and empty.
     fn serve(&self, disk: &Disk) {
         let mut state = self.lock();
         loop {

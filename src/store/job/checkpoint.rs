@@ -1,11 +1,11 @@
-//! What is open of a part, kept for whoever goes on with it: sums of begun chunks and encoded
-//! chunks of begun shards, in the words of whoever makes them.
+//! Checkpoints of a part: the sums of begun chunks and the encoded chunks of begun shards, as
+//! opaque bytes of the aggregation.
 //!
-//! A part has two places, `open-N-a.bin` and `open-N-b.bin`. Each holds the mark of the format, the
-//! BLAKE3 of the job's document, a number that grows from run to run, the content, and the BLAKE3 of
-//! all that. A file that is anything else counts for none: shards alone are enough to go on from. A
-//! run writes to the place that it does not go on from, again and again: if its predictions turn
-//! out to be worth nothing, what the run before has kept is still there.
+//! A part has two files, `open-N-a.bin` and `open-N-b.bin`. Each holds the mark of the format, the
+//! BLAKE3 of the job's document, a number that grows from run to run, the content, and the BLAKE3
+//! of all these bytes. Any other file is ignored, because shards alone are enough for a resumption.
+//! A run writes again and again to the file that it did not resume from: if its predictions turn
+//! out to be worthless, the checkpoint of the run before still exists.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,11 +18,11 @@ const MARK: &[u8; 16] = b"voxpatch open 2\n";
 const DIGEST: usize = blake3::OUT_LEN;
 const HEAD: usize = MARK.len() + DIGEST + 8;
 
-/// What was kept.
+/// A checkpoint that was read.
 pub(crate) struct Checkpoint {
     blob: Blob,
     place: usize,
-    /// The number of its run.
+    /// The number of the run that wrote it.
     run: u64,
 }
 
@@ -32,33 +32,33 @@ impl Checkpoint {
     }
 }
 
-/// The names of the two places.
+/// Suffixes of the two files.
 const PLACES: [&str; 2] = ["a", "b"];
 
-/// What a run knows of what is kept.
+/// What a run knows of the checkpoints of its part.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// There is something.
+    /// A checkpoint exists.
     is_there: AtomicBool,
-    /// The place that this run writes to, and the number of the run.
+    /// The file that this run writes to, and the number of the run.
     place: AtomicUsize,
     run: AtomicU64,
-    /// This run has written there, or tried to.
+    /// This run has written its file, or tried to.
     is_own: AtomicBool,
 }
 
-/// Writes `content` to a file that can be streamed to.
+/// Writes the content of a checkpoint to a stream.
 pub(crate) type Content<'a> = &'a mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
 
 impl Job {
-    /// Waits until the shards that were given are written, then keeps what is open. Both last when
-    /// this returns; until then there is what was kept before.
+    /// Waits until all shards of the queue are written, then writes a checkpoint. Both are durable
+    /// when this returns; until then the checkpoint before stays.
     pub(crate) fn write_checkpoint(&self, content: Content<'_>) -> Result<()> {
         self.flush()?;
         let key = self.checkpoint_key(self.kept.place.load(Ordering::Relaxed));
         let head = self.checkpoint_head(self.kept.run.load(Ordering::Relaxed));
         let sink = self.disk.sink()?;
-        // Also if it fails: the file may be there all the same.
+        // Set before the write, because the file may exist even after an error.
         self.kept.is_own.store(true, Ordering::Relaxed);
         let written = sink.put_streamed(&key, &mut |out| {
             let mut digesting = Digesting { out, hasher: blake3::Hasher::new() };
@@ -72,7 +72,7 @@ impl Job {
         self.flush_work()
     }
 
-    /// What was kept of this part, the newest first, as far as it is of this very job and whole.
+    /// The checkpoints of this part, the newest first: complete ones of exactly this job.
     pub(crate) fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
         let mut found = Vec::new();
         for place in 0..PLACES.len() {
@@ -80,13 +80,14 @@ impl Job {
         }
         found.sort_by_key(|kept| std::cmp::Reverse(kept.run));
         if let Some(newest) = found.first() {
-            // Also if nothing goes on from it: a run that fails must not have replaced it.
+            // Even if the caller does not resume from it: a run that fails must not have replaced
+            // it.
             self.goes_on_from(newest);
         }
         Ok(found)
     }
 
-    /// Notes that this run goes on from that, which stays until the run has ended.
+    /// Notes that this run resumes from `checkpoint`, which is kept until the run has ended.
     pub(crate) fn goes_on_from(&self, checkpoint: &Checkpoint) {
         self.kept.place.store(1 - checkpoint.place, Ordering::Relaxed);
         self.kept.run.fetch_max(checkpoint.run + 1, Ordering::Relaxed);
@@ -108,12 +109,12 @@ impl Job {
         Ok(is_whole.then(|| Checkpoint { run: run(&blob), blob, place }))
     }
 
-    /// Whether there is something that was kept, as far as this run has written or read it.
+    /// Whether a checkpoint exists, as far as this run has read or written one.
     pub(crate) fn has_checkpoint(&self) -> bool {
         self.kept.is_there.load(Ordering::Relaxed)
     }
 
-    /// Removes what was kept, so that it does not come back.
+    /// Removes all checkpoints durably.
     pub(crate) fn remove_checkpoint(&self) -> Result<()> {
         (0..PLACES.len()).try_for_each(|place| self.delete(&self.checkpoint_key(place)))?;
         self.flush_work()?;
@@ -121,7 +122,7 @@ impl Job {
         Ok(())
     }
 
-    /// Removes what this run has kept, if anything; what was kept before stays.
+    /// Removes the checkpoint of this run; that of the run before stays.
     pub(super) fn take_back_checkpoint(&self) -> Result<()> {
         if !self.kept.is_own.swap(false, Ordering::Relaxed) {
             return Ok(());
@@ -144,7 +145,7 @@ impl Job {
     }
 }
 
-/// Passes bytes on, and takes their digest.
+/// Passes bytes on, and digests them.
 struct Digesting<'a> {
     out: &'a mut dyn Write,
     hasher: blake3::Hasher,

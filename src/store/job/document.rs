@@ -1,4 +1,4 @@
-//! What a job is about: enough to go on with it, and to publish it, in another process.
+//! The document of a job: enough to resume and publish the job in another process.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,34 +10,34 @@ use crate::store::generation::Generation;
 use crate::store::{VolumeName, sealed};
 use crate::{Error, Result};
 
-/// The version written here, and the only one that is gone on with.
+/// The version that is written, and the only one that can be resumed.
 const VERSION: u64 = 2;
 
 /// Name of the content in the sealed document.
 const NAME: &str = "job";
 
-/// Most parts and outputs of a job: more are a mistake.
+/// Most parts and outputs of a job, to catch mistakes.
 const MOST: usize = 1 << 16;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobDocument {
     version: u64,
-    /// Whatever decides the voxels, in the words of whoever makes them.
+    /// Everything that decides the voxels, as an opaque value of the aggregation.
     pub(crate) plan: Value,
-    /// How many processes may share it.
+    /// The number of parts, each for one process.
     pub(crate) parts: usize,
     pub(crate) outputs: Vec<JobOutput>,
 }
 
-/// A volume that is to be.
+/// A volume that the job makes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobOutput {
     /// `SUBJECT/IMAGE`.
     pub(crate) name: String,
-    /// Name of the generation that its shards are put into.
+    /// The generation that holds its shards.
     generation: String,
     pub(crate) array: ArrayShape,
-    /// With the statistics of no voxel yet.
+    /// The attributes, with empty statistics.
     pub(crate) attributes: Attributes,
 }
 
@@ -46,17 +46,17 @@ impl JobDocument {
         Self { version: VERSION, plan, parts, outputs }
     }
 
-    /// The first output's, which is the job's too.
+    /// The name of the first output, which is also the job's.
     pub(crate) fn name(&self) -> Result<VolumeName> {
         self.outputs[0].name()
     }
 
-    /// What tells this job from every other, those of the same plan included.
+    /// The unique id of this job, which differs even between jobs of the same plan.
     pub(super) fn id(&self) -> &str {
         &self.outputs[0].generation
     }
 
-    /// Whether both make the same volumes in the same way, wherever their shards lie.
+    /// Whether both make the same volumes in the same way, in whatever generations.
     pub(crate) fn makes_the_same(&self, other: &Self) -> bool {
         let outputs = |document: &Self| -> Vec<_> {
             let outputs = document.outputs.iter().cloned();
@@ -76,13 +76,13 @@ impl JobDocument {
         sealed::seal(NAME, self).expect("a document is JSON")
     }
 
-    /// The document that a file holds, or why it holds none that can be gone on with.
+    /// The document in a file, or the reason why it cannot be resumed.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let content = sealed::open(NAME, bytes)?;
         let value: Value = serde_json::from_str(content).map_err(|e| e.to_string())?;
         if value["version"].as_u64().is_some_and(|version| version != VERSION) {
-            let reason = "it was begun by another version of voxpatch: finish it with that, or \
-                          throw it away and begin anew";
+            let reason = "it was begun by another version of voxpatch: finish it with that \
+                          version, or discard it and begin anew";
             return Err(reason.into());
         }
         let document: Self = serde_json::from_value(value).map_err(|e| e.to_string())?;
@@ -91,7 +91,7 @@ impl JobDocument {
 }
 
 impl JobOutput {
-    /// One whose shards go to a generation of its own.
+    /// An output with a new generation.
     pub(crate) fn new(name: &VolumeName, array: ArrayShape, attributes: Attributes) -> Self {
         let generation = Generation::new(name).id().unwrap_or_default().to_owned();
         Self { name: name.to_string(), generation, array, attributes }
@@ -101,10 +101,10 @@ impl JobOutput {
         self.name.parse()
     }
 
-    /// Where its shards lie.
+    /// The generation of its shards.
     pub(super) fn generation(&self) -> Result<Generation> {
         Generation::of(&self.name()?, self.generation.clone()).ok_or_else(|| {
-            Error::invalid("generation", &self.generation, "is no name of a generation")
+            Error::invalid("generation", &self.generation, "is not a name of a generation")
         })
     }
 

@@ -1,4 +1,4 @@
-//! Volumes that come about shard by shard, by several processes, and over several runs.
+//! Jobs: volumes that are made shard by shard, by several processes and over several runs.
 //!
 //! ```text
 //! .aggregate-case01+organs/
@@ -14,15 +14,15 @@
 //!   g-0123456789abcdef/  the shards, where they stay
 //! ```
 //!
-//! The shards themselves are the journal: each is put as a whole, so that one that is there is
-//! finished, and anybody who makes it again puts the same bytes. One of zeros alone is a file with
-//! an index and no chunk until the job is complete, and then none. Nobody reads a generation that
-//! no pointer names. [`state`] has the states of a job and the steps between them.
+//! The shards themselves are the journal: each is put as a whole, so an existing shard is finished,
+//! and any process that makes it again puts the same bytes. Until the job is complete, a shard of
+//! zeros is a file with an index and no chunk; then it is removed. No reader looks into a
+//! generation that no pointer names. [`state`] has the states of a job and the steps between them.
 //!
-//! What a part holds between patches is lost with its process, but for what `open-N-a.bin` keeps of
-//! it now and then: whole, and of shards that were not written then. It is read by whoever goes on
-//! with the part, and a shard that is there by then counts more. It is removed before shards of the
-//! part are, as those are made anew.
+//! The state that a part holds between patches is lost with its process, except for the checkpoints
+//! in `open-N-a.bin`. Whoever resumes the part reads the latest; a shard that is written by then
+//! has priority. Checkpoints are removed before shards of the part are, because these shards are
+//! made anew.
 
 mod behind;
 mod checkpoint;
@@ -58,47 +58,47 @@ use crate::exec::locked;
 use crate::process::Maker;
 use crate::{Error, Result};
 
-/// One part of a job, which no one else makes while this is held.
+/// One part of a job, which no other process makes meanwhile.
 ///
-/// Shards are written by a thread of its own. Dropped, it waits for those that were given to it; if
-/// there is no shard at all then, and no checkpoint, of a job of one part, nothing is left of it.
+/// A separate thread writes shards; dropping the job waits for the thread. If a job of one part
+/// then has no shard and no checkpoint, nothing is left of it.
 pub(crate) struct Job {
     disk: Disk,
     begun: Begun,
-    /// Of each output.
+    /// The generations of the outputs.
     generations: Vec<Generation>,
-    /// Counted from 0.
+    /// Index of the part.
     part: usize,
     codecs: Vec<ChunkEncoder>,
     behind: Behind,
-    /// All shards are there, and some outputs perhaps published.
+    /// All shards are written, and some outputs may be published.
     is_complete: bool,
-    /// Nothing of it was there when it was opened.
+    /// The job did not exist before it was opened.
     is_new: bool,
     kept: Kept,
-    /// Keys of the shards that were given to be written.
+    /// Keys of the shards that were queued for writing.
     written: Mutex<Vec<String>>,
-    /// How many of them were when they were flushed.
+    /// How many of them had been queued at the last flush.
     flushed: AtomicUsize,
     maker: Maker,
-    /// Goes last.
+    /// Must be dropped last, so that no other process begins while shards are written.
     _part: Held,
 }
 
 impl Dataset {
-    /// What the job whose first output has this name is about; `None` if there is none.
+    /// The document of the job whose first output has this name; `None` if there is none.
     pub(crate) fn job(&self, name: &VolumeName) -> Result<Option<JobDocument>> {
         let Some(job) = Begun::find(&self.disk, name)? else { return Ok(None) };
         if job.completed(&self.disk)?.is_some() && job.is_published(&self.disk)? {
-            // All that was left to do was to say so.
+            // Every output is published, and only the job's documents are left.
             job.end(&self.disk, false)?;
             return Ok(None);
         }
         Ok(Some(job.document))
     }
 
-    /// Begins a job, or goes on with the one that is there, which must make the same; and holds a
-    /// part of it.
+    /// Begins a job, or resumes an existing job, which must make the same volumes; and holds a part
+    /// of it.
     pub(crate) fn open_job(
         &self,
         document: &JobDocument,
@@ -133,8 +133,8 @@ impl Dataset {
         })
     }
 
-    /// The job that is there, begun now if there is none. Whether it was begun now, and whether it
-    /// is complete.
+    /// The existing job, begun now if there is none. Gives whether the job was begun now, and
+    /// whether it is complete.
     fn begin_job(
         &self,
         document: &JobDocument,
@@ -147,7 +147,7 @@ impl Dataset {
             Some(job) => job.completed(disk)?.is_some(),
             None => false,
         };
-        // Some outputs of a complete one may be in their places already.
+        // Some outputs of a complete job may be published already.
         if !is_complete {
             for output in &document.outputs {
                 overwrite::check(disk, &output.name()?, overwrite)?;
@@ -158,13 +158,13 @@ impl Dataset {
             None => Begun::begin(disk, name, document)?,
         };
         if !job.document.makes_the_same(document) {
-            let reason = "another process has begun it in another way";
+            let reason = "another process has begun the aggregation with other settings";
             return Err(Error::invalid("aggregation", name, reason));
         }
         Ok((job, is_new, is_complete))
     }
 
-    /// Throws away a job that nobody is working on, whatever its document says.
+    /// Discards a job that no process is working on, whatever its document says.
     pub(crate) fn discard_job(&self, name: &VolumeName) -> Result<()> {
         let disk = &self.disk;
         match Begun::find(disk, name) {
@@ -179,7 +179,7 @@ impl Dataset {
     }
 }
 
-/// Tells everybody else that all of a job is in use.
+/// Marks all parts of a job as in use.
 fn hold_all(disk: &Disk, job: &Begun) -> Result<Vec<Held>> {
     let publishing = hold_publishing(disk, job)?;
     let parts = (0..job.document.parts).map(|part| hold_part(disk, job, part));
@@ -187,9 +187,9 @@ fn hold_all(disk: &Disk, job: &Begun) -> Result<Vec<Held>> {
 }
 
 fn hold_part(disk: &Disk, job: &Begun, part: usize) -> Result<Held> {
-    let reason = "another process is making this part of its predictions right now";
+    let reason = "another process is making this part of the predictions right now";
     match hold(disk, job, &format!("part-{part}"), reason) {
-        // Whoever publishes holds all parts.
+        // A process that publishes holds all parts.
         Err(error @ Error::Busy { .. }) => hold_publishing(disk, job).and(Err(error)),
         held => held,
     }
@@ -210,12 +210,12 @@ fn hold(disk: &Disk, job: &Begun, what: &str, reason: &'static str) -> Result<He
 }
 
 impl Job {
-    /// Where the shards of the first output are put.
+    /// The generation of the first output, whose path names the job in messages.
     pub(crate) fn folder(&self) -> PathBuf {
         self.disk.path(self.generations[0].folder())
     }
 
-    /// Which shards of an output are there, in C order of channel, z, y, x.
+    /// Which shards of an output are written, in C order of channel, z, y, x.
     pub(crate) fn done(&self, output: usize) -> Result<Vec<bool>> {
         let document = &self.begun.document.outputs[output];
         if self.is_complete {
@@ -224,7 +224,7 @@ impl Job {
         shards::written(&self.disk, &self.generations[output], document)
     }
 
-    /// The encoded chunk of voxels in native byte order; `None` if each is 0.
+    /// The encoded chunk of voxels in native byte order; `None` if all voxels are 0.
     pub(crate) fn encode(
         &self,
         output: usize,
@@ -241,11 +241,11 @@ impl Job {
         })
     }
 
-    /// Has a shard written: its encoded chunks in C order. Returns at once, unless much is waiting
-    /// to be written already.
+    /// Queues a shard for writing: its encoded chunks in C order. Waits only if much is queued
+    /// already.
     ///
     /// # Errors
-    /// That of an earlier shard.
+    /// The error of an earlier shard.
     pub(crate) fn write_shard(
         &self,
         output: usize,
@@ -260,12 +260,12 @@ impl Job {
         self.behind.write(ShardToWrite { key, inside, chunks, layout: attributes.layout })
     }
 
-    /// Waits until all shards that were given are written, and makes them last.
+    /// Waits until all queued shards are written, and makes them durable.
     ///
     /// # Errors
-    /// That of a shard.
+    /// The error of a shard.
     pub(crate) fn flush(&self) -> Result<()> {
-        // Refused in a process that was forked off, where the lock below may be held for ever.
+        // Fails in a forked process, where the lock below may be held for ever.
         self.behind.flush()?;
         let written = locked(&self.written).len();
         self.behind.flush()?;
@@ -276,12 +276,12 @@ impl Job {
         Ok(())
     }
 
-    /// Makes all that was put into the generations and deleted from them last.
+    /// Makes all puts into the generations and all deletions from them durable.
     fn flush_generations(&self) -> Result<()> {
         self.generations.iter().try_for_each(|generation| self.flush_folder(generation.folder()))
     }
 
-    /// The same of what lies beside the job's document.
+    /// Makes the files beside the job's document durable.
     fn flush_work(&self) -> Result<()> {
         self.flush_folder(&self.begun.work())
     }
@@ -294,29 +294,27 @@ impl Job {
         self.disk.sink()?.delete(key).map_err(Error::io("remove", self.disk.path(key)))
     }
 
-    /// Removes the shards that were written since this was opened, and what this run has kept of
-    /// others.
+    /// Removes the shards that were written since this was opened, and this run's checkpoint.
     pub(crate) fn take_back(&self) -> Result<()> {
         let forgotten = self.take_back_checkpoint();
-        // What could not be written is not there.
+        // A shard that could not be written does not exist.
         let _ = self.behind.flush();
         let written = std::mem::take(&mut *locked(&self.written));
         self.flushed.store(0, Ordering::Relaxed);
         self.remove(written).and(forgotten)
     }
 
-    /// Removes shards so that none comes back: others may be written in their place from here on,
-    /// which are not of the same predictions.
+    /// Removes shards durably: the next shards under these keys may come from other predictions,
+    /// and the old ones must not reappear.
     fn remove(&self, keys: impl IntoIterator<Item = String>) -> Result<()> {
         keys.into_iter().try_for_each(|key| self.delete(&key))?;
         self.flush_generations()
     }
 
-    /// Removes shards, each given by channel and place. What is kept of others must be gone by
-    /// then.
+    /// Removes shards, each given by channel and index. Checkpoints must have been removed before.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the job is complete: some volumes may be in their places.
+    /// [`Error::InvalidArgument`] if the job is complete, because some volumes may be published.
     pub(crate) fn remove_shards(
         &self,
         output: usize,
@@ -324,7 +322,7 @@ impl Job {
     ) -> Result<()> {
         let JobOutput { array, name, .. } = &self.begun.document.outputs[output];
         if self.is_complete {
-            let reason = "all of it is complete; finalise it before it is made again";
+            let reason = "all of it is complete; finalise it before making it again";
             return Err(Error::invalid("aggregation", name, reason));
         }
         let generation = &self.generations[output];
@@ -338,18 +336,18 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // Refused in a process that was forked off, where the lock may be held for ever.
+        // Fails in a forked process, where the lock may be held for ever.
         let is_flushed = self.flush().is_ok();
         let is_empty = || locked(&self.written).is_empty() && !self.has_checkpoint();
         let is_alone = self.is_new && self.begun.document.parts == 1;
         if self.maker.is_here() && is_alone && is_flushed && is_empty() {
-            // Best effort: it can be gone on with.
+            // Errors are ignored, because the job can still be resumed.
             let _ = self.begun.end(&self.disk, true);
         }
     }
 }
 
-/// What the folders of all jobs begin with.
+/// Prefix of the folders of all jobs.
 pub(super) const PREFIX: &str = ".aggregate-";
 
 /// Key of a job's folder.

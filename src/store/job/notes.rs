@@ -1,4 +1,4 @@
-//! What a job's makers leave to each other beside its document, each a sealed document of its own.
+//! Notes that processes of a job leave for each other, each a sealed document.
 
 use serde_json::Value;
 
@@ -9,12 +9,12 @@ use crate::store::VolumeName;
 use crate::store::sealed;
 use crate::{Error, Result};
 
-/// Facts about an unfinished job, by name. They go with the job.
+/// Facts about an unfinished job, by name. They are removed with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Note {
-    /// How the model answered the patch in the middle, by which another model is noticed.
+    /// The model's answer to the patch in the middle, by which another model is recognised.
     Fingerprint,
-    /// Why what a part, counted from 0, has written may be wrong.
+    /// The reason why the voxels of a part, by index, may be wrong.
     Doubt(usize),
 }
 
@@ -36,8 +36,7 @@ impl Note {
 }
 
 impl Job {
-    /// Leaves a note, unless there is one: of several processes the first is heard. Gives the note
-    /// that is there then.
+    /// Leaves a note, unless it exists: the first process wins. Gives the note that exists then.
     pub(crate) fn note(&self, note: Note, content: &Value) -> Result<Value> {
         let key = note.key(&self.begun);
         let document = sealed::seal(note.name(), content).expect("a note is JSON");
@@ -59,19 +58,19 @@ impl Job {
 }
 
 impl Dataset {
-    /// Refuses a job of which a part may be wrong.
+    /// Refuses a job with a part that may be wrong.
     pub(crate) fn check_doubt(&self, job: &VolumeName, parts: usize) -> Result<()> {
         (0..parts).try_for_each(|part| self.check_doubt_of(job, part))
     }
 
-    /// Refuses a part, counted from 0, that may be wrong.
+    /// Refuses a part, by index, that may be wrong.
     pub(crate) fn check_doubt_of(&self, name: &VolumeName, part: usize) -> Result<()> {
         let Some(job) = Begun::find(&self.disk, name)? else { return Ok(()) };
         let Some(reason) = read(&self.disk, &job, Note::Doubt(part))? else { return Ok(()) };
         let path = self.disk.path(&name.to_string());
         let reason = format!(
-            "what was written of part {} may be wrong: {}. Restart it, or go on in spite of the \
-             doubt if all answers before that were right",
+            "the voxels of part {} may be wrong: {}. Restart the part, or resume in spite of the \
+             doubt if all earlier answers were right",
             part + 1,
             reason.as_str().unwrap_or("its last run did not end as it should")
         );

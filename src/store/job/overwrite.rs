@@ -1,30 +1,30 @@
-//! What predictions may take the place of.
+//! Which volumes predictions may replace.
 
 use crate::disk::Disk;
 use crate::store::pointer::Pointer;
 use crate::store::{Dataset, Volume, VolumeName, staging};
 use crate::{Error, Result};
 
-/// What the outputs of an aggregation may replace, where their names are taken.
+/// Which existing volumes the outputs of an aggregation may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
-    /// Nothing: a name that is taken is an error.
+    /// None: an existing volume is an error.
     #[default]
     Nothing,
     /// Predictions, which a model can make again.
     Predictions,
-    /// Scans and label maps too, which nothing in the dataset can make again.
+    /// Scans and label maps too, which cannot be restored from the dataset.
     Anything,
 }
 
 impl Dataset {
-    /// Refuses a name that is taken by what is not to be replaced.
+    /// Refuses a name whose volume must not be replaced.
     pub(crate) fn check_overwrite(&self, name: &VolumeName, overwrite: Overwrite) -> Result<()> {
         check(&self.disk, name, overwrite).map(drop)
     }
 }
 
-/// The volume that has this name, if there is one. It is an error if that is not to be replaced.
+/// The volume of this name, if there is one; an error if it must not be replaced.
 pub(super) fn check(
     disk: &Disk,
     name: &VolumeName,
@@ -40,8 +40,8 @@ pub(super) fn check(
     Ok(there)
 }
 
-/// Whether the volume of this name says that an aggregation made it. One whose documents are lost or
-/// damaged does not: nobody knows what was there.
+/// Whether the volume of this name was made by an aggregation, according to its attributes. False
+/// for a volume whose documents are lost or damaged, because its content is unknown.
 fn is_prediction(disk: &Disk, name: &VolumeName) -> Result<bool> {
     match Volume::open(disk, name) {
         Ok(volume) => Ok(volume.attributes().predicted_from.is_some()),

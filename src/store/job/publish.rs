@@ -1,4 +1,4 @@
-//! From complete shards to volumes.
+//! Publication of a job: complete shards become volumes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::store::strips::{self, Strips};
 use crate::store::{Dataset, Volume, VolumeInfo, VolumeName, digest, lock};
 use crate::{Error, Finding, Result};
 
-/// What came of a job.
+/// The result of a job.
 pub(crate) struct Published {
     pub(crate) document: JobDocument,
-    /// By output.
+    /// The published volumes, in the order of the outputs.
     pub(crate) volumes: Vec<VolumeInfo>,
 }
 
 impl Dataset {
-    /// Looks through all shards of a job that nobody is working on, and publishes its outputs;
-    /// `None` if there is no job. `progress` is called with bytes of voxels that were looked
-    /// through; a false answer cancels. Runs in the pool that it is called in.
+    /// Reads all shards of a job that no process is working on, and publishes its outputs; `None`
+    /// if there is no job. `progress` is called with the number of bytes of voxels read since the
+    /// last call; if it returns false, the call is cancelled. Runs in the current pool.
     pub(crate) fn publish_job(
         &self,
         name: &VolumeName,
@@ -43,7 +43,7 @@ impl Dataset {
         let outputs = StagedOutput::of(disk, &job)?;
         let names = outputs.iter().map(|output| &output.staging.name);
         let held = names.map(|name| lock::hold(disk, name)).collect::<Result<Vec<_>>>()?;
-        // Told before the work is done.
+        // Checked before the long work.
         for output in &outputs {
             if !output.staging.is_published()? {
                 overwrite::check(disk, &output.staging.name, overwrite)?;
@@ -52,7 +52,7 @@ impl Dataset {
         let manifests = if let Some(manifests) = job.completed(disk)? {
             manifests
         } else {
-            // Of all, before the first is looked through.
+            // For all outputs, before the first is read.
             let records = outputs.iter().map(StagedOutput::records).collect::<Result<Vec<_>>>()?;
             let complete =
                 |(output, records): (&StagedOutput<'_>, _)| output.complete(records, progress);
@@ -73,7 +73,7 @@ impl Dataset {
     }
 }
 
-/// A volume all of whose shards are said to be there.
+/// An output all of whose shards should be written.
 struct StagedOutput<'a> {
     output: &'a JobOutput,
     staging: Staging,
@@ -92,8 +92,8 @@ impl<'a> StagedOutput<'a> {
         let missing = || records.iter().zip(&keys).filter(|(record, _)| record.is_none());
         if let Some((_, first)) = missing().next() {
             let reason = format!(
-                "{} of its {} shards are not there yet, the first is {first}: have the predictions \
-                 of their patches added, in the parts that they belong to",
+                "{} of its {} shards are missing, the first is {first}: add the predictions of \
+                 their patches, in the parts that they belong to",
                 missing().count(),
                 keys.len()
             );
@@ -116,12 +116,12 @@ impl<'a> StagedOutput<'a> {
         let shard = Shard::open(blob, chunks, bytes)
             .map_err(|reason| Error::corrupt_store(disk.path(&full), reason))?;
         let file = (0..chunks).any(|n| shard.range(n).is_some());
-        // Its digest is taken when its voxels are looked at.
+        // The digest is taken when the voxels are read.
         let file = file.then(|| ShardFile { bytes, blake3: String::new(), tag: None });
         Ok(Some(ShardRecord { key: key.to_owned(), file }))
     }
 
-    /// Looks at every voxel and writes the documents; gives the extent of the manifest.
+    /// Reads every voxel and writes the documents; gives the extent of the manifest.
     fn complete(
         &self,
         mut records: Vec<ShardRecord>,
@@ -173,7 +173,7 @@ impl<'a> StagedOutput<'a> {
         Ok(complete.manifest)
     }
 
-    /// Has the volume's pointer name the generation, unless it does.
+    /// Sets the volume's pointer to the generation, unless it names it already.
     fn publish(&self, manifest: Extent, overwrite: Overwrite) -> Result<()> {
         let staging = &self.staging;
         if staging.is_published()? {
@@ -186,7 +186,7 @@ impl<'a> StagedOutput<'a> {
         staging.publish(&complete, replaced.as_ref())
     }
 
-    /// Removes files that only said that they would hold nothing, and those of killed writers.
+    /// Removes the files of shards that hold only zeros, and the temporary files of killed writers.
     fn tidy(&self, extent: &Extent) -> Result<()> {
         let Staging { disk, generation, .. } = &self.staging;
         let key = generation.key(manifest::KEY);

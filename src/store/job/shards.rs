@@ -1,4 +1,4 @@
-//! The shards of a job: which there are to be, and which are written.
+//! The shards of a job: the expected ones, and the written ones.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ pub(super) fn keys(output: &JobOutput) -> impl Iterator<Item = String> + use<> {
     (0..grid.len()).map(move |n| grid.key(n))
 }
 
-/// Which shards of an output are there, in the order of [`keys`].
+/// Whether each shard of an output is written, in the order of [`keys`].
 pub(super) fn written(
     disk: &Disk,
     generation: &Generation,
@@ -26,7 +26,7 @@ pub(super) fn written(
         Ok(names.into_iter().map(|name| format!("{folder}/{name}")).collect())
     };
     let mut level = vec!["c".to_owned()];
-    // A shard's key has an index for each axis.
+    // A shard's key has one folder for each axis.
     for _ in 0..output.array.leading() + 3 {
         level = level.iter().map(list).collect::<Result<Vec<_>>>()?.concat();
     }

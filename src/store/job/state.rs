@@ -1,6 +1,6 @@
-//! The states of a job, and the steps from one to the next. Each step is a single swap of a document
-//! that lasts, made after all that the document speaks of lasts: whatever a crash leaves is one of
-//! the states.
+//! The states of a job, and the steps between them. Each step is a single durable swap of a
+//! document, made after everything that the document describes is durable: a crash always leaves
+//! one of these states.
 //!
 //! | state | what is there | the step to it |
 //! | --- | --- | --- |
@@ -19,10 +19,10 @@ use crate::store::sealed;
 use crate::store::staging::Staging;
 use crate::{Error, Result};
 
-/// Name of the content of the document that says that all outputs are complete.
+/// Name of the content of the document that marks all outputs as complete.
 const COMPLETE: &str = "complete";
 
-/// A job that is there: begun at least.
+/// An existing job: begun at least.
 #[derive(Debug, Clone)]
 pub(super) struct Begun {
     pub(super) document: JobDocument,
@@ -46,7 +46,8 @@ impl Begun {
         Ok(Some(Self { document, version, folder }))
     }
 
-    /// From nothing to begun. Gives the job that is there then, and whether this call began it.
+    /// The step from nothing to begun. Gives the job that exists then, and whether this call began
+    /// it.
     pub(super) fn begin(
         disk: &Disk,
         name: &VolumeName,
@@ -54,27 +55,27 @@ impl Begun {
     ) -> Result<(Self, bool)> {
         let key = key_of(&folder_of(name));
         let swapped = disk.sink()?.swap(&key, None, Some(&document.to_bytes()));
-        // The answer alone does not say what is there: it may have been lost on the way.
+        // The answer of the swap may have been lost on the way, so the document is read again.
         if let Some(job) = Self::find(disk, name)? {
             let is_new = job.document.id() == document.id();
             return Ok((job, is_new));
         }
         let _ = swapped.map_err(Error::io("write", disk.path(&key)))?;
-        let reason = "another process has thrown the aggregation away just now";
+        let reason = "another process has just discarded the aggregation";
         Err(Error::Busy { path: disk.path(&name.to_string()), reason })
     }
 
-    /// Key of the folder for what is of this very job, and of no other of the same name.
+    /// Key of the folder for the files of exactly this job, not of another job of the same name.
     pub(super) fn work(&self) -> String {
         format!("{}/{}", self.folder, self.document.id())
     }
 
-    /// Key of a file in it.
+    /// Key of a file in that folder.
     pub(super) fn key(&self, inside: &str) -> String {
         format!("{}/{inside}", self.work())
     }
 
-    /// Each output as it will be published.
+    /// The staging of each output.
     pub(super) fn outputs(&self, disk: &Disk) -> Result<Vec<Staging>> {
         let staging = |output: &super::JobOutput| {
             Ok(Staging::new(disk, &output.name()?, output.generation()?))
@@ -82,7 +83,7 @@ impl Begun {
         self.document.outputs.iter().map(staging).collect()
     }
 
-    /// The manifests of all outputs; `None` if not all of them are complete.
+    /// The manifests of all outputs; `None` if the job is not complete.
     pub(super) fn completed(&self, disk: &Disk) -> Result<Option<Vec<Extent>>> {
         let key = self.key("complete.json");
         let Some((bytes, _)) = disk.document(&key)? else { return Ok(None) };
@@ -95,23 +96,23 @@ impl Begun {
         extents.map(Some).map_err(|reason| Error::corrupt_store(disk.path(&key), reason))
     }
 
-    /// From begun to complete: all files of all outputs are put, and have these manifests.
+    /// The step from begun to complete: all files of all outputs are put, and have these manifests.
     pub(super) fn complete(&self, disk: &Disk, manifests: &[Extent]) -> Result<Vec<Extent>> {
         self.outputs(disk)?.iter().try_for_each(Staging::flush)?;
         let key = self.key("complete.json");
         let document = sealed::seal(COMPLETE, &manifests).expect("extents are JSON");
         let swapped = disk.sink()?.swap(&key, None, Some(&document));
         match self.completed(disk)? {
-            // Of another process too: it has looked at the same voxels.
+            // Another process has read the same voxels.
             Some(there) if *there == *manifests => Ok(there),
             Some(_) => {
-                let reason = "it is complete, of other voxels than are there now";
+                let reason = "it was completed with other voxels than those found now";
                 Err(Error::corrupt_store(disk.path(&key), reason))
             }
             None => {
                 let _ = swapped.map_err(Error::io("write", disk.path(&key)))?;
                 let path = disk.path(&self.document.outputs[0].name);
-                let reason = "another process has thrown the aggregation away just now";
+                let reason = "another process has just discarded the aggregation";
                 Err(Error::Busy { path, reason })
             }
         }
@@ -127,16 +128,16 @@ impl Begun {
         Ok(true)
     }
 
-    /// From any state to gone, with what was made of the outputs if that is asked for.
+    /// The step from any state to gone, with the outputs' generations if `with_generations` is set.
     pub(super) fn end(&self, disk: &Disk, with_generations: bool) -> Result<()> {
         let key = key_of(&self.folder);
         let sink = disk.sink()?;
         let swapped = sink.swap(&key, Some(&self.version), None);
         if let Swap::Lost = swapped.map_err(Error::io("remove", disk.path(&key)))? {
-            // Another process has ended it, or it never was.
+            // Another process has ended the job, or it never existed.
             return Ok(());
         }
-        // Best effort: nobody looks there any more, and `Dataset::sweep` removes what stays.
+        // Errors are ignored: no reader looks there, and `Dataset::sweep` removes the rest.
         if with_generations {
             let outputs = self.document.outputs.iter().filter_map(|o| o.generation().ok());
             for generation in outputs {
@@ -153,7 +154,7 @@ impl Begun {
     }
 }
 
-/// Throws a job away whose document cannot be understood.
+/// Discards a job whose document cannot be understood.
 pub(super) fn end_damaged(disk: &Disk, name: &VolumeName) -> Result<()> {
     let folder = folder_of(name);
     let key = key_of(&folder);

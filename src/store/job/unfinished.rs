@@ -1,4 +1,4 @@
-//! What was begun in a dataset and not finished.
+//! Unfinished aggregations of a dataset.
 
 use std::collections::HashSet;
 
@@ -13,19 +13,20 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UnfinishedAggregation {
-    /// The volumes that it makes, `SUBJECT/IMAGE`; it is resumed and finalised by the first.
+    /// The volumes that it makes, `SUBJECT/IMAGE`; the first name identifies it.
     pub outputs: Vec<String>,
-    /// How many processes may share it.
+    /// The number of parts, each for one process.
     pub parts: usize,
-    /// Shards of all outputs.
+    /// Number of shards of all outputs.
     pub shards: usize,
-    /// Those of them that are written.
+    /// Number of shards that are written.
     pub written: usize,
 }
 
 impl Dataset {
-    /// Aggregations that were begun in this dataset and not finished, by the names of their first
-    /// outputs; some of them may be made right now. Reads their documents and lists their shards.
+    /// Aggregations of this dataset that were begun and not finished, sorted by the names of their
+    /// first outputs; processes may be working on some. Reads their documents and lists their
+    /// shards.
     ///
     /// # Errors
     /// [`Error::CorruptStore`], [`Error::Io`].
@@ -34,7 +35,7 @@ impl Dataset {
         jobs.iter().map(|job| self.unfinished(job)).collect()
     }
 
-    /// Every job that is there.
+    /// Every existing job.
     pub(super) fn begun(&self) -> Result<Vec<Begun>> {
         let inside = self.disk.list("").map_err(Error::io("list", self.disk.path("")))?;
         let folders = inside.into_iter().filter(|name| name.starts_with(PREFIX));
@@ -42,7 +43,8 @@ impl Dataset {
         jobs.filter_map(Result::transpose).collect()
     }
 
-    /// Keys of the folders that unfinished aggregations need: of their generations, and their own.
+    /// Keys of the folders that unfinished aggregations need: their generations and their own
+    /// folders.
     pub(in crate::store) fn folders_of_jobs(&self) -> Result<HashSet<String>> {
         let mut folders = HashSet::new();
         for job in self.begun()? {
@@ -53,11 +55,11 @@ impl Dataset {
         Ok(folders)
     }
 
-    /// Throws away an aggregation that was begun and not finished, given by the name of any of its
-    /// outputs, with all that was predicted. False if there is none.
+    /// Discards an unfinished aggregation, given by the name of any of its outputs, with all its
+    /// predictions. False if there is none.
     ///
     /// # Errors
-    /// [`Error::Busy`] if a process works on it; [`Error::Io`].
+    /// [`Error::Busy`] if a process is working on it; [`Error::Io`].
     pub fn discard_aggregation(&self, name: &VolumeName) -> Result<bool> {
         let name = name.to_string();
         let makes = |job: &&Begun| job.document.outputs.iter().any(|output| output.name == name);
@@ -72,7 +74,7 @@ impl Dataset {
         for output in &job.document.outputs {
             let there = shards::written(&self.disk, &output.generation()?, output)?;
             shards += there.len();
-            // Once all are complete, shards of zeros alone go.
+            // Once the job is complete, the files of shards of zeros are removed.
             written += there.iter().filter(|there| is_complete || **there).count();
         }
         let outputs = job.document.outputs.iter().map(|output| output.name.clone()).collect();

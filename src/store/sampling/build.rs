@@ -1,4 +1,4 @@
-//! Building the index of a volume that is stored already.
+//! Building the index of a stored volume.
 
 use super::{IndexInfo, KEY, SamplingIndex};
 use crate::store::lock;
@@ -7,19 +7,18 @@ use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Error, Pool, Result};
 
 impl Dataset {
-    /// Builds the index of a label map or a map of weights for sampling, as converting does: for
-    /// volumes without one, or whose index is damaged. One that is there is replaced in one step.
+    /// Builds the index for sampling of a label map or a map of weights, as a conversion does: for
+    /// volumes without an index, or with a damaged one. An existing index is replaced in one step.
     ///
-    /// Decodes everything once, one layer of chunks at a time. `progress` is called with the number
-    /// of bytes dealt with since the last call, [`Volume::raw_bytes`] in all; a false answer
-    /// cancels. Handles that found no index before find this one.
+    /// Decodes all voxels once, one layer of chunks at a time. `progress` is called with the number
+    /// of bytes processed since the last call, [`Volume::raw_bytes`] in all; if it returns false,
+    /// the call is cancelled. Handles that found no index before find the new one.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a volume that cannot have one, with the reason;
-    /// [`Error::Busy`] while another process writes the volume; [`Error::Replaced`] if one has
-    /// replaced it; those of [`Dataset::open_volume`];
-    /// [`Error::CorruptStore`] if its voxels are not the ones that were written;
-    /// [`Error::Cancelled`]; [`Error::Io`].
+    /// [`Error::InvalidArgument`] for a volume that cannot have an index, with the reason;
+    /// [`Error::Busy`] while another process writes the volume; [`Error::Replaced`] if another
+    /// process has replaced it; those of [`Dataset::open_volume`]; [`Error::CorruptStore`] if its
+    /// voxels are not those that were written; [`Error::Cancelled`]; [`Error::Io`].
     pub fn build_index(
         &self,
         name: &VolumeName,
@@ -40,7 +39,7 @@ impl Dataset {
         sink.flush(folder).map_err(Error::io("sync", disk.path(folder)))?;
         found.check_in_place().inspect_err(|error| {
             if matches!(error, Error::Replaced { .. }) {
-                // It was written for nobody, into a folder that may be gone.
+                // The volume was replaced, and its folder may be gone.
                 let _ = sink.delete(&key);
             }
         })?;
@@ -57,9 +56,9 @@ fn count(volume: &Volume, progress: &(dyn Fn(u64) -> bool + Sync)) -> Result<Sam
         tally.add_planes(frame, strips.planes(), |plane, row| strips.row(plane, row))
     };
     let voxels = strips::look_through(volume, |_| Ok(()), add, progress)?;
-    // Chunks that are intact but in each other's places would make a wrong index.
+    // Intact chunks that have changed places would give a wrong index.
     if voxels != volume.voxel_digest() {
-        let reason = "the decoded voxels are not the ones the manifest names; verify tells more";
+        let reason = "the decoded voxels do not match the manifest; verify tells more";
         return Err(Error::corrupt_store(volume.stored.path(), reason));
     }
     tally.finish(voxels).map_err(refused)

@@ -1,12 +1,12 @@
-//! Whether an index is that of the volume it lies in: a wrong one would draw from wrong places.
+//! Whether an index belongs to its volume: a wrong index would draw from wrong places.
 
 use super::{Counted, SamplingIndex, frames, grid, inside, place};
 use crate::sample::{BLOCK, ClassBlocks, Contents};
 use crate::store::stored::Stored;
 
 impl SamplingIndex {
-    /// Refuses an index of other voxels, or one that cannot be true. What it says of these voxels
-    /// is not counted again here: `verify` does that.
+    /// Refuses an index of other voxels, and an impossible one. The voxels are not counted again;
+    /// `verify` does that.
     pub(super) fn check(&self, stored: &Stored, counted: Counted) -> Result<(), String> {
         let built_from = |what: &str| Err(format!("it was built from {what}"));
         if self.voxels != stored.manifest.voxels {
@@ -36,14 +36,14 @@ impl SamplingIndex {
         })
     }
 
-    /// Each voxel of each block has one label.
+    /// Checks that each voxel of each block has one label.
     fn check_classes(&self, classes: &[ClassBlocks]) -> Result<(), String> {
         if !classes.is_sorted_by(|a, b| a.label < b.label) {
             return Err("its labels do not ascend".into());
         }
         let grid = grid(self.shape);
         let count: usize = grid.iter().product();
-        // Asked first, so that room is made for no more blocks than the file has entries.
+        // Checked first, so that memory is taken for no more blocks than the file has entries.
         if classes.iter().map(|class| class.blocks.len()).sum::<usize>() < count {
             return Err("it leaves blocks out".into());
         }
@@ -70,7 +70,7 @@ impl SamplingIndex {
         }
     }
 
-    /// Ascending numbers of blocks that there are.
+    /// Checks that numbers of blocks ascend and exist.
     fn check_blocks(&self, blocks: impl Iterator<Item = u64> + Clone) -> Result<(), String> {
         let count = grid(self.shape).iter().product::<usize>() as u64;
         let mut all = blocks.clone();

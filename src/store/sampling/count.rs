@@ -1,21 +1,21 @@
-//! What the voxels of a block are: their number by label, or their weight.
+//! Counting the voxels of a block by label, or summing their weights.
 
 use std::collections::BTreeMap;
 
 use super::label::{Label, real};
 use crate::{Element, Scaling};
 
-/// Voxels that are compared with the label before them together.
+/// Voxels that are compared with the previous label together.
 const STRETCH: usize = 64;
 
-/// A label, in words, that `i64` does not hold.
+/// A label, as text, that does not fit `i64`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Beyond(pub(super) String);
 
 /// Adds to `counts` how many voxels have each label.
 ///
-/// Label maps are made of long runs: one look-up serves each, and what goes on with the same label
-/// is passed over in stretches.
+/// Label maps consist of long runs: each run takes one look-up, and voxels with the same label are
+/// skipped in stretches.
 pub(super) fn labels<'a, T: Label>(
     rows: impl Iterator<Item = &'a [u8]>,
     counts: &mut BTreeMap<i64, u64>,
@@ -23,7 +23,7 @@ pub(super) fn labels<'a, T: Label>(
     let (mut label, mut run) = (T::default(), 0);
     for stretch in rows.flat_map(|row| row.chunks(STRETCH * size_of::<T>())) {
         let goes_on = |voxel| voxel == label;
-        // Without a way out in the middle, the loop compiles to vectors.
+        // Without an early exit, the loop compiles to vector instructions.
         if elements::<T>(stretch).fold(true, |all, voxel| all & goes_on(voxel)) {
             run += (stretch.len() / size_of::<T>()) as u64;
             continue;
@@ -48,19 +48,19 @@ fn count_run<T: Label>(counts: &mut BTreeMap<i64, u64>, label: T, run: u64) -> R
     Ok(())
 }
 
-/// A weight that is none.
+/// A voxel that is not a weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct NoWeight {
-    /// Its row among those handed over.
+    /// Its row among the given rows.
     pub(super) row: usize,
-    /// Its place in the row.
+    /// Its index in the row.
     pub(super) column: usize,
     /// Negative, infinite or NaN.
     pub(super) weight: f64,
 }
 
 /// Adds weights to `sum`: each row in order, then the rows in order, so that a block has the same
-/// sum wherever it is taken and however its planes are handed over.
+/// sum wherever it is computed and however its planes are divided.
 pub(super) fn weights<'a, T: Element>(
     rows: impl Iterator<Item = &'a [u8]>,
     scaling: Option<Scaling>,

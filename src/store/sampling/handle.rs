@@ -12,25 +12,25 @@ use crate::store::stored::Stored;
 use crate::store::{Attributes, View, Volume};
 use crate::{Error, Kind, Result};
 
-/// The index of a volume for sampling, in short.
+/// A summary of a volume's index for sampling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum IndexInfo {
-    /// Of a label map.
+    /// The index of a label map.
     Labels {
-        /// Labels that occur, 0 included, in any frame.
+        /// Number of labels that occur in any frame, including 0.
         labels: usize,
-        /// Blocks of all frames.
+        /// Number of blocks of all frames.
         blocks: usize,
     },
-    /// Of a map of weights.
+    /// The index of a map of weights.
     Weights {
-        /// Blocks of all frames that hold a positive weight.
+        /// Number of blocks, over all frames, with a positive weight.
         blocks: usize,
     },
-    /// None that can be used.
+    /// No usable index.
     Nothing {
-        /// What is wrong with the file, and the remedy.
+        /// The damage of the file, and the remedy.
         reason: String,
     },
 }
@@ -58,13 +58,12 @@ impl IndexInfo {
 }
 
 impl View {
-    /// What the blocks of this view's frame hold, for sampling by label or by weight. Read at first use, and
-    /// shared by all views of the handle.
+    /// The content of the blocks of this view's frame, for sampling by label or by weight. Read at
+    /// first use, and shared by all views of the volume.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with the
-    /// remedy;
-    /// [`Error::CorruptStore`] if it is damaged, or was built from other voxels than the volume's;
+    /// [`Error::InvalidArgument`] if the volume has no index, or one of an earlier version, with
+    /// the remedy; [`Error::CorruptStore`] if the index is damaged or was built from other voxels;
     /// [`Error::VersionTooNew`]; [`Error::Replaced`]; [`Error::Io`].
     pub fn block_index(&self) -> Result<Arc<BlockIndex>> {
         let volume = self.volume();
@@ -83,7 +82,7 @@ impl View {
 }
 
 impl Volume {
-    /// What the blocks of the first frame hold: [`View::block_index`] of [`Volume::view`].
+    /// The content of the blocks of the first frame: [`View::block_index`] of [`Volume::view`].
     ///
     /// # Errors
     /// As [`View::block_index`].
@@ -91,7 +90,8 @@ impl Volume {
         self.view().block_index()
     }
 
-    /// Refuses a volume whose voxels are not of this kind, or not stored as such are sampled.
+    /// Refuses a volume whose voxels are not of this kind, or are stored in a type that cannot be
+    /// sampled.
     pub(crate) fn check_countable(&self, kind: Kind) -> Result<()> {
         let stored = &*self.stored;
         let refused = |reason| Error::invalid("volume", stored.path().display(), reason);
@@ -105,7 +105,7 @@ impl Volume {
         }
     }
 
-    /// The index in short; `None` if there is none. Reads it if it has not been read.
+    /// The summary of the index; `None` if there is none. Reads the index at first use.
     pub(in crate::store) fn index_info(&self) -> Option<IndexInfo> {
         match self.stored.indices() {
             Ok(frames) => frames.map(|frames| {
@@ -120,20 +120,20 @@ impl Volume {
 }
 
 impl Stored {
-    /// What of the voxels is counted, or why they are not.
+    /// How the voxels are counted, or the reason why they are not.
     pub(super) fn counted(&self) -> Result<Counted, String> {
         let Attributes { kind, scaling, .. } = self.attributes;
         Counted::of(kind, self.shape.dtype, scaling)
     }
 
-    /// To count the voxels with; `None` for intensities.
+    /// A tally for the voxels; `None` for intensities.
     pub(in crate::store) fn tally(&self) -> Option<Tally> {
         let Attributes { kind, scaling, .. } = self.attributes;
         Tally::new(kind, &self.shape, scaling)
     }
 
-    /// The index of each frame; `None` if there is no file, or can be none, or if it is of an earlier
-    /// version, by which nothing is drawn: the same draws would give other voxels.
+    /// The index of each frame; `None` if there is no file, if the volume can have no index, or if
+    /// the index is of an earlier version, whose draws would give other voxels.
     pub(in crate::store) fn indices(&self) -> Result<Option<Arc<Vec<Arc<BlockIndex>>>>> {
         if let Some(indices) = self.indices.load_full() {
             return Ok(Some(indices));
@@ -142,19 +142,20 @@ impl Stored {
         let key = self.generation.key(KEY);
         let path = self.disk.path(&key);
         let file = self.disk.document(&key)?;
-        // What was read, or was not, may be of the volume that has taken this one's place.
+        // The file that was read, or was missing, may belong to a volume that has replaced this
+        // one.
         self.check_in_place()?;
         let Some((file, _)) = file else { return Ok(None) };
         let Some(index) = SamplingIndex::from_bytes(&file, &path)? else { return Ok(None) };
         index.check(self, counted).map_err(|reason| Error::corrupt_store(&path, reason))?;
-        // Two threads may read it at once; one of the two is kept.
+        // Two threads may read the index at once; one result is kept.
         let frames = Arc::new(index.into_frames());
         self.indices.store(Some(Arc::clone(&frames)));
         Ok(Some(frames))
     }
 }
 
-/// Adds to what is wrong with an index what to do about it.
+/// Adds the remedy to the error of an index.
 pub(in crate::store) fn remedied(error: Error, volume: &Path) -> Error {
     match error {
         Error::CorruptStore { path, reason } => {

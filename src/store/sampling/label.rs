@@ -1,11 +1,11 @@
-//! Voxels as what samplers take them for: labels, and real weights.
+//! Voxels as labels and as real weights.
 
 use crate::{Element, Scaling, f16};
 
 /// A voxel that may be a label.
 pub(crate) trait Label: Element {
-    /// The label; `None` if `i64` does not hold it. Floats are none: which of them are labels is
-    /// not for every reader to decide again.
+    /// The label; `None` if it does not fit `i64`. Floats have none: whether they are labels is
+    /// decided by the conversion, not again by every reader.
     fn label(self) -> Option<i64>;
 }
 

@@ -1,9 +1,9 @@
-//! The index of a volume for sampling by label or by weight: what each block holds.
+//! The index of a volume for sampling by label or by weight: the content of each block.
 //!
-//! `0/sampling.json` is `{"blake3": H, "sampling": S}`, sealed as the manifest is. S names the
-//! digest of the voxels that were counted, so that an index of other voxels is refused, and for
-//! each frame the contents of its blocks: of labels the counts, of weights the sums. It is no part
-//! of the manifest: a volume without it is whole, and it can be built at any time.
+//! `0/sampling.json` is `{"blake3": H, "sampling": S}`, sealed as the manifest is. S holds the
+//! digest of the counted voxels, so that an index of other voxels is refused, and for each frame
+//! the content of its blocks: counts of labels, or sums of weights. The index is not part of the
+//! manifest: a volume is complete without it, and it can be built at any time.
 
 mod build;
 mod check;
@@ -29,33 +29,33 @@ pub(super) use handle::remedied;
 pub(crate) use label::{Label, real};
 pub(crate) use tally::Tally;
 
-/// Key of the index inside an image's group.
+/// Key of the index inside a generation.
 pub(super) const KEY: &str = "0/sampling.json";
 
-/// The version of the index written here, and the only one that is drawn by. Version 1 counted
-/// chunks, so that draws depended on the layout.
+/// The version of the index that is written, and the only one that is used for draws. Version 1
+/// counted chunks, so that draws depended on the layout.
 const VERSION: u64 = 2;
 
 /// Name of the content in the sealed document.
 const NAME: &str = "sampling";
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SamplingIndex {
     version: u64,
-    /// Digest of the voxels that were counted, in the type they are stored in.
+    /// Digest of the counted voxels, in the stored type.
     voxels: String,
-    /// What made weights of voxels; `None` if they are the same, and of labels.
+    /// The scaling from voxels to weights; `None` if there is none, and for labels.
     scaling: Option<Scaling>,
     /// Shape of a frame, `z, y, x`.
     shape: [usize; 3],
     /// Shape of a block, `z, y, x`: [`BLOCK`].
     block: [usize; 3],
-    /// What the blocks of each frame hold, in order of time, then channel.
+    /// The content of the blocks of each frame, ordered by time, then channel.
     frames: Vec<Contents>,
 }
 
-/// The version alone: what follows it may be of a shape not known here.
+/// The version alone: the rest of a newer version may have another form.
 #[derive(Deserialize)]
 struct Versioned {
     version: u64,
@@ -71,8 +71,8 @@ impl SamplingIndex {
         })
     }
 
-    /// What a file holds, which may still be of another volume: see [`Self::check`]. `None` if it
-    /// is intact and of an earlier version.
+    /// The index in a file, which may belong to another volume: see [`Self::check`]. `None` if the
+    /// file is intact and of an earlier version.
     fn from_bytes(bytes: &[u8], path: &Path) -> Result<Option<Self>> {
         let damaged = |reason: String| Error::corrupt_store(path, reason);
         let content = sealed::open(NAME, bytes).map_err(damaged)?;
@@ -88,30 +88,30 @@ impl SamplingIndex {
         serde_json::from_str(content).map(Some).map_err(|e| damaged(e.to_string()))
     }
 
-    /// Frame by frame, as samplers take it.
+    /// The index of each frame, as samplers use it.
     pub(super) fn into_frames(self) -> Vec<Arc<BlockIndex>> {
         let Self { shape, block, frames, .. } = self;
         let index = |contents| Arc::new(BlockIndex { shape, block, contents });
         frames.into_iter().map(index).collect()
     }
 
-    /// The same in short.
+    /// The summary of the index.
     pub(crate) fn info(&self) -> IndexInfo {
         IndexInfo::of(self.shape, self.frames.iter())
     }
 }
 
-/// What of an array is counted, and how.
+/// How the voxels of an array are counted.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Counted {
-    /// How many voxels of each label.
+    /// By the number of voxels of each label.
     Labels,
-    /// The sum of the weights, after this scaling.
+    /// By the sum of the weights, after this scaling.
     Weights(Option<Scaling>),
 }
 
 impl Counted {
-    /// What makes weights of voxels; `None` for labels.
+    /// The scaling from voxels to weights; `None` for labels.
     fn scaling(self) -> Option<Scaling> {
         match self {
             Self::Labels => None,
@@ -119,27 +119,27 @@ impl Counted {
         }
     }
 
-    /// By the meaning of the voxels and the type they are stored in, or why they cannot be sampled
-    /// by, with the remedy.
+    /// The way of counting for this kind and stored type, or the reason why the voxels cannot be
+    /// sampled, with the remedy.
     pub(super) fn of(kind: Kind, dtype: Dtype, scaling: Option<Scaling>) -> Result<Self, String> {
         match kind {
-            // Stores of earlier versions have such.
+            // Stores of earlier versions have such volumes.
             Kind::Label if scaling.is_some() => {
-                Err("its labels follow from a scaling, and are not the voxels that are stored; \
+                Err("its labels follow from a scaling, and differ from the stored voxels; \
                      convert it again, which stores the labels"
                     .into())
             }
             Kind::Label if dtype.is_integer() => Ok(Self::Labels),
             Kind::Label if dtype == Dtype::Float16 => Err(format!(
-                "its labels are stored as {dtype}, which is not sampled by; store them as integers"
+                "its labels are stored as {dtype}, which cannot be sampled; store them as integers"
             )),
             Kind::Label => Err(format!(
-                "its labels are stored as {dtype}, which is not sampled by; convert it again with \
+                "its labels are stored as {dtype}, which cannot be sampled; convert it again with \
                  --narrow, which stores whole numbers as integers"
             )),
             Kind::Weights => Ok(Self::Weights(scaling)),
             Kind::Intensity => {
-                Err("it holds intensities, which are not sampled by; convert a label \
+                Err("it holds intensities, which cannot be sampled; convert a label \
                                     map with --label, or a map of weights with --kind weights"
                     .into())
             }
@@ -152,17 +152,17 @@ fn grid(shape: [usize; 3]) -> [usize; 3] {
     std::array::from_fn(|a| shape[a].div_ceil(BLOCK[a]))
 }
 
-/// The place of a block in the grid by its number in C order, `z, y, x`.
+/// The position of a block in the grid, `z, y, x`, by its number in C order.
 fn place(grid: [usize; 3], n: usize) -> [usize; 3] {
     [n / grid[2] / grid[1], n / grid[2] % grid[1], n % grid[2]]
 }
 
-/// Shape of the part of a block that lies inside the volume; `at` is its place in the grid.
+/// Shape of the part of a block inside the volume; `at` is its position in the grid.
 fn inside(shape: [usize; 3], at: [usize; 3]) -> [usize; 3] {
     std::array::from_fn(|a| BLOCK[a].min(shape[a] - at[a] * BLOCK[a]))
 }
 
-/// Frames of an array.
+/// Number of frames of an array.
 fn frames(shape: &ArrayShape) -> usize {
     shape.times * shape.channels
 }

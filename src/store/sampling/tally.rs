@@ -1,4 +1,4 @@
-//! Counting what the blocks of a volume hold, while its planes pass by.
+//! Counting the content of a volume's blocks, plane by plane.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,64 +12,64 @@ use crate::sample::{BLOCK, BlockCount, BlockSum, ClassBlocks, Contents};
 use crate::store::ArrayShape;
 use crate::{Dtype, Error, Frame, Kind, Result, Scaling, with_element};
 
-/// Most pairs of a block and a label in it, of all frames: an index of so many takes 100 MB in
-/// memory. Label maps have a few for each block.
+/// Most pairs of a block and a label in it, over all frames: their index takes 100 MB in memory.
+/// Usual label maps have a few pairs for each block.
 const MAX_ENTRIES: usize = 1 << 22;
 
-/// Blocks that are counted between two looks at the number of entries, whatever the number of
+/// Blocks that are counted between two checks of the number of entries, whatever the number of
 /// threads.
 const BATCH: usize = 64;
 
-/// Gathers the [`SamplingIndex`] of a volume. The same for any number of threads, and however the
-/// planes are handed over.
+/// Builds the [`SamplingIndex`] of a volume. The result does not depend on the number of threads or
+/// the division into planes.
 pub(crate) struct Tally {
     voxels: Voxels,
     shape: ArrayShape,
     frames: Vec<FrameTally>,
     entries: usize,
-    /// Why there will be no index, once that is known.
+    /// The reason why there will be no index, once known.
     refused: Option<String>,
 }
 
-/// How voxels are taken.
+/// The properties of the voxels.
 #[derive(Clone, Copy)]
 struct Voxels {
     counted: Counted,
     dtype: Dtype,
-    /// Of a frame, `z, y, x`.
+    /// Shape of a frame, `z, y, x`.
     shape: [usize; 3],
 }
 
-/// What the blocks of a frame hold so far.
+/// The content of a frame's blocks so far.
 #[derive(Clone)]
 struct FrameTally {
-    /// Of the layer of blocks that planes are missing of; empty between two layers.
+    /// Content of the blocks in the layer whose planes are not complete; empty between two layers.
     open: Vec<Content>,
     done: Done,
 }
 
-/// What the blocks of whole layers hold.
+/// The content of the blocks in complete layers.
 #[derive(Clone)]
 enum Done {
     Classes(BTreeMap<i64, Vec<BlockCount>>),
     Weights { blocks: Vec<BlockSum>, total: f64 },
 }
 
-/// What one block holds.
+/// The content of one block.
 #[derive(Clone)]
 enum Content {
     Classes(BTreeMap<i64, u64>),
     Weight(f64),
 }
 
-/// Why that is not known.
+/// Why a block could not be counted.
 enum Failure {
     Beyond(String),
     NoWeight { at: [usize; 3], weight: f64 },
 }
 
 impl Tally {
-    /// Nothing counted yet. `None` for intensities, which are not sampled by.
+    /// An empty tally. `None` for intensities, which cannot be sampled.
     pub(crate) fn new(kind: Kind, shape: &ArrayShape, scaling: Option<Scaling>) -> Option<Self> {
         if kind == Kind::Intensity {
             return None;
@@ -85,12 +85,12 @@ impl Tally {
     }
 
     /// Counts planes of a frame; `row` gives a row along x by its plane, counted from the first of
-    /// these, and its place in the plane. Planes of a frame come from 0 up, each once, frames in any
-    /// order. Runs in parallel in the pool that it is called in.
+    /// these planes, and its index in the plane. The planes of a frame come from 0 up, each once;
+    /// frames come in any order. Runs in parallel in the current pool.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for the first voxel that is no weight, and for weights whose sum
-    /// is beyond `f64`.
+    /// [`Error::InvalidArgument`] for the first voxel that is not a weight, and for weights whose
+    /// sum exceeds `f64`.
     pub(crate) fn add_planes<'a>(
         &mut self,
         frame: Frame,
@@ -110,7 +110,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Counts planes of one layer of blocks; `row` is by plane and row of the volume.
+    /// Counts planes of one layer of blocks; `row` is called with plane and row of the volume.
     fn add_to_layer<'a>(
         &mut self,
         frame: Frame,
@@ -123,8 +123,8 @@ impl Tally {
         self.frames[at].open.resize(rows * columns, voxels.nothing());
         let mut no_weight: Option<([usize; 3], f64)> = None;
         for first in (0..rows * columns).step_by(BATCH) {
-            // Weights are looked at to the end, whatever becomes of the index: a wrong one is an
-            // error. So are labels by the statistics.
+            // Weights are checked to the end, even without an index, because a wrong weight is an
+            // error. For labels, the statistics do that.
             if self.refused.is_some() && matches!(voxels.counted, Counted::Labels) {
                 return Ok(());
             }
@@ -139,7 +139,7 @@ impl Tally {
                 match outcome {
                     Ok(entries) => self.entries += entries,
                     Err(Failure::Beyond(label)) => self.refuse(format!(
-                        "label {label} is beyond int64, the type that labels are sampled as"
+                        "label {label} is beyond int64, the type of labels in an index"
                     )),
                     Err(Failure::NoWeight { at, weight }) => {
                         if no_weight.is_none_or(|(first, _)| at < first) {
@@ -150,7 +150,8 @@ impl Tally {
             }
             if self.entries > MAX_ENTRIES {
                 self.refuse(format!(
-                    "its blocks of {} voxels hold more than {MAX_ENTRIES} labels or weights together",
+                    "its blocks of {} voxels hold more than {MAX_ENTRIES} labels or weights \
+                     together",
                     show(&BLOCK)
                 ));
             }
@@ -158,7 +159,7 @@ impl Tally {
         no_weight.map_or(Ok(()), |(at, weight)| Err(self.no_weight(frame, at, weight)))
     }
 
-    /// Notes what the blocks of a layer hold, of which every plane was counted.
+    /// Keeps the content of a layer's blocks, all planes of which were counted.
     fn close_layer(&mut self, frame: Frame, layer: usize) -> Result<()> {
         let frame = &mut self.frames[frame.time * self.shape.channels + frame.channel];
         let open = std::mem::take(&mut frame.open);
@@ -184,7 +185,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Gives up the index, and the memory that it took.
+    /// Gives up the index, and frees its memory.
     fn refuse(&mut self, reason: String) {
         self.refused.get_or_insert(reason);
         self.entries = 0;
@@ -202,13 +203,14 @@ impl Tally {
             String::new()
         };
         let reason = format!(
-            "at voxel {z},{y},{x} (z, y, x){frame}: weights are finite and not negative; set what \
-             is not to be drawn to 0, or convert it as intensities"
+            "at voxel {z},{y},{x} (z, y, x){frame}: weights must be finite and not negative; set \
+             voxels that should not be drawn to 0, or convert it as intensities"
         );
         Error::invalid("weight", weight, reason)
     }
 
-    /// The index of everything, or why there is none. `voxels` is the digest of what was counted.
+    /// The complete index, or the reason why there is none. `voxels` is the digest of the counted
+    /// voxels.
     pub(crate) fn finish(self, voxels: String) -> Result<SamplingIndex, String> {
         if let Some(reason) = self.refused {
             return Err(reason);
@@ -232,7 +234,7 @@ impl Tally {
 }
 
 impl Voxels {
-    /// Of a block that no plane was counted of.
+    /// The content of a block before any plane is counted.
     fn nothing(&self) -> Content {
         match self.counted {
             Counted::Labels => Content::Classes(BTreeMap::new()),
@@ -240,7 +242,7 @@ impl Voxels {
         }
     }
 
-    /// Of a frame without whole layers.
+    /// The content of a frame without complete layers.
     fn none_done(&self) -> Done {
         match self.counted {
             Counted::Labels => Done::Classes(BTreeMap::new()),
@@ -248,8 +250,8 @@ impl Voxels {
         }
     }
 
-    /// Adds to `content` what these planes of a block hold; `place` is that of the block in the
-    /// grid of its layer, `y, x`. The number of entries by which the index grows.
+    /// Adds planes of a block to `content`; `place` is the block's position in the grid of its
+    /// layer, `y, x`. Gives the number of entries by which the index grows.
     fn count<'a>(
         &self,
         planes: &Range<usize>,

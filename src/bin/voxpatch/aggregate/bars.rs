@@ -1,4 +1,4 @@
-//! The bars on standard error: patches, then bytes.
+//! Progress bars on standard error: patches, then bytes.
 
 use std::sync::OnceLock;
 
@@ -7,11 +7,11 @@ use voxpatch::predict::Step;
 
 use crate::output;
 
-/// Both bars, each made when it is first needed.
+/// Both bars, each made when first needed.
 #[derive(Default)]
 pub struct Bars {
     quiet: bool,
-    /// It goes on with a run that was stopped.
+    /// The run resumes an earlier one.
     resumes: bool,
     patches: OnceLock<ProgressBar>,
     checked: OnceLock<ProgressBar>,

@@ -1,4 +1,4 @@
-//! What came of a run, in words.
+//! The text about a run.
 
 use voxpatch::VolumeInfo;
 use voxpatch::aggregate::{AggregateReport, Clipped};
@@ -54,15 +54,16 @@ pub fn text(report: &PredictReport, options: &PredictOptions) -> String {
     for Clipped { output, below, above, .. } in &report.clipped {
         if below + above > 0 {
             let told = format!(
-                "{output}: {below} voxels were below and {above} above what its type holds, and are \
-                 its least and its greatest{}; uint8:SCALE and uint16:SCALE hold more",
+                "{output}: {below} voxels were below and {above} above the range of its type, and \
+                 became its least and its greatest number{}; uint8:SCALE and uint16:SCALE hold \
+                 more",
                 if report.patches < report.of { " (of those made in this run)" } else { "" }
             );
             facts.push(("clipped", told));
         }
     }
     if let Some(reason) = &report.checkpoints.failed {
-        facts.push(("not kept", format!("what was held between patches: {reason}")));
+        facts.push(("not saved", format!("the state between patches: {reason}")));
     }
     if let Some(part) = &report.part {
         let made = format!("{} of {}, {}", part.index + 1, part.of, part.region);

@@ -11,19 +11,19 @@ use voxpatch::{Dtype, Frames, Padding, VolumeName};
 
 use super::{NamedOutput, OutputLayout, Replace, values};
 
-/// Predict a stored volume patch by patch with a program of yours, and store what comes of it.
+/// Predict a stored volume patch by patch with your own program, and store the predictions.
 ///
 /// Overlapping predictions are blended chunk by chunk, so that neither the volume nor the class
-/// scores are ever in memory as a whole. A run that was stopped goes on with --resume. Outputs are
-/// there when all of them is, and not before.
+/// scores are ever in memory as a whole. A stopped run continues with --resume. Outputs appear only
+/// when all of them are complete.
 ///
-/// The program (--exec) runs once and is given patches on its standard input, as blocks in NumPy's
-/// .npy format, one after the other: one block for each batch, shape (n, c, z, y, x), little
-/// endian, C order, in the volume's own type, that of --dtype, or float32 with --scaled. For each
-/// it writes a block to its standard output (or one for each head): shape (n, c, z, y, x), float32,
+/// The program (--exec) runs once and gets patches on its standard input, as blocks in NumPy's .npy
+/// format, one after the other: one block for each batch, shape (n, c, z, y, x), little endian,
+/// C order, in the volume's own type, that of --dtype, or float32 with --scaled. For each block it
+/// writes a block to its standard output (or one for each head): shape (n, c, z, y, x), float32,
 /// float16, float64 or uint8, C order. Channels and the stride (patch / prediction) are learned
-/// from the first answer. When its input ends, it ends. It prints nothing else to standard output.
-/// In Python:
+/// from the first answer. The program ends when its input ends, and prints nothing else to
+/// standard output. In Python:
 ///
 ///   import sys, numpy as np
 ///   class Pipe:  # np.load and np.save take a real file for one that can seek
@@ -48,90 +48,92 @@ use super::{NamedOutput, OutputLayout, Replace, values};
 #[command(group = ArgGroup::new("unfinished").multiple(false))]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Aggregate {
-    /// The volume: STORE/SUBJECT/IMAGE.
+    /// The volume to predict: STORE/SUBJECT/IMAGE.
     #[arg(value_name = "VOLUME")]
     pub volume: PathBuf,
     /// Shape of the patches.
     #[arg(long, value_name = "ZxYxX", value_parser = values::shape)]
     pub patch: [usize; 3],
-    /// What neighbouring patches share: voxels (16x32x32), or a fraction of the patch (0.5, or
-    /// 0.5x0.25x0.25), of which the step is computed as MONAI does.
+    /// The overlap of neighbouring patches: voxels (16x32x32), or a fraction of the patch (0.5, or
+    /// 0.5x0.25x0.25), from which the step is computed as in MONAI.
     #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = values::shared)]
     pub overlap: Overlap,
-    /// How overlapping predictions become one: crop, average (also: constant), hann, gaussian, or
+    /// How overlapping predictions are blended: crop, average (also: constant), hann, gaussian, or
     /// gaussian:SCALE.
     #[arg(long, value_name = "MODE")]
     pub mode: Blend,
-    /// The program, with its arguments, as for sh -c.
+    /// The program with its arguments, as for sh -c.
     #[arg(long, value_name = "COMMAND")]
     pub exec: String,
-    /// A volume to make, beside the one that is predicted, and what to store of the predictions:
-    /// float32, float16, uint8, uint16 (of probabilities; or uint8:SCALE for values up to 255 times
-    /// the scale), argmax, threshold (0.5, or threshold:T). Again for each; @HEAD takes another
-    /// than the first of the model's blocks, counted from 0. Several may take the same.
+    /// A volume to make in the same subject, and what to store of the predictions: float32,
+    /// float16, uint8, uint16 (of probabilities; or uint8:SCALE for values up to 255 times the
+    /// scale), argmax, threshold (0.5, or threshold:T). Repeat for each volume. @HEAD chooses
+    /// another head than the first of the model's blocks, counted from 0; several volumes may use
+    /// the same head.
     #[arg(long, value_name = "IMAGE=VALUES[@HEAD]", default_value = "prediction=float32")]
     pub output: Vec<NamedOutput>,
-    /// Patches that the program is given at a time.
+    /// Patches per batch that the program is given.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::positive)]
     pub batch: usize,
-    /// Give it real values as float32 (slope x voxel + intercept) instead of voxels as stored.
+    /// Give the program real values as float32 (slope x voxel + intercept) instead of stored
+    /// voxels.
     #[arg(long)]
     pub scaled: bool,
-    /// Give it voxels in this type, such as int16: fractions are cut off, and what does not fit
-    /// becomes the least or the greatest that does. The scaling is not applied.
+    /// Give the program voxels in this type, such as int16: fractions are cut off, and values
+    /// beyond the type become its least or greatest number. The scaling is not applied.
     #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
     pub dtype: Option<Dtype>,
-    /// What lies outside the volume, where patches leave it, as in numpy.pad: constant (0, or the
-    /// value given), edge, reflect, symmetric or wrap. Needed for volumes that are smaller than the
+    /// The values outside the volume, where patches leave it, as in numpy.pad: constant (0, or the
+    /// given value), edge, reflect, symmetric or wrap. Needed for volumes that are smaller than the
     /// patch, and for --pad-borders.
     #[arg(long, value_name = "MODE[:VALUE]", allow_hyphen_values = true)]
     pub pad: Option<Padding>,
-    /// Let patches begin half an overlap before the volume, and end half an overlap behind it.
+    /// Let patches begin half an overlap before the volume, and end half an overlap after it.
     #[arg(long, requires = "pad")]
     pub pad_borders: bool,
-    /// What the program is given as the channels of a patch: all channels of time point T, from 0,
-    /// or of all time points, for scans whose fourth axis holds several images of one place. Needed
-    /// for volumes of several time points.
+    /// The frames that become the channels of a patch: all channels of time point T, from 0, or of
+    /// all time points, for scans whose fourth axis holds several images of one place. Needed for
+    /// volumes of several time points.
     #[arg(long, value_name = "T|all", value_parser = values::frames)]
     pub frames: Option<Frames>,
     #[command(flatten)]
     pub layout: OutputLayout,
-    /// Bytes that may be held between patches, such as 512MB or 2GiB; what is beyond that waits in
-    /// a scratch file. By default as much as the order of the patches needs, twice.
+    /// Bytes that may be held in memory between patches, such as 512MB or 2GiB; the excess goes to
+    /// a scratch file. By default twice the need of the order in which patches are predicted.
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub memory: Option<u64>,
     /// The folder of the scratch file, on a disk with room. By default that of TMPDIR, or /var/tmp.
     #[arg(long, value_name = "DIR")]
     pub scratch: Option<PathBuf>,
-    /// Save what is held between patches every so many seconds, so that a run that is killed loses
-    /// little; 0 means never. Less often where saving would take more than a twentieth of the time.
-    /// A run that is interrupted, or whose program fails, saves in any case.
+    /// Save the state between patches about every this many seconds, so that a killed run loses
+    /// little; 0 means never. Less often if saving would take more than a twentieth of the time. A
+    /// run that is interrupted, or whose program fails, always saves.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub save_every: u64,
-    /// What becomes of NaN and infinite predictions: error, keep, or a value that replaces them.
+    /// What to do with NaN and infinite predictions: error, keep, or a value that replaces them.
     #[arg(long, value_name = "error|keep|VALUE", default_value = "error", value_parser = values::non_finite)]
     #[arg(allow_hyphen_values = true)]
     pub non_finite: NonFinite,
-    /// Go on with a run that was not finished: with the patches that it had not predicted, or of
-    /// one that was killed, since it last saved. The program is given the patch in the middle
-    /// again, and refused if its answer differs: it or its weights have changed.
+    /// Continue an unfinished run with the patches that are not predicted yet, or for a killed run,
+    /// those after its last save. The program is given the patch in the middle again, and refused
+    /// if its answer differs, because the program or its weights have changed.
     #[arg(long, group = "unfinished")]
     pub resume: bool,
-    /// With --resume: also where the program ended early without an error, or answered otherwise
-    /// than it should, so that what is written may be wrong.
+    /// With --resume: also after the program ended early without an error or broke the protocol, so
+    /// that written voxels may be wrong.
     #[arg(long, requires = "resume")]
     pub trust: bool,
-    /// Throw away what there is of a run that was not finished (with --part, of this part).
+    /// Discard an unfinished run (with --part, this part of it) and begin anew.
     #[arg(long, group = "unfinished")]
     pub restart: bool,
     #[command(flatten)]
     pub replace: Replace,
-    /// Make one part of N, from 1. Parts are made by any number of processes, each with the same
-    /// arguments; finalise ends it. They may run on several machines if locks of folders hold
-    /// between them on the file system of the store: not on NFS.
+    /// Make part I of N, from 1. Any number of processes can make the parts, each with the same
+    /// arguments; finalise publishes the outputs. The processes may run on several machines if the
+    /// file system of the store locks folders between machines, which NFS does not.
     #[arg(long, value_name = "I/N", value_parser = values::part, conflicts_with = "parts")]
     pub part: Option<(usize, usize)>,
-    /// Show what N parts would be, and do nothing else, but ask the program for one patch.
+    /// Show the N parts, and do nothing else, except asking the program for one patch.
     #[arg(long, value_name = "N", conflicts_with_all = ["unfinished", "overwrite", "overwrite_source"])]
     pub parts: Option<usize>,
     /// Threads that blend and compress; 0 means one for each processor.

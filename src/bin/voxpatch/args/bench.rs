@@ -8,14 +8,14 @@ use voxpatch::layout::PatchShape;
 
 use super::values;
 
-/// Measure how fast patches of stored volumes are read, beside an uncompressed memory map.
+/// Measure how fast patches of stored volumes are read, compared with an uncompressed memory map.
 ///
-/// For each volume, and each patch shape, threads and access asked for: patches and bytes per
-/// second, how long single reads take, and what they cost. The same patches are read in turn from
-/// an uncompressed copy of the volume, mapped into memory, and every patch is compared with it
-/// first. The copy is written once, to a temporary folder, and removed at the end. Beside it, the
-/// time is told that it takes to inflate the scan as a .nii.gz, as is done for each patch of one. Of
-/// several frames the first is read.
+/// For each volume and each requested patch shape, number of threads and access: patches and bytes
+/// per second, times of single reads, and their costs. The same patches are read in turn from an
+/// uncompressed copy of the volume, mapped into memory; first, every patch is compared with the
+/// copy. The copy is written once to a temporary folder, and removed at the end. The report also
+/// has the time to inflate the scan as a .nii.gz, which every patch of such a file takes. Of
+/// several frames only the first is read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     voxpatch bench scans.zarr\n  \
@@ -27,12 +27,12 @@ pub struct Bench {
     /// STORE, STORE/SUBJECT or STORE/SUBJECT/IMAGE; each volume gets a table of its own.
     #[arg(value_name = "STORE")]
     pub store: PathBuf,
-    /// A patch shape, in voxels or (64x64x64mm) millimetres; again for each. By default those
-    /// that the volume was converted for.
+    /// A patch shape, in voxels or (64x64x64mm) millimetres; repeat for each shape. By default the
+    /// shapes that the volume was converted for.
     #[arg(long, value_name = "ZxYxX")]
     pub patch: Vec<PatchShape>,
-    /// Where patches start: anywhere, on a grid that covers the volume, or one after the other. By
-    /// default as the volume was converted for, or random if patches are given.
+    /// Where patches start: random, on a grid that covers the volume, or first one, then the other.
+    /// By default as the volume was converted for, or random if patches are given.
     #[arg(long, value_enum)]
     pub access: Option<BenchStarts>,
     /// Voxels that neighbouring patches of a grid share.
@@ -41,31 +41,31 @@ pub struct Bench {
     /// Threads that read at once; several numbers give a row each. 0 means one for each processor.
     #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1")]
     pub threads: Vec<usize>,
-    /// Also measure with files that the system does not hold in memory, as far as it lets go of
-    /// them; the report says whether it did.
+    /// Also measure with files that are not in memory, as far as the system drops them; the report
+    /// says whether it did.
     #[arg(long)]
     pub cold: bool,
     /// Patches of a warm pass; by default as many as the time allows.
     #[arg(long, value_name = "N")]
     pub patches: Option<usize>,
-    /// About how long each row may take.
+    /// Approximate seconds per row.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.5)]
     pub seconds: f64,
-    /// Chooses the random patches: the same number, the same patches.
+    /// The seed of the random patches: the same seed gives the same patches.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Measure so many volumes at most, the first by their names.
+    /// Measure at most this many volumes, in the order of their names.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Where the uncompressed copy is written for the time; by default the system's temporary
-    /// folder.
+    /// The folder for the temporary uncompressed copy; by default the system's temporary folder.
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_baseline")]
     pub scratch: Option<PathBuf>,
-    /// Make no uncompressed copy and no .nii.gz: nothing is compared, and no ratio is told.
+    /// Make no uncompressed copy and no .nii.gz: patches are not compared, and no ratio is
+    /// reported.
     #[arg(long)]
     pub no_baseline: bool,
-    /// Draw how fast patches of each shape are read, beside the memory map and the scan as .nii.gz. A
-    /// file that is there is replaced.
+    /// Draw the rates of each patch shape, with those of the memory map and of the .nii.gz.
+    /// Replaces an existing file.
     #[arg(long, value_name = "FILE.svg", value_parser = svg)]
     pub plot: Option<PathBuf>,
     /// Print a JSON document.
@@ -82,7 +82,7 @@ pub enum BenchStarts {
 }
 
 impl Bench {
-    /// What is wrong for every volume.
+    /// The conflict of flags, whatever the volumes are.
     pub fn conflict(&self) -> Option<String> {
         if self.overlap.is_some() && self.access == Some(BenchStarts::Random) {
             return Some("--overlap goes with --access grid or both".to_owned());
@@ -90,7 +90,7 @@ impl Bench {
         self.options().check().err().map(|error| error.to_string())
     }
 
-    /// As the library takes them.
+    /// The options of the library.
     pub fn options(&self) -> Options {
         let mut options = Options::default();
         options.patches.clone_from(&self.patch);

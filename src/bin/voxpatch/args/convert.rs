@@ -9,9 +9,9 @@ use super::{Layout, Reads};
 
 /// Convert scans (NIfTI, .nii or .nii.gz) into a store.
 ///
-/// A folder stands for the scans directly in it, and either half of a .hdr/.img pair for the pair.
+/// A folder means the scans directly inside it, and either half of a .hdr/.img pair means the pair.
 ///
-/// The patches you mean to read decide how voxels are laid out: give each shape you use, with a
+/// The patches that you will read decide the layout of voxels: give each shape you use, with a
 /// weight if some are read more often. A scan is stored completely or not at all.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -24,34 +24,35 @@ use super::{Layout, Reads};
     voxpatch convert case_0000.nii.gz case_0001.nii.gz --channels --out scans.zarr\n  \
     voxpatch convert ct.nii.gz --out scans.zarr --patch 32x128x128 --codec auto")]
 pub struct Convert {
-    /// Files to convert, told by their content, and folders of such files.
+    /// Files to convert, in a format detected from their content, and folders of such files.
     #[arg(required = true, value_name = "SCAN")]
     pub scans: Vec<PathBuf>,
-    /// The scans are channels of one, in the order given, as nnU-Net's case_0000.nii.gz and
-    /// case_0001.nii.gz are. Shapes, types and affines must agree.
+    /// The scans are the channels of one scan, in this order, such as nnU-Net's case_0000.nii.gz
+    /// and case_0001.nii.gz. Shapes, types and affines must agree.
     #[arg(long)]
     pub channels: bool,
-    /// The store: a folder, made if it does not exist.
+    /// The store: a folder, created if it does not exist.
     #[arg(long, value_name = "STORE")]
     pub out: PathBuf,
     #[command(flatten)]
     pub reads: Reads,
     #[command(flatten)]
     pub layout: Layout,
-    /// Where in the store; by default the subject is the name of the file, the image "image".
+    /// The name of the volume in the store; by default the subject is the name of the file, the
+    /// image "image".
     #[arg(long, value_name = "SUBJECT/IMAGE")]
     pub name: Option<VolumeName>,
     #[command(flatten)]
     pub meaning: Meaning,
-    /// What the fourth axis of a scan holds, if it has one: channels, such as the weightings of an
-    /// MR, or time. Without it, what the file says, which for NIfTI is time.
+    /// The meaning of a scan's fourth axis: channels, such as the weightings of an MR, or time. By
+    /// default what the file says, which for NIfTI is time.
     #[arg(long, value_name = "channels|time")]
     pub fourth_axis: Option<FourthAxis>,
-    /// Store whole numbers in the narrowest integer type that holds them all, if it takes fewer
+    /// Store whole numbers in the narrowest integer type that holds them all, if that takes fewer
     /// bytes: a float32 scan of -1024 to 3071 as int16, int32 labels up to 255 as uint8. Patches
-    /// come back in the scan's own type, bit for bit; other Zarr readers see the narrow one. The
-    /// scan is read twice. With a fraction, NaN or -0 anywhere it is stored as it is, and the
-    /// report says so.
+    /// are returned in the scan's own type, bit for bit; other Zarr readers see the narrow type.
+    /// The scan is read twice. If a voxel is a fraction, NaN or -0, the scan is stored unchanged,
+    /// and the report says so.
     #[arg(long)]
     pub narrow: bool,
     /// Worker threads; 0 means one for each processor.
@@ -68,27 +69,27 @@ pub struct Convert {
     pub json: bool,
 }
 
-/// What to do where a volume is there already.
+/// What to do with an existing volume.
 #[derive(Debug, Args)]
 pub struct Existing {
-    /// What to do where a volume is stored under that name: fail, overwrite it (until the new volume
-    /// is complete, the old one stays), or same: leave it, if it was converted from the same file
-    /// with the same options, and fail if not.
+    /// What to do with an existing volume of that name: fail, overwrite (the old volume stays until
+    /// the new one is complete), or same: keep the volume if it was converted from the same file
+    /// with the same options, otherwise fail.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "fail")]
     pub if_exists: IfExists,
-    /// As --if-exists overwrite.
+    /// Short for --if-exists overwrite.
     #[arg(long, conflicts_with = "if_exists")]
     pub overwrite: bool,
 }
 
 impl Existing {
-    /// As typed, in either way.
+    /// The choice of either flag.
     pub fn is_to(&self) -> IfExists {
         if self.overwrite { IfExists::Overwrite } else { self.if_exists }
     }
 }
 
-/// What becomes of a volume that is there.
+/// What to do with an existing volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IfExists {
     Fail,
@@ -96,25 +97,25 @@ pub enum IfExists {
     Overwrite,
 }
 
-/// What the voxels mean; the file decides where nothing is said.
+/// The meaning of the voxels; by default the file decides.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("meaning").multiple(false))]
 pub struct Meaning {
-    /// What the voxels are: intensity, label, or weights for a map of how likely each place is to
-    /// be drawn. Labels and weights get an index, so that patches are sampled by them without
-    /// reading the whole volume.
+    /// What the voxels are: intensity, label, or weights for a map of sampling weights. Labels and
+    /// weights get an index, so that patches can be sampled by them without reading the whole
+    /// volume.
     #[arg(long, group = "meaning")]
     pub kind: Option<Kind>,
-    /// The voxels are labels, not intensities: as --kind label.
+    /// The voxels are labels, not intensities: short for --kind label.
     #[arg(long, group = "meaning")]
     pub label: bool,
-    /// The voxels are intensities, even if the file calls them labels: as --kind intensity.
+    /// The voxels are intensities, even if the file calls them labels: short for --kind intensity.
     #[arg(long, group = "meaning")]
     pub intensity: bool,
 }
 
 impl Meaning {
-    /// As typed, if anything was.
+    /// The kind, if one was chosen.
     pub fn kind(&self) -> Option<Kind> {
         let intensity = self.intensity.then_some(Kind::Intensity);
         self.kind.or(self.label.then_some(Kind::Label)).or(intensity)
@@ -122,7 +123,7 @@ impl Meaning {
 }
 
 impl Convert {
-    /// What is wrong whatever the scans are.
+    /// The conflict of flags, whatever the scans are.
     pub fn conflict(&self) -> Option<String> {
         if self.name.is_some() && self.scans.len() > 1 && !self.channels {
             return Some("--name names one volume, but several scans are given".to_owned());

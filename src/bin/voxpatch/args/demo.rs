@@ -7,11 +7,11 @@ use voxpatch::Spacing;
 
 use super::values;
 
-/// Take a scan through all of it: store it, read patches, predict it, write it as a file again.
+/// Demonstrate everything with one scan: store it, read patches, predict it, and export it again.
 ///
-/// Random patches are compared with an uncompressed memory map and timed beside it, and read by a
-/// stream as training does. A simple model predicts the volume from overlapping patches. The
-/// volume is exported, its voxels are compared with the scan's, and every byte is verified.
+/// Random patches are compared with an uncompressed memory map and timed beside it, then read by a
+/// stream as in training. A simple model predicts the volume from overlapping patches. The volume
+/// is exported, its voxels are compared with the scan's, and every byte is verified.
 ///
 /// Without a scan, a synthetic chest CT is made. Everything temporary is removed at the end.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub struct Demo {
     #[arg(long, value_name = "ZxYxX", value_parser = values::spacing, default_value = "1.6x0.7x0.7")]
     #[arg(conflicts_with = "scan")]
     pub spacing: Spacing,
-    /// Shape of the patches, cut down to the scan where it is smaller.
+    /// Shape of the patches, clipped to a smaller scan.
     #[arg(long, value_name = "ZxYxX", value_parser = values::shape, default_value = "32x128x128")]
     pub patch: [usize; 3],
     /// Keep the volume in this store; by default it is temporary.
@@ -45,11 +45,11 @@ pub struct Demo {
     pub json: bool,
 }
 
-/// A synthetic scan has so many voxels at most: 8.6 GB.
+/// Most voxels of a synthetic scan: 8.6 GB.
 const MOST_VOXELS: u64 = 1 << 32;
 
 impl Demo {
-    /// What is wrong before anything is made.
+    /// The conflict of flags.
     pub fn conflict(&self) -> Option<String> {
         let voxels = self.shape.iter().fold(1_u64, |voxels, n| voxels.saturating_mul(*n as u64));
         (voxels > MOST_VOXELS).then(|| {

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::Replace;
 
-/// Publish the outputs of an aggregation all of whose predictions are there: of one that was made
-/// in parts, or of one that was stopped at its very end.
+/// Publish the outputs of an aggregation with all its predictions: one that was made in parts, or
+/// was stopped at its very end.
 ///
-/// Every voxel of them is looked through once more. The volume to name is the first output.
+/// Every voxel of the outputs is read once more. Name the volume of the first output.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  voxpatch finalise scans.zarr/ct/predicted")]
 pub struct Finalise {

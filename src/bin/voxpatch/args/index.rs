@@ -6,13 +6,13 @@ use clap::Args;
 
 /// Build the index for sampling of label maps and maps of weights that have none.
 ///
-/// Converting builds it already; this is for volumes stored before, and for damaged indexes.
+/// Converting builds the index already; this command is for older volumes, and for damaged indexes.
 #[derive(Debug, Args)]
 pub struct Index {
     /// STORE, STORE/SUBJECT or STORE/SUBJECT/IMAGE.
     #[arg(value_name = "STORE")]
     pub store: PathBuf,
-    /// Build it also where there is a sound one.
+    /// Build the index even if a valid one exists.
     #[arg(long)]
     pub force: bool,
     /// Worker threads; 0 means one for each processor.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Show what a store, a subject or a volume holds, and how.
+/// Show the content of a store, a subject or a volume.
 #[derive(Debug, Args)]
 pub struct Info {
     /// STORE, STORE/SUBJECT or STORE/SUBJECT/IMAGE.

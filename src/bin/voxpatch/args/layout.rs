@@ -1,4 +1,4 @@
-//! How volumes are cut and compressed: for `convert` and `plan`.
+//! The layout of volumes: for `convert` and `plan`.
 
 use std::str::FromStr;
 
@@ -8,21 +8,21 @@ use voxpatch::layout::{ChunkLayout, Codec, PlanOptions};
 
 use super::values;
 
-/// How voxels are cut and compressed. What is not given is planned from the patches.
+/// The layout of voxels. Unspecified parts are planned from the patches.
 #[derive(Debug, Args)]
 pub struct Layout {
-    /// How chunks are compressed, with a level if wanted: blosc-zstd:5, packed:1.
+    /// The codec of chunks, with an optional level: blosc-zstd:5, packed:1.
     ///
-    /// blosc (default), blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip and none are read by every
-    /// Zarr reader: choose one of them for stores that others open. packed is voxpatch's own, for
-    /// integers of up to 32 bits: it is read by voxpatch and programs that link it, and by no other
-    /// Zarr reader without its plug-in. packed:1 is mostly the fastest to read; larger is smaller
-    /// (packed alone means packed:8), and packed:0 is the smallest. Float voxels that are whole
-    /// numbers can be packed with --narrow.
+    /// Every Zarr reader reads blosc (default), blosc-lz4, blosc-lz4hc, blosc-zstd, zstd, gzip and
+    /// none: choose one of them for stores that others open. packed is voxpatch's own codec for
+    /// integers of up to 32 bits: only voxpatch, programs that link it, and Zarr readers with its
+    /// plug-in read it. packed:1 is usually the fastest to read; larger numbers are smaller (packed
+    /// alone means packed:8), and packed:0 is the smallest. Float voxels that are whole numbers can
+    /// be packed with --narrow.
     ///
-    /// auto (convert only) tries several of them, packed too, on parts of the scan, shows how small
-    /// they make these, and takes the one with the least time expected of a patch, stored bytes
-    /// counted; where a codec that every reader knows does about as well, that one.
+    /// auto (convert only) tries several codecs, including packed, on parts of the scan, shows
+    /// their sizes, and chooses the least expected time of a patch, counting stored bytes; among
+    /// nearly equal ones, a codec that every reader knows.
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     pub codec: Option<CodecChoice>,
     /// Shape of a chunk, the unit that is compressed and read.
@@ -33,7 +33,7 @@ pub struct Layout {
     pub shard: Option<[usize; 3]>,
 }
 
-/// A codec, or the wish that one be found.
+/// A codec, or the wish to try several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum CodecChoice {
     Auto,
@@ -47,7 +47,7 @@ impl FromStr for CodecChoice {
         match text {
             "auto" => Ok(Self::Auto),
             _ => text.parse().map(Self::Given).map_err(|error| match error {
-                // The parser tells the value already.
+                // The parser of arguments already quotes the value.
                 Error::InvalidArgument { reason, .. } if text.contains(':') => reason,
                 Error::InvalidArgument { reason, .. } => {
                     format!("{reason}; or auto, to try several")
@@ -59,12 +59,12 @@ impl FromStr for CodecChoice {
 }
 
 impl Layout {
-    /// Whether a codec is to be found by trying.
+    /// Whether the codec is chosen by trying several.
     pub fn is_auto(&self) -> bool {
         self.codec == Some(CodecChoice::Auto)
     }
 
-    /// As the planner takes them.
+    /// The options of the planner.
     pub fn options(&self) -> PlanOptions {
         let codec = match self.codec {
             Some(CodecChoice::Given(codec)) => codec,
@@ -73,7 +73,7 @@ impl Layout {
         PlanOptions::default().codec(codec).chunk(self.chunk).shard(self.shard)
     }
 
-    /// What is wrong for every volume.
+    /// The conflict of flags, whatever the volumes are.
     pub fn conflict(&self) -> Option<String> {
         let PlanOptions { codec, chunk, shard, .. } = self.options();
         let layout = ChunkLayout::new(chunk?, shard.or(chunk)?, codec);

@@ -1,5 +1,5 @@
-//! What can be typed: commands, flags, and the small languages of their values.
-// Documentation comments are the help that is shown: backticks would be shown too.
+//! The arguments: commands, flags, and the syntax of their values.
+// Documentation comments are shown as help, where backticks would be shown, too.
 #![allow(clippy::doc_markdown)]
 
 mod aggregate;
@@ -79,7 +79,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// What the parser cannot know to be wrong, though no scan need be opened to see it.
+    /// The conflict of flags that the parser cannot detect, and that is known without opening a
+    /// scan.
     pub fn conflict(&self) -> Option<String> {
         match self {
             Self::Convert(convert) => convert.conflict(),

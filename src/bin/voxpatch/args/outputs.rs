@@ -1,4 +1,4 @@
-//! What is made of predictions: for `aggregate` and `finalise`.
+//! The outputs of predictions: for `aggregate` and `finalise`.
 
 use std::str::FromStr;
 
@@ -9,14 +9,14 @@ use voxpatch::layout::{Access, ChunkLayout, Codec, WeightedPatch, Workload};
 
 use super::{CodecChoice, values};
 
-/// What outputs may take the place of.
+/// What outputs may replace.
 #[derive(Debug, Args)]
 pub struct Replace {
-    /// Replace predictions that are there; until the new ones are complete, the old ones stay.
+    /// Replace existing predictions, which stay until the new ones are complete.
     #[arg(long)]
     overwrite: bool,
-    /// Replace whatever is there, also scans and label maps that are no predictions: nothing in the
-    /// store can make them again.
+    /// Replace any existing volume, also scans and label maps, which nothing in the store can make
+    /// again.
     #[arg(long)]
     overwrite_source: bool,
 }
@@ -31,11 +31,11 @@ impl Replace {
     }
 }
 
-/// How outputs are cut and compressed.
+/// The layout of outputs.
 #[derive(Debug, Args)]
 pub struct OutputLayout {
-    /// How chunks of the outputs are compressed, as for convert. auto takes the fastest for scores
-    /// and the smallest for labels, by type alone.
+    /// The codec of the outputs, as for convert. auto takes the fastest for scores and the smallest
+    /// for labels, by type alone.
     #[arg(long, value_name = "CODEC[:LEVEL]", default_value = "auto")]
     pub codec: CodecChoice,
     /// Shape of a chunk of the outputs.
@@ -44,8 +44,8 @@ pub struct OutputLayout {
     /// Shape of a shard of the outputs: a whole number of chunks along each axis.
     #[arg(long, value_name = "ZxYxX", value_parser = values::shape)]
     pub shard: Option<[usize; 3]>,
-    /// Patches that will be read of the outputs, which their layout is chosen for; again for each
-    /// shape. By default patches of a prediction.
+    /// Patches that will be read of the outputs, for which their layout is chosen; repeat for each
+    /// shape. By default patches of the shape of a prediction.
     #[arg(long, value_name = "ZxYxX[:WEIGHT]")]
     pub read_patch: Vec<WeightedPatch>,
 }

@@ -7,7 +7,7 @@ use voxpatch::{Dtype, Spacing};
 
 use super::{Layout, Reads, values};
 
-/// Show which layout a scan would get for these patches, and why, without converting it.
+/// Show the layout that a scan would get for these patches, and the reasons, without converting it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     voxpatch plan ct.nii.gz --patch 32x128x128:3 --patch 1x512x512\n  \
@@ -16,7 +16,7 @@ pub struct Plan {
     /// The scan; only its header is read.
     #[arg(value_name = "SCAN", required_unless_present = "shape")]
     pub scan: Option<PathBuf>,
-    /// Shape of a volume that is not at hand, instead of a scan.
+    /// Shape of a volume, instead of a scan.
     #[arg(long, value_name = "ZxYxX", value_parser = values::shape, conflicts_with = "scan")]
     #[arg(requires = "spacing", requires = "dtype")]
     pub shape: Option<[usize; 3]>,
@@ -42,11 +42,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What is wrong whatever the scan is.
+    /// The conflict of flags, whatever the scan is.
     pub fn conflict(&self) -> Option<String> {
         if self.layout.is_auto() {
-            let told = "--codec auto tries codecs on the voxels, and plan reads none: name a codec, \
-                        or let convert try";
+            let told = "--codec auto tries codecs on the voxels, and plan reads no voxels: name a \
+                        codec, or let convert try";
             return Some(told.to_owned());
         }
         self.reads.conflict().or_else(|| self.layout.conflict())

@@ -19,7 +19,7 @@ pub struct Read {
     /// The volume: STORE/SUBJECT/IMAGE.
     #[arg(value_name = "VOLUME")]
     pub volume: PathBuf,
-    /// First voxel of the patch; negative is before the volume.
+    /// First voxel of the patch; negative positions lie before the volume.
     #[arg(long, value_name = "Z,Y,X", value_parser = values::start, allow_hyphen_values = true)]
     pub start: [i64; 3],
     /// Shape of the patch in voxels.
@@ -29,25 +29,25 @@ pub struct Read {
     /// the affine of the patch.
     #[arg(long, value_name = "FILE", value_parser = patch_file)]
     pub out: PathBuf,
-    /// What lies outside the volume, as in numpy.pad: constant (0, or the value given), edge,
-    /// reflect, symmetric or wrap. Without it, a patch that leaves the volume is an error.
+    /// The values outside the volume, as in numpy.pad: constant (0, or the given value), edge,
+    /// reflect, symmetric or wrap. By default a patch that leaves the volume is an error.
     #[arg(long, value_name = "MODE[:VALUE]", allow_hyphen_values = true)]
     pub pad: Option<Padding>,
-    /// Real values as float32 (slope x voxel + intercept) instead of voxels as stored.
+    /// Return real values as float32 (slope x voxel + intercept) instead of stored voxels.
     #[arg(long)]
     pub scaled: bool,
-    /// Voxels in this type, such as int16: fractions are cut off, and what does not fit becomes the
-    /// least or the greatest that does. The scaling is not applied.
+    /// Return voxels in this type, such as int16: fractions are cut off, and values beyond the type
+    /// become its least or greatest number. The scaling is not applied.
     #[arg(long, value_name = "TYPE", conflicts_with = "scaled")]
     pub dtype: Option<Dtype>,
-    /// Time point and channel, from 0. This or --frames is needed for volumes of several.
+    /// Time point and channel, from 0. Volumes of several frames need this or --frames.
     #[arg(long, value_name = "T,C", value_parser = frame, conflicts_with = "frames")]
     pub frame: Option<Frame>,
-    /// All channels of time point T, from 0, or of all time points, as the channels of one array
-    /// (.npy alone).
+    /// Read all channels of time point T, from 0, or of all time points, as the channels of one
+    /// array (.npy only).
     #[arg(long, value_name = "T|all", value_parser = values::frames)]
     pub frames: Option<Frames>,
-    /// Replace a file that is there.
+    /// Replace an existing file.
     #[arg(long)]
     pub overwrite: bool,
 }

@@ -9,12 +9,11 @@ use super::values;
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("patches").multiple(true))]
 pub struct Reads {
-    /// A patch shape in voxels; again for each shape that is read. A weight tells how often,
-    /// beside the others (default 1). Without any: cubes in millimetres, of about 96 voxels each
-    /// way.
+    /// A patch shape in voxels; repeat for each shape that is read. A weight gives its relative
+    /// frequency (default 1). By default cubes in millimetres, of about 96 voxels along each axis.
     #[arg(long, value_name = "ZxYxX[:WEIGHT]", group = "patches")]
     pub patch: Vec<WeightedPatch>,
-    /// A patch shape in millimetres, turned into voxels by the spacing of each scan.
+    /// A patch shape in millimetres, converted to voxels by the spacing of each scan.
     #[arg(long, value_name = "ZxYxX[:WEIGHT]", value_parser = values::millimetres, group = "patches")]
     pub patch_mm: Vec<WeightedPatch>,
     /// Where patches start: anywhere, or on a grid that covers the volume, as for inference.
@@ -43,7 +42,7 @@ impl Reads {
         if patches.is_empty() { Ok(None) } else { Workload::new(patches, access).map(Some) }
     }
 
-    /// What is wrong whatever the scan is.
+    /// The conflict of flags, whatever the scan is.
     pub fn conflict(&self) -> Option<String> {
         if self.overlap.is_some() && self.access == Some(Starts::Random) {
             return Some("--overlap goes with --access grid".to_owned());

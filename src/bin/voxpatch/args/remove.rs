@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Remove volumes, or a prediction that was begun and not finished.
+/// Remove volumes, or an unfinished prediction.
 ///
-/// A volume is gone at once and as a whole: whoever reads it gets its voxels or is told that it was
+/// A volume is removed at once and as a whole: its readers get its voxels, or an error that it was
 /// replaced.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -16,8 +16,8 @@ pub struct Remove {
     /// The volumes.
     #[arg(required = true, value_name = "STORE/SUBJECT/IMAGE")]
     pub volumes: Vec<PathBuf>,
-    /// Throw away the unfinished prediction that makes a volume of this name, with all that was
-    /// predicted; a volume that is there stays.
+    /// Discard the unfinished prediction that makes a volume of this name, with all its
+    /// predictions; an existing volume stays.
     #[arg(long)]
     pub unfinished: bool,
     /// Print a JSON document.

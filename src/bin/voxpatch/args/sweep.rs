@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-/// Remove what no volume needs: files of conversions that were killed, and of replaced volumes.
+/// Remove files that no volume needs: of killed conversions, and of replaced volumes.
 ///
-/// Nothing that info shows is touched: neither volumes nor unfinished predictions. A conversion
-/// that is under way writes every few minutes at least, and its files are younger than that.
+/// Nothing that info shows is removed: neither volumes nor unfinished predictions. A running
+/// conversion writes at least every few minutes, so --older-than spares its files.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     voxpatch sweep scans.zarr --dry-run\n  \
@@ -17,10 +17,10 @@ pub struct Sweep {
     /// The store.
     #[arg(value_name = "STORE")]
     pub store: PathBuf,
-    /// Leave what was written to since: a number and s, m, h or d.
+    /// Keep files that were written to since: a number and s, m, h or d.
     #[arg(long, value_name = "AGE", default_value = "1d", value_parser = super::values::age)]
     pub older_than: Duration,
-    /// Only tell what would be removed.
+    /// Only show what would be removed.
     #[arg(long)]
     pub dry_run: bool,
     /// Print a JSON document.

@@ -1,4 +1,4 @@
-//! The small languages of values, and what is told of one that is not understood.
+//! The syntax of values, and its errors.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(super) fn shape(text: &str) -> Result<[usize; 3], String> {
     }
 }
 
-/// A patch in millimetres; the unit may be written or not.
+/// A patch in millimetres; the unit may be omitted.
 pub(super) fn millimetres(text: &str) -> voxpatch::Result<WeightedPatch> {
     let (shape, weight) = text.split_once(':').map_or((text, "1"), |parts| parts);
     format!("{}mm:{weight}", shape.strip_suffix("mm").unwrap_or(shape)).parse()
@@ -69,7 +69,7 @@ pub(super) fn frames(text: &str) -> Result<Frames, String> {
     time.map_err(|_| "expected a time point from 0, or all".to_owned())
 }
 
-/// What neighbouring patches share, in voxels or as a fraction.
+/// An overlap, in voxels or as a fraction.
 pub(super) fn shared(text: &str) -> Result<Overlap, String> {
     let separated = text.contains('x');
     if separated && let Some(voxels) = axes(text, 'x') {
@@ -144,7 +144,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected bytes, such as 512MB, 1.5GB or 2GiB".to_owned())
 }
 
-/// How many, one at least.
+/// A count of at least one.
 pub(super) fn positive(text: &str) -> Result<usize, String> {
     let most = 1_000_000;
     let known = text.parse().ok().filter(|n| (1..=most).contains(n));

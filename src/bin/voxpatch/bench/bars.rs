@@ -1,10 +1,10 @@
-//! What a drawing shows of the rows: panels of a few bars.
+//! The content of a drawing: panels of a few bars.
 
 use voxpatch::bench::{Cache, Figures, Inflated, Labels, Row, VolumeReport};
 
 use crate::output;
 
-/// More are not told apart at a glance: the panel is continued in another.
+/// Most bars of a panel, to stay readable; further bars go to another panel.
 const MOST_BARS: usize = 8;
 
 /// The bars of one patch shape.
@@ -19,11 +19,11 @@ pub struct Bar {
     pub source: Source,
     pub is_cold: bool,
     pub bytes_per_second: f64,
-    /// The rate and the time, in words.
+    /// The rate and the time as text.
     pub number: String,
 }
 
-/// What the patch is read from.
+/// The source of the patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Store,
@@ -68,7 +68,7 @@ fn sides(row: &Row, labels: &Labels) -> Vec<Bar> {
     [Some(bar(Source::Store, "voxpatch", &row.store)), map].into_iter().flatten().collect()
 }
 
-/// A patch of so many bytes, for which all of the file is inflated.
+/// A patch of `bytes` bytes, for which the whole file is inflated.
 #[allow(clippy::cast_precision_loss)]
 fn gzip(inflated: &Inflated, bytes: usize) -> Bar {
     let bytes_per_second = bytes as f64 / inflated.seconds.max(1e-9);

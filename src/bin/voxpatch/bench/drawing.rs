@@ -1,5 +1,5 @@
-//! The bars of one volume: for each patch shape a panel, in it a bar for each way to read a patch,
-//! with its name and its number beside it.
+//! The drawing of one volume: a panel for each patch shape, with a named and numbered bar for each
+//! way to read a patch.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -20,11 +20,11 @@ const BAR: i32 = 16;
 const STEP: i32 = 24;
 const PANEL_TITLE: i32 = 28;
 const PANEL_GAP: i32 = 20;
-/// Room for the number behind the longest bar.
+/// Room for the number after the longest bar.
 const NUMBER: i32 = 200;
-/// Of a letter at the size of labels: no font is asked, so it is rather too wide.
+/// Width of a letter in labels: a generous estimate, because no font is loaded.
 const LETTER: i32 = 7;
-/// Up to this width of names, two panels stand side by side.
+/// Names up to this width leave room for two panels side by side.
 const NARROW: i32 = 220;
 
 const TITLE: f64 = 19.0;
@@ -37,14 +37,14 @@ pub struct Drawing {
     title: String,
     about: Vec<String>,
     panels: Vec<Panel>,
-    /// The rate at which a bar is full: one scale for all panels.
+    /// The rate of a full bar: one scale for all panels.
     most: f64,
     /// Width of the names of bars.
     names: i32,
 }
 
 impl Drawing {
-    /// With a title, what stands below it, and the panels.
+    /// A drawing with a title, lines below the title, and panels.
     pub fn new(title: String, about: Vec<String>, panels: Vec<Panel>) -> Self {
         let bars = || panels.iter().flat_map(|panel| &panel.bars);
         let letters = bars().map(|bar| bar.name.chars().count()).max().unwrap_or(0);
@@ -115,7 +115,7 @@ impl Drawing {
         Ok(())
     }
 
-    /// A pixel at least, so that what is slow is seen to be there.
+    /// At least a pixel, so that a slow bar is visible.
     #[allow(clippy::cast_possible_truncation)]
     fn length(&self, bar: &Bar, full: i32) -> i32 {
         ((f64::from(full) * bar.bytes_per_second / self.most).round() as i32).clamp(1, full)
@@ -133,7 +133,8 @@ fn text(
     area.draw(&Text::new(text.to_owned(), at, font.pos(Pos::new(side, VPos::Top))))
 }
 
-/// Of Okabe and Ito (2008), which the colour-blind tell apart; what was read cold is paler.
+/// Colours of Okabe and Ito (2008), which colour-blind readers can distinguish; cold reads are
+/// paler.
 fn colour(bar: &Bar) -> RGBAColor {
     let colour = match bar.source {
         Source::Store => RGBColor(0, 114, 178),

@@ -26,7 +26,7 @@ pub fn run(args: &Bench) -> anyhow::Result<ExitCode> {
         output::note("built without optimisation (cargo build --release): its times mean nothing");
     }
     let place = Place::find(&args.store)?;
-    // Told before any work is done.
+    // Before any work is done, to report errors early.
     let plot = args.plot.as_deref().map(StagedFile::create).transpose()?;
     let shown = Shown::new(args.json);
     let report = measure(&place, &args.options(), &|step| shown.show(step) && !interrupt.is_set());
@@ -48,7 +48,7 @@ pub fn run(args: &Bench) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!report.failed.is_empty())))
 }
 
-/// What is shown while it runs: the tables of a volume as soon as it is measured.
+/// The output while the benchmark runs: the tables of a volume as soon as it is measured.
 struct Shown {
     quiet: bool,
     /// Bytes of the copy, then rows.
@@ -63,7 +63,7 @@ impl Shown {
         Self { quiet, bars, failed: Mutex::default() }
     }
 
-    /// False if there is no use in going on.
+    /// False if standard output is gone.
     fn show(&self, step: Step<'_>) -> bool {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         match step {
@@ -105,7 +105,7 @@ impl Shown {
         failed.is_none()
     }
 
-    /// Why the measuring was ended from here.
+    /// The reason for ending the benchmark from here.
     fn reason(self) -> anyhow::Error {
         let failed = self.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         failed.map_or_else(|| Error::Cancelled.into(), anyhow::Error::from)

@@ -1,4 +1,4 @@
-//! A drawing of the report: one volume below the other.
+//! A drawing of the report: the volumes one below the other.
 
 use std::io::Write;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn drawing(report: &Report, volume: &VolumeReport) -> Drawing {
     Drawing::new(title, about(report, volume, &labels), panels(volume, &labels))
 }
 
-/// What was measured where, and when.
+/// The machine, the date and the volume.
 fn about(report: &Report, measured: &VolumeReport, labels: &Labels) -> Vec<String> {
     let volume = format!(
         "{}, {}, {}, {} from {}",

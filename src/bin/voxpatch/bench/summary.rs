@@ -1,11 +1,11 @@
-//! What was measured, in tables and words.
+//! The report as tables and text.
 
 use voxpatch::bench::{Cache, FromDisk, Labels, Report, Row, VolumeReport};
 
 use super::tables::{expense, speed};
 use crate::output;
 
-/// On what all volumes are measured.
+/// The machine and the date.
 pub fn header(report: &Report) -> String {
     let machine = &report.machine;
     format!(
@@ -56,7 +56,7 @@ fn size(measured: &VolumeReport) -> String {
     measured.copy_bytes.map_or(stored.clone(), copy)
 }
 
-/// What the figures mean, and what they do not.
+/// The meaning of the figures, and its limits.
 pub fn notes(report: &Report) -> String {
     let rows = || report.volumes.iter().flat_map(|volume| &volume.rows);
     let mut notes = vec![

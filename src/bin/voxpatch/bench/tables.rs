@@ -4,7 +4,7 @@ use voxpatch::bench::{Figures, Labels, Row};
 
 use crate::output;
 
-/// How fast.
+/// The table of rates.
 pub fn speed(labels: &Labels, rows: &[Row]) -> String {
     let header = [
         &labels.columns()[..],
@@ -25,7 +25,7 @@ pub fn speed(labels: &Labels, rows: &[Row]) -> String {
     output::table(&header.concat(), &lines)
 }
 
-/// At what expense.
+/// The table of costs.
 pub fn expense(labels: &Labels, rows: &[Row]) -> String {
     let own = [
         "from",
@@ -55,7 +55,7 @@ pub fn expense(labels: &Labels, rows: &[Row]) -> String {
     output::table(&[&labels.columns()[..], &own].concat(), &lines)
 }
 
-/// Two lines for each row, the second without what the first says already.
+/// Two lines for each row; the second omits what the first says.
 fn lines(
     labels: &Labels,
     rows: &[Row],
@@ -74,7 +74,7 @@ fn lines(
     lines
 }
 
-/// Three digits, or all that stand before the point.
+/// Three digits, or all digits before the point.
 fn decimals(value: f64) -> String {
     let places = match value {
         0.0 | 99.95.. => 0,

@@ -1,4 +1,4 @@
-//! `convert`: each scan becomes a volume, or a message why not.
+//! `convert`: each scan becomes a volume, or an error message.
 
 mod text;
 
@@ -20,11 +20,11 @@ use text::text;
 
 pub use text::finding;
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Default, Serialize)]
 struct Outcome {
     converted: Vec<ConvertReport>,
-    /// Volumes that were converted before, from the same files with the same options.
+    /// Volumes that exist already, converted from the same files with the same options.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unchanged: Vec<String>,
     failed: Vec<Failure>,
@@ -81,7 +81,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
                     ))
                 });
             }
-            // Of several scans, those that can be converted are.
+            // Of several scans, the others are still converted.
             Err(error) => {
                 let reason = error.to_string();
                 let nameless = matches!(error, Error::InvalidArgument { .. });
@@ -107,14 +107,13 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
 }
 
-/// What is to be converted, each to a volume of its own.
+/// The scans to convert, each to its own volume.
 fn scans(args: &Convert) -> voxpatch::Result<Vec<Found>> {
     let found = scan::find(&args.scans)?;
     if args.channels { Found::channels(found).map(|joined| vec![joined]) } else { Ok(found) }
 }
 
-/// The path that a scan is named for: that of its first file, for channels without the number of
-/// the first, as nnU-Net has it.
+/// The path that names a scan: its first file; for channels, without nnU-Net's channel number.
 fn path(scan: &Found, args: &Convert) -> PathBuf {
     let first = scan.files()[0];
     let file = first.file_name().unwrap_or_default().to_string_lossy();
@@ -156,7 +155,7 @@ fn names(scans: &[Found], args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
     Ok(names)
 }
 
-/// Nothing to report of a volume that is there already, if that is to be left.
+/// Nothing to report for an existing volume that should be kept.
 fn one(
     found: &Found,
     dataset: &Dataset,
@@ -172,8 +171,7 @@ fn one(
         return Ok(None);
     }
     let header = scan.header();
-    // Narrowed, or as labels with a scaling, a scan is read twice; to try codecs, its first frame
-    // once more.
+    // A survey reads the scan once more, and trying codecs its first frame.
     let passes = 1 + usize::from(options.surveys(header));
     let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
     let total = frames * header.plane_bytes() * header.shape[0];

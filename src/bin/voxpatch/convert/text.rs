@@ -1,4 +1,4 @@
-//! What a conversion did, in words.
+//! The text about a conversion.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub fn text(report: &ConvertReport, args: &Convert) -> String {
     lines.join("\n")
 }
 
-/// What came of each codec that was tried.
+/// The table of tried codecs.
 fn trial(trials: &[CodecTrial]) -> String {
     let header = ["tried", "chunk", "size", "expected µs/patch", "score", "read by", ""];
     let rows: Vec<_> = trials

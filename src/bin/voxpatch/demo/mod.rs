@@ -1,5 +1,5 @@
-//! `demo`: a scan becomes a volume, is read, predicted, and becomes a file again, by the calls that
-//! a program of yours would make.
+//! `demo`: a scan becomes a volume, is read, predicted, and exported again, by the calls that your
+//! own program would make.
 
 mod model;
 mod summary;
@@ -67,14 +67,15 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let options = ConvertOptions::default().workload(workload);
     let convert = voxpatch::convert(scan, &dataset, &name, &options, &pool, &going)?;
 
-    // Ever after: random patches, here beside a memory map of the same voxels, and of a stream.
+    // From then on: random patches, here timed beside a memory map of the same voxels, and from a
+    // stream.
     let mut timed = bench::Options::default();
     timed.scratch = Some(scratch.path().into());
     let place = Place::find(dataset.path().join(name.to_string()))?;
     let bench = bench::measure(&place, &timed, &|_| !interrupt.is_set())?;
     let streamed = stream(&dataset, &name, patch, &pool, &interrupt)?;
 
-    // A model predicts all of the volume; the volume becomes a file; every byte is checked.
+    // A model predicts the whole volume; the volume is exported; every byte is verified.
     let volume = dataset.open_volume(&name)?;
     let predict = model::predict(&dataset, &volume, &classes, patch, &pool, &interrupt)?;
     let export = voxpatch::export(&volume, &file, &ExportOptions::default(), &pool, &going)?;
@@ -90,7 +91,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Patches as a training loop has them: drawn by a sampler, read ahead by workers.
+/// Patches as in a training loop: drawn by a sampler, read ahead by workers.
 fn stream(
     dataset: &Dataset,
     name: &VolumeName,

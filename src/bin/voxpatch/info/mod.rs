@@ -1,4 +1,4 @@
-//! `info`: what a store holds.
+//! `info`: the content of a store.
 
 mod text;
 
@@ -21,7 +21,7 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
         match place.dataset().open_volume(name) {
             Ok(volume) => volumes.push(volume.info()),
             Err(error) => {
-                // The others are still worth telling.
+                // Of several volumes, the others are still shown.
                 unreadable = true;
                 crate::complain(&error.into());
             }
@@ -44,15 +44,16 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
         for UnfinishedAggregation { outputs, written, shards, .. } in &unfinished {
             let outputs = outputs.join(", ");
             output::print(&format!(
-                "unfinished: the prediction of {outputs}, {written} of {shards} shards are written; \
-                 go on with aggregate --resume, or finalise it when all its parts are complete"
+                "unfinished: the prediction of {outputs}, {written} of {shards} shards are \
+                 written; continue with aggregate --resume, or finalise it when all its parts are \
+                 complete"
             ))?;
         }
     }
     Ok(ExitCode::from(u8::from(unreadable)))
 }
 
-/// A volume as JSON, with the predictions that would replace it.
+/// A volume as JSON, with the unfinished predictions that would replace it.
 #[derive(Serialize)]
 struct One<'a> {
     #[serde(flatten)]
@@ -60,8 +61,7 @@ struct One<'a> {
     unfinished: &'a [UnfinishedAggregation],
 }
 
-/// Aggregations that were begun and not finished: all, or those that make the volume that was asked
-/// for.
+/// Unfinished aggregations: all, or those that make the named volume.
 fn unfinished(place: &Place, names: &[VolumeName]) -> Result<Vec<UnfinishedAggregation>> {
     let mut all = place.dataset().unfinished_aggregations()?;
     if place.is_volume() {

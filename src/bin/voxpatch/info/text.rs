@@ -1,4 +1,4 @@
-//! What volumes are, in words.
+//! The description of volumes as text.
 
 use voxpatch::Kind;
 use voxpatch::{Distribution, IndexInfo, VolumeInfo};
@@ -6,7 +6,7 @@ use voxpatch::{Distribution, IndexInfo, VolumeInfo};
 use crate::convert::finding;
 use crate::output;
 
-/// Labels that are shown to people.
+/// Most labels that are shown.
 const LABELS: usize = 40;
 
 /// Several, a line each.

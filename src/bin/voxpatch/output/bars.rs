@@ -26,7 +26,7 @@ pub fn steps(total: usize, what: &str, quiet: bool) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// As [`progress`], where nobody knows how many bytes there will be.
+/// As [`progress`], if the number of bytes is unknown.
 pub fn spinner(what: &str, quiet: bool) -> ProgressBar {
     if quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -1,4 +1,4 @@
-//! What is shown: tables, sizes and rates for people, JSON for programs, progress for terminals.
+//! Output: tables, sizes and rates for people, JSON for programs, progress for terminals.
 
 mod bars;
 mod numbers;
@@ -16,8 +16,7 @@ pub use words::{
     workload,
 };
 
-/// Writes a line to standard output. A reader that has gone away (`| head`) is no failure: there
-/// is nobody left to tell.
+/// Writes a line to standard output. A reader that has closed it (`| head`) is not an error.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -26,9 +25,9 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard error, for what is worth knowing but no failure.
+/// Writes a note to standard error, about something other than a failure.
 pub fn note(text: &str) {
-    // With standard error closed there is nobody to tell.
+    // If standard error is closed, the note is lost.
     let _ = writeln!(io::stderr(), "voxpatch: note: {text}");
 }
 
@@ -41,7 +40,7 @@ pub fn print_json(value: &impl Serialize) -> io::Result<()> {
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// A table with a header. The first column is text; in the others, cells that begin like numbers
+/// A table with a header. The first column is text; cells of other columns that begin like numbers
 /// are aligned right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
@@ -60,7 +59,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     table.trim_fmt()
 }
 
-/// Lines of `name  value`, the values below each other.
+/// Lines of `name  value`, with the values aligned.
 pub fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines = facts.iter().map(|(name, value)| format!("{name:width$}  {value}"));

@@ -1,14 +1,14 @@
-//! Numbers with the digits that matter.
+//! Numbers with their significant digits.
 
 use std::time::Duration;
 
-/// How many bytes stand in one stored byte.
+/// The ratio of raw bytes to stored bytes.
 #[allow(clippy::cast_precision_loss)]
 pub fn ratio(raw: u64, stored: u64) -> String {
     if stored == 0 { "-".to_owned() } else { format!("{:.2}x", raw as f64 / stored as f64) }
 }
 
-/// At most four decimals, none that are zero; small numbers by their power of ten.
+/// At most four decimals, without trailing zeros; small numbers with a power of ten.
 pub fn number(value: f64) -> String {
     if value != 0.0 && value.abs() < 1e-3 || value.abs() >= 1e15 {
         return format!("{value:.4e}");
@@ -44,7 +44,7 @@ pub fn rate(bytes: u64, time: Duration) -> String {
 fn scaled(mut value: f64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let mut unit = 0;
-    // What would be rounded to 1000 belongs to the next unit.
+    // A value that rounds to 1000 gets the next unit.
     while value >= 999.5 && unit + 1 < UNITS.len() {
         value /= 1000.0;
         unit += 1;

@@ -1,4 +1,4 @@
-//! Facts of volumes in words.
+//! Properties of volumes as text.
 
 use voxpatch::IndexInfo;
 use voxpatch::layout::{Access, ChunkLayout, Codec, PatchShape, WeightedPatch, Workload};
@@ -11,14 +11,14 @@ pub fn shape(shape: [usize; 3]) -> String {
     shape.map(|n| n.to_string()).join("x")
 }
 
-/// The shape of a frame, and how many there are if there are several.
+/// The shape of a frame, and the number of frames if there are several.
 pub fn volume(frame: [usize; 3], times: usize, channels: usize) -> String {
     let axes = [(times, "times"), (channels, "channels")];
     let more = axes.into_iter().filter(|(n, _)| *n > 1).map(|(n, what)| format!(", {n} {what}"));
     std::iter::once(shape(frame)).chain(more).collect()
 }
 
-/// The type on disk, and that of the source if it is another.
+/// The type on disk, and the source's if it differs.
 pub fn dtype(source: Dtype, stored: Dtype) -> String {
     if source == stored {
         return stored.to_string();
@@ -26,15 +26,15 @@ pub fn dtype(source: Dtype, stored: Dtype) -> String {
     format!("{stored}, narrowed from {source}")
 }
 
-/// How many of something: `1 scan`, `2 scans`.
+/// A count with its noun: `1 scan`, `2 scans`.
 pub fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// What to say of patches that were not given.
+/// The note about default patches.
 pub const DEFAULT_WORKLOAD: &str = " (the default; give the shapes you read with --patch)";
 
-/// The patches of a workload and where they start.
+/// The patches of a workload and their starts.
 pub fn workload(workload: &Workload) -> String {
     let shape = |patch: &WeightedPatch| match patch.shape() {
         PatchShape::Voxels(voxels) => shape(voxels),
@@ -64,14 +64,14 @@ pub fn layout(layout: &ChunkLayout) -> String {
     format!("chunks of {chunk} in shards of {}, {}", shard(layout), layout.codec)
 }
 
-/// The shape of a shard, `z, y, x`, and how many frames it spans, if more than one.
+/// The shape of a shard, `z, y, x`, and its number of frames, if there are several.
 pub fn shard(layout: &ChunkLayout) -> String {
     let frames: usize = layout.frames.iter().product();
     let of = if frames > 1 { format!("{frames} frames of ") } else { String::new() };
     format!("{of}{}", shape(layout.shard))
 }
 
-/// Who reads volumes of this codec.
+/// The programs that read volumes of this codec.
 pub fn readers(codec: Codec) -> &'static str {
     if codec.is_standard() {
         return "every Zarr reader";
@@ -79,7 +79,7 @@ pub fn readers(codec: Codec) -> &'static str {
     "voxpatch and programs that link it; other Zarr readers need its plug-in"
 }
 
-/// What an index for sampling holds, in words.
+/// The content of an index for sampling, as text.
 pub fn index(index: &IndexInfo) -> String {
     match index {
         IndexInfo::Labels { labels, blocks } => {

@@ -1,9 +1,9 @@
-//! What a prediction contributes to a chunk: a box of voxels, weighted and added.
+//! Adding the weighted voxels of a prediction to the sums of a chunk.
 
 use std::ops::Range;
 
 use super::Blend;
-use super::axis::Piece;
+use super::axis::ChunkBox;
 use super::group::Group;
 use super::sums::Sums;
 
@@ -23,8 +23,9 @@ impl<'a> Predicted<'a> {
 }
 
 impl Predicted<'_> {
-    /// The first voxel of a box, `z, y, x`, that is no number below `limit`, the sign aside: where
-    /// in all, and what it is. With a limit of infinity: the first that is not finite.
+    /// The first voxel of a box, `z, y, x`, whose absolute value is not below `limit`: its position
+    /// in the prediction, and its value. With a limit of infinity: the first voxel that is not
+    /// finite.
     pub(super) fn beyond(
         &self,
         within: &[Range<usize>; 3],
@@ -36,8 +37,8 @@ impl Predicted<'_> {
             for row in y.clone() {
                 let at = ((channel * planes + plane) * rows + row) * columns;
                 let voxels = &self.voxels[at..][x.clone()];
-                // As bits, the sign aside, numbers ascend, then comes infinity, then what is no
-                // number: a maximum that needs no branch.
+                // As bits without the sign, finite numbers ascend, followed by infinity, followed
+                // by NaN: the maximum needs no branch.
                 let size = |voxel: &f32| voxel.to_bits() & !(1 << 31);
                 if voxels.iter().map(size).fold(0, u32::max) >= limit.to_bits()
                     && let Some(n) = voxels.iter().position(|voxel| size(voxel) >= limit.to_bits())
@@ -49,33 +50,33 @@ impl Predicted<'_> {
         None
     }
 
-    /// The rows of a piece: of each channel, plane by plane.
-    fn rows<'a>(&'a self, piece: &'a Piece) -> impl Iterator<Item = Row<'a>> {
+    /// The rows of a box: of each channel, plane by plane.
+    fn rows<'a>(&'a self, chunk_box: &'a ChunkBox) -> impl Iterator<Item = Row<'a>> {
         let [_, planes, rows, columns] = self.shape;
-        let from: [usize; 3] = std::array::from_fn(|a| piece[a].in_patch - self.origin[a]);
+        let from: [usize; 3] = std::array::from_fn(|a| chunk_box[a].in_patch - self.origin[a]);
         (0..self.shape[0]).flat_map(move |channel| {
-            (0..piece[0].length).flat_map(move |z| {
-                (0..piece[1].length).map(move |y| {
+            (0..chunk_box[0].length).flat_map(move |z| {
+                (0..chunk_box[1].length).map(move |y| {
                     let at = (channel * planes + from[0] + z) * rows + from[1] + y;
-                    let voxels = &self.voxels[at * columns + from[2]..][..piece[2].length];
+                    let voxels = &self.voxels[at * columns + from[2]..][..chunk_box[2].length];
                     Row { channel, z, y, voxels }
                 })
             })
         })
     }
 
-    /// The voxels of a piece alone, to be kept.
-    pub(super) fn cut(&self, piece: &Piece) -> Vec<f32> {
-        let length: usize = piece.iter().map(|part| part.length).product();
+    /// A copy of the voxels of a box, to be kept.
+    pub(super) fn cut(&self, chunk_box: &ChunkBox) -> Vec<f32> {
+        let length: usize = chunk_box.iter().map(|part| part.length).product();
         let mut voxels = Vec::with_capacity(self.shape[0] * length);
-        self.rows(piece).for_each(|row| voxels.extend_from_slice(row.voxels));
+        self.rows(chunk_box).for_each(|row| voxels.extend_from_slice(row.voxels));
         voxels
     }
 }
 
 struct Row<'a> {
     channel: usize,
-    /// In the piece.
+    /// Position in the box.
     z: usize,
     y: usize,
     voxels: &'a [f32],
@@ -83,10 +84,10 @@ struct Row<'a> {
 
 /// How voxels are weighted before they are added.
 pub(super) enum Weighing<'a> {
-    /// Each voxel has one owner: nothing is added.
+    /// Each voxel has one owner: it is copied, not added.
     Owned,
     Equal,
-    /// By the product of windows, but no less than the floor.
+    /// By the product of the windows, raised to the floor.
     Windows {
         windows: [&'a [f64]; 3],
         floor: f64,
@@ -105,35 +106,36 @@ impl<'a> Weighing<'a> {
         }
     }
 
-    /// Adds a piece to the sums of a chunk of this shape, `z, y, x`; channel after channel.
+    /// Adds a box to the sums of a chunk of the shape `z, y, x`, channel after channel.
     pub(super) fn add(
         &self,
         sums: &mut Sums,
         chunk: [usize; 3],
-        piece: &Piece,
+        chunk_box: &ChunkBox,
         predicted: &Predicted<'_>,
     ) {
-        for row in predicted.rows(piece) {
+        for row in predicted.rows(chunk_box) {
             let Row { channel, z, y, voxels } = row;
-            let plane = channel * chunk[0] + piece[0].in_chunk + z;
-            let begin = (plane * chunk[1] + piece[1].in_chunk + y) * chunk[2] + piece[2].in_chunk;
+            let plane = channel * chunk[0] + chunk_box[0].in_chunk + z;
+            let begin =
+                (plane * chunk[1] + chunk_box[1].in_chunk + y) * chunk[2] + chunk_box[2].in_chunk;
             match sums {
                 Sums::Owned(values) => values[begin..][..voxels.len()].copy_from_slice(voxels),
                 Sums::Weighted(sums) => {
-                    self.add_row(&mut sums[begin..][..voxels.len()], piece, &row);
+                    self.add_row(&mut sums[begin..][..voxels.len()], chunk_box, &row);
                 }
             }
         }
     }
 
-    fn add_row(&self, sums: &mut [f64], piece: &Piece, row: &Row<'_>) {
+    fn add_row(&self, sums: &mut [f64], chunk_box: &ChunkBox, row: &Row<'_>) {
         let sums = sums.iter_mut().zip(row.voxels);
         let Self::Windows { windows: [wz, wy, wx], floor } = self else {
             sums.for_each(|(sum, voxel)| *sum += f64::from(*voxel));
             return;
         };
-        let weight = wz[piece[0].in_patch + row.z] * wy[piece[1].in_patch + row.y];
-        let sums = sums.zip(&wx[piece[2].in_patch..][..row.voxels.len()]);
+        let weight = wz[chunk_box[0].in_patch + row.z] * wy[chunk_box[1].in_patch + row.y];
+        let sums = sums.zip(&wx[chunk_box[2].in_patch..][..row.voxels.len()]);
         if *floor > 0.0 {
             for ((sum, voxel), wx) in sums {
                 *sum += f64::from(*voxel) * (weight * wx).max(*floor);
@@ -146,7 +148,7 @@ impl<'a> Weighing<'a> {
     }
 }
 
-/// The least weight of a voxel.
+/// The floor under the weight of a voxel.
 fn floor(blend: Blend, windows: [&[f64]; 3]) -> f64 {
     blend.floor(windows.map(|window| window.iter().copied().fold(f64::INFINITY, f64::min)))
 }
