@@ -1,21 +1,19 @@
 //! `convert`: each scan becomes a volume, or an error message.
 
+mod scans;
 mod text;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use voxpatch::layout::Codec;
-use voxpatch::{
-    ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName,
-    scan::{self, Found},
-};
+use voxpatch::scan::Found;
+use voxpatch::{ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName};
 
 use crate::args::{Convert, IfExists};
 use crate::interrupt::Interrupt;
 use crate::{label_names, output};
+use scans::{names, scans};
 use text::text;
 
 pub use text::finding;
@@ -105,54 +103,6 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         output::print(&format!("{done} of {} converted{before}", output::count(of, "scan")))?;
     }
     Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
-}
-
-/// The scans to convert, each to its own volume.
-fn scans(args: &Convert) -> voxpatch::Result<Vec<Found>> {
-    let found = scan::find(&args.scans)?;
-    if args.channels { Found::channels(found).map(|joined| vec![joined]) } else { Ok(found) }
-}
-
-/// The path that names a scan: its first file; for channels, without nnU-Net's channel number.
-fn path(scan: &Found, args: &Convert) -> PathBuf {
-    let first = scan.files()[0];
-    let file = first.file_name().unwrap_or_default().to_string_lossy();
-    match file.split_once("_0000.").filter(|_| args.channels) {
-        Some((case, ending)) => first.with_file_name(format!("{case}.{ending}")),
-        None => first.into(),
-    }
-}
-
-/// A name for each scan, all different.
-fn names(scans: &[Found], args: &Convert) -> anyhow::Result<Vec<VolumeName>> {
-    if let Some(name) = &args.name {
-        anyhow::ensure!(
-            scans.len() == 1,
-            "--name names one volume, but {} scans are given",
-            scans.len()
-        );
-        return Ok(vec![name.clone()]);
-    }
-    let mut taken: BTreeMap<VolumeName, PathBuf> = BTreeMap::new();
-    let mut names = Vec::new();
-    for scan in scans {
-        let path = path(scan, args);
-        let name = VolumeName::for_file(&path);
-        if let Some(other) = taken.insert(name.clone(), path.clone()) {
-            anyhow::bail!(
-                "{} and {} would both be stored as {name}; nothing was converted (convert them \
-                 one by one, with --name)",
-                other.display(),
-                path.display()
-            );
-        }
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        if !file.starts_with(name.subject()) {
-            output::note(&format!("{file} is stored as {name} (--name chooses another name)"));
-        }
-        names.push(name);
-    }
-    Ok(names)
 }
 
 /// Nothing to report for an existing volume that should be kept.
