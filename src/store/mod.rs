@@ -83,6 +83,7 @@
 //!   a handle has them mapped.
 
 mod array;
+mod boxes;
 mod cache;
 mod chunks;
 mod codec;
