@@ -46,11 +46,9 @@ impl Piece {
 
     fn parts(&self) -> impl Iterator<Item = (ChunkOf, [Need; 3])> {
         let [z, y, x] = &self.needs;
-        let along = move |z: &Need, y: &Need, x: &Need| [*z, *y, *x];
         let one = move || {
-            z.iter().flat_map(move |z| {
-                y.iter().flat_map(move |y| x.iter().map(move |x| along(z, y, x)))
-            })
+            z.iter()
+                .flat_map(move |z| y.iter().flat_map(move |y| x.iter().map(move |x| [*z, *y, *x])))
         };
         let frames = self.frames.clone();
         frames.flat_map(move |frame| one().map(move |need| ((frame, need.map(|n| n.at)), need)))

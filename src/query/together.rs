@@ -44,8 +44,8 @@ pub(super) fn read<D: Axes>(
             let (count, shared) = next_part(view, work, &uses, budget)?;
             let (now, later) = work.split_at_mut(count);
             now.iter().try_for_each(|(piece, _)| {
-                let frames = piece.frames.clone().map(|n| view.frame_at(n));
-                frames.into_iter().try_for_each(|frame| view.look().announce(frame, piece.region))
+                let mut frames = piece.frames.clone().map(|n| view.frame_at(n));
+                frames.try_for_each(|frame| view.look().announce(frame, piece.region))
             })?;
             let held = shared
                 .into_par_iter()

@@ -23,8 +23,8 @@ pub(crate) struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    /// A buffer that is an array of frames of this shape, `c, z, y, x`, C-contiguous, of voxels of
-    /// `item` bytes.
+    /// A buffer that is an array `c, z, y, x`, C-contiguous, of frames of this shape (`z, y, x`) and
+    /// voxels of `item` bytes.
     pub(crate) fn dense(bytes: &'a mut [u8], shape: [usize; 3], item: usize) -> Self {
         let row = shape[2] * item;
         let plane = shape[1] * row;

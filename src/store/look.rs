@@ -1,16 +1,11 @@
 //! How voxels of any frame are returned: what a view is, but for the frames that it shows.
 
 use super::cache::Memory;
-use super::chunks::SCRATCH;
-use super::destination::Destination;
-use super::parts::for_each_part;
-use super::scatter::Scatter;
 use super::values::Values;
 use super::volume::Volume;
 use crate::codec::{Cast, Real, Rows};
-use crate::layout::ChunkLayout;
 use crate::padding::Padding;
-use crate::{Dtype, Frame, Result, Scaling};
+use crate::{Dtype, Scaling};
 
 /// The part of a [`super::View`] that is the same for each of its frames.
 #[derive(Debug, Clone)]
@@ -41,7 +36,8 @@ impl Look {
         }
     }
 
-    fn rows(&self) -> Rows {
+    /// What happens to a row of stored voxels on the way into a patch.
+    pub(super) fn rows(&self) -> Rows {
         let dtype = self.volume.stored_dtype();
         let real = |normalise| {
             let one = Scaling { slope: 1.0, intercept: 0.0 };
@@ -57,35 +53,5 @@ impl Look {
             Values::Converted(to) => Rows::Cast(Cast::between(dtype, to)),
             Values::Stored => Rows::Copy,
         }
-    }
-
-    /// Reads a box of a frame that lies inside the volume, start and shape in `z, y, x`. The flips of
-    /// this look are the caller's: the destination is mirrored already, or not to be.
-    pub(crate) fn read_box(
-        &self,
-        frame: Frame,
-        start: [usize; 3],
-        shape: [usize; 3],
-        out: Destination<'_>,
-    ) -> Result<()> {
-        let ChunkLayout { chunk, .. } = *self.volume.layout();
-        let voxels = (self.rows(), self.volume.stored_dtype().size());
-        let cache = self.cache_here();
-        let gathered = self.gather(cache.as_deref(), frame, start, shape)?;
-        let memory = (cache.as_deref(), &gathered);
-        let has_rows = out.has_rows();
-        let item = out.item;
-        SCRATCH.with_borrow_mut(|scratch| {
-            for_each_part(chunk, start, shape, voxels, out, |at, part, target| {
-                let at = (frame, at);
-                if has_rows {
-                    return self.take_part(memory, at, part, target, scratch);
-                }
-                Scatter::new(item, part, target)
-                    .write(|dense| self.take_part(memory, at, part, dense, scratch))
-            })?;
-            scratch.trim();
-            Ok(())
-        })
     }
 }

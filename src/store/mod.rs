@@ -84,6 +84,7 @@
 //!   other programs while a handle has them mapped.
 
 mod array;
+mod boxes;
 mod cache;
 mod chunks;
 mod dataset;
