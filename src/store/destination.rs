@@ -156,7 +156,7 @@ pub(super) fn place(offset: usize, strides: [isize; 3], by: [usize; 3]) -> usize
 /// A part of a patch: some of its frames, and of these some planes, by their numbers in the patch.
 pub(crate) type Slab = (Range<usize>, Range<usize>);
 
-impl<'a> Destination<'a> {
+impl Destination<'_> {
     /// Whether the frames of a patch of this shape, `c, z, y, x`, lie apart in memory, and whether
     /// its planes do (of each frame by itself if the frames do, else of all frames together).
     pub(crate) fn lies_apart(&self, shape: [usize; 4]) -> [bool; 2] {
