@@ -19,7 +19,7 @@ const CODECS: [&str; 4] = ["blosc-lz4", "blosc", "blosc-zstd:5", "none"];
 fn convert(scan: &Path, out: &Path, codec: &str, pool: &Pool) {
     let dataset = Dataset::create(out).expect("a free folder");
     let plan = PlanOptions::default().codec(codec.parse().expect("known"));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     let scan = voxpatch::scan::open(scan).expect("a readable scan");
     let name = "a/image".parse().expect("a valid name");
     voxpatch::convert(scan, &dataset, &name, &options, pool, &|_| true).expect("converts");

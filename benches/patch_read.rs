@@ -55,11 +55,9 @@ fn store(source: &Source, patch: [usize; 3], codec: &str, folder: &Path) -> Volu
         let axes: Vec<usize> = s.split('x').map(|n| n.parse().expect("ZxYxX")).collect();
         [axes[0], axes[1], axes[2]]
     });
-    let options = ConvertOptions {
-        workload: Some(workload.expect("sound")),
-        plan: PlanOptions::default().codec(codec.parse().expect("known")).chunk(chunk).shard(None),
-        ..ConvertOptions::default()
-    };
+    let options = ConvertOptions::default()
+        .workload(Some(workload.expect("sound")))
+        .plan(PlanOptions::default().codec(codec.parse().expect("known")).chunk(chunk).shard(None));
     let scan = voxpatch::scan::open(&source.path).expect("a readable scan");
     let name = format!("{}/image", codec.replace(':', "-")).parse().expect("a valid name");
     let pool = Pool::new(0).expect("threads");

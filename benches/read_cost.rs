@@ -72,7 +72,7 @@ fn observe(scan: &Path, folder: &Path, codec: &str, chunk: [usize; 3]) -> Vec<Ob
     let codec: Codec = codec.parse().expect("known");
     let dataset = Dataset::create(folder.join("s.zarr")).expect("a free folder");
     let plan = PlanOptions::default().codec(codec).chunk(Some(chunk)).shard(None);
-    let options = ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan).overwrite(true);
     let name = "a/image".parse().expect("a valid name");
     let pool = Pool::new(0).expect("threads");
     let source = voxpatch::scan::open(scan).expect("a readable scan");

@@ -25,7 +25,7 @@ const SUBJECTS: usize = 4;
 
 fn add(dataset: &Dataset, name: &str, file: &Path, kind: Kind) {
     let scan = voxpatch::scan::open(file).expect("a scan");
-    let options = ConvertOptions { kind: Some(kind), ..ConvertOptions::default() };
+    let options = ConvertOptions::default().kind(Some(kind));
     let name = name.parse().expect("a name");
     let pool = Pool::new(0).expect("threads");
     convert(scan, dataset, &name, &options, &pool, &|_| true).expect("converted");

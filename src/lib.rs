@@ -28,7 +28,7 @@
 //! // Once: file -> planes -> chunks -> shards, in memory that does not grow with the scan.
 //! let scan = voxpatch::scan::open(&path)?;
 //! let workload = Workload::new(vec!["16x32x32".parse()?], Access::Random)?;
-//! let options = ConvertOptions { workload: Some(workload), ..Default::default() };
+//! let options = ConvertOptions::default().workload(Some(workload));
 //! let name = "case01/image".parse()?;
 //! let pool = Pool::new(2)?;
 //! voxpatch::convert(scan, &Dataset::create(&out)?, &name, &options, &pool, &|_bytes| true)?;

@@ -58,7 +58,7 @@ fn a_warm_sampler_reads_labels_and_weights_without_allocating() {
     let dataset = Dataset::create(folder.path()).unwrap();
     let plan = PlanOptions::default().chunk(Some([8, 16, 16]));
     for (name, kind) in [("a/labels", Kind::Label), ("a/weights", Kind::Weights)] {
-        let options = ConvertOptions { plan, kind: Some(kind), ..ConvertOptions::default() };
+        let options = ConvertOptions::default().plan(plan).kind(Some(kind));
         store(DenseScan::new(&dense), &dataset, name, &options).unwrap();
     }
     let (labels, weights) =
@@ -88,10 +88,10 @@ fn a_warm_read_into_allocates_nothing() {
         let codec = codec.parse().unwrap();
         let plan =
             PlanOptions::default().codec(codec).chunk(Some([8, 16, 16])).shard(Some([16, 32, 64]));
-        let options = ConvertOptions { plan, ..ConvertOptions::default() };
+        let options = ConvertOptions::default().plan(plan);
         store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
         let volume = dataset.volume("a/b").unwrap();
-        let options = ConvertOptions { narrow: true, ..options };
+        let options = options.narrow(true);
         store(DenseScan::new(&float), &dataset, "a/narrow", &options).unwrap();
         let narrowed = dataset.volume("a/narrow").unwrap();
         assert_ne!(narrowed.stored_dtype(), narrowed.dtype());
@@ -137,7 +137,7 @@ fn a_warm_read_of_several_frames_into_a_buffer_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     let plan = PlanOptions::default().chunk(Some([8, 16, 16]));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     let dense = voxels::<i16>([2, 3, 20, 25, 30], 1);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap();

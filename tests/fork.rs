@@ -70,7 +70,7 @@ fn stored() -> Stored {
     let dense = voxels([1, 1, z, y, x], 5).mapv(|v: i16| v + 1);
     let (chunk, shard) = (Some([4, 8, 16]), Some([8, 16, 48]));
     let plan = PlanOptions::default().chunk(chunk).shard(shard);
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     let view = dataset.volume("a/b").unwrap().view().padded(Padding::Reflect);
     Stored { _folder: folder, view, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }

@@ -16,7 +16,7 @@ pub(crate) fn open(store: Option<&Path>) -> Result<(Dataset, Option<TempDir>)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (dataset, pool) = (Dataset::create(folder.path().join("scans.zarr"))?, Pool::new(0)?);
     let workload = Some(Workload::new(vec!["16x32x32".parse()?], Access::Random)?);
-    let options = ConvertOptions { workload, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().workload(workload);
     for (subject, depth) in [("case01", 40), ("case02", 56)] {
         let phantom = ChestPhantom::new([depth, 96, 112], Spacing::new([3.0, 3.5, 3.5])?)?;
         for (image, labels) in [("image", false), ("organs", true)] {

@@ -9,6 +9,7 @@ use super::trial::{self, CodecTrial, try_codecs};
 use super::{fourth_axis, labels};
 use crate::layout::{self, ChunkLayout, Codec, LayoutPlan, PlanOptions, VolumeSpec, Workload};
 use crate::scan::{Scan, ScanHeader};
+use crate::setters::setters;
 use crate::statistics::Statistics;
 use crate::store::{
     Attributes, Dataset, IndexInfo, LabelName, SamplingIndex, SourceInfo, VERSION, VolumeName,
@@ -17,6 +18,7 @@ use crate::{Dtype, Error, Finding, FourthAxis, Hint, Kind, Pool, Result, Spacing
 
 /// Options of a conversion.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ConvertOptions {
     /// The reads to lay the volume out for; by default [`Workload::default_for`] its spacing.
     pub workload: Option<Workload>,
@@ -47,6 +49,18 @@ pub struct ConvertOptions {
     /// Replace an existing volume, which stays until the new one is complete.
     pub overwrite: bool,
 }
+
+setters!(ConvertOptions {
+    workload: Option<Workload>,
+    plan: PlanOptions,
+    codecs: Vec<Codec>,
+    kind: Option<Kind>,
+    fourth_axis: Option<FourthAxis>,
+    narrow: bool,
+    labels: Vec<LabelName>,
+    source_digest: Option<String>,
+    overwrite: bool,
+});
 
 impl ConvertOptions {
     /// What the voxels of a scan mean.

@@ -65,8 +65,8 @@ impl<D: Axes> View<D> {
     /// It is that of a view without a cache, and of a batch whose shared chunks can be held.
     ///
     /// # Errors
-    /// [`Error::CorruptStore`], [`Error::Io`]; [`Error::InvalidArgument`] for more voxels than
-    /// memory can hold.
+    /// [`crate::Error::CorruptStore`], [`crate::Error::Io`]; [`crate::Error::InvalidArgument`] for
+    /// more voxels than memory can hold.
     pub fn batch_cost(&self, regions: &[Region]) -> Result<ReadCost> {
         let (mut cost, mut pieces) = (ReadCost::default(), Vec::new());
         let volume = self.volume();

@@ -14,8 +14,8 @@ use crate::normalise::Normalise;
 use crate::padding::Padding;
 use crate::{Dtype, Frame, Frames, Region, Result};
 
-/// The axes of a patch: `z, y, x` of a view of one frame ([`Ix3`]), or `c, z, y, x` of a view of
-/// several, which are the channels of its patches ([`Ix4`]). No other type has it.
+/// The axes of a patch: `z, y, x` of a view of one frame (`Ix3`), or `c, z, y, x` of a view of
+/// several, which are the channels of its patches (`Ix4`). No other type has it.
 pub trait Axes: Dimension<Larger: RemoveAxis> + sealed::Sealed + 'static {}
 
 impl Axes for Ix3 {}

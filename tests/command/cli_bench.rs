@@ -20,13 +20,14 @@ const SHAPE: [usize; 5] = [1, 1, 20, 40, 36];
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path().join("s")).unwrap();
-    let options = |patches: &[&str], access, narrow| ConvertOptions {
-        workload: Some(
-            Workload::new(patches.iter().map(|p| p.parse().unwrap()).collect(), access).unwrap(),
-        ),
-        plan: PlanOptions::default().chunk(Some([4, 8, 16])),
-        narrow,
-        ..ConvertOptions::default()
+    let options = |patches: &[&str], access, narrow| {
+        ConvertOptions::default()
+            .workload(Some(
+                Workload::new(patches.iter().map(|p| p.parse().unwrap()).collect(), access)
+                    .unwrap(),
+            ))
+            .plan(PlanOptions::default().chunk(Some([4, 8, 16])))
+            .narrow(narrow)
     };
     let random = options(&["8x16x16", "1x40x36"], Access::Random, false);
     store(DenseScan::new(&voxels::<i16>(SHAPE, 1)), &dataset, "a/ct", &random).unwrap();

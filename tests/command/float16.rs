@@ -132,8 +132,7 @@ fn labels_of_float16_are_counted_but_have_no_index_and_nothing_is_narrowed() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     let labels = voxels::<f16>([1, 1, 4, 5, 6], 1).mapv(|v| f16::from_f32(v.to_f32() % 3.0));
-    let options =
-        ConvertOptions { kind: Some(Kind::Label), narrow: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().kind(Some(Kind::Label)).narrow(true);
     let report = store(DenseScan::new(&labels), &dataset, "a/b", &options).unwrap();
     let told: Vec<_> = report.findings.iter().map(|f| &*f.message).collect();
     assert!(told.iter().any(|m| m.contains("not narrowed: floats of 16 bits")), "{told:?}");

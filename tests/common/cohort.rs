@@ -40,7 +40,7 @@ impl Cohort {
     pub fn add(&mut self, subject: &str, [z, y, x]: [usize; 3], seed: u64) {
         let image = voxels::<i16>([1, 1, z, y, x], seed);
         let label = voxels::<u8>([1, 1, z, y, x], seed + 1000);
-        let options = ConvertOptions { overwrite: true, ..ConvertOptions::default() };
+        let options = ConvertOptions::default().overwrite(true);
         let convert = |scan, name: &str| {
             store(scan, &self.dataset, &format!("{subject}/{name}"), &options).expect("converted");
         };

@@ -44,7 +44,7 @@ fn attributes_of_the_old_form_and_of_the_new_are_exported_to_the_same_bytes() {
         let expected = frozen("nifti").join(format!("{image}.nii"));
         // Exported by the old form, a file is as the source was, where a store keeps of it.
         let fourth_axis = (image == "channels").then_some(FourthAxis::Channels);
-        let options = ConvertOptions { fourth_axis, ..Default::default() };
+        let options = ConvertOptions::default().fourth_axis(fourth_axis);
         let source = scan::open(&expected).unwrap();
         convert(source, &new, &name, &options, &pool, &|_| true).unwrap();
         for (dataset, is_old, form) in [(&old, true, "old"), (&new, false, "new")] {
@@ -68,10 +68,8 @@ fn attributes_keep_names_of_labels_that_were_given_and_of_nothing_else() {
     let labels = voxels::<u8>([1, 1, 4, 5, 6], 1).mapv(|v| v % 3);
     let named = |value, name: &str| LabelName::new(value, name, Some([255, 0, 7])).unwrap();
     let names = vec![named(2, "left lung (upper)"), named(0, "background")];
-    let with = |labels: &[LabelName], kind| ConvertOptions {
-        labels: labels.to_vec(),
-        kind: Some(kind),
-        ..Default::default()
+    let with = |labels: &[LabelName], kind| {
+        ConvertOptions::default().labels(labels.to_vec()).kind(Some(kind))
     };
     store(DenseScan::new(&labels), &dataset, "a/named", &with(&names, Kind::Label)).unwrap();
     let volume = dataset.volume("a/named").unwrap();
@@ -110,16 +108,13 @@ fn a_conversion_is_known_again_by_its_source_and_by_every_option_that_decides_it
     let dataset = Dataset::create(folder.path()).unwrap();
     let labels = voxels::<u8>([1, 1, 4, 5, 6], 1);
     let source_digest = Some("of the file".to_owned());
-    let base = ConvertOptions {
-        source_digest: source_digest.clone(),
-        kind: Some(Kind::Label),
-        ..Default::default()
-    };
+    let base =
+        ConvertOptions::default().source_digest(source_digest.clone()).kind(Some(Kind::Label));
     let name = "a/b".parse().unwrap();
     assert!(!is_converted(&dataset, &name, &base).unwrap());
     store(DenseScan::new(&labels), &dataset, "a/b", &base).unwrap();
     assert!(is_converted(&dataset, &name, &base).unwrap());
-    let again = ConvertOptions { overwrite: true, ..base.clone() };
+    let again = base.clone().overwrite(true);
     assert!(is_converted(&dataset, &name, &again).unwrap(), "how it is replaced decides nothing");
 
     let patches = vec!["8x8x8".parse().unwrap()];
@@ -130,14 +125,14 @@ fn a_conversion_is_known_again_by_its_source_and_by_every_option_that_decides_it
         options
     };
     let mut others = vec![
-        ConvertOptions { source_digest: None, ..base.clone() },
-        ConvertOptions { source_digest: Some("of another".to_owned()), ..base.clone() },
-        ConvertOptions { workload, ..base.clone() },
-        ConvertOptions { codecs: Codec::CANDIDATES.to_vec(), ..base.clone() },
-        ConvertOptions { kind: None, ..base.clone() },
-        ConvertOptions { fourth_axis: Some(FourthAxis::Time), ..base.clone() },
-        ConvertOptions { narrow: true, ..base.clone() },
-        ConvertOptions { labels: vec![LabelName::new(1, "a", None).unwrap()], ..base.clone() },
+        base.clone().source_digest(None),
+        base.clone().source_digest(Some("of another".to_owned())),
+        base.clone().workload(workload),
+        base.clone().codecs(Codec::CANDIDATES.to_vec()),
+        base.clone().kind(None),
+        base.clone().fourth_axis(Some(FourthAxis::Time)),
+        base.clone().narrow(true),
+        base.clone().labels(vec![LabelName::new(1, "a", None).unwrap()]),
         plan(&|plan| plan.codec = "zstd:3".parse().unwrap()),
         plan(&|plan| plan.chunk = Some([2, 2, 2])),
         plan(&|plan| plan.shard = Some([2, 2, 2])),
@@ -153,6 +148,6 @@ fn a_conversion_is_known_again_by_its_source_and_by_every_option_that_decides_it
     assert_eq!(digests.len(), others.len(), "no two of them are alike");
     // Volumes that were stored without a digest are not known again.
     let frozen = Dataset::open(frozen("nifti.zarr")).unwrap();
-    let options = ConvertOptions { source_digest, ..Default::default() };
+    let options = ConvertOptions::default().source_digest(source_digest);
     assert!(!is_converted(&frozen, &"nifti/mni".parse().unwrap(), &options).unwrap());
 }

@@ -30,7 +30,7 @@ struct Stored {
 fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let plan =
         PlanOptions::default().codec(codec.parse().unwrap()).chunk(Some(chunk)).shard(Some(shard));
-    ConvertOptions { plan, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan)
 }
 
 fn stored(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> Stored {

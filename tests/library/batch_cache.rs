@@ -32,7 +32,7 @@ fn stored(dense: &Array5<i16>, chunk: [usize; 3], shard: [usize; 3]) -> Stored {
     let plan = PlanOptions::default().codec(codec).chunk(Some(chunk)).shard(Some(shard));
     let mut scan = DenseScan::new(dense);
     scan.header_mut().scaling = Some(Scaling { slope: 0.5, intercept: -3.25 });
-    store(scan, &dataset, "a/b", &ConvertOptions { plan, ..ConvertOptions::default() }).unwrap();
+    store(scan, &dataset, "a/b", &ConvertOptions::default().plan(plan)).unwrap();
     let volume = dataset.volume("a/b").unwrap();
     Stored { folder, volume, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }
 }

@@ -21,7 +21,7 @@ use voxpatch::{
 fn options() -> ConvertOptions {
     let workload = Workload::new(vec!["4x8x8".parse().unwrap()], Access::Random).unwrap();
     let codecs = Codec::CANDIDATES.to_vec();
-    ConvertOptions { workload: Some(workload), codecs, ..ConvertOptions::default() }
+    ConvertOptions::default().workload(Some(workload)).codecs(codecs)
 }
 
 /// A dataset in a folder of its own.
@@ -108,7 +108,7 @@ fn labels_and_given_shapes_and_several_patches_come_back() {
         ] {
             let plan = PlanOptions::default().chunk(chunk).shard(shard);
             let workload = workload.clone();
-            let options = ConvertOptions { workload, plan, kind: Some(Kind::Label), ..options() };
+            let options = options().workload(workload).plan(plan).kind(Some(Kind::Label));
             let report = comes_back(&labels, &options);
             assert!(chunk.is_none_or(|chunk| report.trial.iter().all(|t| t.layout.chunk == chunk)));
         }
@@ -137,8 +137,7 @@ fn the_size_of_a_scan_that_is_sampled_whole_is_that_of_its_shards() {
             let voxels = voxels::<u16>([1, 1, planes, 32, 48], 11);
             let chunk = [8, 16, 16];
             let plan = PlanOptions::default().chunk(Some(chunk)).shard(Some(chunk)).codec(codec);
-            let report =
-                comes_back(&voxels, &ConvertOptions { plan, codecs: vec![codec], ..options() });
+            let report = comes_back(&voxels, &options().plan(plan).codecs(vec![codec]));
             // The checksum of the index, and the tag.
             let beside_chunks = (4 + 16) * (planes / 8) * 2 * 3;
             let expected = (report.stored_bytes as usize - beside_chunks) as f64;
@@ -151,7 +150,7 @@ fn the_size_of_a_scan_that_is_sampled_whole_is_that_of_its_shards() {
 #[test]
 fn without_codecs_to_try_nothing_is_tried() {
     let (_folder, dataset) = dataset();
-    let options = ConvertOptions { codecs: Vec::new(), ..options() };
+    let options = options().codecs(Vec::new());
     let report = convert_with(&voxels::<i16>([1, 1, 9, 9, 9], 1), &dataset, &options, 1).unwrap();
     assert!(report.trial.is_empty());
     assert!(report.findings.iter().all(|f| !f.message.contains("tried")));
@@ -166,7 +165,7 @@ fn whole_numbers() -> Array5<f32> {
 fn what_is_narrowed_is_tried_narrow() {
     let report = comes_back(&whole_numbers(), &options());
     assert!(report.trial.iter().all(|t| t.standard));
-    let report = comes_back(&whole_numbers(), &ConvertOptions { narrow: true, ..options() });
+    let report = comes_back(&whole_numbers(), &options().narrow(true));
     assert_eq!(report.stored_dtype, Dtype::Int16);
     assert_eq!(report.trial.len(), Codec::CANDIDATES.len());
 }
@@ -178,7 +177,7 @@ fn packed_takes_whole_numbers_if_they_are_narrowed_and_refuses_others_before_any
     let mut fraction = whole_numbers();
     fraction[[0, 0, 8, 19, 19]] = 0.5;
     for (plan, codecs) in [(given, vec![]), (PlanOptions::default(), vec![packed])] {
-        let with = |narrow| ConvertOptions { plan, codecs: codecs.clone(), narrow, ..options() };
+        let with = |narrow| options().plan(plan).codecs(codecs.clone()).narrow(narrow);
         let (folder, dataset) = dataset();
         let refused = |voxels: &Array5<f32>, narrow| {
             let error = convert_with(voxels, &dataset, &with(narrow), 1).unwrap_err();
@@ -205,7 +204,7 @@ fn progress_counts_the_first_frame_once_more_and_can_stop_at_any_time() {
     let voxels = whole_numbers();
     let both = ndarray::concatenate![ndarray::Axis(0), voxels, voxels];
     for narrow in [false, true] {
-        let options = ConvertOptions { narrow, ..options() };
+        let options = options().narrow(narrow);
         let run = |stop: usize| {
             let (folder, dataset) = dataset();
             let (calls, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -232,7 +231,7 @@ fn progress_counts_the_first_frame_once_more_and_can_stop_at_any_time() {
 fn a_volume_in_the_way_is_told_before_the_scan_is_read() {
     let (_folder, dataset) = dataset();
     let voxels = whole_numbers();
-    convert_with(&voxels, &dataset, &ConvertOptions { codecs: vec![], ..options() }, 1).unwrap();
+    convert_with(&voxels, &dataset, &options().codecs(vec![]), 1).unwrap();
     let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
     let read = |_| -> bool { panic!("the scan is read") };
     let scan = Box::new(DenseScan::new(&voxels));

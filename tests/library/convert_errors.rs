@@ -20,7 +20,7 @@ fn scan(seed: u64) -> DenseScan {
 
 fn options(overwrite: bool) -> ConvertOptions {
     let plan = PlanOptions::default().chunk(Some([4, 4, 4])).shard(Some([4, 8, 8]));
-    ConvertOptions { plan, overwrite, ..Default::default() }
+    ConvertOptions::default().plan(plan).overwrite(overwrite)
 }
 
 /// Converts another scan into `a/b`; progress answers false from its `n`th call on, counted from
@@ -61,7 +61,7 @@ fn a_wish_to_stop_is_heard_between_the_chunks_of_a_layer() {
     let progress = |_| calls.fetch_add(1, SeqCst) < 5;
     let name = "a/b".parse().unwrap();
     let plan = PlanOptions::default().chunk(Some([4, 4, 4]));
-    let options = ConvertOptions { plan, ..Default::default() };
+    let options = ConvertOptions::default().plan(plan);
     let done = convert(Box::new(scan), &dataset, &name, &options, &pool, &progress);
     assert!(matches!(done, Err(Error::Cancelled)), "{done:?}");
     assert!(calls.into_inner() < 30, "no chunk is begun after it");

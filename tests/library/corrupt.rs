@@ -35,7 +35,7 @@ fn stored<T: Element>(
     let dense = voxels::<T>([1, 1, shape[0], shape[1], shape[2]], 5);
     let plan =
         PlanOptions::default().codec(codec.parse().unwrap()).chunk(Some(chunk)).shard(Some(shard));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     Stored { _folder: folder, dataset, dense: dense.slice(s![0, 0, .., .., ..]).to_owned() }
 }
@@ -223,7 +223,7 @@ fn files_among_the_shards_that_the_manifest_does_not_name_are_found_by_verify() 
     let mut dense = Array5::<i16>::zeros([1, 1, 4, 4, 8]);
     dense[[0, 0, 3, 3, 7]] = 1;
     let plan = PlanOptions::default().chunk(Some([2, 4, 4])).shard(Some([2, 4, 4]));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     store(DenseScan::new(&dense), &dataset, "a/b", &options).unwrap();
     let array = generation(&dataset.path(), "a/b").join("0");
     let shard = array.join("c/1/0/1");

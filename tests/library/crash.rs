@@ -26,7 +26,7 @@ use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Region, convert};
 fn options(overwrite: bool) -> ConvertOptions {
     let plan = PlanOptions::default().chunk(Some([2, 4, 8])).shard(Some([4, 8, 8]));
     // Labels, so that there is an index to be lost.
-    ConvertOptions { plan, overwrite, kind: Some(Kind::Label), ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).overwrite(overwrite).kind(Some(Kind::Label))
 }
 
 fn first_frame(voxels: &Array5<i16>) -> Array3<i16> {
@@ -116,7 +116,7 @@ fn a_handle_notices_that_its_volume_was_replaced() {
         .codec("none".parse().unwrap())
         .chunk(Some([2, 4, 4]))
         .shard(Some([2, 4, 4]));
-    let options = ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan).overwrite(true);
     let ones = Array5::<i16>::from_elem([1, 1, 4, 4, 4], 1);
     store(DenseScan::new(&ones), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap();

@@ -108,7 +108,7 @@ const CODECS: [&str; 4] = ["blosc", "zstd:1", "packed", "none"];
 fn options(codec: &str, narrow: bool) -> ConvertOptions {
     let codec = codec.parse().unwrap();
     let plan = PlanOptions::default().codec(codec).chunk(Some([2, 3, 4])).shard(Some([4, 6, 8]));
-    ConvertOptions { plan, narrow, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).narrow(narrow)
 }
 
 proptest! {
@@ -172,7 +172,7 @@ fn a_file_is_the_same_for_any_number_of_threads_and_any_layout() {
     let mut files = Vec::new();
     for (n, chunk) in [[16, 32, 32], [130, 140, 150], [1, 20, 150]].into_iter().enumerate() {
         let plan = PlanOptions::default().chunk(Some(chunk)).shard(Some(chunk));
-        let options = ConvertOptions { plan, ..Default::default() };
+        let options = ConvertOptions::default().plan(plan);
         let volume = stored(at, &source, &format!("a/v{n}"), &options);
         for threads in [1, 2, 5] {
             let path = at.join("out.nii.gz");

@@ -23,7 +23,7 @@ const SHAPE: [usize; 5] = [2, 1, 12, 6, 5];
 fn dataset(folder: &Path, options: &ConvertOptions) -> Volume {
     let dataset = Dataset::create(folder.join("s.zarr")).unwrap();
     let plan = PlanOptions::default().chunk(Some([4, 4, 4])).shard(Some([4, 8, 8]));
-    let options = ConvertOptions { plan, ..options.clone() };
+    let options = options.clone().plan(plan);
     store(DenseScan::new(&voxels::<i16>(SHAPE, 3)), &dataset, "a/b", &options).unwrap();
     dataset.volume("a/b").unwrap()
 }
@@ -129,7 +129,7 @@ fn a_damaged_chunk_anywhere_is_an_error_and_leaves_nothing() {
 #[test]
 fn weights_are_written_and_the_report_tells_that_nifti_does_not_know_them() {
     let folder = tempfile::tempdir().unwrap();
-    let options = ConvertOptions { kind: Some(Kind::Weights), ..Default::default() };
+    let options = ConvertOptions::default().kind(Some(Kind::Weights));
     let volume = dataset(folder.path(), &options);
     let report = to(&volume, &folder.path().join("w.nii"), &ExportOptions::default()).unwrap();
     assert!(report.findings.iter().any(|f| f.message.contains("weights")), "{report:?}");

@@ -18,7 +18,7 @@ const SIZES: [usize; 4] = [6, 5, 4, 3];
 const SHAPE: [usize; 3] = [4, 5, 6];
 
 fn channels() -> ConvertOptions {
-    ConvertOptions { fourth_axis: Some(FourthAxis::Channels), ..ConvertOptions::default() }
+    ConvertOptions::default().fourth_axis(Some(FourthAxis::Channels))
 }
 
 fn converted(
@@ -43,7 +43,7 @@ fn a_fourth_axis_of_channels_is_stored_as_channels() {
     let folder = tempfile::tempdir().unwrap();
     let path = Nifti::new(1, false, true, Dtype::Int16, &SIZES).write(folder.path(), false);
     let plain = channels();
-    let tried = ConvertOptions { codecs: Codec::CANDIDATES.to_vec(), narrow: true, ..channels() };
+    let tried = channels().codecs(Codec::CANDIDATES.to_vec()).narrow(true);
     for (name, options) in [("a/plain", plain), ("a/tried", tried)] {
         let (volume, report) = converted(folder.path(), &path, name, &options).unwrap();
         assert_eq!((volume.times(), volume.channels(), volume.shape()), (1, 3, SHAPE));
@@ -80,7 +80,7 @@ fn without_a_word_the_fourth_axis_is_time_and_a_finding_asks_where_the_file_says
         (nifti.pixdim[4], nifti.units) = (step, units);
         let path = nifti.write(folder.path(), false);
         let convert = |name: &str, fourth_axis| {
-            let options = ConvertOptions { fourth_axis, ..ConvertOptions::default() };
+            let options = ConvertOptions::default().fourth_axis(fourth_axis);
             converted(folder.path(), &path, &format!("s{n}/{name}"), &options).unwrap()
         };
         let (volume, report) = convert("unsaid", None);

@@ -34,7 +34,7 @@ fn stored(times: usize, channels: usize, codec: &str, chunk: [usize; 3]) -> Stor
     scan.header_mut().scaling = Some(SCALING);
     let (chunk, shard) = (Some(chunk), Some(chunk.map(|n| 2 * n)));
     let plan = PlanOptions::default().codec(codec.parse().unwrap()).chunk(chunk).shard(shard);
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     store(scan, &dataset, "a/b", &options).unwrap();
     Stored { volume: dataset.volume("a/b").unwrap(), _folder: folder, dense }
 }

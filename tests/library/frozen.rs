@@ -160,7 +160,8 @@ fn freeze<T: Element>(dataset: &Dataset, name: &str, voxels: &Array5<T>, codec: 
     let named = |value, name| LabelName::new(value, name, Some([255, 128, 0])).unwrap();
     let labels = if kind.is_some() { vec![named(1, "liver"), named(2, "tumour")] } else { vec![] };
     let source_digest = Some(blake3::hash(name.as_bytes()).to_hex().to_string());
-    let options = ConvertOptions { plan, kind, labels, source_digest, ..ConvertOptions::default() };
+    let options =
+        ConvertOptions::default().plan(plan).kind(kind).labels(labels).source_digest(source_digest);
     let mut scan = DenseScan::new(voxels);
     scan.header_mut().space = Some(Space::Mni);
     store(scan, dataset, name, &options).unwrap();

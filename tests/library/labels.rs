@@ -24,7 +24,7 @@ fn options() -> ConvertOptions {
         .chunk(Some([16, 16, 16]))
         .shard(Some([32, 32, 64]))
         .codec("zstd:1".parse().unwrap());
-    ConvertOptions { plan, kind: Some(Kind::Label), ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).kind(Some(Kind::Label))
 }
 
 fn stored<T: Element>(
@@ -63,7 +63,7 @@ fn scaled_labels_are_stored_drawn_and_exported_as_what_they_mean() {
     let raw = meant.mapv(|label| [i16::MIN, 0, i16::MAX][label]);
     // Asked for or not, narrow as they are.
     for narrow in [false, true] {
-        let options = ConvertOptions { narrow, overwrite: true, ..options() };
+        let options = options().narrow(narrow).overwrite(true);
         let report = stored(&folder, &raw, Some(nibabel()), &options).unwrap();
         let told = &report.findings.last().unwrap().message;
         assert!(
@@ -135,7 +135,7 @@ fn a_value_between_two_labels_is_refused_by_its_place_and_nothing_is_stored() {
     }
     assert!(!folder.path().join("s.zarr/a").exists());
     // As intensities they are what the file has.
-    let intensity = ConvertOptions { kind: Some(Kind::Intensity), ..options() };
+    let intensity = options().kind(Some(Kind::Intensity));
     stored(&folder, &raw, scaling, &intensity).unwrap();
     assert_eq!(
         (open(&folder).dtype(), open(&folder).attributes().scaling),

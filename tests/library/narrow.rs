@@ -83,7 +83,7 @@ fn options() -> ConvertOptions {
         .codec("blosc-lz4".parse().unwrap())
         .chunk(Some([3, 4, 5]))
         .shard(Some([6, 8, 10]));
-    ConvertOptions { plan, narrow: true, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).narrow(true)
 }
 
 struct Stored {
@@ -183,7 +183,7 @@ fn round_trip<T: Element>(
     // As if the narrow voxels had been the source.
     let digest = with_element!(expected, N => {
         let narrow = voxels.mapv(|v| voxel::<N>(whole(v)));
-        let options = ConvertOptions { narrow: false, ..options() };
+        let options = options().narrow(false);
         self::stored(DenseScan::new(&narrow), &options).report.voxel_digest
     });
     assert_eq!(stored.volume.voxel_digest(), digest);
@@ -280,7 +280,7 @@ fn two_voxels_too_far_apart_are_both_named() {
 #[test]
 fn a_scan_larger_than_is_read_at_a_time_is_narrowed_too() {
     let mut voxels = Array5::from_shape_fn((1, 1, 5, 300, 400), |(.., y, x)| (x * y % 200) as f32);
-    let options = ConvertOptions { narrow: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().narrow(true);
     for (odd, expected) in [(3.0, Dtype::UInt8), (-1.0, Dtype::Int16), (0.5, Dtype::Float32)] {
         voxels[[0, 0, 4, 299, 0]] = odd;
         let stored = stored(DenseScan::new(&voxels), &options);
@@ -299,7 +299,7 @@ fn labels_statistics_and_scaling_are_those_of_the_values() {
         [false, true].map(|narrow| {
             let mut scan = DenseScan::new(&voxels);
             scan.header_mut().scaling = scaling;
-            stored(scan, &ConvertOptions { kind: Some(kind), narrow, ..options() })
+            stored(scan, &options().kind(Some(kind)).narrow(narrow))
         })
     };
     let [plain, narrowed] = both(Kind::Label, None);
@@ -322,7 +322,7 @@ fn volumes_that_are_not_narrowed_do_not_mention_it() {
     let voxels = but_for(3_i16, [0; 5]);
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
-    let options = ConvertOptions { narrow: false, ..options() };
+    let options = options().narrow(false);
     let report = store(DenseScan::new(&voxels), &dataset, "a/b", &options).unwrap();
     assert!(report.findings.iter().all(|f| !f.message.contains("narrowed")));
     let group = std::fs::read_to_string(folder.path().join("a/b/zarr.json")).unwrap();

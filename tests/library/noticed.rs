@@ -23,11 +23,11 @@ fn options(codec: &str) -> ConvertOptions {
         .codec(codec.parse().unwrap())
         .chunk(Some([2, 4, 4]))
         .shard(Some([2, 4, 8]));
-    ConvertOptions { plan, overwrite: true, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).overwrite(true)
 }
 
 fn label_options() -> ConvertOptions {
-    ConvertOptions { kind: Some(Kind::Label), ..options("zstd:3") }
+    options("zstd:3").kind(Some(Kind::Label))
 }
 
 /// No voxel is 0, so that every shard is a file.

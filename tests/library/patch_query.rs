@@ -28,7 +28,7 @@ fn stored<T: Element>(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> Stor
     let dense = voxels::<T>([1, 1, SHAPE[0], SHAPE[1], SHAPE[2]], 5);
     let plan =
         PlanOptions::default().codec(codec.parse().unwrap()).chunk(Some(chunk)).shard(Some(shard));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     let mut scan = DenseScan::new(&dense);
     scan.header_mut().scaling = Some(Scaling { slope: 0.5, intercept: -3.25 });
     store(scan, &dataset, "a/b", &options).unwrap();

@@ -85,7 +85,7 @@ proptest! {
         let of = |n: usize| (f64::from(slopes[n % 7]) * unit, f64::from(slopes[n % 5]) + n as f64);
         let scalings = scalings(&dense, of);
         let plan = PlanOptions::default().chunk(Some([depth, 4, 4]));
-        let options = ConvertOptions { plan, narrow, ..Default::default() };
+        let options = ConvertOptions::default().plan(plan).narrow(narrow);
         let (volume, report, _folder) = stored(&dense, order, scalings.clone(), &options, 2).unwrap();
         prop_assert_eq!(volume.attributes().scaling, None);
         let told = report.findings.iter().any(|f| f.message.contains("different scalings"));
@@ -123,7 +123,7 @@ fn plane_scalings_that_are_all_alike_are_one_and_voxels_stay() {
 fn plane_scalings_of_labels_mean_labels() {
     let dense = voxels::<i16>([1, 1, 4, 3, 5], 1).mapv(|v| v % 4);
     let scalings = scalings(&dense, |n| (1.0 + (n % 2) as f64, 0.0));
-    let options = ConvertOptions { kind: Some(Kind::Label), ..Default::default() };
+    let options = ConvertOptions::default().kind(Some(Kind::Label));
     let (volume, report, _folder) =
         stored(&dense, Order::Frames, scalings.clone(), &options, 1).unwrap();
     assert!(report.index.is_some());

@@ -65,7 +65,7 @@ fn digest(disk: &Arc<PowerDisk>, name: &str, moment: &str) -> Option<String> {
 fn labels(overwrite: bool) -> ConvertOptions {
     let plan = PlanOptions::default().chunk(Some([2, 4, 8])).shard(Some([4, 8, 8]));
     // Labels, so that there is an index to be lost.
-    ConvertOptions { plan, overwrite, kind: Some(Kind::Label), ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).overwrite(overwrite).kind(Some(Kind::Label))
 }
 
 fn convert_on(disk: &Arc<PowerDisk>, voxels: &Array5<i16>) -> Result<()> {

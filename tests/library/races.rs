@@ -22,7 +22,7 @@ fn options(overwrite: bool) -> ConvertOptions {
         .codec("none".parse().unwrap())
         .chunk(Some([2, 4, 4]))
         .shard(Some([2, 4, 8]));
-    ConvertOptions { plan, overwrite, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).overwrite(overwrite)
 }
 
 /// A volume all of whose voxels are this number.

@@ -25,7 +25,7 @@ fn stored(folder: &Path, codec: &str) -> Array3<i16> {
         .codec(codec.parse().unwrap())
         .chunk(Some([2, 4, 8]))
         .shard(Some([4, 8, 16]));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     let dense = voxels::<i16>([1, 1, SHAPE[0], SHAPE[1], SHAPE[2]], 9);
     store(DenseScan::new(&dense), &Dataset::create(folder).unwrap(), "a/b", &options).unwrap();
     dense.slice(s![0, 0, .., .., ..]).to_owned()
@@ -127,7 +127,7 @@ fn volumes_are_written_replaced_and_streamed_in_read_mode() {
     stored(folder.path(), "zstd:1");
     let dataset = read_mode(folder.path());
     let handle = dataset.volume("a/b").unwrap();
-    let options = ConvertOptions { overwrite: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().overwrite(true);
     let new = voxels::<i16>([1, 1, 6, 7, 8], 2);
     store(DenseScan::new(&new), &dataset, "a/b", &options).unwrap();
     assert_eq!(generations(folder.path(), "a/b").len(), 1);

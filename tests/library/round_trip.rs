@@ -21,7 +21,7 @@ const CODECS: [&str; 7] =
 fn options(codec: &str, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
     let codec: Codec = codec.parse().unwrap();
     let plan = PlanOptions::default().codec(codec).chunk(Some(chunk)).shard(Some(shard));
-    ConvertOptions { plan, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan)
 }
 
 fn comes_back<T: Element>(shape: [usize; 5], options: &ConvertOptions) {
@@ -83,7 +83,7 @@ fn packed_integers_come_back_and_others_are_refused_with_what_to_use() {
 
 #[test]
 fn wide_whole_numbers_are_packed_once_they_are_narrowed() {
-    let options = ConvertOptions { narrow: true, ..options("packed", [4, 8, 20], [8, 16, 40]) };
+    let options = options("packed", [4, 8, 20], [8, 16, 40]).narrow(true);
     comes_back::<f32>([1, 1, 13, 21, 35], &options);
     comes_back::<i64>([1, 1, 13, 21, 35], &options);
 }
@@ -116,7 +116,7 @@ fn shards_of_small_frames(shape: [usize; 5], chunk: [usize; 3]) -> Vec<[usize; 2
     let dataset = Dataset::create(folder.path().join("s.zarr")).unwrap();
     let expected = voxels::<i16>(shape, 7);
     let plan = PlanOptions::default().codec(Codec::None).chunk(Some(chunk)).shard(None);
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     store(DenseScan::new(&expected), &dataset, "a/b", &options).unwrap();
     let volume = dataset.volume("a/b").unwrap();
     for time in (0..shape[0]).step_by(7) {
@@ -174,7 +174,7 @@ fn integers_of_few_values_are_told_to_be_labels_perhaps() {
     let folder = tempfile::tempdir().unwrap();
     let dataset = Dataset::create(folder.path()).unwrap();
     let told = |name: &str, voxels: &_, kind| {
-        let options = ConvertOptions { kind, ..ConvertOptions::default() };
+        let options = ConvertOptions::default().kind(kind);
         let report = store(DenseScan::new::<u8>(voxels), &dataset, name, &options).unwrap();
         report.findings.iter().any(|f| f.message.contains("labels"))
     };

@@ -60,8 +60,7 @@ fn add_in<T: voxpatch::Element>(
 ) {
     let shard = Some(chunk.map(|n| 2 * n));
     let plan = PlanOptions::default().chunk(Some(chunk)).shard(shard);
-    let options =
-        ConvertOptions { kind: Some(kind), plan, overwrite: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().kind(Some(kind)).plan(plan).overwrite(true);
     let voxels: Array5<T> = voxels.clone().insert_axis(Axis(0)).insert_axis(Axis(0));
     store(DenseScan::new(&voxels), dataset, name, &options).unwrap();
 }

@@ -33,7 +33,7 @@ fn options(kind: Kind, chunk: [usize; 3], shard: [usize; 3]) -> ConvertOptions {
         .chunk(Some(chunk))
         .shard(Some(shard))
         .codec("zstd:1".parse().unwrap());
-    ConvertOptions { plan, kind: Some(kind), ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).kind(Some(kind))
 }
 
 fn stored(
@@ -169,7 +169,7 @@ proptest! {
     ) {
         let unsigned = dtype.name().starts_with('u');
         let labels = blobs(shape, seed, if unsigned { 0 } else { -3 }, count);
-        let options = ConvertOptions { narrow, ..options(Kind::Label, chunk, shard) };
+        let options = options(Kind::Label, chunk, shard).narrow(narrow);
         let (_folder, volume) = with_element!(dtype, T => {
             the_one_index(&labels.mapv(|label| T::from_f64(label as f64)), None, &options)
         });
@@ -217,7 +217,7 @@ proptest! {
 #[test]
 fn labels_as_large_and_as_small_as_int64_are_sampled_and_larger_ones_told_of() {
     let folder = tempfile::tempdir().unwrap();
-    let options = ConvertOptions { overwrite: true, ..options(Kind::Label, [2; 3], [4; 3]) };
+    let options = options(Kind::Label, [2; 3], [4; 3]).overwrite(true);
     let mut labels = Array5::<i64>::zeros([1, 1, 3, 4, 5]);
     (labels[[0, 0, 0, 0, 0]], labels[[0, 0, 2, 3, 4]]) = (i64::MIN, i64::MAX);
     stored(folder.path(), DenseScan::new(&labels), &options, 1).unwrap();
@@ -248,7 +248,7 @@ fn labels_stored_as_floats_have_no_index_until_they_are_narrowed() {
     let folder = tempfile::tempdir().unwrap();
     let labels = blobs([1, 1, 6, 7, 8], 1, 0, 4);
     let scan = || DenseScan::new(&labels.mapv(|label| label as f32));
-    let options = ConvertOptions { overwrite: true, ..options(Kind::Label, [4; 3], [8; 3]) };
+    let options = options(Kind::Label, [4; 3], [8; 3]).overwrite(true);
     let report = stored(folder.path(), scan(), &options, 1).unwrap();
     assert!(report.findings.last().unwrap().message.contains("--narrow"), "{:?}", report.findings);
     let volume = open(folder.path());
@@ -263,7 +263,7 @@ fn labels_stored_as_floats_have_no_index_until_they_are_narrowed() {
     }
     assert_eq!(volume.info().index, None);
 
-    stored(folder.path(), scan(), &ConvertOptions { narrow: true, ..options }, 1).unwrap();
+    stored(folder.path(), scan(), &options.narrow(true), 1).unwrap();
     let (volume, dense) = (open(folder.path()), frame(&labels, Frame::default()));
     assert_eq!((volume.dtype(), volume.stored_dtype()), (Dtype::Float32, Dtype::UInt8));
     assert_eq!(volume.block_index().unwrap().contents, classes(&dense));
@@ -349,7 +349,7 @@ fn volumes_of_another_kind_are_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let voxels = blobs([1, 1, 6, 7, 8], 1, 0, 4).mapv(|voxel| voxel as i16);
     let convert = |kind| {
-        let options = ConvertOptions { overwrite: true, ..options(kind, [4; 3], [8; 3]) };
+        let options = options(kind, [4; 3], [8; 3]).overwrite(true);
         stored(folder.path(), DenseScan::new(&voxels), &options, 1).unwrap();
         open(folder.path())
     };

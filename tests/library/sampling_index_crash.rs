@@ -16,7 +16,7 @@ use voxpatch::{ConvertOptions, Dataset, Error, Kind, Pool, Result, convert};
 
 fn options() -> ConvertOptions {
     let plan = PlanOptions::default().chunk(Some([2, 4, 8])).shard(Some([4, 8, 8]));
-    ConvertOptions { plan, kind: Some(Kind::Label), overwrite: true, ..ConvertOptions::default() }
+    ConvertOptions::default().plan(plan).kind(Some(Kind::Label)).overwrite(true)
 }
 
 fn name() -> VolumeName {

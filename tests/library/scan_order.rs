@@ -64,7 +64,7 @@ proptest! {
     ) {
         let [z, y, x] = shape;
         let dense = voxels::<i16>([times, channels, z, y, x], seed);
-        let options = ConvertOptions { plan: chunks([depth, 4, 5]), ..Default::default() };
+        let options = ConvertOptions::default().plan(chunks([depth, 4, 5]));
         let expected = stored(DenseScan::new(&dense), &dense, &options, 1);
         for order in orders(times * channels) {
             for threads in [1, 3] {
@@ -82,11 +82,10 @@ fn scan_order_is_kept_by_whatever_reads_the_scan_before_it_is_stored() {
     let labels = whole.mapv(|v| (v % 5) as u8);
     let floats = whole.mapv(|v| v as f32 / 3.0);
     let plan = chunks([3, 4, 5]);
-    let narrow = ConvertOptions { plan, narrow: true, ..Default::default() };
+    let narrow = ConvertOptions::default().plan(plan).narrow(true);
     let tried = PlanOptions::default();
-    let tried =
-        ConvertOptions { plan: tried, codecs: Codec::CANDIDATES.to_vec(), ..narrow.clone() };
-    let label = ConvertOptions { plan, kind: Some(Kind::Label), ..Default::default() };
+    let tried = narrow.clone().plan(tried).codecs(Codec::CANDIDATES.to_vec());
+    let label = ConvertOptions::default().plan(plan).kind(Some(Kind::Label));
     let narrowed = stored(DenseScan::new(&whole), &whole, &narrow, 1);
     let best = stored(DenseScan::new(&whole), &whole, &tried, 1);
     let indexed = stored(DenseScan::new(&labels), &labels, &label, 1);
@@ -104,7 +103,7 @@ fn scan_order_is_kept_by_whatever_reads_the_scan_before_it_is_stored() {
         let found = stored(scan, &labels.mapv(|v| 2 * v), &label, 2);
         assert!(*weighed.get_or_insert_with(|| found.clone()) == found, "{order:?}, scaled labels");
         // Sums of floats may differ by their order, but not by the number of threads.
-        let plain = ConvertOptions { plan, ..Default::default() };
+        let plain = ConvertOptions::default().plan(plan);
         let of = |threads| stored(DenseScan::ordered(&floats, order), &floats, &plain, threads);
         assert!(of(1) == of(3), "{order:?}, floats");
     }
@@ -116,7 +115,7 @@ fn scan_order_does_not_move_the_voxel_that_is_no_label() {
     let dataset = Dataset::create(folder.path()).unwrap();
     let mut dense = voxels::<i16>([2, 3, 4, 3, 2], 1).mapv(|v| 2 * v);
     dense[[1, 2, 3, 1, 0]] = 7;
-    let options = ConvertOptions { kind: Some(Kind::Label), ..Default::default() };
+    let options = ConvertOptions::default().kind(Some(Kind::Label));
     for order in orders(6).chain([Order::Frames]) {
         let mut scan = DenseScan::ordered(&dense, order);
         scan.header_mut().scaling = Some(Scaling { slope: 0.5, intercept: 0.0 });

@@ -76,7 +76,7 @@ impl Planes for Shared {
 
 fn options(depth: usize) -> ConvertOptions {
     let plan = PlanOptions::default().chunk(Some([depth, 4, 4]));
-    ConvertOptions { plan, ..Default::default() }
+    ConvertOptions::default().plan(plan)
 }
 
 fn stored(
@@ -102,7 +102,7 @@ fn scan_planes_are_stored_as_the_scan_in_order_is() {
     let dense = voxels::<i16>([2, 2, 11, 9, 10], 3);
     for depth in [1, 3, 4, 11] {
         for narrow in [false, true] {
-            let options = ConvertOptions { narrow, ..options(depth) };
+            let options = options(depth).narrow(narrow);
             let folder = tempfile::tempdir().unwrap();
             let scan = Box::new(DenseScan::new(&dense));
             let in_order = stored(scan, folder.path(), &options, 1).unwrap();
@@ -128,7 +128,7 @@ fn scan_planes_of_a_layer_are_read_by_several_threads_of_the_pool_and_by_no_othe
     let planes = Arc::new(planes);
     let folder = tempfile::tempdir().unwrap();
     let scan = Box::new(PlaneScan::new(Shared(planes.clone())));
-    let options = ConvertOptions { narrow: true, ..options(6) };
+    let options = options(6).narrow(true);
     stored(scan, folder.path(), &options, 3).unwrap();
     let threads = planes.threads.lock().unwrap().clone();
     assert!(threads.len() > 1, "{threads:?}");

@@ -69,7 +69,7 @@ fn with_odd_grid(change: impl Fn(&mut DenseScan), shape: [usize; 5]) -> Cohort {
     let cohort = Cohort::new(3);
     let mut scan = DenseScan::new(&voxels::<u8>(shape, 3));
     change(&mut scan);
-    let options = ConvertOptions { overwrite: true, ..Default::default() };
+    let options = ConvertOptions::default().overwrite(true);
     store(scan, &cohort.dataset, "s1/label", &options).unwrap();
     cohort
 }
@@ -317,7 +317,7 @@ fn images_of_several_types_are_not_put_into_one_batch() {
     let cohort = Cohort::new(2);
     for image in ["image", "label"] {
         let scan = DenseScan::new(&voxels::<f64>([1, 1, 7, 9, 11], 3));
-        let overwrite = ConvertOptions { overwrite: true, ..Default::default() };
+        let overwrite = ConvertOptions::default().overwrite(true);
         store(scan, &cohort.dataset, &format!("s1/{image}"), &overwrite).unwrap();
     }
     let mut stream = cohort.stream(Scattered::default(), &options());

@@ -33,7 +33,7 @@ impl Subjects {
         let mask: Vec<_> = (0..SUBJECTS as u64).map(|n| voxels([1, 1, z, y, x], n + 9)).collect();
         let labels = Array5::from_shape_fn((2, 1, z, y, x), |(t, ..)| [1_u8, 2][t]);
         let plain = ConvertOptions::default();
-        let label = ConvertOptions { kind: Some(Kind::Label), ..plain.clone() };
+        let label = plain.clone().kind(Some(Kind::Label));
         for n in 0..SUBJECTS {
             let put = |scan, image: &str, options| {
                 store(scan, &dataset, &format!("s{n}/{image}"), options).unwrap();

@@ -176,7 +176,7 @@ fn a_patch_whose_volume_is_replaced_while_it_is_read_is_read_again() {
 
 fn replace_label(dataset: &Dataset, shape: [usize; 3]) {
     let [z, y, x] = shape;
-    let options = ConvertOptions { overwrite: true, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().overwrite(true);
     let scan = DenseScan::new(&voxels::<u8>([1, 1, z, y, x], 9));
     store(scan, dataset, "s1/label", &options).unwrap();
 }

@@ -48,7 +48,7 @@ pub fn stored<T: Element>(codec: &str, scaling: Scaling) -> Stored<T> {
     let (chunk, shard) = (Some([4, 5, 16]), Some([8, 10, 32]));
     let plan = PlanOptions::default().codec(codec.parse().unwrap()).chunk(chunk).shard(shard);
     let narrow = !T::DTYPE.is_integer() && codec == "packed";
-    let options = ConvertOptions { plan, narrow, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan).narrow(narrow);
     stored_as(dense, &options, Some(scaling), false)
 }
 

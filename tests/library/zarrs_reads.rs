@@ -21,7 +21,7 @@ fn is_read<T: Element + ElementOwned>(codec: &str) {
         .codec(codec.parse().unwrap())
         .chunk(Some([4, 8, 20]))
         .shard(Some([8, 16, 40]));
-    let options = ConvertOptions { plan, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().plan(plan);
     let expected = voxels::<T>([1, 1, 13, 21, 35], 3);
     store(DenseScan::new(&expected), &dataset, "a/b", &options).unwrap();
 

@@ -18,7 +18,7 @@ use crate::output;
 const GZIP_LEVEL: u32 = 6;
 
 /// The view to read by, and, if several frames are to be read, which.
-fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(View, Option<Frames>)> {
+fn chosen(volume: &Volume, args: &Read) -> anyhow::Result<(View, Option<Frames>)> {
     let view = volume.view();
     match (args.frame, args.frames) {
         (Some(frame), _) => Ok((view.frame(frame)?, None)),
@@ -44,7 +44,7 @@ fn chosen(volume: Volume, args: &Read) -> anyhow::Result<(View, Option<Frames>)>
 }
 
 pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
-    let (mut view, frames) = chosen(Place::find(&args.volume)?.volume()?, args)?;
+    let (mut view, frames) = chosen(&Place::find(&args.volume)?.volume()?, args)?;
     if let Some(padding) = args.pad {
         view = view.padded(padding);
     }

@@ -38,22 +38,22 @@ struct Failure {
 
 pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
     let scans = scans(args)?;
-    let names = names(&scans, args)?;
-    let options = ConvertOptions {
-        workload: args.reads.workload()?,
-        plan: args.layout.options(),
-        codecs: if args.layout.is_auto() { Codec::CANDIDATES.to_vec() } else { Vec::new() },
-        kind: args.meaning.kind(),
-        fourth_axis: args.fourth_axis,
-        narrow: args.narrow,
-        labels: args.label_names.as_deref().map(label_names::read).transpose()?.unwrap_or_default(),
-        source_digest: None,
-        overwrite: args.existing.is_to() == IfExists::Overwrite,
-    };
+    let volumes = names(&scans, args)?;
+    let tried = if args.layout.is_auto() { Codec::CANDIDATES.to_vec() } else { Vec::new() };
+    let names = args.label_names.as_deref().map(label_names::read).transpose()?;
+    let options = ConvertOptions::default()
+        .workload(args.reads.workload()?)
+        .plan(args.layout.options())
+        .codecs(tried)
+        .kind(args.meaning.kind())
+        .fourth_axis(args.fourth_axis)
+        .narrow(args.narrow)
+        .labels(names.unwrap_or_default())
+        .overwrite(args.existing.is_to() == IfExists::Overwrite);
     let interrupt = Interrupt::listen()?;
     let (dataset, pool) = (Dataset::create(&args.out)?, Pool::new(args.threads)?);
     let mut outcome = Outcome::default();
-    for (scan, name) in scans.iter().zip(names) {
+    for (scan, name) in scans.iter().zip(volumes) {
         match one(scan, &dataset, &name, &options, &pool, &interrupt, args) {
             Ok(None) => {
                 if !args.json {
@@ -166,7 +166,7 @@ fn one(
     args: &Convert,
 ) -> voxpatch::Result<Option<ConvertReport>> {
     let scan = found.open()?;
-    let options = &ConvertOptions { source_digest: Some(found.digest()?), ..options.clone() };
+    let options = &options.clone().source_digest(Some(found.digest()?));
     if args.existing.is_to() == IfExists::Same && voxpatch::is_converted(dataset, name, options)? {
         return Ok(None);
     }

@@ -64,7 +64,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     let patch = std::array::from_fn(|axis| args.patch[axis].min(scan.header().shape[axis]));
     let weighted = WeightedPatch::new(PatchShape::Voxels(patch), 1.0)?;
     let workload = Some(Workload::new(vec![weighted], Access::Random)?);
-    let options = ConvertOptions { workload, ..ConvertOptions::default() };
+    let options = ConvertOptions::default().workload(workload);
     let convert = voxpatch::convert(scan, &dataset, &name, &options, &pool, &going)?;
 
     // From then on: random patches, here timed beside a memory map of the same voxels, and from a
