@@ -1,11 +1,12 @@
-//! Blending the predictions of overlapping patches into a stored volume, in bytes of predictions
-//! per second: each mode, with one thread and with two, 2 classes as float32 and 14 classes as a
-//! label map (`argmax`). All is measured from an empty dataset to the published volume, which is
-//! synced to the disk; the predictions are in memory.
+//! Blending predictions of overlapping patches into a stored volume, in bytes of predictions per
+//! second: each mode, with one thread and with two, 2 classes as float32 and 14 classes as a label
+//! map (`argmax`). The time runs from an empty dataset to the published volume, which is synced to
+//! the disk; the predictions are in memory.
 //!
-//! Beside it the least that gives the same numbers, `dense`: sums in one array in memory, divided
-//! in place by the products of the axes' weights, and for labels the greatest of each voxel. One
-//! thread; nothing is compressed or written, and with 14 classes it takes 14 volumes of float32.
+//! For comparison `dense`, the simplest way to the same numbers: sums in one array in memory,
+//! divided in place by the products of the axes' weights, and for labels the greatest channel of
+//! each voxel. It uses one thread, compresses and writes nothing, and takes 14 volumes of float32
+//! for 14 classes.
 //!
 //! The volume is 240 x 288 x 288, patches are 96 x 96 x 96 and overlap by 48: 100 of them.
 //! Predictions are four distinct ones in turn, a softmax of smooth fields with noise.
@@ -39,8 +40,8 @@ fn noise(n: usize) -> f32 {
     (mixed >> 40) as f32 / 8_388_608.0 - 1.0
 }
 
-/// Distinct predictions behind each other, each `c, z, y, x`: class scores that are near 0 or 1 in
-/// most voxels, agree where patches overlap, and have noise in their low bits.
+/// Distinct predictions one after the other, each `c, z, y, x`: class scores that are near 0 or 1
+/// in most voxels, agree where patches overlap, and have noise in their low bits.
 fn predictions(channels: usize) -> Vec<f32> {
     let mut all = vec![0_f32; DISTINCT * channels * PATCH_VOXELS];
     let wave = std::f32::consts::TAU / STEP as f32;
@@ -97,7 +98,7 @@ impl Weights {
     }
 }
 
-/// The rows of a box in an array: where each begins there, by `z, y` in the box.
+/// The rows of a box in an array: the start of each row, by `z, y` in the box.
 fn rows(shape: [usize; 3], from: [usize; 3], size: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     (0..size[0]).flat_map(move |z| {
         (0..size[1])
@@ -105,7 +106,7 @@ fn rows(shape: [usize; 3], from: [usize; 3], size: [usize; 3]) -> impl Iterator<
     })
 }
 
-/// What a patch contributes to along an axis: all of it, or in mode crop what is not cut off.
+/// The voxels of a patch that count along an axis: all, or in mode crop those that are not cut off.
 fn kept(blend: Blend, start: usize, length: usize) -> (usize, usize) {
     let cut = if blend == Blend::Crop { (PATCH - STEP) / 2 } else { 0 };
     let before = if start > 0 { cut } else { 0 };
@@ -113,7 +114,7 @@ fn kept(blend: Blend, start: usize, length: usize) -> (usize, usize) {
     (before, PATCH - before - after)
 }
 
-/// The yardstick. A gaussian has no floor here, so that its weights are a product as well.
+/// The reference. A gaussian has no floor here, so that its weights are a product as well.
 fn dense(blend: Blend, predictions: &[f32], channels: usize) -> Vec<f32> {
     let weights = Weights::new(blend);
     let voxels: usize = VOLUME.iter().product();
@@ -171,7 +172,7 @@ fn argmax(scores: &[f32]) -> Vec<u8> {
     labels
 }
 
-/// A volume of the shape, whose voxels no one looks at.
+/// A volume of this shape, whose voxels are never read.
 fn source(folder: &Path) -> Volume {
     let file = folder.join("source.nii");
     let spacing = Spacing::new([1.0; 3]).expect("positive");

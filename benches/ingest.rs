@@ -25,7 +25,7 @@ fn convert(scan: &Path, out: &Path, codec: &str, pool: &Pool) {
     voxpatch::convert(scan, &dataset, &name, &options, pool, &|_| true).expect("converts");
 }
 
-/// Each run makes a new store; removing the one before is not counted.
+/// Each run makes a new store; removing the one before is not timed.
 fn timed(b: &mut Bencher, out: &Path, convert: impl Fn()) {
     let clear = || {
         let _ = std::fs::remove_dir_all(out);
@@ -33,7 +33,7 @@ fn timed(b: &mut Bencher, out: &Path, convert: impl Fn()) {
     b.iter_batched(clear, |()| convert(), BatchSize::PerIteration);
 }
 
-/// Reads a scan through, and does nothing with it.
+/// Reads a whole scan and discards it.
 fn read_only(path: &Path, planes: &mut [u8]) {
     let mut scan = voxpatch::scan::open(path).expect("a readable scan");
     let mut left = scan.header().plane_bytes() * scan.header().shape[0];

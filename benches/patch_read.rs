@@ -65,7 +65,7 @@ fn store(source: &Source, patch: [usize; 3], codec: &str, folder: &Path) -> Volu
     dataset.open_volume(&name).expect("opens")
 }
 
-/// What a memory map gives at best: the same rows, copied from memory.
+/// The best that a memory map can give: the same rows, copied from memory.
 fn copy_rows(source: &Source, region: Region, out: &mut [i16]) {
     let [_, rows, columns] = source.shape;
     let start = region.start.map(|s| usize::try_from(s).expect("inside"));

@@ -39,7 +39,7 @@ struct Observed {
 }
 
 fn main() {
-    // `cargo test --benches` runs this too, and only wants to know that it starts.
+    // `cargo test --benches` runs this too, only to check that it starts.
     if std::env::args().any(|a| a == "--test") {
         return;
     }
@@ -90,7 +90,7 @@ fn observe(scan: &Path, folder: &Path, codec: &str, chunk: [usize; 3]) -> Vec<Ob
 /// Nanoseconds of a random patch: the fastest of three rounds.
 fn time(volume: &Volume, patch: [usize; 3]) -> f64 {
     let mut out = vec![0_i16; patch.iter().product()];
-    // Touch every chunk, so that checksums are verified before the clock runs.
+    // Touches every chunk, so that checksums are verified before the timing.
     let whole = volume.shape();
     volume.read::<i16>(Region::whole(whole)).expect("inside");
     let mut best = f64::INFINITY;

@@ -1,6 +1,7 @@
-//! What training asks for: regions drawn by label, batches, and streams of patches.
+//! Reads of training: regions drawn by label, batches, and streams of patches.
 //!
-//! - `draw`: one region by class, from label maps of 18 and 134 million voxels: the cost is to be the same.
+//! - `draw`: one region by class, from label maps of 18 and 134 million voxels, which should cost
+//!   the same.
 //! - `batch`: 16 overlapping patches of 96 x 96 x 96 by `read_many`, with one thread and with two.
 //! - `stream`: patches of 96 x 96 x 96 of four subjects as `f32`, with one worker and with two.
 //!

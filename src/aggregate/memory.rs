@@ -24,7 +24,7 @@ use crate::{Error, Result};
 pub struct MemoryUse {
     /// The most that may be held in memory.
     pub budget: u64,
-    /// HeldBuffer in memory now.
+    /// The bytes held in memory now.
     pub held: u64,
     /// The most that was held in memory.
     pub peak: u64,

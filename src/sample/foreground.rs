@@ -56,10 +56,10 @@ impl ForegroundSampler {
     /// oversampling of nnU-Net (Isensee et al., "nnU-Net: a self-configuring method for deep
     /// learning-based biomedical image segmentation", 2021), where the share is a third.
     ///
-    /// The share is exact, not random: draw `i` is around foreground if and only if `floor((i + 1)
-    /// * share) > floor(i * share)`, so that any `n` consecutive draws have `n * share` of them,
-    /// rounded up or down. The share is rounded up to a multiple of 2^-44, so that 0.3 means 3 of
-    /// 10.
+    /// The share is exact, not random: draw `i` is around foreground if and only if
+    /// `floor((i + 1) * share) > floor(i * share)`, so that any `n` consecutive draws have
+    /// `n * share` of them, rounded up or down. The share is rounded up to a multiple of 2^-44, so
+    /// that 0.3 means 3 of 10.
     ///
     /// In a volume without foreground all patches lie anywhere, and [`Regions::absent`] says so.
     /// `patch` is in `z, y, x`.

@@ -1,5 +1,4 @@
-//! Several small subjects, on disk and in memory, and samplers that need nothing of a volume but
-//! its shape.
+//! Several small subjects, on disk and in memory, and samplers that use only the shape of a volume.
 #![allow(clippy::cast_possible_wrap, reason = "a test's numbers are small, and it may fail")]
 
 use std::collections::BTreeMap;
@@ -20,7 +19,7 @@ pub struct Cohort {
     pub dense: BTreeMap<String, (Array3<i16>, Array3<u8>)>,
 }
 
-/// Subject `sN` is of `planes(N)` planes.
+/// Subject `sN` has `planes(N)` planes.
 pub fn planes(n: usize) -> usize {
     6 + n % 4
 }
@@ -100,7 +99,7 @@ impl Cohort {
         }
     }
 
-    /// Makes it impossible to open an image.
+    /// Prevents an image from being opened.
     pub fn break_document(&self, name: &str) {
         let path = self.dataset.path().join(name).join("zarr.json");
         std::fs::write(path, b"{}").expect("written");
@@ -112,8 +111,8 @@ pub fn both() -> Vec<ImageRequest> {
     ["image", "label"].map(|name| ImageRequest::new(name).padded(Padding::Edge)).into()
 }
 
-/// Patches of 4 x 5 x 6 that may leave the volume by a voxel, at places that are a hash of the
-/// draw; counts how many volumes it is prepared for at a time.
+/// Patches of 4 x 5 x 6 that may leave the volume by a voxel, at places given by a hash of the
+/// draw; counts the volumes that it prepares at the same time.
 #[derive(Debug, Clone, Default)]
 pub struct Scattered {
     pub live: Live,
@@ -205,7 +204,7 @@ impl Regions for PlaceOfPlanes {
     }
 }
 
-/// Finds nothing to draw from volumes of so many planes.
+/// Finds nothing to draw in volumes with this number of planes.
 #[derive(Debug, Clone, Copy)]
 pub struct NothingIn(pub usize);
 
@@ -227,7 +226,7 @@ impl Sampler for NothingIn {
     }
 }
 
-/// Panics in volumes of so many planes, when prepared or at a draw.
+/// Panics in volumes with this number of planes, when prepared or at a draw.
 #[derive(Debug, Clone, Copy)]
 pub struct PanicsIn {
     pub planes: usize,

@@ -1,4 +1,4 @@
-//! Volumes in memory: as the scan to convert, and as the oracle to compare with.
+//! Volumes in memory: scans to convert, and oracles to compare with.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -123,7 +123,7 @@ pub fn store(
     convert(Box::new(scan), dataset, &name, options, &Pool::new(1)?, &|_| true)
 }
 
-/// A dataset on a disk of the test's choosing.
+/// A dataset on a disk that the test chooses.
 pub fn dataset_on(disk: Disk) -> Dataset {
     Dataset::create_on(disk).unwrap()
 }

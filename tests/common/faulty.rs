@@ -10,7 +10,7 @@ use voxpatch::disk::LocalDisk;
 
 use super::tapped::{Tap, Tapped};
 
-/// Passes everything on, until the chosen operation.
+/// Passes all operations on, up to the chosen one.
 #[derive(Debug)]
 pub struct FaultAt {
     left: AtomicUsize,
@@ -23,15 +23,15 @@ pub type FaultyDisk = Tapped<FaultAt>;
 pub enum Fault {
     /// The operation does nothing, all later ones work: an error that the process survives.
     Fails,
-    /// The operation is done and reports failure, all later ones work: a document is swapped, say,
-    /// and the answer is lost.
+    /// The operation is done but reports failure, and all later ones work: for example, a document
+    /// is swapped and the answer is lost.
     DoneButFails,
-    /// A put leaves half of its bytes in a hidden file, and nothing works from there on, as if
-    /// the process had been killed.
+    /// A put leaves half of its bytes in a hidden file, and every later operation fails, as if the
+    /// process had been killed.
     Stops,
 }
 
-/// A disk that fails at the operation of this number.
+/// A disk that fails at the operation with this number.
 pub fn faulty(root: PathBuf, at: usize, fault: Fault) -> Arc<FaultyDisk> {
     Tapped::new(root, FaultAt { left: AtomicUsize::new(at), fault })
 }
@@ -68,7 +68,7 @@ impl Tap for FaultAt {
     }
 }
 
-/// What a killed process leaves of an operation.
+/// The remains of an operation in a killed process.
 fn leave_half(disk: &LocalDisk, name: &str, key: &str) -> io::Result<()> {
     use voxpatch::disk::Source as _;
     match name {
@@ -92,7 +92,7 @@ fn leave_half(disk: &LocalDisk, name: &str, key: &str) -> io::Result<()> {
     }
 }
 
-/// Calls something with the key of each file before it is put.
+/// Calls a function with the key of each file before it is put.
 pub struct Hook<F>(pub F);
 
 impl<F> std::fmt::Debug for Hook<F> {

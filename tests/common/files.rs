@@ -1,4 +1,4 @@
-//! What lies below a folder.
+//! The files below a folder.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What several tests share: inputs made on the spot, and plain oracles.
+//! Inputs and oracles that several tests share.
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod cohort;

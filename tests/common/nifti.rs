@@ -7,7 +7,7 @@ use std::path::Path;
 use voxpatch::scan::{self, ScanHeader};
 use voxpatch::{Dtype, Finding, Frame, Result};
 
-/// A NIfTI file in the making: every number of its header can be set, sensible or not.
+/// A NIfTI file under construction: every number of its header can be set, valid or not.
 #[derive(Debug, Clone)]
 pub struct Nifti {
     pub version: u8,
@@ -26,13 +26,13 @@ pub struct Nifti {
     pub quatern: [f64; 3],
     pub qoffset: [f64; 3],
     pub srow: [[f64; 4]; 3],
-    /// Where the voxels really are, from the start of their file.
+    /// The real position of the voxels, from the start of their file.
     pub voxels_at: usize,
     /// In the order and byte order of the file.
     pub voxels: Vec<u8>,
 }
 
-/// Every type that NIfTI has.
+/// Every type of NIfTI.
 pub fn types() -> impl Iterator<Item = Dtype> {
     Dtype::ALL.into_iter().filter(|dtype| *dtype != Dtype::Float16)
 }
@@ -62,8 +62,8 @@ pub fn voxel(at: [usize; 5]) -> u64 {
 }
 
 impl Nifti {
-    /// A sound file of these sizes, `x, y, z, time, channel`, as many of them as there are axes,
-    /// filled with [`voxel`].
+    /// A valid file of these sizes, `x, y, z, time, channel`, one for each axis, filled with
+    /// [`voxel`].
     pub fn new(version: u8, big: bool, single: bool, dtype: Dtype, sizes: &[usize]) -> Self {
         let mut dim = [1; 8];
         dim[0] = sizes.len() as i64;
@@ -117,7 +117,7 @@ impl Nifti {
         }
     }
 
-    /// A small sound single file of `int16`, 5 x 4 x 3 (x, y, z).
+    /// A small valid single file of `int16`, 5 x 4 x 3 (x, y, z).
     pub fn small() -> Self {
         Self::new(1, false, true, Dtype::Int16, &[5, 4, 3])
     }
@@ -243,13 +243,13 @@ pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("to memory")
 }
 
-/// Everything that a scan yields.
+/// The complete output of a scan.
 #[derive(Debug)]
 pub struct Whole {
     pub header: ScanHeader,
     /// Each frame's voxels, C-contiguous, native byte order, in the order of delivery.
     pub frames: Vec<(Frame, Vec<u8>)>,
-    /// Those of the header and those of the end.
+    /// Findings of the header and of the end.
     pub findings: Vec<Finding>,
 }
 
@@ -281,7 +281,7 @@ pub fn read(path: &Path, slab: usize) -> Result<Whole> {
     Ok(Whole { header, frames, findings })
 }
 
-/// What [`Nifti::new`] put into a frame of `shape` (z, y, x), in native byte order.
+/// The voxels of [`Nifti::new`] in a frame of `shape` (z, y, x), in native byte order.
 pub fn expected(dtype: Dtype, frame: Frame, shape: [usize; 3]) -> Vec<u8> {
     let size = dtype.size();
     let mut bytes = vec![0; shape.iter().product::<usize>() * size];

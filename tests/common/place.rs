@@ -1,4 +1,4 @@
-//! Where the files of a volume lie.
+//! The folders of a volume's files.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub fn generation(root: &Path, name: &str) -> PathBuf {
     volume.join(document["attributes"]["voxpatch"]["generation"].as_str().unwrap())
 }
 
-/// The content of each file below a folder, by its path, without what is another each time that a
+/// The content of each file below a folder, by its path, without the parts that differ each time a
 /// volume is written: the name of its generation, and digests of documents that hold the name.
 pub fn files_as_written(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -53,7 +53,7 @@ pub fn generations(root: &Path, name: &str) -> Vec<PathBuf> {
     generations_in(&root.join(name))
 }
 
-/// Folders of generations, and those of jobs, which are named as these, in a folder.
+/// Folders of generations, and those of jobs, which have names of the same form, in a folder.
 pub fn generations_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());

@@ -1,4 +1,4 @@
-//! A disk in memory that knows what a power cut leaves of it.
+//! A disk in memory that simulates power cuts.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test may fail")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use voxpatch::disk::{Blob, Disk, FetchError, Held, Sink, Source, Span, Swap, Usage, Version};
 
-/// Keeps every change of a name, in order, so that the disk can be had as it is after a power cut
-/// at any moment. A file's content is durable when it is put; a name is when its folder was synced. Until then a change of names may be there after the cut or
-/// not, each apart from the others; one that touches two folders is there as a whole or not at
-/// all, and for sure when both were synced.
+/// Keeps every change of a name, in order, so that the disk can be restored as after a power cut at
+/// any moment. The content of a file is durable when it is put, a name when its folder is synced.
+/// Until then, each change of a name may or may not survive the cut, independently of the others; a
+/// change in two folders survives as a whole or not at all, and certainly when both are synced.
 #[derive(Debug, Default)]
 pub struct PowerDisk {
     state: Mutex<State>,
@@ -23,7 +23,7 @@ pub struct PowerDisk {
 struct State {
     /// Files and folders, whether or not they have a name. The root comes first.
     live: Vec<Node>,
-    /// What was durable when this disk was made.
+    /// The durable state when this disk was made.
     base: Vec<Node>,
     log: Vec<Event>,
 }
@@ -36,13 +36,13 @@ enum Node {
 
 #[derive(Debug)]
 enum Event {
-    /// These names of these folders mean these nodes from here on, or nothing.
+    /// From here on, these names in these folders refer to these nodes, or to nothing.
     Names(Vec<(usize, String, Option<usize>)>),
     /// A folder is synced.
     Synced(usize),
 }
 
-/// What a power cut leaves.
+/// The state after a power cut.
 #[derive(Debug, Clone)]
 pub struct Image(Vec<Node>);
 
@@ -58,18 +58,18 @@ impl PowerDisk {
         Self { state: Mutex::new(state), held: Arc::default() }
     }
 
-    /// How much was done so far: a moment to cut the power at.
+    /// The number of changes so far: a moment for a power cut.
     pub fn now(&self) -> usize {
         self.lock_state().log.len()
     }
 
-    /// The disk as its users see it, and all of it durable.
+    /// The disk as its users see it, with everything durable.
     pub fn live(&self) -> Image {
         Image(self.lock_state().live.clone())
     }
 
-    /// What a power cut at a moment may leave: with none, all, each alone, all but each of the
-    /// changes that were not durable, and with some more choices.
+    /// The possible states after a power cut at a moment: none, all, each alone, all but one of the
+    /// changes that were not durable, and some more choices.
     pub fn after_cut(&self, at: usize) -> Vec<Image> {
         let state = self.lock_state();
         let pending = state.pending(at);
@@ -142,7 +142,7 @@ impl State {
         })
     }
 
-    /// The folder of this key; made if it is missing, and what is missing above it, durable or not.
+    /// The folder of this key; created if missing, with its parents, durable or not.
     fn make(&mut self, key: &str, durable: bool) -> io::Result<(usize, bool)> {
         let (mut node, mut made) = (0, false);
         for name in key.split('/').filter(|name| !name.is_empty()) {
@@ -162,7 +162,7 @@ impl State {
         self.folder(node).map(|_| (node, made))
     }
 
-    /// The folder that a key is in, and its name there.
+    /// The folder of a key, and its name there.
     fn parent(&mut self, key: &str) -> io::Result<(usize, String)> {
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
         Ok((self.make(folder, false)?.0, name.to_owned()))
@@ -201,7 +201,7 @@ fn apply(nodes: &mut [Node], names: &[(usize, String, Option<usize>)]) {
 }
 
 impl Image {
-    /// A number that images of the same names and contents share.
+    /// A number that states with the same names and contents share.
     pub fn digest(&self) -> u64 {
         let mut digest = DefaultHasher::new();
         let mut left = vec![(String::new(), 0)];
@@ -235,12 +235,12 @@ impl PowerDisk {
         Ok(())
     }
 
-    /// Whoever holds a folder holds it for nobody from here on.
+    /// Marks nothing: any process may hold any folder.
     pub fn forget_held(&self) {
         self.held.lock().unwrap().clear();
     }
 
-    /// As a dataset takes it.
+    /// The disk in the form that a dataset takes.
     pub fn handle(self: &Arc<Self>) -> Disk {
         Disk::new(Arc::clone(self))
     }

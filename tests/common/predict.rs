@@ -1,4 +1,4 @@
-//! Predictions that follow from the patch alone, and what they blend to, voxel by voxel.
+//! Predictions that depend only on the patch, and their blends, voxel by voxel.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -25,7 +25,7 @@ pub fn source(folder: &Path, [z, y, x]: [usize; 3]) -> (Dataset, Volume) {
     (dataset, volume)
 }
 
-/// A number from 0 to 1 for each voxel of each patch's prediction, unlike that of other patches.
+/// A number from 0 to 1 for each voxel of each patch's prediction, different for each patch.
 pub fn value(number: u64, head: usize, at: [usize; 4]) -> f32 {
     let mut n = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (head as u64) << 40;
     for i in at {
@@ -61,8 +61,8 @@ struct Line {
 
 impl Line {
     /// The last patch, in order, whose trimmed part covers a voxel of the input: `TorchIO` trims
-    /// half the overlap off each face that is not the volume's, off all if the volume is padded,
-    /// and assigns patches one after the other.
+    /// half the overlap off each face that is not the volume's (off all faces if the volume is
+    /// padded), and assigns patches one after the other.
     fn owner(&self, voxel: usize) -> usize {
         let (before, after) = (self.overlap / 2, self.overlap.div_ceil(2));
         let covers = |n: &usize| {
@@ -78,7 +78,7 @@ impl Line {
         (0..self.starts.len()).rev().find(covers).expect("the grid covers the volume")
     }
 
-    /// Where a voxel of the output lies in the prediction of each patch that covers it.
+    /// The position of a voxel of the output in the prediction of each patch that covers it.
     fn covering(&self, voxel: usize) -> Vec<(usize, usize)> {
         let place = |(n, start): (usize, &i64)| {
             let at = voxel as i64 - start.div_euclid(self.factor as i64);
@@ -101,7 +101,7 @@ fn window(blend: Blend, at: usize, length: usize) -> f64 {
 }
 
 /// The mean of the predictions of all patches that cover each voxel, `c, z, y, x`, voxel by voxel
-/// in `f64`; `None` where none of `arrived` does.
+/// in `f64`; `None` where none of the patches in `arrived` covers it.
 pub fn blended(
     plan: &Plan,
     output: usize,
@@ -134,7 +134,7 @@ pub fn blended(
             std::array::from_fn(|a| lines[a].covering(voxel[a]));
         if blend == Blend::Crop {
             for a in 0..3 {
-                // Of the voxels of the input that make one of the output, the last decides.
+                // The last voxel of the input that belongs to a voxel of the output decides.
                 let owner = lines[a].owner(voxel[a] * factor[a] + factor[a] - 1);
                 members[a].retain(|(n, _)| *n == owner);
             }

@@ -1,4 +1,4 @@
-//! A local disk, every operation of which goes through something that may watch, fail or stop it.
+//! A local disk whose operations all go through a function that may watch, fail or stop them.
 
 use std::fmt::Debug;
 use std::io;
@@ -9,9 +9,9 @@ use voxpatch::disk::{
     Blob, Disk, FetchError, Held, LocalDisk, Sink, Source, Span, Stamp, Swap, Usage, Version,
 };
 
-/// What operations go through.
+/// The function for operations.
 pub trait Tap: Debug + Send + Sync + 'static {
-    /// Does `operation`, called by the name of its method, or does not.
+    /// Runs `operation`, given with the name of its method, or refuses.
     fn pass(
         &self,
         disk: &LocalDisk,
@@ -33,17 +33,17 @@ impl<T: Tap> Tapped<T> {
         Arc::new(Self { disk: LocalDisk::new(root), tap, holds: true })
     }
 
-    /// One that lets everybody hold everything, as a disk that many machines share.
+    /// A disk that many machines share: every process may hold every folder.
     pub fn unheld(root: impl Into<PathBuf>, tap: T) -> Arc<Self> {
         Arc::new(Self { disk: LocalDisk::new(root), tap, holds: false })
     }
 
-    /// One whose files are read at positions.
+    /// A disk whose files are read at positions.
     pub fn reading(root: impl Into<PathBuf>, tap: T) -> Arc<Self> {
         Arc::new(Self { disk: LocalDisk::new(root).mapping(false), tap, holds: true })
     }
 
-    /// As a dataset takes it.
+    /// The disk in the form that a dataset takes.
     pub fn handle(self: &Arc<Self>) -> Disk {
         Disk::new(Arc::clone(self))
     }

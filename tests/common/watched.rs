@@ -9,10 +9,10 @@ use voxpatch::disk::LocalDisk;
 
 use super::tapped::{Tap, Tapped};
 
-/// What is refused: operation, key, and how.
+/// Refused operations: operation, key suffix, and kind of error.
 type Refused = (&'static str, String, io::ErrorKind);
 
-/// Passes everything on but what is to be refused.
+/// Passes all operations on, except refused ones.
 #[derive(Debug, Default)]
 pub struct Watch {
     read: Mutex<Vec<String>>,
@@ -32,13 +32,13 @@ pub fn watched_reading(root: impl AsRef<Path>) -> Arc<WatchedDisk> {
 }
 
 impl WatchedDisk {
-    /// From now on `operation` fails for keys that end so: "read", "list"; "written", "streamed": a
-    /// write does, after it was done.
+    /// From now on `operation` fails for keys with this ending: "read", "list"; "written" and
+    /// "streamed" fail after the write was done.
     pub fn refuse(&self, operation: &'static str, key: &str, kind: io::ErrorKind) {
         *self.tap.refused.lock().unwrap() = Some((operation, key.to_owned(), kind));
     }
 
-    /// How often keys that end so were read.
+    /// How often keys with this ending were read.
     pub fn reads_of(&self, key: &str) -> usize {
         self.tap.read.lock().unwrap().iter().filter(|read| read.ends_with(key)).count()
     }

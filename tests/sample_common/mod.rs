@@ -1,4 +1,4 @@
-//! A field in memory, its index by counting, and samplers of every kind.
+//! A field in memory with an index by counting, and samplers of every kind.
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(
     clippy::cast_possible_wrap,
@@ -15,7 +15,7 @@ use voxpatch::sample::{
 };
 use voxpatch::{Region, Result};
 
-/// Labels, weights and an index, and a list of what was read.
+/// Labels, weights and an index, and a list of the regions that were read.
 #[derive(Debug)]
 pub struct Dense {
     pub shape: [usize; 3],

@@ -1,4 +1,4 @@
-//! Aggregation, for `reader.rs`: see there.
+//! Aggregation for `reader.rs`.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -17,24 +17,24 @@ use voxpatch::{
 
 const SOURCE: &str = "scan/image";
 const OUTPUT: &str = "scan/blended";
-/// Patches given at a time to more than one thread.
+/// Patches per batch with more than one thread.
 const BATCH: usize = 4;
 
-/// Those of `blending.Job` that matter here.
+/// The fields of `blending.Job` that matter here.
 #[derive(Deserialize)]
 pub struct Job {
     predictions: PathBuf,
     channels: usize,
     patch: [usize; 3],
     overlap: [usize; 3],
-    /// The dataset is below it.
+    /// The folder of the dataset.
     pub folder: PathBuf,
 }
 
 /// The distinct predictions, `n, c, z, y, x`; patch `n` has number `n` modulo their count.
 pub struct Predictions {
     voxels: Vec<f32>,
-    /// Of one.
+    /// Shape of one prediction.
     shape: [usize; 4],
 }
 
@@ -62,7 +62,7 @@ impl Predictions {
         ArrayView::from_shape(self.shape, voxels).expect("as many voxels")
     }
 
-    /// Those of numbers that follow each other, if they lie so in memory.
+    /// The predictions of consecutive numbers, if they are contiguous in memory.
     fn several(&self, numbers: &[u64]) -> Option<ArrayView5<'_, f32>> {
         let first = self.distinct(numbers[0]);
         let follows = |(n, number): (usize, &u64)| self.distinct(*number) == first + n;
@@ -78,7 +78,7 @@ fn dataset(folder: &Path) -> PathBuf {
     folder.join("scans.zarr")
 }
 
-/// Converts the scan that predictions are of.
+/// Converts the scan that is predicted.
 pub fn convert_source(scan: &Path, folder: &Path) -> Result<Value> {
     let (dataset, pool) = (Dataset::create(dataset(folder))?, Pool::new(1)?);
     let scan = voxpatch::scan::open(scan)?;
@@ -86,8 +86,8 @@ pub fn convert_source(scan: &Path, folder: &Path) -> Result<Value> {
     Ok(json!({}))
 }
 
-/// Blends the predictions into a volume. With one thread patches come one at a time; with several,
-/// a few are given at a time to a pool.
+/// Blends the predictions into a volume: one patch at a time with one thread, a few at a time with
+/// the threads of a pool.
 pub fn aggregate(
     job: &Job,
     predictions: &Predictions,
@@ -129,7 +129,7 @@ pub fn aggregate(
     }))
 }
 
-/// Writes the voxels that were made, `c, z, y, x`, without a header.
+/// Writes the voxels of the result, `c, z, y, x`, without a header.
 pub fn dump(folder: &Path, path: &Path) -> std::result::Result<Value, Box<dyn std::error::Error>> {
     let volume = Dataset::open(dataset(folder))?.volume(OUTPUT)?;
     let mut file = BufWriter::new(File::create(path)?);
@@ -144,7 +144,7 @@ pub fn dump(folder: &Path, path: &Path) -> std::result::Result<Value, Box<dyn st
     Ok(json!({}))
 }
 
-/// Writes all planes of one channel, some at a time.
+/// Writes all planes of one channel, a few at a time.
 fn planes<T: Element + bytemuck::Pod>(
     view: &View,
     out: &mut impl Write,

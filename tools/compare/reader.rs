@@ -70,12 +70,12 @@ enum Request {
     },
 }
 
-/// What requests leave for those after them.
+/// The state between requests.
 #[derive(Default)]
 struct State {
     open: Option<Volume>,
     predictions: Option<Predictions>,
-    /// Of the last aggregation.
+    /// The result of the last aggregation.
     folder: PathBuf,
 }
 
@@ -85,8 +85,8 @@ fn digest(voxels: &[i16]) -> u32 {
     crc.sum()
 }
 
-/// Reads every region. A timed pass reuses one buffer, as a loader does; a checked one keeps every
-/// patch and looks at them once the clock has stopped.
+/// Reads every region. A timed pass reuses one buffer, as a loader does; a checked pass keeps every
+/// patch and compares them after the timing.
 fn pass(volume: &Volume, regions: &[Box3], check: bool) -> voxpatch::Result<Value> {
     let regions: Vec<_> = regions.iter().map(|&(start, shape)| Region::new(start, shape)).collect();
     if check {
@@ -108,8 +108,8 @@ fn pass(volume: &Volume, regions: &[Box3], check: bool) -> voxpatch::Result<Valu
     Ok(json!({ "seconds": begun.elapsed().as_secs_f64() }))
 }
 
-/// One epoch of a stream of patches as a network wants them, `f32`, by so many workers. No patch is
-/// kept; the time of an epoch that is checked holds the checking.
+/// One epoch of a stream of patches for a network, `f32`, by `threads` workers. No patch is kept;
+/// the time of a checked epoch includes the check.
 fn train(
     dataset: &Dataset,
     subjects: &[String],
@@ -135,7 +135,8 @@ fn train(
     Ok(json!({ "seconds": seconds, "patches": patches, "drawn": drawn }))
 }
 
-/// The voxels of the scan again. Any that is no integer gives one that no scan here has.
+/// The voxels of the scan as integers. A voxel that is not an integer gives a number that no scan
+/// here contains.
 #[allow(clippy::cast_possible_truncation, reason = "compared with what was cast")]
 fn integers(voxels: &[f32]) -> Vec<i16> {
     let integer =

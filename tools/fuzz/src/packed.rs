@@ -1,5 +1,5 @@
-//! Arbitrary bytes as a chunk of `packed`: an error or voxels, the same from every kernel, and
-//! voxels come back when they are encoded again.
+//! Arbitrary bytes as a chunk of `packed`: the result is an error or voxels, the same from every
+//! kernel, and encoding restores the voxels.
 //!
 //! The first bytes of an input are the type and the shape, the rest is the chunk.
 #![no_main]
