@@ -282,7 +282,12 @@ impl Error {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, path, source }
+        move |source| match source.kind() {
+            std::io::ErrorKind::ResourceBusy => {
+                Self::Busy { path, reason: "another process is replacing its document right now" }
+            }
+            _ => Self::Io { action, path, source },
+        }
     }
 
     pub(crate) fn invalid(

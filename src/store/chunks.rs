@@ -23,9 +23,10 @@ impl Look {
     pub(crate) fn whole_chunk(&self, at: ChunkAt) -> Result<Option<Arc<Chunk>>> {
         let cache = self.cache_here();
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut chunk = self.cached_chunk(cache.as_deref(), at, scratch)?;
+            let none = Gathered::default();
+            let mut chunk = self.cached_chunk((cache.as_deref(), &none), at, scratch)?;
             if chunk.is_none() && self.volume.stored_chunk_bytes(at.0, at.1)?.is_some() {
-                chunk = self.decode_chunk(at, scratch)?.map(Arc::new);
+                chunk = self.decode_chunk(&none, at, scratch)?.map(Arc::new);
             }
             scratch.trim();
             Ok(chunk)
@@ -52,7 +53,7 @@ impl Look {
             chunk.copy(part, target, scratch);
             return Ok(());
         }
-        if let Some(chunk) = self.cached_chunk(cache, at, scratch)? {
+        if let Some(chunk) = self.cached_chunk((cache, gathered), at, scratch)? {
             chunk.copy(part, target, scratch);
             return Ok(());
         }
@@ -74,7 +75,7 @@ impl Look {
     /// The chunk by way of the cache; `None` if it is none to keep.
     fn cached_chunk(
         &self,
-        cache: Option<&CachedChunks>,
+        (cache, gathered): (Option<&CachedChunks>, &Gathered),
         at: ChunkAt,
         scratch: &mut Scratch,
     ) -> Result<Option<Arc<Chunk>>> {
@@ -84,11 +85,16 @@ impl Look {
         {
             return Ok(None);
         }
-        cache.get_or_decode(self.key(at), || self.decode_chunk(at, scratch))
+        cache.get_or_decode(self.key(at), || self.decode_chunk(gathered, at, scratch))
     }
 
     /// The whole chunk at `at`; `None` if memory has no room.
-    fn decode_chunk(&self, at: ChunkAt, scratch: &mut Scratch) -> Result<Option<Chunk>> {
+    fn decode_chunk(
+        &self,
+        gathered: &Gathered,
+        at: ChunkAt,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Chunk>> {
         let Ok(mut voxels) = bytemuck::allocation::try_zeroed_vec(self.volume.chunk_bytes(at.1))
         else {
             return Ok(None);
@@ -98,7 +104,7 @@ impl Look {
         let row = shape[2] * item;
         let strides = [shape[1] * row, row, item].map(signed);
         let mut target = Target { bytes: &mut voxels, offset: 0, strides, rows: Rows::Copy };
-        self.volume.stored.read_part(at, &Gathered::default(), &part, &mut target, scratch)?;
+        self.volume.stored.read_part(at, gathered, &part, &mut target, scratch)?;
         Ok(Some(Chunk { shape, voxels }))
     }
 }

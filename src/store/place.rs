@@ -23,6 +23,19 @@ impl Place {
     /// nor one of the two folders above it is a dataset, [`Error::VersionTooNew`], [`Error::Io`].
     pub fn find(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        match path.to_string_lossy().split_once("?mode=").filter(|_| !path.exists()) {
+            None => Self::find_plain(path),
+            Some((before, after)) => {
+                // After the store, or at the end of the path.
+                let (mode, below) = after.split_once('/').unwrap_or((after, ""));
+                let place = Self::find_plain(&Path::new(before).join(below))?;
+                let root = format!("{}?mode={mode}", place.dataset.path().display());
+                Ok(Self { dataset: Dataset::open(root)?, ..place })
+            }
+        }
+    }
+
+    fn find_plain(path: &Path) -> Result<Self> {
         if path.is_file() {
             let reason = "it is a file; a store is a folder, made by convert".into();
             return Err(Error::NotVoxpatch { what: "store", path: path.into(), reason });
@@ -103,8 +116,7 @@ impl Place {
             Err(Error::NotFound { .. }) if !lost.is_empty() => Vec::new(),
             names => names?,
         };
-        let check = |name: &VolumeName| self.dataset.verify_volume(name, pool, progress);
-        let mut volumes = names.iter().map(check).collect::<Result<Vec<_>>>()?;
+        let mut volumes = self.dataset.verify_volumes(&names, pool, progress)?;
         volumes.extend(lost);
         Ok(VerifyReport { volumes })
     }

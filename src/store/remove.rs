@@ -28,7 +28,7 @@ impl Dataset {
         match sink.swap(&key, Some(&there.version), None) {
             Ok(Swap::Done) => {}
             Ok(Swap::Lost) => return Err(Error::Conflict { path }),
-            Err(source) => return Err(Error::Io { action: "remove", path, source }),
+            Err(source) => return Err(Error::io("remove", path)(source)),
         }
         // The files of a document that cannot be understood are unknown: `Dataset::sweep` finds
         // them.

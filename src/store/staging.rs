@@ -1,5 +1,7 @@
 //! A generation under construction: its documents, and the step that publishes it.
 
+use std::collections::{BTreeSet, HashSet};
+
 use serde_json::Value;
 
 use super::array::ArrayShape;
@@ -117,6 +119,27 @@ impl Staging {
         }
     }
 
+    /// Refuses a generation of which a shard was removed after it was written: a writer that was
+    /// suspended for long may have been swept.
+    pub(super) fn check_whole(&self, shards: &[ShardRecord]) -> Result<()> {
+        let written: Vec<&str> =
+            shards.iter().filter(|shard| shard.file.is_some()).map(|shard| &*shard.key).collect();
+        let folders: BTreeSet<&str> =
+            written.iter().filter_map(|key| Some(key.rsplit_once('/')?.0)).collect();
+        let mut there = HashSet::new();
+        for folder in folders {
+            let key = self.generation.key(format!("0/{folder}"));
+            let names = self.disk.list(&key).map_err(Error::io("list", self.disk.path(&key)))?;
+            there.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
+        }
+        let Some(lost) = written.into_iter().find(|key| !there.contains(*key)) else {
+            return Ok(());
+        };
+        let path = self.disk.path(&self.generation.key(format!("0/{lost}")));
+        let reason = "the shard was removed after it was written; convert the scan again";
+        Err(Error::corrupt_store(path, reason))
+    }
+
     /// Makes all files of the generation durable.
     pub(super) fn flush(&self) -> Result<()> {
         let folder = self.generation.folder();
@@ -150,6 +173,12 @@ impl Staging {
                 None => Error::AlreadyExists { path },
                 Some(_) => Error::Conflict { path },
             });
+        }
+        if swapped.is_err() {
+            // The pointer is there and may not be durable: the old volume must stay until it is.
+            let folder = self.name.to_string();
+            let flushed = self.disk.sink()?.flush(&folder);
+            flushed.map_err(Error::io("sync", self.disk.path(&folder)))?;
         }
         if let Some(replaced) = replaced {
             // Errors are ignored: no reader looks there, and `Dataset::sweep` removes the rest.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::generation;
 use super::job::PREFIX as JOB;
+use super::lock;
 use super::name::VolumeName;
 use super::pointer::{self, Meaning, Pointer};
 use super::{DOCUMENT, Dataset};
@@ -69,6 +70,17 @@ impl Dataset {
                 report.kept.push(swept);
                 continue;
             }
+            // A writer of this machine may be suspended for long.
+            let held = match volume_of(&key) {
+                Some(name) => match lock::hold(&self.disk, &name) {
+                    Err(Error::Busy { .. }) => {
+                        report.kept.push(swept);
+                        continue;
+                    }
+                    held => Some(held?),
+                },
+                None => None,
+            };
             if !dry_run {
                 // Checked again, because it may be named by now.
                 if !self.is_unnamed(&key)? {
@@ -76,6 +88,7 @@ impl Dataset {
                 }
                 sink.delete(&key).map_err(Error::io("remove", &swept.path))?;
             }
+            drop(held);
             report.removed.push(swept);
         }
         Ok(report)
@@ -99,7 +112,15 @@ impl Dataset {
             for image in self.folders(&subject)? {
                 // Names are checked before they become part of a path.
                 let Ok(name) = VolumeName::new(&subject, &image) else { continue };
-                let named = self.named_by(&name)?;
+                // Of a document that is not understood nobody knows the files: all of them stay.
+                let named = match self.named_by(&name) {
+                    Err(
+                        Error::NotVoxpatch { .. }
+                        | Error::VersionTooNew { .. }
+                        | Error::CorruptStore { .. },
+                    ) => continue,
+                    named => named?,
+                };
                 let inside = self.list(&name.to_string())?;
                 let ours = inside.into_iter().filter(|inside| {
                     let is_file = is_of_a_writer(inside) || generation::is_id(inside);
@@ -154,6 +175,13 @@ impl Dataset {
         };
         Ok(names.into_iter().filter(|name| name != DOCUMENT).collect())
     }
+}
+
+/// The volume that a key lies in.
+fn volume_of(key: &str) -> Option<VolumeName> {
+    let mut parts = key.split('/');
+    let (subject, image, _) = (parts.next()?, parts.next()?, parts.next()?);
+    VolumeName::new(subject, image).ok()
 }
 
 /// Whether a name is a temporary one of writers: files under construction, claims and locks, and

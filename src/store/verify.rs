@@ -111,10 +111,23 @@ impl Dataset {
         progress: &(dyn Fn(u64) -> bool + Sync),
     ) -> Result<VerifyReport> {
         let volumes = self.volumes()?;
-        let check = |name: &VolumeName| self.verify_volume(name, pool, progress);
-        let mut volumes = volumes.iter().map(check).collect::<Result<Vec<_>>>()?;
+        let mut volumes = self.verify_volumes(&volumes, pool, progress)?;
         volumes.extend(self.lost(None)?);
         Ok(VerifyReport { volumes })
+    }
+
+    /// Checks volumes, except for those that are removed meanwhile.
+    pub(super) fn verify_volumes(
+        &self,
+        names: &[VolumeName],
+        pool: &Pool,
+        progress: &(dyn Fn(u64) -> bool + Sync),
+    ) -> Result<Vec<VolumeCheck>> {
+        let check = |name: &VolumeName| match self.verify_volume(name, pool, progress) {
+            Err(Error::NotFound { .. }) => None,
+            check => Some(check),
+        };
+        names.iter().filter_map(check).collect()
     }
 
     /// Complete volumes without a document: of all subjects, or of one.
@@ -149,7 +162,8 @@ impl Dataset {
     /// Checks one volume as [`Self::verify`] does.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]; [`Error::Replaced`] if the volume is replaced again and again.
+    /// [`Error::NotFound`]; [`Error::Cancelled`]; [`Error::Replaced`] if the volume is replaced again
+    /// and again.
     pub fn verify_volume(
         &self,
         name: &VolumeName,
@@ -168,6 +182,7 @@ impl Dataset {
             }
             let volume = match self.open_volume(name) {
                 Ok(volume) => volume,
+                Err(error @ Error::NotFound { .. }) => return Err(error),
                 Err(error) => {
                     let place = self.path().join(name.to_string());
                     check.damage.push(Damage::of(error, place, Remedy::Write));

@@ -186,9 +186,11 @@ impl VolumeWriter {
             shards.expect("the converter writes every shard of the grid before it commits");
         let staging = &self.staging;
         index.map_or(Ok(()), |index| staging.write_index(index))?;
+        let written = shards.clone();
         let complete =
             staging.complete(&self.shape, attributes, voxels, shards, index.is_some())?;
         staging.flush()?;
+        staging.check_whole(&written)?;
         let published = staging.publish(&complete, self.replaced.as_ref());
         // Kept, unless it is certain that no pointer names the generation.
         self.keep = published.is_ok() || !staging.is_published().is_ok_and(|published| !published);

@@ -1,18 +1,17 @@
 //! The right to replace one document, held by one writer at a time.
 //!
-//! On a disk of this machine, a claim is a lock on a hidden file, which the system releases when a
-//! writer is killed. Between machines locks may not hold: there the hidden file itself is the
-//! claim, because of all exclusive creations of a file exactly one succeeds, on NFS and FUSE alike.
-//! Another writer takes a claim that was not touched for [`PATIENCE`]; its holder gives up before
-//! that.
+//! A claim is a hidden file: of all writers that create a file exclusively one succeeds, on local
+//! disks and on network file systems alike. Locks only tell early that a writer is dead: a writer on
+//! a local disk locks its claim, and the system releases the lock when the process ends. A claim
+//! without a lock is marked, and is taken away when it has stood for [`PATIENCE`]; its writer gives up
+//! after [`HOLDS`], long before that.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::folders::TRIES;
 use super::hold::is_still;
 use crate::disk::sink::IN_THE_MAKING;
 use crate::process::Maker;
@@ -25,10 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a writer relies on a claim that it created.
 const HOLDS: Duration = Duration::from_secs(8);
 
+/// How long an unmarked claim is left alone, so that its writer can lock or mark it.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// The content of a claim whose writer holds no lock: other machines cannot see one.
+const MARK: &[u8] = b"shared";
+
 pub(super) struct Claim {
     path: PathBuf,
-    /// When the claim was created; `None` for a lock.
-    since: Option<Instant>,
+    since: Instant,
     /// The file that is locked, or was created.
     file: File,
     maker: Maker,
@@ -41,32 +45,16 @@ impl Claim {
         let mut hidden = std::ffi::OsString::from(".swap-");
         hidden.push(name);
         let path = path.with_file_name(hidden);
-        if is_shared { Self::create(path) } else { Self::lock(path) }
-    }
-
-    fn lock(path: PathBuf) -> io::Result<Self> {
-        for _ in 0..TRIES {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-            match file.lock() {
-                Err(e) if e.kind() == ErrorKind::Unsupported => return Self::create(path),
-                locked => locked?,
-            }
-            if is_still(&file, &path)? {
-                return Ok(Self { path, since: None, file, maker: Maker::new() });
-            }
-        }
-        Err(ErrorKind::ResourceBusy.into())
-    }
-
-    fn create(path: PathBuf) -> io::Result<Self> {
         let begun = Instant::now();
-        // The claim of another writer, and when it was first seen.
+        // The claim of another writer, and since when this one has seen it.
         let mut other: Option<([u64; 2], Instant)> = None;
         while begun.elapsed() < 3 * PATIENCE {
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    let since = Some(Instant::now());
-                    return Ok(Self { path, since, file, maker: Maker::new() });
+                    if let Some(claim) = Self::of(file, &path, is_shared)? {
+                        return Ok(claim);
+                    }
+                    continue;
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e),
@@ -80,22 +68,42 @@ impl Claim {
                 Some((seen, since)) if seen == there => {
                     if since.elapsed() > PATIENCE {
                         take_away(&path, there)?;
+                    } else if !is_shared && since.elapsed() > SETTLED {
+                        remove_if_dead(&path)?;
                     }
                 }
                 _ => other = Some((there, Instant::now())),
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(10));
         }
         Err(ErrorKind::ResourceBusy.into())
     }
 
+    /// The claim on a file that this writer has just created; `None` if another writer took the file
+    /// for that of a dead one.
+    fn of(mut file: File, path: &Path, is_shared: bool) -> io::Result<Option<Self>> {
+        if is_shared {
+            file.write_all(MARK)?;
+        } else {
+            match file.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => return Ok(None),
+                // Without locks, a dead writer is only told by the time that has passed.
+                Err(fs::TryLockError::Error(_)) => file.write_all(MARK)?,
+                Ok(()) => {}
+            }
+        }
+        let is_own = is_still(&file, path)?;
+        let (path, since, maker) = (path.to_owned(), Instant::now(), Maker::new());
+        Ok(is_own.then_some(Self { path, since, file, maker }))
+    }
+
     /// Fails if another writer may have taken the claim.
     pub(super) fn check(&self) -> io::Result<()> {
-        let holds = match self.since {
-            None => true,
-            Some(since) => since.elapsed() < HOLDS && is_still(&self.file, &self.path)?,
-        };
-        if holds { Ok(()) } else { Err(ErrorKind::ResourceBusy.into()) }
+        if self.since.elapsed() < HOLDS && is_still(&self.file, &self.path)? {
+            Ok(())
+        } else {
+            Err(ErrorKind::ResourceBusy.into())
+        }
     }
 }
 
@@ -107,6 +115,19 @@ impl Drop for Claim {
             let _ = self.file.unlock();
         }
     }
+}
+
+/// Removes the claim of a writer of this machine that was killed: it has no mark, and the system has
+/// released its lock.
+fn remove_if_dead(path: &Path) -> io::Result<()> {
+    let file = match File::open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    if file.metadata()?.len() == 0 && file.try_lock().is_ok() && is_still(&file, path)? {
+        fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 /// Removes the claim of a vanished writer, but no claim that replaced it meanwhile.

@@ -67,7 +67,9 @@ impl LocalDisk {
                 return Err(Error::invalid("mode of a store", mode, "use ?mode=map or ?mode=read"));
             }
         };
-        Ok(Self::new(folder).mapping(maps))
+        let disk = Self::new(folder).mapping(maps);
+        // Whoever asks for reads knows of a network file system that has no number here.
+        Ok(if maps { disk } else { disk.shared() })
     }
 
     fn file(&self, key: &str) -> PathBuf {

@@ -113,8 +113,11 @@ impl Dataset {
         });
         let codecs = codecs.collect::<Result<_>>()?;
         let disk = self.disk.clone();
-        let (begun, is_new, is_complete) = self.begin_job(document, &name, overwrite)?;
+        let (begun, is_new, _) = self.begin_job(document, &name, overwrite)?;
         let held = hold_part(&disk, &begun, part)?;
+        // Looked up again, because another process may have ended or completed the job before the
+        // part was held.
+        let is_complete = begun.check_current(&disk)?;
         let behind = Behind::start(disk.clone())?;
         Ok(Job {
             generations: begun.generations()?,
@@ -307,7 +310,14 @@ impl Job {
     /// Removes shards durably: the next shards under these keys may come from other predictions,
     /// and the old ones must not reappear.
     fn remove(&self, keys: impl IntoIterator<Item = String>) -> Result<()> {
-        keys.into_iter().try_for_each(|key| self.delete(&key))?;
+        let mut keys = keys.into_iter().peekable();
+        // Shards of a complete job may belong to a published volume.
+        if keys.peek().is_some() && self.begun.check_current(&self.disk)? {
+            let name = &self.begun.document.outputs[0].name;
+            let reason = "another process has completed it meanwhile; its shards stay";
+            return Err(Error::invalid("aggregation", name, reason));
+        }
+        keys.try_for_each(|key| self.delete(&key))?;
         self.flush_generations()
     }
 
@@ -340,7 +350,12 @@ impl Drop for Job {
         let is_flushed = self.flush().is_ok();
         let is_empty = || locked(&self.written).is_empty() && !self.has_checkpoint();
         let is_alone = self.is_new && self.begun.document.parts == 1;
-        if self.maker.is_here() && is_alone && is_flushed && is_empty() {
+        // Another machine may have joined the job.
+        let nobody_wrote = || {
+            let outputs = 0..self.generations.len();
+            outputs.into_iter().all(|n| self.done(n).is_ok_and(|done| !done.contains(&true)))
+        };
+        if self.maker.is_here() && is_alone && is_flushed && is_empty() && nobody_wrote() {
             // Errors are ignored, because the job can still be resumed.
             let _ = self.begun.end(&self.disk, true);
         }

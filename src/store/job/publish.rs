@@ -64,9 +64,13 @@ impl Dataset {
         }
         job.end(disk, false)?;
         drop((held, parts));
-        let volumes = outputs
-            .iter()
-            .map(|output| Volume::open(disk, &output.staging.name).map(|volume| volume.info()));
+        let volumes = outputs.iter().filter_map(|output| {
+            match Volume::open(disk, &output.staging.name) {
+                // Removed since.
+                Err(Error::NotFound { .. }) => None,
+                volume => Some(volume.map(|volume| volume.info())),
+            }
+        });
         let volumes = volumes.collect::<Result<_>>()?;
         drop(outputs);
         Ok(Some(Published { document: job.document, volumes }))
@@ -177,6 +181,11 @@ impl<'a> StagedOutput<'a> {
     fn publish(&self, manifest: Extent, overwrite: Overwrite) -> Result<()> {
         let staging = &self.staging;
         if staging.is_published()? {
+            return Ok(());
+        }
+        let key = staging.generation.key(manifest::KEY);
+        if staging.disk.document(&key)?.is_none() {
+            // Published by an earlier call, and replaced or removed since.
             return Ok(());
         }
         self.tidy(&manifest)?;

@@ -58,6 +58,10 @@ impl Begun {
         // The answer of the swap may have been lost on the way, so the document is read again.
         if let Some(job) = Self::find(disk, name)? {
             let is_new = job.document.id() == document.id();
+            // An error may mean that the document is there and is not durable yet.
+            if swapped.is_err() {
+                flush(disk, &job.folder)?;
+            }
             return Ok((job, is_new));
         }
         let _ = swapped.map_err(Error::io("write", disk.path(&key)))?;
@@ -104,7 +108,13 @@ impl Begun {
         let swapped = disk.sink()?.swap(&key, None, Some(&document));
         match self.completed(disk)? {
             // Another process has read the same voxels.
-            Some(there) if *there == *manifests => Ok(there),
+            Some(there) if *there == *manifests => {
+                // An error may mean that the document is there and is not durable yet.
+                if swapped.is_err() {
+                    flush(disk, &self.work())?;
+                }
+                Ok(there)
+            }
             Some(_) => {
                 let reason = "it was completed with other voxels than those found now";
                 Err(Error::corrupt_store(disk.path(&key), reason))
@@ -116,6 +126,17 @@ impl Begun {
                 Err(Error::Busy { path, reason })
             }
         }
+    }
+
+    /// Whether the job is complete; an error if it has ended meanwhile.
+    pub(super) fn check_current(&self, disk: &Disk) -> Result<bool> {
+        let there = Self::find_in(disk, self.folder.clone())?;
+        if there.is_some_and(|there| there.document.id() == self.document.id()) {
+            return Ok(self.completed(disk)?.is_some());
+        }
+        let path = disk.path(&self.document.outputs[0].name);
+        let reason = "another process has just finished or discarded the aggregation";
+        Err(Error::Busy { path, reason })
     }
 
     /// Whether every output's pointer names its generation.
@@ -139,9 +160,11 @@ impl Begun {
         }
         // Errors are ignored: no reader looks there, and `Dataset::sweep` removes the rest.
         if with_generations {
-            let outputs = self.document.outputs.iter().filter_map(|o| o.generation().ok());
-            for generation in outputs {
-                let _ = remove(disk, generation.folder());
+            for output in self.outputs(disk)? {
+                // A published generation belongs to its volume, which stays.
+                if output.is_published().is_ok_and(|published| !published) {
+                    let _ = remove(disk, output.generation.folder());
+                }
             }
         }
         let _ = remove(disk, &self.work());
@@ -167,6 +190,10 @@ pub(super) fn end_damaged(disk: &Disk, name: &VolumeName) -> Result<()> {
 
 fn remove(disk: &Disk, key: &str) -> Result<()> {
     disk.sink()?.delete(key).map_err(Error::io("remove", disk.path(key)))
+}
+
+fn flush(disk: &Disk, folder: &str) -> Result<()> {
+    disk.sink()?.flush(folder).map_err(Error::io("sync", disk.path(folder)))
 }
 
 fn key_of(folder: &str) -> String {

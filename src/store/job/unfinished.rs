@@ -61,6 +61,10 @@ impl Dataset {
     /// # Errors
     /// [`Error::Busy`] if a process is working on it; [`Error::Io`].
     pub fn discard_aggregation(&self, name: &VolumeName) -> Result<bool> {
+        // By its own name first, whether its document can be read or not.
+        if !matches!(Begun::find(&self.disk, name), Ok(None)) {
+            return self.discard_job(name).map(|()| true);
+        }
         let name = name.to_string();
         let makes = |job: &&Begun| job.document.outputs.iter().any(|output| output.name == name);
         let jobs = self.begun()?;
