@@ -564,8 +564,7 @@ fn volumes_are_removed_and_what_nobody_names_is_swept() {
     assert!(fail(at, 1, "remove s/ct/image").contains("not found"));
     assert!(fail(at, 1, "remove s/ct").contains("STORE/SUBJECT/IMAGE"));
     assert!(fail(at, 1, "remove s/ct/again --unfinished").contains("unfinished prediction"));
-    let begun =
-        "aggregate s/ct/again --patch 10x20x18 --overlap 0 --mode crop --output p=float32 --exec";
+    let begun = "aggregate s/ct/again --patch 10x20x18 --overlap 0x0x0 --mode crop --scaled --output p=float32 --exec";
     let line: Vec<&str> = begun.split(' ').chain(["head -c 20000; exit 1"]).collect();
     let done =
         Command::new(env!("CARGO_BIN_EXE_voxpatch")).args(line).current_dir(at).output().unwrap();

@@ -323,7 +323,7 @@ fn a_copy_that_does_not_fit_is_not_begun() {
     let folder = folder();
     // Nothing can be written there, and it says so: twice the 57.6 kB of the voxels are needed.
     let complaint = fail(folder.path(), 1, "s/a/ct --scratch /proc");
-    for part in ["a/ct", "115200 bytes", "do not fit", "/proc", "--scratch", "--no-baseline"] {
+    for part in ["a/ct", "115200 bytes", "has no room", "/proc", "--scratch", "--no-baseline"] {
         assert!(complaint.contains(part), "{part}: {complaint}");
     }
 }

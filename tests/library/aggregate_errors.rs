@@ -657,3 +657,32 @@ fn predictions_take_the_place_of_a_ground_truth_only_where_that_is_asked_for() {
     finalise(&dataset, &name(), Overwrite::Anything, &pool, &|_| true).unwrap();
     assert_ne!(scores(), truth);
 }
+
+#[test]
+fn discarding_what_was_published_in_part_keeps_the_published_volumes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [8, 8, 8]);
+    let plan = Plan::new(&volume, &sampler(), Blend::Hann, two_outputs()).unwrap();
+    let aggregator = Aggregator::begin(&dataset, plan, &AggregateOptions::default()).unwrap();
+    add_all(&aggregator).unwrap();
+    aggregator.check_complete().unwrap();
+    drop(aggregator);
+    let (pool, names) = (Pool::new(1).unwrap(), NAMES.map(|name| name.parse().unwrap()));
+    let is_there = || NAMES.map(|name| dataset.volume(name).is_ok());
+    for at in 1.. {
+        let faulty = Dataset::open_on(faulty(dataset.path(), at, Fault::Stops).handle());
+        let ended =
+            faulty.and_then(|f| finalise(&f, &names[0], Overwrite::Nothing, &pool, &|_| true));
+        assert!(ended.is_err(), "operation {at}");
+        if is_there() == [true, false] {
+            break;
+        }
+    }
+    assert!(dataset.discard_aggregation(&names[1]).unwrap());
+    assert!(!dataset.discard_aggregation(&names[1]).unwrap());
+    assert_eq!(is_there(), [true, false]);
+    let check = dataset.verify_volume(&names[0], &pool, &|_| true).unwrap();
+    assert!(check.damage.is_empty(), "{check:?}");
+    dataset.sweep(Duration::ZERO, false).unwrap();
+    assert!(dataset.verify(&pool, &|_| true).unwrap().is_sound());
+}

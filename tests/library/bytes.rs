@@ -47,7 +47,7 @@ struct Memory {
 
 /// Bytes that are told from voxels, and from each other.
 fn guards(n: usize) -> Vec<u8> {
-    (0..n).map(|i| (i * 37 % 251) as u8 ^ 0xA5).collect()
+    (0..n).map(|i| u8::try_from(i * 37 % 251).unwrap() ^ 0xA5).collect()
 }
 
 impl Layout {

@@ -214,3 +214,45 @@ fn only_what_nobody_names_and_nobody_writes_is_swept() {
     assert_eq!(number(&dataset.volume("a/b").unwrap()).unwrap(), 1);
     assert_eq!(dataset.sweep(Duration::ZERO, false).unwrap().removed.len(), 0);
 }
+
+#[test]
+fn a_writer_whose_files_were_swept_is_told_and_the_old_volume_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("s.zarr");
+    write(&Dataset::create(&root).unwrap(), 1, false).unwrap();
+    let (at, swept) = (root.clone(), std::sync::Once::new());
+    // As if the writer had been suspended for as long as files are left alone.
+    let sweep = move || {
+        let is_begun = generations(&at, "a/b").iter().any(|g| g.join("0/c/2/1/0").exists());
+        if is_begun && generations(&at, "a/b").len() > 1 {
+            swept.call_once(|| {
+                let report = Dataset::open(&at).unwrap().sweep(Duration::ZERO, false).unwrap();
+                assert!(report.bytes() > 0, "{report:?}");
+            });
+        }
+    };
+    let writer = Dataset::open_on(Tapped::unheld(&root, Before(sweep)).handle()).unwrap();
+    let error = write(&writer, 2, true).unwrap_err();
+    assert!(error.to_string().contains("removed after it was written"), "{error}");
+    assert_eq!(number(&Dataset::open(&root).unwrap().volume("a/b").unwrap()).unwrap(), 1);
+}
+
+#[test]
+fn what_a_writer_of_this_machine_holds_is_not_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("s.zarr");
+    let dataset = Dataset::create(&root).unwrap();
+    let voxels = Array5::<i16>::ones([1, 1, 6, 8, 9]);
+    let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
+    let kept = std::sync::atomic::AtomicUsize::new(0);
+    let meanwhile = |_| {
+        let report = dataset.sweep(Duration::ZERO, false).unwrap();
+        assert!(report.removed.is_empty(), "{report:?}");
+        kept.fetch_max(report.kept.len(), std::sync::atomic::Ordering::SeqCst);
+        true
+    };
+    let scan = Box::new(DenseScan::new(&voxels));
+    voxpatch::convert(scan, &dataset, &name, &options(false), &pool, &meanwhile).unwrap();
+    assert!(kept.into_inner() > 0);
+    assert_eq!(number(&dataset.volume("a/b").unwrap()).unwrap(), 1);
+}

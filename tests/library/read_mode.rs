@@ -162,3 +162,16 @@ fn another_mode_is_refused_and_a_folder_of_such_a_name_is_a_folder() {
     let error = Dataset::open(folder.path().join("s?mode=fast")).unwrap_err().to_string();
     assert!(error.contains("\"fast\"") && error.contains("?mode=read"), "{error}");
 }
+
+#[test]
+fn the_mode_may_stand_after_the_store_or_at_the_end_of_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = stored(&folder.path().join("s.zarr"), "none");
+    let at = folder.path().display();
+    for path in ["s.zarr?mode=read/a/b", "s.zarr/a/b?mode=read", "s.zarr/a?mode=map/b"] {
+        let place = voxpatch::Place::find(format!("{at}/{path}")).unwrap();
+        let found = place.volume().unwrap().read::<i16>(Region::whole(SHAPE)).unwrap();
+        assert_eq!(found, dense, "{path}");
+    }
+    assert!(voxpatch::Place::find(format!("{at}/s.zarr/a/b?mode=fast")).is_err());
+}
