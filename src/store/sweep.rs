@@ -12,7 +12,7 @@ use super::lock;
 use super::name::VolumeName;
 use super::pointer::{self, Meaning, Pointer};
 use super::{DOCUMENT, Dataset};
-use crate::disk::is_in_the_making;
+use crate::disk::{Held, is_in_the_making};
 use crate::{Error, Result};
 
 /// The result of a sweep.
@@ -71,15 +71,19 @@ impl Dataset {
                 continue;
             }
             // A writer of this machine may be suspended for long.
-            let held = match volume_of(&key) {
-                Some(name) => match lock::hold(&self.disk, &name) {
-                    Err(Error::Busy { .. }) => {
-                        report.kept.push(swept);
-                        continue;
-                    }
-                    held => Some(held?),
-                },
-                None => None,
+            let held = if let Some(name) = volume_of(&key) {
+                lock::hold(&self.disk, &name)
+            } else if key.starts_with(lock::PREFIX) {
+                lock::hold_key(&self.disk, &key, &swept.path)
+            } else {
+                Ok(Held::new(()))
+            };
+            let held = match held {
+                Err(Error::Busy { .. }) => {
+                    report.kept.push(swept);
+                    continue;
+                }
+                held => held?,
             };
             if !dry_run {
                 // Checked again, because it may be named by now.
