@@ -52,7 +52,7 @@ fn plans_that_make_no_sense_are_refused() {
     let one = || output("a", 1, Values::Float32);
     refused(vec![], "name one at least");
     refused(vec![one(), one()], "given twice");
-    refused(vec![one().head(64)], "64 at most");
+    refused(vec![one().head(64)], "at most 64");
     refused(vec![one(), output("b", 2, Values::Argmax)], "of head 0 like a/a");
     refused(vec![one(), output("b", 1, Values::Float32).factor([2; 3])], "factor");
     refused(vec![one().channels(0)], "channels");
