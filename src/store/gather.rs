@@ -28,8 +28,11 @@ impl Gathered {
     pub(super) fn get(&self, shard: usize, range: &Range<usize>) -> Option<&[u8]> {
         let after = self.0.partition_point(|(n, start, _)| (*n, *start) <= (shard, range.start));
         let (n, start, bytes) = self.0.get(after.checked_sub(1)?)?;
-        let inside = range.start - start..range.end - start;
-        if *n == shard { bytes.get(inside) } else { None }
+        // The stretch before may be of another shard.
+        if *n != shard {
+            return None;
+        }
+        bytes.get(range.start - start..range.end - start)
     }
 }
 

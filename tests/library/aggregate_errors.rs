@@ -649,7 +649,11 @@ fn predictions_take_the_place_of_a_ground_truth_only_where_that_is_asked_for() {
     for number in plan.order() {
         aggregator.add(number, &views(&predict(&plan, number))).unwrap();
     }
-    fs::rename(&aside, dataset.path().join("a/scores")).unwrap();
+    for entry in fs::read_dir(&aside).unwrap() {
+        let path = entry.unwrap().path();
+        let target = dataset.path().join("a/scores").join(path.file_name().unwrap());
+        fs::rename(path, target).unwrap();
+    }
     let pool = Pool::new(1).unwrap();
     let error = aggregator.finish(&pool, &|_| true).unwrap_err();
     assert!(matches!(error, Error::NotPredicted { .. }), "{error}");
