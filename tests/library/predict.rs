@@ -286,7 +286,8 @@ fn answers_that_come_before_their_patches_are_given_are_refused() {
     let file = file.display();
     let model = format!("cat {file} {file} {file} {file}; cat > {file}.read");
     let error = run(&dataset, &volume.view().scaled(), &model, &options).unwrap_err().to_string();
-    assert!(error.contains("before it received") && error.contains("is removed"), "{error}");
+    // Noticed while the model is tried, or later: the results of its answers are then removed.
+    assert!(error.contains("before it received"), "{error}");
     let left = crate::common::faulty::litter(&dataset.path());
     assert!(left.is_empty(), "{left:?}");
 }
