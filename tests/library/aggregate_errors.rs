@@ -649,6 +649,8 @@ fn predictions_take_the_place_of_a_ground_truth_only_where_that_is_asked_for() {
     for number in plan.order() {
         aggregator.add(number, &views(&predict(&plan, number))).unwrap();
     }
+    // Shards may still be waiting to be written.
+    fs::create_dir_all(dataset.path().join("a/scores")).unwrap();
     for entry in fs::read_dir(&aside).unwrap() {
         let path = entry.unwrap().path();
         let target = dataset.path().join("a/scores").join(path.file_name().unwrap());
