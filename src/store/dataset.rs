@@ -127,7 +127,7 @@ impl Dataset {
         Ok(volumes)
     }
 
-    /// Opens a volume by its name, `SUBJECT/IMAGE`. Reads three small files, no voxels.
+    /// Opens a volume by its name, `SUBJECT/IMAGE`. Reads four small files, no voxels.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for an impossible name, [`Error::NotFound`],
@@ -187,13 +187,18 @@ impl Dataset {
 
     /// Names in a folder that a subject or an image may have.
     pub(super) fn folders(&self, folder: &str) -> Result<Vec<String>> {
-        let mut names = match self.disk.list(folder) {
-            // A file.
-            Err(e) if is_absent(&e) => Vec::new(),
-            names => names.map_err(Error::io("list", self.disk.path(folder)))?,
-        };
+        let mut names = self.listed(folder)?;
         names.retain(|name| name::is_valid(name) && name != DOCUMENT);
         Ok(names)
+    }
+
+    /// All names directly inside a folder; none if there is no such folder.
+    pub(super) fn listed(&self, folder: &str) -> Result<Vec<String>> {
+        match self.disk.list(folder) {
+            // A file.
+            Err(e) if is_absent(&e) => Ok(Vec::new()),
+            names => names.map_err(Error::io("list", self.disk.path(folder))),
+        }
     }
 
     /// The damage of the group document of a subject or, for an empty `folder`, of the dataset, if

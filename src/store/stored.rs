@@ -212,9 +212,11 @@ impl Stored {
             .map(|(key, (_, range))| Span { key, range: range.start as u64..range.end as u64 })
             .collect();
         self.disk.fetch(&spans, each).map_err(|FetchError { span, source }| {
+            if let Err(error) = self.check_in_place() {
+                return error;
+            }
             let path = self.disk.path(&keys[span]);
             match source.kind() {
-                _ if self.check_in_place().is_err() => Error::Replaced { path: self.path() },
                 ErrorKind::NotFound => Error::corrupt_store(path, "the shard is missing"),
                 ErrorKind::UnexpectedEof => {
                     Error::corrupt_store(path, "the shard is shorter than the manifest says")

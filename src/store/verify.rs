@@ -103,8 +103,8 @@ impl Dataset {
     /// again.
     ///
     /// # Errors
-    /// [`Error::Cancelled`]; [`Error::Io`] if a folder of the dataset cannot be listed, because its
-    /// volumes would be missing from the report.
+    /// [`Error::Cancelled`]; [`Error::Io`] if a folder of the dataset cannot be listed or a document
+    /// in it cannot be read, because volumes would be missing from the report.
     pub fn verify(
         &self,
         pool: &Pool,
@@ -132,21 +132,20 @@ impl Dataset {
 
     /// Complete volumes without a document: of all subjects, or of one.
     pub(super) fn lost(&self, of: Option<&str>) -> Result<Vec<VolumeCheck>> {
-        let of_jobs = self.folders_of_jobs().unwrap_or_default();
+        let of_jobs = match self.folders_of_jobs() {
+            // The damage of an aggregation is told where it is resumed, discarded or swept.
+            Err(Error::CorruptStore { .. }) => HashSet::new(),
+            folders => folders?,
+        };
         let mut lost = Vec::new();
         let subjects = of.map_or_else(|| self.folders(""), |of| Ok(vec![of.to_owned()]))?;
         for subject in subjects {
             for image in self.folders(&subject)? {
                 let Ok(name) = VolumeName::new(&subject, image) else { continue };
-                let inside = self.disk.list(&name.to_string()).unwrap_or_default();
-                let is_complete = |id: &String| {
-                    let generation = Generation::of(&name, id.clone());
-                    generation.is_some_and(|generation| {
-                        !of_jobs.contains(generation.folder())
-                            && self.disk.get(&generation.key(manifest::KEY)).is_ok()
-                    })
-                };
-                if inside.iter().any(|name| name == DOCUMENT) || !inside.iter().any(is_complete) {
+                let inside = self.listed(&name.to_string())?;
+                if inside.iter().any(|name| name == DOCUMENT)
+                    || !self.has_complete(&name, inside, &of_jobs)?
+                {
                     continue;
                 }
                 let path = self.disk.path(&pointer::key(&name));
@@ -157,6 +156,22 @@ impl Dataset {
             }
         }
         Ok(lost)
+    }
+
+    /// Whether one of the generations with these identifiers is complete, and no aggregation's.
+    fn has_complete(
+        &self,
+        name: &VolumeName,
+        ids: Vec<String>,
+        of_jobs: &HashSet<String>,
+    ) -> Result<bool> {
+        for generation in ids.into_iter().filter_map(|id| Generation::of(name, id)) {
+            let is_complete = || self.disk.document(&generation.key(manifest::KEY));
+            if !of_jobs.contains(generation.folder()) && is_complete()?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Checks one volume as [`Self::verify`] does.

@@ -174,6 +174,27 @@ fn verify_notices_a_lost_index_and_a_damaged_group_and_names_the_remedy_of_each(
 }
 
 #[test]
+fn verify_looks_for_volumes_without_a_document_and_tells_where_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a/ct", "b/ct"] {
+        convert_to(folder.path(), name, 1, &options("none"));
+    }
+    let manifest = generation(folder.path(), "b/ct").join("0/manifest.json");
+    fs::remove_file(folder.path().join("b/ct/zarr.json")).unwrap();
+    let disk = watched(folder.path());
+    let dataset = Dataset::open_on(disk.handle()).unwrap();
+    let verify = || dataset.verify(&Pool::new(1).unwrap(), &|_| true);
+    let report = verify().unwrap();
+    let damaged: Vec<_> = report.volumes.iter().map(|v| v.damage.len()).collect();
+    assert_eq!((damaged, &*report.volumes[1].name), (vec![0, 1], "b/ct"));
+
+    let end = manifest.strip_prefix(folder.path()).unwrap().to_str().unwrap();
+    disk.refuse("read", end, ErrorKind::QuotaExceeded);
+    let error = verify().unwrap_err();
+    assert!(matches!(&error, Error::Io { path, .. } if *path == manifest), "{error}");
+}
+
+#[test]
 fn verify_checks_the_volume_that_replaces_another_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     convert_to(folder.path(), "a/ct", 1, &options("none"));

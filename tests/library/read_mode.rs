@@ -6,6 +6,7 @@
     reason = "a test's numbers are small, and it may fail"
 )]
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::common::dense::{DenseScan, oracle, store, voxels};
@@ -119,6 +120,19 @@ fn a_file_that_is_cut_short_while_it_is_used_is_an_error_and_no_signal() {
     let error = volume.read::<i16>(Region::new([0; 3], [4, 8, 16])).unwrap_err();
     assert!(matches!(&error, Error::CorruptStore { .. }), "{error}");
     assert!(error.to_string().contains("shorter than the manifest says"), "{error}");
+}
+
+#[test]
+fn whether_a_volume_was_replaced_is_never_guessed() {
+    let folder = tempfile::tempdir().unwrap();
+    stored(folder.path(), "none");
+    let disk = watched_reading(folder.path());
+    let volume = Dataset::open_on(disk.handle()).unwrap().volume("a/b").unwrap();
+    volume.read::<i16>(Region::whole(SHAPE)).unwrap();
+    std::fs::remove_file(generation(folder.path(), "a/b").join("0/c/0/0/0")).unwrap();
+    disk.refuse("read", "a/b/zarr.json", ErrorKind::QuotaExceeded);
+    let error = volume.read::<i16>(Region::whole(SHAPE)).unwrap_err();
+    assert!(matches!(&error, Error::Io { path, .. } if path.ends_with("a/b/zarr.json")), "{error}");
 }
 
 #[test]
