@@ -82,15 +82,18 @@ impl Claim {
     /// The claim on a file that this writer has just created; `None` if another writer took the file
     /// for that of a dead one.
     fn of(mut file: File, path: &Path, is_shared: bool) -> io::Result<Option<Self>> {
-        if is_shared {
-            file.write_all(MARK)?;
-        } else {
-            match file.try_lock() {
+        let has_lock = !is_shared
+            && match file.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => return Ok(None),
                 // Without locks, a dead writer is only told by the time that has passed.
-                Err(fs::TryLockError::Error(_)) => file.write_all(MARK)?,
-                Ok(()) => {}
+                locked => locked.is_ok(),
+            };
+        if !has_lock && let Err(error) = file.write_all(MARK) {
+            // Otherwise the next writer would wait as for a dead one.
+            if is_still(&file, path)? {
+                fs::remove_file(path)?;
             }
+            return Err(error);
         }
         let is_own = is_still(&file, path)?;
         let (path, since, maker) = (path.to_owned(), Instant::now(), Maker::new());
@@ -173,6 +176,16 @@ mod tests {
             });
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_marked_is_an_error_and_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("claim");
+        fs::write(&path, b"").unwrap();
+        // Opened for reading, so that writing fails.
+        assert!(Claim::of(File::open(&path).unwrap(), &path, true).is_err());
+        assert!(!path.exists());
     }
 
     #[test]
