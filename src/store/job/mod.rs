@@ -113,7 +113,7 @@ impl Dataset {
         });
         let codecs = codecs.collect::<Result<_>>()?;
         let disk = self.disk.clone();
-        let (begun, is_new, _) = self.begin_job(document, &name, overwrite)?;
+        let (begun, is_new) = self.begin_job(document, &name, overwrite)?;
         let held = hold_part(&disk, &begun, part)?;
         // Looked up again, because another process may have ended or completed the job before the
         // part was held.
@@ -136,14 +136,13 @@ impl Dataset {
         })
     }
 
-    /// The existing job, begun now if there is none. Gives whether the job was begun now, and
-    /// whether it is complete.
+    /// The existing job, begun now if there is none, and whether it was begun now.
     fn begin_job(
         &self,
         document: &JobDocument,
         name: &VolumeName,
         overwrite: Overwrite,
-    ) -> Result<(Begun, bool, bool)> {
+    ) -> Result<(Begun, bool)> {
         let disk = &self.disk;
         let there = Begun::find(disk, name)?;
         let is_complete = match &there {
@@ -164,7 +163,7 @@ impl Dataset {
             let reason = "another process has begun the aggregation with other settings";
             return Err(Error::invalid("aggregation", name, reason));
         }
-        Ok((job, is_new, is_complete))
+        Ok((job, is_new))
     }
 
     /// Discards a job that no process is working on, whatever its document says.
