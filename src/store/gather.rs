@@ -1,9 +1,10 @@
-//! Before a box is decoded: every stretch of the shards that will be read is under way at once.
+//! Requests all parts of shards that a box needs at once, before any chunk of the box is decoded.
 //!
-//! Of a shard in view the system is told ahead: decoding waits for one page at a time, and told
-//! ahead the system has all of them under way, in few requests, and fetches nothing else. Chunks
-//! that were asked for a moment ago are taken to be in memory still, so that a box whose chunks all
-//! are costs no call. Of other shards the stretches are fetched, and the box is decoded from them.
+//! The chunks of a shard in view are announced to the system. Without the announcement, decoding
+//! waits for one page after another; with the announcement, the system reads all pages by few
+//! requests, and no other pages. A chunk that was announced a few seconds ago counts as still in
+//! memory, so a box of such chunks needs no system call. The chunks of other shards are fetched, and
+//! the box is decoded from the fetched bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use super::parts::chunks_of;
 use super::shard::Shard;
 use crate::{Frame, Region, Result};
 
-/// For as long, in seconds, a chunk is not announced again. Pages that were just used stay longer
-/// than that, even where memory is short.
+/// A chunk is not announced again for this number of seconds. The system keeps pages that were just
+/// used for longer, even when memory is short.
 const PERIOD: u64 = 4;
 
 /// Stretches of shards that were fetched for one read, by the number of the shard and the place in
@@ -37,8 +38,8 @@ impl Gathered {
 }
 
 impl Look {
-    /// Announces the chunks of a region of a frame, as far as the region lies inside the volume. Does
-    /// not wait for them.
+    /// Announces the chunks of a region of a frame, without waiting for the chunks. Ignores the part
+    /// of the region outside of the volume.
     pub(crate) fn announce(&self, frame: Frame, region: Region) -> Result<()> {
         let Some(region) = region.clip(self.volume.shape()) else { return Ok(()) };
         let start = region.start.map(|s| usize::try_from(s).expect("clipped to the volume"));
@@ -46,8 +47,7 @@ impl Look {
         self.stretches(cache.as_deref(), frame, start, region.shape).map(drop)
     }
 
-    /// Announces the chunks of a box that lies inside the volume, `z, y, x` in voxels, or fetches
-    /// them.
+    /// Announces or fetches the chunks of a box inside the volume, `z, y, x` in voxels.
     pub(super) fn gather(
         &self,
         cache: Option<&CachedChunks>,
@@ -65,7 +65,8 @@ impl Look {
         Ok(Gathered(gathered))
     }
 
-    /// Announces the chunks of a box of the shards in view, and gives the stretches of the others.
+    /// Announces the chunks of a box that lie in shards in view, and returns the stretches of other
+    /// shards that hold the rest of the chunks.
     fn stretches(
         &self,
         cache: Option<&CachedChunks>,
@@ -100,14 +101,14 @@ impl Look {
     }
 }
 
-/// Joins chunks of one file that come along in its order.
+/// Joins successive chunks of one file into stretches, if the gaps between the chunks are small.
 struct Joined<T: FnMut((usize, &Shard), Range<usize>)> {
     gap: usize,
     stretch: Option<Stretch>,
     take: T,
 }
 
-/// A stretch of a shard, which is given with its number.
+/// A range of bytes of a shard, with the number of the shard and the shard.
 type Stretch = ((usize, Arc<Shard>), Range<usize>);
 
 impl<T: FnMut((usize, &Shard), Range<usize>)> Joined<T> {
@@ -173,7 +174,7 @@ mod tests {
                     stretch: None,
                     take: |_: (usize, &Shard), range| told.push(range),
                 };
-                // The second time around, nothing is left to be told.
+                // The second time, every chunk was announced before.
                 for n in wanted.iter().chain(&wanted) {
                     if let Some(range) = shard.to_announce(*n, period) {
                         joined.add(0, &shard, range);

@@ -1,4 +1,4 @@
-//! How a volume is looked at: which frames of it, and how their voxels are returned.
+//! Views: which frames of a volume are read, and how voxels are returned.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -27,20 +27,20 @@ mod sealed {
     impl Sealed for ndarray::Ix4 {}
 }
 
-/// A way to look at a volume: one frame of it, or several as the channels of a patch, and how voxels
-/// are returned. Cheap to clone, for any number of threads; all views of a volume share its opened
-/// shards.
+/// The frames of a volume that a patch shows, and how the voxels of the patch are returned: one
+/// frame, or several frames as the channels of a patch. Cheap to clone, for any number of threads;
+/// all views of a volume share its opened shards.
 ///
-/// [`Volume::view`] gives the plain one: the first frame, voxels in the type of the source, nothing
-/// outside of the volume. Each method that is named for a way to look gives another view, and leaves
-/// this one as it is. A view reads in three ways, one patch or many at once: as a type that the code
-/// names ([`View::read`], [`View::read_many`]), as whatever type it is ([`View::read_any`],
-/// [`View::read_many_any`]), and into memory of any layout ([`View::read_bytes`],
-/// [`View::read_many_bytes`]).
+/// [`Volume::view`] returns the plain view: the first frame, voxels in the type of the source, no
+/// padding. Methods such as [`View::padded`] and [`View::scaled`] return another view, and do not
+/// change this one. A view reads one patch or many patches at once, in three ways: as a type that the
+/// caller names ([`View::read`], [`View::read_many`]), as the type that the view returns
+/// ([`View::read_any`], [`View::read_many_any`]), and into memory of any layout
+/// ([`View::read_bytes`], [`View::read_many_bytes`]).
 #[derive(Debug, Clone)]
 pub struct View<D: Axes = Ix3> {
     look: Look,
-    /// Numbers of the frames, counted in the order of time, then channel; one of `z, y, x` alone.
+    /// Numbers of the frames, counted in the order of time, then channel. Exactly one if `D` is `Ix3`.
     frames: Range<usize>,
     axes: PhantomData<fn() -> D>,
 }
@@ -54,14 +54,14 @@ impl Volume {
 }
 
 impl<D: Axes> View<D> {
-    /// The volume that is looked at.
+    /// The volume of the view.
     #[must_use]
     pub fn volume(&self) -> &Volume {
         &self.look.volume
     }
 
-    /// Type of the voxels that are returned: that of the source, unless the view is to return
-    /// another.
+    /// Type of the voxels that reads return: the type of the source, unless the view was made with
+    /// [`View::scaled`], [`View::normalised`] or [`View::converted`].
     #[must_use]
     pub fn returned_dtype(&self) -> Dtype {
         self.look.returned_dtype()
@@ -83,11 +83,11 @@ impl<D: Axes> View<D> {
     }
 
     /// A view of several frames, whose patches are `c, z, y, x`: the frames in the order of time,
-    /// then channel. The frames that this view shows make no difference.
+    /// then channel. The new view does not depend on the frames of this view.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidArgument`] if the time point is not there, or of several none is
-    /// chosen.
+    /// [`crate::Error::InvalidArgument`] if the volume has no such time point, or if it has several
+    /// time points and `frames` names none.
     pub fn frames(&self, frames: Frames) -> Result<View<Ix4>> {
         let mut of = frames.of(self.volume().times(), self.volume().channels())?;
         let count = of.len();
@@ -95,24 +95,25 @@ impl<D: Axes> View<D> {
         Ok(View { look: self.look.clone(), frames: first..first + count, axes: PhantomData })
     }
 
-    /// A view that fills what lies outside of the volume; without, such reads are errors. A constant
-    /// must be one that the returned type holds: [`View::converted`] gives another.
+    /// A view that fills the part of a patch outside of the volume. Without padding, a read beyond
+    /// the border is an error. The returned type must be able to hold a constant;
+    /// [`View::converted`] changes this type.
     #[must_use]
     pub fn padded(&self, padding: Padding) -> Self {
         self.looking(|look| look.padding = Some(padding))
     }
 
-    /// A view that returns each patch mirrored along these axes, `z, y, x`: the same region, its
-    /// last voxel first. What pads it is mirrored with it. Twice is not at all.
+    /// A view that mirrors each patch along these axes, `z, y, x`: the voxels of the same region, in
+    /// reverse order. Padding is mirrored with the patch. Two mirrorings of an axis cancel each other.
     #[must_use]
     pub fn flipped(&self, axes: [bool; 3]) -> Self {
         self.looking(|look| look.flips = std::array::from_fn(|a| look.flips[a] != axes[a]))
     }
 
-    /// A view that returns real values as `f32`: stored voxel x slope + intercept, where the
-    /// source had such a scaling, computed in `f64` and rounded once. Read it as `f32`.
+    /// A view that returns real values as `f32`: stored voxel x slope + intercept if the source has
+    /// such a scaling, computed in `f64` and rounded once.
     ///
-    /// Of this, [`View::normalised`] and [`View::converted`] the last one counts.
+    /// Replaces an earlier [`View::normalised`] or [`View::converted`].
     #[must_use]
     pub fn scaled(&self) -> Self {
         self.looking(|look| look.values = Values::Real)
@@ -120,9 +121,9 @@ impl<D: Axes> View<D> {
 
     /// A view that returns normalised real values as `f32`: `(clip(v) - mean) / std` of the
     /// values that [`View::scaled`] returns, computed in `f64` and rounded once.
-    /// [`Volume::z_score`] and its neighbours give the numbers of a volume.
+    /// [`Volume::z_score`] and the methods beside it return the parameters for a volume.
     ///
-    /// Of this, [`View::scaled`] and [`View::converted`] the last one counts.
+    /// Replaces an earlier [`View::scaled`] or [`View::converted`].
     ///
     /// # Errors
     /// [`crate::Error::InvalidArgument`] for labels, a deviation that is not greater than 0, and
@@ -133,30 +134,30 @@ impl<D: Axes> View<D> {
         Ok(self.looking(|look| look.values = Values::Normalised(normalise)))
     }
 
-    /// A view that returns voxels as another type, not scaled. What fits becomes what `astype` of
-    /// `NumPy` makes of it: integers stay what they are, to become floats they are rounded to
-    /// nearest, and floats are cut off towards 0 to become integers. An integer type gives its
-    /// least or its greatest for what does not fit, and 0 for NaN.
+    /// A view that converts voxels to another type, without scaling. A value in the range of the new
+    /// type is converted as by `astype` of `NumPy`: an integer stays the same integer, or is rounded
+    /// to the nearest float, and a float is rounded towards 0 to an integer. A value beyond the range
+    /// of an integer type becomes the nearest limit of the type, and NaN becomes 0.
     ///
-    /// Of this, [`View::scaled`] and [`View::normalised`] the last one counts.
+    /// Replaces an earlier [`View::scaled`] or [`View::normalised`].
     #[must_use]
     pub fn converted(&self, dtype: Dtype) -> Self {
         self.looking(|look| look.values = Values::Converted(dtype))
     }
 
-    /// A view that keeps the chunks which it decodes in `cache`, and takes from there the chunks
-    /// that are there. It returns the same voxels. Chunks are then decoded as a whole, even where
-    /// less would do for one read alone.
+    /// A view that keeps decoded chunks in `cache`, and decodes only chunks that the cache does not
+    /// hold. Returns the same voxels. Decodes whole chunks, even if one read alone needs only a part
+    /// of a chunk.
     #[must_use]
     pub fn cached(&self, cache: &ChunkCache) -> Self {
         self.looking(|look| look.memory.cache = Some(cache.clone()))
     }
 
-    /// Tells the system that a region will soon be read, in all frames of this view, so that what of
-    /// it is not in memory is fetched meanwhile; what lies outside of the volume is left out. Reading
-    /// does this by itself, for one region: whoever knows the next ones can have them fetched too.
-    /// Opens the shards that the region touches, decodes nothing, and does not wait for the rest.
-    /// Does nothing more where files are not mapped.
+    /// Tells the system that a region will soon be read, in all frames of this view, so that the
+    /// system fetches pages that are not in memory yet. Ignores the part of the region outside of the
+    /// volume. A read does so for its own region; call this for the regions after that. Opens the
+    /// shards that the region touches, decodes nothing, and does not wait for the pages. Where files
+    /// are not mapped, shards are opened, and no page is fetched.
     ///
     /// # Errors
     /// [`crate::Error::CorruptStore`], [`crate::Error::Io`], [`crate::Error::Replaced`].
@@ -164,12 +165,12 @@ impl<D: Axes> View<D> {
         self.shown().try_for_each(|frame| self.look.announce(frame, region))
     }
 
-    /// A view that returns voxels in the type that is on disk, and not mirrored.
+    /// A view that returns voxels in the stored type, and not mirrored.
     pub(crate) fn as_stored(&self) -> Self {
         self.looking(|look| (look.values, look.flips) = (Values::Stored, [false; 3]))
     }
 
-    /// A view that takes these chunks, which are of its volume, from here.
+    /// A view that uses these decoded chunks of its volume.
     pub(crate) fn holding(&self, chunks: &Arc<HeldChunks>) -> Self {
         self.looking(|look| look.memory.held = Some(Arc::clone(chunks)))
     }
@@ -198,13 +199,13 @@ impl<D: Axes> View<D> {
         self.look.padding
     }
 
-    /// Refuses a padding that cannot be of the type which this view returns.
+    /// Refuses a padding whose constant the returned type cannot hold.
     pub(crate) fn check_padding(&self) -> Result<()> {
         self.padding().map_or(Ok(()), |padding| padding.check(self.returned_dtype()))
     }
 
-    /// How this view's voxels are other than the source's, in words of no one's interest but to
-    /// tell two views apart; empty if they are not.
+    /// A description of how this view changes the voxels of the source; empty if it does not. An
+    /// aggregation compares descriptions to find out whether two views return the same voxels.
     pub(crate) fn words(&self) -> String {
         match (self.look.values, self.look.flips) {
             (Values::Source, [false, false, false]) => String::new(),
@@ -222,7 +223,7 @@ impl<D: Axes> View<D> {
 }
 
 impl View {
-    /// The frame that this view shows.
+    /// The frame of this view.
     pub(crate) fn looks_at(&self) -> Frame {
         self.volume().frame_of(self.frames.start)
     }
