@@ -195,7 +195,7 @@ impl Dataset {
     /// All names directly inside a folder; none if there is no such folder.
     pub(super) fn listed(&self, folder: &str) -> Result<Vec<String>> {
         match self.disk.list(folder) {
-            // A file.
+            // A file, or a folder that has vanished meanwhile.
             Err(e) if is_absent(&e) => Ok(Vec::new()),
             names => names.map_err(Error::io("list", self.disk.path(folder))),
         }

@@ -171,13 +171,9 @@ impl Dataset {
         }))
     }
 
+    /// Names of the files and folders in a folder, without its document.
     fn list(&self, folder: &str) -> Result<Vec<String>> {
-        let names = match self.disk.list(folder) {
-            // A file, or a folder that has vanished meanwhile.
-            Err(e) if crate::disk::is_absent(&e) => return Ok(Vec::new()),
-            names => names.map_err(Error::io("list", self.disk.path(folder)))?,
-        };
-        Ok(names.into_iter().filter(|name| name != DOCUMENT).collect())
+        Ok(self.listed(folder)?.into_iter().filter(|name| name != DOCUMENT).collect())
     }
 }
 

@@ -5,8 +5,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use crate::common::dense::{DenseScan, store, voxels};
 use crate::common::power::PowerDisk;
-use voxpatch::disk::{FetchError, LocalDisk, Sink, Source as _, Span, Swap, Version};
+use voxpatch::disk::{Disk, FetchError, LocalDisk, Sink, Source as _, Span, Swap, Version};
+use voxpatch::{ConvertOptions, Dataset, Error, Region};
 
 /// Reads what was put, as a whole, in stretches, and in view.
 fn what_is_put_is_read(disk: &dyn Sink) {
@@ -263,4 +265,29 @@ fn what_a_killed_writer_left_is_in_nobodys_way() {
     disk.put("a/more", &[b"new"]).unwrap();
     assert_eq!(std::fs::read(&other).unwrap(), b"of somebody else");
     assert_eq!(disk.list("a").unwrap(), [".put-0123456789abcdef", "doc", "more"]);
+}
+
+#[test]
+fn a_disk_for_reading_only_is_read_and_refuses_what_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = voxels::<i16>([1, 1, 4, 5, 6], 1);
+    let options = ConvertOptions::default().overwrite(true);
+    let writable = Dataset::create(folder.path()).unwrap();
+    store(DenseScan::new(&scan), &writable, "a/b", &options).unwrap();
+    let disk = Disk::read_only(Arc::new(LocalDisk::new(folder.path())));
+    assert!(disk.sink().is_err());
+
+    let dataset = Dataset::open_on(disk).unwrap();
+    let read = || {
+        let volume = dataset.volume("a/b").unwrap();
+        volume.read::<i16>(Region::new([0; 3], volume.shape())).unwrap()
+    };
+    let before = read();
+    assert!(before.iter().eq(scan.iter()));
+    let converted = store(DenseScan::new(&scan), &dataset, "a/b", &options).map(drop);
+    let removed = dataset.remove(&"a/b".parse().unwrap()).map(drop);
+    for refused in [converted, removed] {
+        assert!(matches!(refused, Err(Error::InvalidArgument { .. })), "{refused:?}");
+    }
+    assert_eq!(read(), before);
 }

@@ -26,6 +26,7 @@ mod frames;
 mod frozen;
 mod labels;
 mod layout_plan;
+mod lost_answer;
 mod narrow;
 mod noticed;
 mod patch_query;

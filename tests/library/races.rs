@@ -5,15 +5,19 @@
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use crate::common::dense::{DenseScan, store};
 use crate::common::place::{generation, generations};
+use crate::common::predict::source;
 use crate::common::tapped::{Tap, Tapped};
 use ndarray::Array5;
+use voxpatch::aggregate::{AggregateOptions, Aggregator, Blend, Output, Plan, Values};
 use voxpatch::disk::LocalDisk;
 use voxpatch::layout::PlanOptions;
-use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, Result, Volume};
+use voxpatch::sample::{GridSampler, Overlap};
+use voxpatch::{ConvertOptions, Dataset, Error, Pool, Region, Result, Volume, VolumeName};
 
 const SHAPE: [usize; 3] = [6, 8, 9];
 
@@ -48,22 +52,22 @@ impl<F> std::fmt::Debug for Before<F> {
     }
 }
 
-impl<F: Fn() + Send + Sync + 'static> Tap for Before<F> {
+impl<F: Fn(&str, &str) + Send + Sync + 'static> Tap for Before<F> {
     fn pass(
         &self,
         _: &LocalDisk,
-        _: &'static str,
-        _: &str,
+        name: &'static str,
+        key: &str,
         operation: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<()> {
-        (self.0)();
+        (self.0)(name, key);
         operation()
     }
 }
 
 /// A dataset whose writers nobody keeps apart.
 fn unheld(root: &Path) -> Dataset {
-    Dataset::create_on(Tapped::unheld(root, Before(|| ())).handle()).unwrap()
+    Dataset::create_on(Tapped::unheld(root, Before(|_: &str, _: &str| ())).handle()).unwrap()
 }
 
 fn check_the_end(root: &Path, winners: &[i16]) {
@@ -150,7 +154,7 @@ fn whoever_opens_or_reads_between_two_operations_of_a_writer_finds_old_or_new_vo
     begun.read::<i16>(Region::new([0; 3], [2, 4, 4])).unwrap();
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let (at, found) = (root.clone(), std::sync::Arc::clone(&seen));
-    let look = move || {
+    let look = move |_: &str, _: &str| {
         let now = Dataset::open(&at).unwrap().volume("a/b").unwrap();
         found.lock().unwrap().push(number(&now).unwrap());
         for handle in [&early, &begun] {
@@ -202,15 +206,19 @@ fn only_what_nobody_names_and_nobody_writes_is_swept() {
     std::fs::create_dir_all(left.join("0/c")).unwrap();
     std::fs::write(left.join("0/c/0"), b"12345").unwrap();
     std::fs::write(root.join("a/b/.put-0123456789abcdef"), b"1").unwrap();
-    std::fs::create_dir(root.join(".staging-a+b")).unwrap();
+    let temporary = [".staging-a+b", ".lock-a+b"].map(|name| root.join(name));
+    for folder in &temporary {
+        std::fs::create_dir(folder).unwrap();
+    }
     let report = dataset.sweep(Duration::from_hours(1), false).unwrap();
-    assert_eq!((report.removed.len(), report.kept.len()), (0, 3), "{report:?}");
+    assert_eq!((report.removed.len(), report.kept.len()), (0, 4), "{report:?}");
     let told = dataset.sweep(Duration::ZERO, true).unwrap();
-    assert!(told.removed.len() == 3 && left.exists(), "{told:?}");
+    assert!(told.removed.len() == 4 && left.exists(), "{told:?}");
     let report = dataset.sweep(Duration::ZERO, false).unwrap();
     assert!(report.removed.iter().any(|swept| swept.path == left && swept.bytes == 5));
     assert_eq!(report.bytes(), 6);
-    assert!(!left.exists() && of_others.iter().all(|name| root.join(name).join("file").exists()));
+    assert!(temporary.iter().chain([&left]).all(|swept| !swept.exists()));
+    assert!(of_others.iter().all(|name| root.join(name).join("file").exists()));
     assert_eq!(number(&dataset.volume("a/b").unwrap()).unwrap(), 1);
     assert_eq!(dataset.sweep(Duration::ZERO, false).unwrap().removed.len(), 0);
 }
@@ -222,7 +230,7 @@ fn a_writer_whose_files_were_swept_is_told_and_the_old_volume_stays() {
     write(&Dataset::create(&root).unwrap(), 1, false).unwrap();
     let (at, swept) = (root.clone(), std::sync::Once::new());
     // As if the writer had been suspended for as long as files are left alone.
-    let sweep = move || {
+    let sweep = move |_: &str, _: &str| {
         let is_begun = generations(&at, "a/b").iter().any(|g| g.join("0/c/2/1/0").exists());
         if is_begun && generations(&at, "a/b").len() > 1 {
             swept.call_once(|| {
@@ -244,15 +252,39 @@ fn what_a_writer_of_this_machine_holds_is_not_swept() {
     let dataset = Dataset::create(&root).unwrap();
     let voxels = Array5::<i16>::ones([1, 1, 6, 8, 9]);
     let (name, pool) = ("a/b".parse().unwrap(), Pool::new(1).unwrap());
-    let kept = std::sync::atomic::AtomicUsize::new(0);
+    let kept = AtomicUsize::new(0);
     let meanwhile = |_| {
         let report = dataset.sweep(Duration::ZERO, false).unwrap();
         assert!(report.removed.is_empty(), "{report:?}");
-        kept.fetch_max(report.kept.len(), std::sync::atomic::Ordering::SeqCst);
+        kept.fetch_max(report.kept.len(), SeqCst);
         true
     };
     let scan = Box::new(DenseScan::new(&voxels));
     voxpatch::convert(scan, &dataset, &name, &options(false), &pool, &meanwhile).unwrap();
     assert!(kept.into_inner() > 0);
     assert_eq!(number(&dataset.volume("a/b").unwrap()).unwrap(), 1);
+}
+
+#[test]
+fn who_begins_an_aggregation_that_another_discards_meanwhile_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [4, 4, 4]);
+    let name: VolumeName = "a/scores".parse().unwrap();
+    // Once, between the job's document and the hold of the part.
+    let (discarded, other, of) = (AtomicBool::new(false), dataset.clone(), name.clone());
+    let discard = move |operation: &str, key: &str| {
+        if operation == "hold" && key.ends_with("part-0") && !discarded.swap(true, SeqCst) {
+            other.discard_aggregation(&of).unwrap();
+        }
+    };
+    let disk = Tapped::new(folder.path().join("s.zarr"), Before(discard));
+    let raced = Dataset::open_on(disk.handle()).unwrap();
+    let begin = || {
+        let sampler = GridSampler::new([2, 4, 4], Overlap::Voxels([0; 3])).unwrap();
+        let outputs = vec![Output::new(name.clone(), 1, Values::Float32)];
+        let plan = Plan::new(&volume, &sampler, Blend::Average, outputs).unwrap();
+        Aggregator::begin(&raced, plan, &AggregateOptions::default())
+    };
+    assert!(matches!(begin(), Err(Error::Busy { .. })));
+    begin().unwrap();
 }
