@@ -67,6 +67,7 @@
 //! | [`scan`] | files and folders to planes of voxels, and back | medical file formats |
 //! | [`layout`] | chooses chunks and shards for a workload, and explains the choice | costs |
 //! | `codec` | voxels of one chunk to bytes and back | compressed formats |
+//! | [`disk`] | documents, swapped one by one, and large files: local, or a disk of yours | where bytes lie |
 //! | [`sample`] | where patches lie: uniform, by label, by weight, on a grid | chance |
 //! | `store` | [`Dataset`], [`Volume`], [`View`]: volumes on disk: format, publication, checksums | Zarr |
 //! | `ingest` | scan + layout + store: [`convert`] | |
@@ -77,8 +78,8 @@
 //! | [`bench`](mod@bench) | store + query + scan: how fast patches are read | clocks |
 //!
 //! Below them lies what all share: [`Dtype`], [`Region`], [`Frame`], [`Affine`], [`Space`],
-//! [`Padding`], [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a [`Pool`] or as
-//! workers, memory is mapped in another, and files are made to last in a third.
+//! [`Padding`], [`Normalise`], [`statistics`], [`Error`]; threads are made in one file, as a
+//! [`Pool`] or as workers, memory is mapped in another, and files are made to last in a third.
 //!
 //! # Conventions
 //!
