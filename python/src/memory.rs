@@ -1,0 +1,166 @@
+//! Memory of arrays: numpy arrays over memory that Rust has filled, and the memory of arrays that a
+//! caller has given.
+//!
+//! # Soundness
+//!
+//! - A new array takes over a [`Memory`], which lives as long as the array or a view of it, and
+//!   which nothing else can reach.
+//! - The memory of a caller's array is written to while the interpreter is released, as numpy's own
+//!   functions do: the array is held for so long, so that its memory stays; another thread that
+//!   uses the same array meanwhile is as wrong there as with numpy. Memory that is read-only, and
+//!   arrays of objects or of another type, are refused before.
+#![allow(unsafe_code)]
+
+use std::alloc::Layout;
+use std::ffi::{c_int, c_void};
+use std::ops::Range;
+
+use numpy::npyffi::{self, NPY_ARRAY_WRITEABLE, NpyTypes, PY_ARRAY_API, npy_intp};
+use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, dtype};
+use pyo3::prelude::*;
+use voxpatch::{Dtype, f16};
+
+/// Bytes to whose multiples arrays are aligned: a cache line, and the widest vector register.
+const ALIGNMENT: usize = 64;
+
+/// Zeroed bytes, from a multiple of [`ALIGNMENT`] on.
+#[pyclass(frozen, module = "voxpatch._voxpatch")]
+pub struct Memory {
+    bytes: Vec<u8>,
+    used: Range<usize>,
+}
+
+impl Memory {
+    /// `None` if there is no such memory.
+    pub fn new(length: usize) -> Option<Self> {
+        let whole = length.checked_add(ALIGNMENT).filter(|n| isize::try_from(*n).is_ok())?;
+        let layout = Layout::array::<u8>(whole).ok()?;
+        // SAFETY: the layout is not empty; a vector of bytes takes memory of this very layout from
+        // the same allocator, and its bytes are initialised. Not `vec!`, which would end the
+        // interpreter where memory is refused.
+        let bytes = unsafe {
+            let start = std::alloc::alloc_zeroed(layout);
+            if start.is_null() {
+                return None;
+            }
+            Vec::from_raw_parts(start, whole, whole)
+        };
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Some(Self { bytes, used: start..start + length })
+    }
+
+    pub fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.used.clone()]
+    }
+
+    /// The memory as an array of this type, shape, and strides in bytes, which must not be negative.
+    pub fn into_array<'py>(
+        self,
+        py: Python<'py>,
+        of: Dtype,
+        shape: &[usize],
+        strides: &[isize],
+    ) -> PyResult<Bound<'py, PyUntypedArray>> {
+        let reached: usize = match shape.iter().product::<usize>() {
+            0 => 0,
+            _ => {
+                shape.iter().zip(strides).map(|(n, s)| (n - 1) * s.unsigned_abs()).sum::<usize>()
+                    + of.size()
+            }
+        };
+        assert!(
+            shape.len() == strides.len()
+                && strides.iter().all(|s| *s >= 0)
+                && reached <= self.used.len(),
+            "an array within its memory"
+        );
+        let data = self.bytes[self.used.clone()].as_ptr();
+        let owner = Bound::new(py, self)?;
+        let mut shape: Vec<npy_intp> = shape.iter().map(|n| *n as npy_intp).collect();
+        let mut strides: Vec<npy_intp> = strides.iter().map(|n| *n as npy_intp).collect();
+        // SAFETY: numpy is imported by then (`descriptor`); every voxel that shape and strides reach
+        // lies in the memory (checked above); the memory is owned by `owner`, whose vector is
+        // neither moved nor reachable from elsewhere, and which the array holds as its base. The
+        // type object and the descriptor are of numpy; `NewFromDescr` takes over the reference to
+        // the descriptor, and `SetBaseObject` that to the owner, both also if they fail.
+        unsafe {
+            let array = PY_ARRAY_API.PyArray_NewFromDescr(
+                py,
+                npyffi::get_type_object(py, NpyTypes::PyArray_Type),
+                descriptor(py, of).into_dtype_ptr(),
+                shape.len() as c_int,
+                shape.as_mut_ptr(),
+                strides.as_mut_ptr(),
+                data as *mut c_void,
+                NPY_ARRAY_WRITEABLE,
+                std::ptr::null_mut(),
+            );
+            let array = Bound::from_owned_ptr_or_err(py, array)?;
+            let done =
+                PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), owner.into_ptr());
+            if done < 0 {
+                return Err(PyErr::fetch(py));
+            }
+            Ok(array.cast_into_unchecked())
+        }
+    }
+}
+
+/// The memory of an array of the caller.
+pub struct Lent {
+    lowest: *mut u8,
+    length: usize,
+    /// In bytes, for each axis of the array.
+    pub strides: Vec<isize>,
+}
+
+// SAFETY: see the head of this file: the holder of a `Lent` keeps the array, and the caller answers
+// for other threads.
+unsafe impl Send for Lent {}
+
+impl Lent {
+    /// The memory of an array that is writeable and of this type.
+    ///
+    /// # Safety
+    /// The array must be held for as long as [`Self::bytes`] is used.
+    pub unsafe fn of(array: &Bound<'_, PyUntypedArray>) -> Self {
+        let (shape, strides) = (array.shape(), array.strides());
+        let item = array.dtype().itemsize();
+        let (mut below, mut above) = (0_usize, 0_usize);
+        for (n, stride) in shape.iter().zip(strides) {
+            let span = n.saturating_sub(1) * stride.unsigned_abs();
+            *(if *stride < 0 { &mut below } else { &mut above }) += span;
+        }
+        let length = if shape.contains(&0) { 0 } else { below + above + item };
+        // SAFETY: the array's first element and, by its shape and strides, the lowest one lie in
+        // its memory.
+        let lowest = unsafe {
+            let data: *mut u8 = (*array.as_array_ptr()).fields.data.cast();
+            if length == 0 { std::ptr::NonNull::dangling().as_ptr() } else { data.sub(below) }
+        };
+        Self { lowest, length, strides: strides.to_vec() }
+    }
+
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the memory of a numpy array, whose bytes are initialised; see the head of this
+        // file on others that use it.
+        unsafe { std::slice::from_raw_parts_mut(self.lowest, self.length) }
+    }
+}
+
+/// numpy's descriptor of a type, in the order of this machine.
+pub fn descriptor(py: Python<'_>, of: Dtype) -> Bound<'_, PyArrayDescr> {
+    match of {
+        Dtype::UInt8 => dtype::<u8>(py),
+        Dtype::Int8 => dtype::<i8>(py),
+        Dtype::UInt16 => dtype::<u16>(py),
+        Dtype::Int16 => dtype::<i16>(py),
+        Dtype::UInt32 => dtype::<u32>(py),
+        Dtype::Int32 => dtype::<i32>(py),
+        Dtype::UInt64 => dtype::<u64>(py),
+        Dtype::Int64 => dtype::<i64>(py),
+        Dtype::Float16 => dtype::<f16>(py),
+        Dtype::Float32 => dtype::<f32>(py),
+        Dtype::Float64 => dtype::<f64>(py),
+    }
+}
