@@ -36,7 +36,7 @@ fn class(error: &Error) -> &'static str {
 }
 
 /// The path that an error is about.
-fn path(error: &Error) -> Option<&Path> {
+fn path_of(error: &Error) -> Option<&Path> {
     match error {
         Error::NotFound { path, .. }
         | Error::AlreadyExists { path }
@@ -53,7 +53,7 @@ fn path(error: &Error) -> Option<&Path> {
         | Error::InDoubt { path, .. }
         | Error::Io { path, .. }
         | Error::Store { path, .. } => Some(path),
-        Error::Subject { source, .. } => self::path(source),
+        Error::Subject { source, .. } => path_of(source),
         _ => None,
     }
 }
@@ -103,7 +103,7 @@ fn make(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         _ => class.call1((message,))?,
     };
     exception.setattr("hint", hint)?;
-    exception.setattr("path", path(error).map(|path| path.display().to_string()))?;
+    exception.setattr("path", path_of(error).map(|path| path.display().to_string()))?;
     if let Error::Subject { subject, .. } = error {
         exception.setattr("subject", subject)?;
     }

@@ -1,13 +1,35 @@
-//! The Python extension `voxpatch._voxpatch`: the library under numpy's words. What users import is
+//! The Python extension `voxpatch._voxpatch`: the library in numpy's words. What users import is
 //! curated in `python/voxpatch/__init__.py`.
+//!
+//! `volume` and `reading` are the main path: arguments become a view and a region, [`memory`] the
+//! array that chunks are decoded into.
 
+mod arguments;
+mod convert;
+mod dataset;
 mod error;
+mod index;
 mod memory;
+mod normalise;
+mod pools;
+mod reading;
+mod volume;
+mod work;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _voxpatch {
     #[pymodule_export]
-    use super::memory::Memory;
+    use super::{
+        convert::{_convert, _export, _plan},
+        dataset::Dataset,
+        memory::Memory,
+        normalise::Normalise,
+        volume::{_open_volume, Volume},
+    };
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

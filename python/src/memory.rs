@@ -17,8 +17,11 @@ use std::ops::Range;
 
 use numpy::npyffi::{self, NPY_ARRAY_WRITEABLE, NpyTypes, PY_ARRAY_API, npy_intp};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, dtype};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use voxpatch::{Dtype, f16};
+use voxpatch::{Dtype, Error, f16};
+
+use crate::error::{invalid, raised};
 
 /// Bytes to whose multiples arrays are aligned: a cache line, and the widest vector register.
 const ALIGNMENT: usize = 64;
@@ -106,46 +109,51 @@ impl Memory {
     }
 }
 
-/// The memory of an array of the caller.
-pub struct Lent {
-    lowest: *mut u8,
-    length: usize,
-    /// In bytes, for each axis of the array.
-    pub strides: Vec<isize>,
+/// Lends `work` the memory of an array of the caller, with the array's strides in bytes. The memory
+/// begins at the lowest byte that an element of the array has.
+///
+/// # Errors
+/// If the array is read-only or has another type; those of `work`.
+pub fn lend<T>(
+    array: &Bound<'_, PyUntypedArray>,
+    of: Dtype,
+    work: impl FnOnce(&mut [u8], &[isize]) -> PyResult<T>,
+) -> PyResult<T> {
+    let (py, found) = (array.py(), array.dtype());
+    match known_dtype(&found) {
+        Some(dtype) if dtype == of => {}
+        Some(asked) => return Err(raised(py, &Error::DtypeMismatch { stored: of, asked })),
+        None => {
+            let reason = format!("give {of}, in the byte order of this machine");
+            return Err(invalid(py, "dtype of out", found, reason));
+        }
+    }
+    if !array.getattr("flags")?.getattr("writeable")?.extract::<bool>()? {
+        return Err(PyValueError::new_err("out is read-only"));
+    }
+    let (shape, strides) = (array.shape(), array.strides());
+    let (mut below, mut above) = (0_usize, 0_usize);
+    for (n, stride) in shape.iter().zip(strides) {
+        let span = n.saturating_sub(1) * stride.unsigned_abs();
+        *(if *stride < 0 { &mut below } else { &mut above }) += span;
+    }
+    if shape.contains(&0) {
+        return work(&mut [], strides);
+    }
+    // SAFETY: the array's first element and, by its shape and strides, its lowest and highest one
+    // lie in its memory, which is writeable and stays while `array` is held. Its bytes are
+    // initialised, as of every numpy array of numbers. See the head of this file on others that use
+    // them meanwhile.
+    let bytes = unsafe {
+        let first: *mut u8 = (*array.as_array_ptr()).fields.data.cast();
+        std::slice::from_raw_parts_mut(first.sub(below), below + above + of.size())
+    };
+    work(bytes, strides)
 }
 
-// SAFETY: see the head of this file: the holder of a `Lent` keeps the array, and the caller answers
-// for other threads.
-unsafe impl Send for Lent {}
-
-impl Lent {
-    /// The memory of an array that is writeable and of this type.
-    ///
-    /// # Safety
-    /// The array must be held for as long as [`Self::bytes`] is used.
-    pub unsafe fn of(array: &Bound<'_, PyUntypedArray>) -> Self {
-        let (shape, strides) = (array.shape(), array.strides());
-        let item = array.dtype().itemsize();
-        let (mut below, mut above) = (0_usize, 0_usize);
-        for (n, stride) in shape.iter().zip(strides) {
-            let span = n.saturating_sub(1) * stride.unsigned_abs();
-            *(if *stride < 0 { &mut below } else { &mut above }) += span;
-        }
-        let length = if shape.contains(&0) { 0 } else { below + above + item };
-        // SAFETY: the array's first element and, by its shape and strides, the lowest one lie in
-        // its memory.
-        let lowest = unsafe {
-            let data: *mut u8 = (*array.as_array_ptr()).fields.data.cast();
-            if length == 0 { std::ptr::NonNull::dangling().as_ptr() } else { data.sub(below) }
-        };
-        Self { lowest, length, strides: strides.to_vec() }
-    }
-
-    pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the memory of a numpy array, whose bytes are initialised; see the head of this
-        // file on others that use it.
-        unsafe { std::slice::from_raw_parts_mut(self.lowest, self.length) }
-    }
+/// The library's name of a numpy type, if it has one and the bytes are in this machine's order.
+pub fn known_dtype(descr: &Bound<'_, PyArrayDescr>) -> Option<Dtype> {
+    Dtype::ALL.into_iter().find(|dtype| descriptor(descr.py(), *dtype).is_equiv_to(descr))
 }
 
 /// numpy's descriptor of a type, in the order of this machine.

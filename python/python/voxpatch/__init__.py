@@ -1,0 +1,38 @@
+"""Patches of 3D medical scans, read straight from compressed out-of-core storage.
+
+A scan is converted once, into a compressed, sharded Zarr v3 array whose chunks suit the patches
+that will be read. From then on any cuboid of it is a query:
+
+>>> import voxpatch
+>>> _ = voxpatch.convert("ct.nii.gz", "scans.zarr", "case01/ct", patch=(32, 64, 64))
+>>> ct = voxpatch.open("scans.zarr")["case01/ct"]
+>>> ct[10:42, 100:164, :64].shape
+(32, 64, 64)
+>>> ct.read((-4, 0, 0), (32, 64, 64), pad=-1024, scaled=True).dtype
+dtype('float32')
+
+Starts, shapes, spacings and arrays are in ``z, y, x`` order, or in ``x, y, z`` order of a store that
+was opened with ``axes="xyz"``. Exceptions are in :mod:`voxpatch.errors`. The adapters for other
+libraries, such as :mod:`voxpatch.torch`, are imported by themselves.
+"""
+
+from voxpatch import errors
+from voxpatch._convert import convert, export, plan
+from voxpatch._dataset import Dataset, Subject, create, open
+from voxpatch._voxpatch import Normalise, Volume, __version__
+from voxpatch.errors import VoxpatchError
+
+__all__ = [
+    "Dataset",
+    "Normalise",
+    "Subject",
+    "Volume",
+    "VoxpatchError",
+    "__version__",
+    "convert",
+    "create",
+    "errors",
+    "export",
+    "open",
+    "plan",
+]
