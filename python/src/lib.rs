@@ -11,6 +11,7 @@ mod error;
 mod index;
 mod memory;
 mod normalise;
+mod packed;
 mod pools;
 mod reading;
 mod volume;
@@ -26,6 +27,7 @@ mod _voxpatch {
         dataset::Dataset,
         memory::Memory,
         normalise::Normalise,
+        packed::{_packed_decode, _packed_encode},
         volume::{_open_volume, Volume},
     };
 

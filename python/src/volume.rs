@@ -370,6 +370,16 @@ impl Volume {
         }
     }
 
+    /// The volume as a dask array, one task for each shard. Needs dask.
+    fn to_dask<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("voxpatch._dask")?.call_method1("to_dask", (slf,))
+    }
+
+    /// The name by which dask knows that two volumes have the same voxels.
+    fn __dask_tokenize__(&self) -> (String, &'static str, &str) {
+        (self.name(), self.axes.name(), self.digest())
+    }
+
     fn __len__(&self) -> usize {
         self.full_shape()[0]
     }

@@ -1,7 +1,7 @@
 """voxpatch beside PyTorch.
 
 :class:`LazyTensor` stands where a library wants a tensor of a whole scan, and reads the patches that
-are sliced out of it. Needs ``pip install "voxpatch[torch]"``.
+are sliced out of it. :class:`PatchDataset` feeds a ``DataLoader``. Needs ``pip install "voxpatch[torch]"``.
 """
 
 try:
@@ -11,6 +11,7 @@ except ImportError as error:
 
     raise MissingExtraError('voxpatch.torch needs PyTorch: pip install "voxpatch[torch]"') from error
 
+from voxpatch.torch._data import PatchDataset, collate
 from voxpatch.torch._lazy import LazyTensor, MaterialisedError, materialising
 
-__all__ = ["LazyTensor", "MaterialisedError", "materialising"]
+__all__ = ["LazyTensor", "MaterialisedError", "PatchDataset", "collate", "materialising"]

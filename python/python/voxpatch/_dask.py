@@ -1,0 +1,19 @@
+"""Volumes as dask arrays."""
+
+from typing import Any
+
+from voxpatch._voxpatch import Volume
+
+
+def to_dask(volume: Volume) -> Any:
+    """A dask array of a volume, one task for each shard."""
+    try:
+        import dask.array
+    except ImportError as error:
+        from voxpatch.errors import MissingExtraError
+
+        raise MissingExtraError('to_dask needs dask: pip install "voxpatch[dask]"') from error
+    leading = volume.shape[: volume.ndim - 3]
+    chunks = (*(1 for _ in leading), *volume.shards)
+    name = f"voxpatch-{volume.name}-{volume.axes}-{volume.digest}"
+    return dask.array.from_array(volume, chunks=chunks, name=name)

@@ -1,0 +1,73 @@
+"""Volumes in xarray: ``xarray.open_dataset("scans.zarr/case01/ct", engine="voxpatch")``.
+
+The variable has the name of the image, coordinates in millimetres along each spatial axis (distances
+from the first voxel), and the affine as an attribute. Voxels are read when they are used.
+"""
+
+import os
+from typing import Any
+
+try:
+    from xarray import Dataset, Variable
+    from xarray.backends import BackendArray, BackendEntrypoint
+    from xarray.core import indexing
+except ImportError as error:
+    from voxpatch.errors import MissingExtraError
+
+    raise MissingExtraError('voxpatch.xarray needs it: pip install "voxpatch[xarray]"') from error
+
+import numpy as np
+
+import voxpatch
+
+NAMES = {"t": "time", "c": "channel", "z": "z", "y": "y", "x": "x"}
+
+
+class _Array(BackendArray):
+    def __init__(self, volume: voxpatch.Volume) -> None:
+        self.volume, self.shape, self.dtype = volume, volume.shape, volume.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        support = indexing.IndexingSupport.BASIC
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, support, self.volume.__getitem__
+        )
+
+
+class VoxpatchBackend(BackendEntrypoint):
+    """Opens one volume of a store."""
+
+    description = "volumes of voxpatch stores"
+
+    def open_dataset(
+        self, filename_or_obj: Any, *, drop_variables: Any = None
+    ) -> Dataset:
+        path = os.path.abspath(filename_or_obj)
+        store, subject, image = path.rsplit(os.sep, 2)
+        volume = voxpatch.open(store)[f"{subject}/{image}"]
+        axes = ("t" if volume.times > 1 else "") + ("c" if volume.channels > 1 else "") + "zyx"
+        dims = [NAMES[axis] for axis in axes]
+        attributes = {
+            "kind": volume.kind,
+            "affine": volume.affine.ravel().tolist(),
+            "spacing": list(volume.spacing),
+        }
+        if volume.scaling is not None:
+            attributes["scale_factor_of_real_values"], attributes["offset_of_real_values"] = (
+                volume.scaling
+            )
+        lazy = indexing.LazilyIndexedArray(_Array(volume))
+        variables = {image: Variable(dims, lazy, attributes)}
+        for axis, length, mm in zip("zyx", volume.spatial_shape, volume.spacing, strict=True):
+            variables[axis] = Variable((axis,), np.arange(length) * mm, {"units": "mm"})
+        dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
+        kept = {name: v for name, v in variables.items() if name not in dropped}
+        return Dataset(kept)
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        try:
+            path = os.path.abspath(filename_or_obj)
+            store, subject, image = path.rsplit(os.sep, 2)
+            return f"{subject}/{image}" in voxpatch.open(store)
+        except (TypeError, ValueError, OSError, voxpatch.VoxpatchError):
+            return False

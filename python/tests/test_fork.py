@@ -1,0 +1,72 @@
+"""Processes that are made from one that has read: none hangs, and all read the same."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import voxpatch
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+STARTS = [(0, 0, 0), (5, 6, 7), (9, 10, 11), (2, 20, 30)]
+
+
+def child(work):
+    """Forks; the exit code of the child, which is killed after half a minute."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - nothing may return into pytest
+            os._exit(1)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "hangs"
+
+
+def test_two_hundred_forked_children_read_what_the_parent_reads(ct, dense):
+    expected = ct.read_many(STARTS, 8, threads=2)
+
+    def work():
+        np.testing.assert_array_equal(ct.read_many(STARTS, 8, threads=2), expected)
+        np.testing.assert_array_equal(ct[3:5], dense[3:5])
+
+    for n in range(200):
+        if n % 20 == 0:
+            ct.read_many(STARTS, 8, threads=2)
+        assert child(work) == 0
+
+
+def test_a_forked_child_forks_converts_and_exports(store, ct, tmp_path):
+    ct.read_many(STARTS, 8, threads=2)
+
+    def work():
+        voxpatch.export(ct, tmp_path / "out.nii", threads=2, progress=False)
+        copy = {"threads": 2, "progress": False}
+        voxpatch.convert(tmp_path / "out.nii", tmp_path / "store", "a/b", **copy)
+        np.testing.assert_array_equal(voxpatch.open(tmp_path / "store")["a/b"], ct)
+        assert child(lambda: ct.read_many(STARTS, 8, threads=2)) == 0
+
+    assert child(work) == 0
+
+
+def read(volume, start):
+    return volume.read(start, 8)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_of_a_pool_open_pickled_volumes(ct, method):
+    expected = ct.read_many(STARTS, 8, threads=2)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        found = pool.starmap(read, [(ct, start) for start in STARTS])
+    np.testing.assert_array_equal(np.stack(found), expected)

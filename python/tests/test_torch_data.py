@@ -1,0 +1,166 @@
+"""Patches for a DataLoader: the same for any number of workers, and not copied on the way."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import voxpatch
+from conftest import LAYOUT, SHAPE, labels, scan
+from nifti import write_nifti
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.data import DataLoader  # noqa: E402
+from voxpatch.torch import PatchDataset, collate  # noqa: E402
+
+PATCH = (5, 6, 7)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A store of five subjects with an image and a label map each."""
+    folder = tmp_path_factory.mktemp("many")
+    for n in range(5):
+        image = write_nifti(folder / "a.nii", scan(SHAPE, seed=n))
+        voxpatch.convert(image, folder / "s", f"case{n}/ct", **LAYOUT)
+        label = write_nifti(folder / "b.nii", labels())
+        voxpatch.convert(label, folder / "s", f"case{n}/label", kind="label", **LAYOUT)
+    return voxpatch.open(folder / "s")
+
+
+@pytest.fixture
+def patches(many):
+    sampler = voxpatch.UniformSampler(PATCH)
+    images = {"ct": {"scaled": True}, "label": {}}
+    return PatchDataset(many, sampler, images, patches_per_subject=3, seed=7)
+
+
+def batches(patches, **options):
+    loader = DataLoader(patches, batch_size=4, collate_fn=collate, **options)
+    return list(loader)
+
+
+def same(found, expected):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.keys() == b.keys() and a["subject"] == b["subject"]
+        for key in ("ct", "label", "start", "affine"):
+            assert a[key].dtype == b[key].dtype and torch.equal(a[key], b[key])
+
+
+def test_patches_are_those_of_their_subject_at_their_start(patches, many):
+    assert len(patches) == 15
+    for n in range(15):
+        item = patches[n]
+        assert item["subject"] == f"case{n // 3}"
+        region = tuple(slice(s, s + p) for s, p in zip(item["start"].tolist(), PATCH, strict=True))
+        dense = scan(SHAPE, seed=n // 3)[region].astype("f4")
+        assert item["ct"].shape == (1, *PATCH) and item["ct"].dtype == torch.float32
+        np.testing.assert_array_equal(item["ct"][0], dense)
+        np.testing.assert_array_equal(item["label"][0], labels()[region])
+        zyx = item["start"].numpy()
+        volume = many[item["subject"]]["ct"]
+        expected = volume.affine @ np.array([*zyx[::-1], 1.0])
+        np.testing.assert_allclose(item["affine"].numpy()[:, 3], expected)
+    assert patches[-1]["subject"] == "case4"
+    with pytest.raises(IndexError):
+        patches[15]
+    starts = {tuple(patches[n]["start"].tolist()) for n in range(15)}
+    assert len(starts) > 10, "subjects do not get the same places"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_batches_are_the_same_for_any_number_of_workers(patches, method):
+    expected = batches(patches)
+    assert [len(batch["subject"]) for batch in expected] == [4, 4, 4, 3]
+    for workers in (1, 2, 3):
+        found = batches(patches, num_workers=workers, multiprocessing_context=method)
+        same(found, expected)
+
+
+def test_workers_read_into_memory_that_the_trainer_shares(patches):
+    for batch in batches(patches, num_workers=2):
+        assert batch["ct"].is_shared() and batch["label"].is_shared()
+
+
+def test_an_epoch_reaches_workers_that_go_on(patches):
+    loader = DataLoader(
+        patches, batch_size=4, collate_fn=collate, num_workers=2, persistent_workers=True
+    )
+    first = list(loader)
+    patches.set_epoch(1)
+    second = list(loader)
+    same(second, batches(patches))
+    assert not torch.equal(first[0]["start"], second[0]["start"])
+    patches.set_epoch(0)
+    same(list(loader), first)
+
+
+def test_a_resumed_loader_goes_on_with_the_same_patches(patches):
+    expected = batches(patches)
+    rest = DataLoader(
+        torch.utils.data.Subset(patches, range(8, 15)), batch_size=4, collate_fn=collate
+    )
+    same(list(rest), expected[2:])
+
+
+def test_items_are_put_together_like_batches(patches):
+    items = [patches[n] for n in range(4)]
+    same([collate(items)], batches(patches)[:1])
+
+
+def test_jitter_moves_patches_and_keeps_them_inside(many):
+    sampler = voxpatch.LabelSampler(PATCH, {2: 1})
+    still = PatchDataset(many, sampler, ["ct", "label"], patches_per_subject=20)
+    moved = PatchDataset(many, sampler, ["ct", "label"], patches_per_subject=20, jitter=(2, 3, 40))
+    centred = np.stack([still[n]["start"] for n in range(40)])
+    starts = np.stack([moved[n]["start"] for n in range(40)])
+    by = starts - centred
+    assert (np.abs(by) <= (2, 3, 40)).all() and (by[:, :2].min(0) < 0).all()
+    assert (by[:, :2].max(0) > 0).all()
+    assert (starts >= 0).all() and (starts <= np.subtract(SHAPE, PATCH)).all()
+    padded = PatchDataset(
+        many, sampler, {"ct": {"pad": 0}}, sample_by="label", patches_per_subject=20,
+        jitter=(0, 0, 40),
+    )  # fmt: skip
+    assert min(int(padded[n]["start"][2]) for n in range(40)) < 0
+
+
+def test_a_subject_that_is_converted_anew_is_read_anew(tmp_path):
+    for seed in (1, 2):
+        image = write_nifti(tmp_path / "a.nii", scan(SHAPE, seed=seed))
+        voxpatch.convert(image, tmp_path / "s", "a/ct", overwrite=True, **LAYOUT)
+        if seed == 1:
+            sampler = voxpatch.UniformSampler(PATCH)
+            patches = PatchDataset(voxpatch.open(tmp_path / "s"), sampler, "ct")
+            first = patches[0]
+    second = patches[0]
+    assert torch.equal(first["start"], second["start"])
+    assert not torch.equal(first["ct"], second["ct"])
+
+
+def test_arguments_that_make_no_sense_are_refused(many, tmp_path):
+    sampler = voxpatch.UniformSampler(PATCH)
+    for wrong in ({"images": []}, {"images": ["subject"]}, {"patches_per_subject": 0}):
+        with pytest.raises(voxpatch.errors.InvalidArgumentError):
+            PatchDataset(many, sampler, **{"images": ["ct"], **wrong})
+    with pytest.raises(voxpatch.errors.NotFoundError, match="none"):
+        PatchDataset(many, sampler, "none")[0]
+    for name, shape in (("a/ct", SHAPE), ("a/label", (9, 9, 9))):
+        image = write_nifti(tmp_path / "a.nii", scan(shape))
+        voxpatch.convert(image, tmp_path / "s", name, **LAYOUT)
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="different grids"):
+        PatchDataset(voxpatch.open(tmp_path / "s"), sampler, ["ct", "label"])[0]
+
+
+def test_it_pickles_without_open_volumes(patches):
+    patches[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert b"digest" not in pickle.dumps({k: v for k, v in patches.__getstate__().items() if k != "_epoch"})
