@@ -1,218 +1,179 @@
-//! Scans become volumes, volumes become files, and layouts are planned.
+//! Scans become volumes.
 
 use std::path::PathBuf;
 
-use pyo3::exceptions::PyTypeError;
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use voxpatch::layout::{
-    Access, Codec, PatchShape, PlanOptions, VolumeSpec, WeightedPatch, Workload,
-};
-use voxpatch::scan::{self, Found};
-use voxpatch::{ConvertOptions, ExportOptions, LabelName, Spacing, VolumeName};
+use voxpatch::scan::{self, Found, Order, PlaneScan, Planes, Scan, ScanHeader};
+use voxpatch::{Affine, ConvertOptions, Frame, LabelName, VolumeName};
 
-use crate::arguments::{self, Axes};
 use crate::dataset::Dataset;
 use crate::error::{Raise, invalid};
-use crate::volume::Volume;
-use crate::{pools, work};
+use crate::layout::Layout;
+use crate::memory::{Kept, known_dtype};
+use crate::{arguments, pools, work};
 
-/// Patch shapes with their weights: of one shape, of several, or of a dictionary `{shape: weight}`.
-fn weighted<'py>(given: &Bound<'py, PyAny>) -> PyResult<Vec<(Bound<'py, PyAny>, f64)>> {
-    if let Ok(weights) = given.cast::<PyDict>() {
-        return weights
-            .iter()
-            .map(|(shape, weight)| Ok((shape, weight.extract::<f64>()?)))
-            .collect();
-    }
-    let is_number = |object: &Bound<'_, PyAny>| object.extract::<f64>().is_ok();
-    if is_number(given) || given.get_item(0).is_ok_and(|first| is_number(&first)) {
-        return Ok(vec![(given.clone(), 1.0)]);
-    }
-    given.try_iter()?.map(|shape| Ok((shape?, 1.0))).collect()
-}
-
-/// The patches that a layout is chosen for.
-fn workload(
-    py: Python<'_>,
-    patch: Option<&Bound<'_, PyAny>>,
-    patch_mm: Option<&Bound<'_, PyAny>>,
-    overlap: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Option<Workload>> {
-    let mut patches = Vec::new();
-    for (shape, weight) in patch.map_or(Ok(Vec::new()), weighted)? {
-        let shape = PatchShape::Voxels(arguments::shape(&shape, "patch", Axes::Zyx)?);
-        patches.push(WeightedPatch::new(shape, weight).raise(py)?);
-    }
-    for (shape, weight) in patch_mm.map_or(Ok(Vec::new()), weighted)? {
-        let shape = PatchShape::Millimetres(shape.extract()?);
-        patches.push(WeightedPatch::new(shape, weight).raise(py)?);
-    }
-    let access = match overlap {
-        Some(overlap) => Access::Grid { overlap: arguments::shape(overlap, "overlap", Axes::Zyx)? },
-        None => Access::Random,
-    };
-    match (patches.is_empty(), overlap) {
-        (true, None) => Ok(None),
-        (true, Some(_)) => Err(PyTypeError::new_err("overlap goes with patch or patch_mm")),
-        (false, _) => Workload::new(patches, access).raise(py).map(Some),
-    }
-}
-
-/// The options of the planner, and the codecs to try.
-fn layout(
-    py: Python<'_>,
-    codec: Option<&str>,
-    chunk: Option<&Bound<'_, PyAny>>,
-    shard: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(PlanOptions, Vec<Codec>)> {
-    let triple = |given: Option<&Bound<'_, PyAny>>, what| {
-        given.map(|shape| arguments::shape(shape, what, Axes::Zyx)).transpose()
-    };
-    let (codec, tried) = match codec {
-        None => (Codec::default(), Vec::new()),
-        Some("auto") => (Codec::default(), Codec::CANDIDATES.to_vec()),
-        Some(codec) => (arguments::parsed(py, codec)?, Vec::new()),
-    };
-    let options = PlanOptions::default().codec(codec);
-    Ok((options.chunk(triple(chunk, "chunk")?).shard(triple(shard, "shard")?), tried))
-}
-
-/// Converts one scan of one or several files; see `voxpatch.convert`.
-#[pyfunction]
-#[pyo3(signature = (scan, dataset, name, *, patch, patch_mm, overlap, codec, chunk, shard, kind, fourth_axis, narrow, labels, overwrite, skip_same, threads, progress))]
-#[allow(clippy::too_many_arguments, reason = "keywords")]
-pub fn _convert<'py>(
-    py: Python<'py>,
-    scan: Vec<PathBuf>,
-    dataset: &Bound<'py, Dataset>,
-    name: Option<&str>,
-    patch: Option<&Bound<'py, PyAny>>,
-    patch_mm: Option<&Bound<'py, PyAny>>,
-    overlap: Option<&Bound<'py, PyAny>>,
-    codec: Option<&str>,
-    chunk: Option<&Bound<'py, PyAny>>,
-    shard: Option<&Bound<'py, PyAny>>,
-    kind: Option<&str>,
-    fourth_axis: Option<&str>,
+/// The keyword arguments of a conversion, beside those of its layout.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Words {
+    kind: Option<String>,
+    fourth_axis: Option<String>,
     narrow: bool,
     labels: Option<Vec<(i64, String)>>,
     overwrite: bool,
     skip_same: bool,
     threads: Option<usize>,
+}
+
+impl Words {
+    fn options(&self, py: Python<'_>, layout: &Layout<'_>) -> PyResult<ConvertOptions> {
+        let (plan, tried) = layout.options(py)?;
+        let labels = self.labels.iter().flatten();
+        let labels = labels.map(|(value, name)| LabelName::new(*value, name, None));
+        Ok(ConvertOptions::default()
+            .workload(layout.workload(py)?)
+            .plan(plan)
+            .codecs(tried)
+            .kind(self.kind.as_deref().map(|kind| arguments::parsed(py, kind)).transpose()?)
+            .fourth_axis(
+                self.fourth_axis.as_deref().map(|axis| arguments::parsed(py, axis)).transpose()?,
+            )
+            .narrow(self.narrow)
+            .labels(labels.collect::<voxpatch::Result<_>>().raise(py)?)
+            .overwrite(self.overwrite))
+    }
+}
+
+/// Converts one scan of one or several files; see `voxpatch.convert`.
+#[pyfunction]
+pub fn _convert_files<'py>(
+    py: Python<'py>,
+    files: Vec<PathBuf>,
+    dataset: &Bound<'py, Dataset>,
+    name: Option<&str>,
+    layout: Layout<'py>,
+    words: Words,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (plan, tried) = layout(py, codec, chunk, shard)?;
-    let names = labels
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(value, name)| LabelName::new(value, name, None));
-    let options = ConvertOptions::default()
-        .workload(workload(py, patch, patch_mm, overlap)?)
-        .plan(plan)
-        .codecs(tried)
-        .kind(kind.map(|kind| arguments::parsed(py, kind)).transpose()?)
-        .fourth_axis(fourth_axis.map(|axis| arguments::parsed(py, axis)).transpose()?)
-        .narrow(narrow)
-        .labels(names.collect::<voxpatch::Result<_>>().raise(py)?)
-        .overwrite(overwrite);
-    let found = py.detach(|| scan::find(&scan)).raise(py)?;
+    let options = words.options(py, &layout)?;
+    let found = py.detach(|| scan::find(&files)).raise(py)?;
     let found = match found.len() {
         1 => found.into_iter().next().expect("one"),
-        _ if scan.len() > 1 => Found::channels(found).raise(py)?,
+        _ if files.len() > 1 => Found::channels(found).raise(py)?,
         n => {
             let reason = format!("{n} scans are there: give one of them");
-            return Err(invalid(py, "scan", scan[0].display(), reason));
+            return Err(invalid(py, "scan", files[0].display(), reason));
         }
     };
     let name: VolumeName = match name {
         Some(name) => arguments::parsed(py, name)?,
         None => VolumeName::for_file(found.files()[0]),
     };
-    let pool = pools::pool(threads).raise(py)?;
-    let dataset = &dataset.get().dataset;
-    let (opened, digest) = py.detach(|| Ok((found.open()?, found.digest()?))).raise(py)?;
+    let (scan, digest) = py.detach(|| Ok((found.open()?, found.digest()?))).raise(py)?;
     let options = options.source_digest(Some(digest));
-    if skip_same && py.detach(|| voxpatch::is_converted(dataset, &name, &options)).raise(py)? {
+    let to = &dataset.get().dataset;
+    if words.skip_same && py.detach(|| voxpatch::is_converted(to, &name, &options)).raise(py)? {
         return Ok(py.None().into_bound(py));
     }
-    let header = opened.header();
-    // A survey reads the scan once more, and trying codecs its first frame.
-    let passes = 1 + usize::from(options.surveys(header));
-    let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
-    let total = (frames * header.plane_bytes() * header.shape[0]) as u64;
-    let convert = |report: work::Report<'_>| {
-        voxpatch::convert(opened, dataset, &name, &options, &pool, report)
-    };
-    let report = work::run(py, total, progress, convert)?;
-    arguments::report(py, &report)
+    run(py, scan, to, &name, &options, words.threads, progress)
 }
 
-/// Writes a volume to a file; see `voxpatch.export`.
+/// Converts an array of axes `z, y, x`, or `c, z, y, x`, in C order; see `voxpatch.convert`.
 #[pyfunction]
-#[pyo3(signature = (volume, path, *, level, overwrite, threads, progress))]
-pub fn _export<'py>(
+#[allow(clippy::too_many_arguments, reason = "what a file's header says")]
+pub fn _convert_array<'py>(
     py: Python<'py>,
-    volume: &Bound<'py, Volume>,
-    path: PathBuf,
-    level: Option<u32>,
-    overwrite: bool,
+    array: &Bound<'py, PyUntypedArray>,
+    affine: [[f64; 4]; 4],
+    dataset: &Bound<'py, Dataset>,
+    name: &str,
+    layout: Layout<'py>,
+    words: Words,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = words.options(py, &layout)?;
+    let scan = PlaneScan::new(ArrayPlanes::new(array, affine)?);
+    let (to, name) = (&dataset.get().dataset, arguments::parsed(py, name)?);
+    run(py, Box::new(scan), to, &name, &options, words.threads, progress)
+}
+
+fn run<'py>(
+    py: Python<'py>,
+    scan: Box<dyn Scan>,
+    dataset: &voxpatch::Dataset,
+    name: &VolumeName,
+    options: &ConvertOptions,
     threads: Option<usize>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let pool = pools::pool(threads).raise(py)?;
-    let options =
-        ExportOptions::default().level(level.unwrap_or(ExportOptions::LEVEL)).overwrite(overwrite);
-    let volume = &volume.get().volume;
-    let export =
-        |report: work::Report<'_>| voxpatch::export(volume, &path, &options, &pool, report);
-    let report = work::run(py, volume.raw_bytes(), progress, export)?;
+    let header = scan.header();
+    // A survey reads the scan once more, and trying codecs its first frame.
+    let passes = 1 + usize::from(options.surveys(header));
+    let frames = passes * header.frames() + usize::from(!options.codecs.is_empty());
+    let total = (frames * header.plane_bytes() * header.shape[0]) as u64;
+    let convert =
+        |report: work::Report<'_>| voxpatch::convert(scan, dataset, name, options, &pool, report);
+    let report = work::run(py, total, progress, convert)?;
     arguments::report(py, &report)
 }
 
-/// The layout that a volume would get; see `voxpatch.plan`.
-#[pyfunction]
-#[pyo3(signature = (scan, *, shape, spacing, dtype, times, channels, patch, patch_mm, overlap, codec, chunk, shard))]
-#[allow(clippy::too_many_arguments, reason = "keywords")]
-pub fn _plan<'py>(
-    py: Python<'py>,
-    scan: Option<PathBuf>,
-    shape: Option<&Bound<'py, PyAny>>,
-    spacing: Option<[f64; 3]>,
-    dtype: Option<&Bound<'py, PyAny>>,
-    times: usize,
-    channels: usize,
-    patch: Option<&Bound<'py, PyAny>>,
-    patch_mm: Option<&Bound<'py, PyAny>>,
-    overlap: Option<&Bound<'py, PyAny>>,
-    codec: Option<&str>,
-    chunk: Option<&Bound<'py, PyAny>>,
-    shard: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let volume = match (scan, shape, spacing, dtype) {
-        (Some(path), None, None, None) => {
-            let scan = py.detach(|| scan::open(&path)).raise(py)?;
-            let header = scan.header();
-            VolumeSpec {
-                shape: header.shape,
-                times: header.times,
-                channels: header.channels,
-                spacing: header.spacing,
-                dtype: header.dtype,
+/// The planes of an array.
+struct ArrayPlanes {
+    voxels: Kept,
+    header: ScanHeader,
+}
+
+impl ArrayPlanes {
+    fn new(array: &Bound<'_, PyUntypedArray>, affine: [[f64; 4]; 4]) -> PyResult<Self> {
+        let py = array.py();
+        let (channels, shape) = match *array.shape() {
+            [z, y, x] => (1, [z, y, x]),
+            [c, z, y, x] => (c, [z, y, x]),
+            _ => {
+                let reason = "give axes z, y, x, or c, z, y, x";
+                return Err(invalid(py, "shape of scan", format!("{:?}", array.shape()), reason));
             }
+        };
+        if channels == 0 || shape.contains(&0) {
+            let reason = "there are no voxels";
+            return Err(invalid(py, "shape of scan", format!("{:?}", array.shape()), reason));
         }
-        (None, Some(shape), Some(spacing), Some(dtype)) => VolumeSpec {
-            shape: arguments::shape(shape, "shape", Axes::Zyx)?,
-            times,
+        let Some(dtype) = known_dtype(&array.dtype()) else {
+            let reason = "give numbers of 8 to 64 bits in this machine's byte order";
+            return Err(invalid(py, "dtype of scan", array.dtype(), reason));
+        };
+        let affine = Affine(affine);
+        let header = ScanHeader {
+            dtype,
+            shape,
+            times: 1,
             channels,
-            spacing: Spacing::new(spacing).raise(py)?,
-            dtype: arguments::dtype(dtype)?,
-        },
-        _ => return Err(PyTypeError::new_err("give a scan, or shape, spacing and dtype")),
-    };
-    let (options, _) = layout(py, codec, chunk, shard)?;
-    let given = workload(py, patch, patch_mm, overlap)?;
-    let workload = given.unwrap_or_else(|| Workload::default_for(volume.spacing));
-    let plan = py.detach(|| voxpatch::layout::plan(&volume, &workload, &options)).raise(py)?;
-    arguments::report(py, &plan)
+            order: Order::Frames,
+            affine,
+            space: None,
+            spacing: affine.spacing().raise(py)?,
+            time_step: None,
+            scaling: None,
+            plane_scalings: Vec::new(),
+            is_label: false,
+            format: "numpy",
+            fields: serde_json::Map::new(),
+            findings: Vec::new(),
+        };
+        Ok(Self { voxels: Kept::of(array)?, header })
+    }
+}
+
+impl Planes for ArrayPlanes {
+    fn header(&self) -> &ScanHeader {
+        &self.header
+    }
+
+    fn read_plane(&self, frame: Frame, z: usize, out: &mut [u8]) -> voxpatch::Result<()> {
+        let plane = frame.channel * self.header.shape[0] + z;
+        out.copy_from_slice(&self.voxels.bytes()[plane * out.len()..][..out.len()]);
+        Ok(())
+    }
 }

@@ -8,7 +8,9 @@ mod arguments;
 mod convert;
 mod dataset;
 mod error;
+mod export;
 mod index;
+mod layout;
 mod memory;
 mod normalise;
 mod packed;
@@ -23,8 +25,10 @@ use pyo3::prelude::*;
 mod _voxpatch {
     #[pymodule_export]
     use super::{
-        convert::{_convert, _export, _plan},
+        convert::{_convert_array, _convert_files},
         dataset::Dataset,
+        export::_export,
+        layout::_plan,
         memory::Memory,
         normalise::Normalise,
         packed::{_packed_decode, _packed_encode},

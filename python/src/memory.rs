@@ -151,6 +151,43 @@ pub fn lend<T>(
     work(bytes, strides)
 }
 
+/// The memory of an array in C order, to read from for as long as this is held.
+pub struct Kept {
+    /// Held, so that its memory stays.
+    _array: Py<PyUntypedArray>,
+    start: *const u8,
+    length: usize,
+}
+
+// SAFETY: only reads, of memory that the array keeps; see the head of this file on threads that
+// write to the array meanwhile.
+unsafe impl Send for Kept {}
+// SAFETY: as above.
+unsafe impl Sync for Kept {}
+
+impl Kept {
+    /// # Errors
+    /// If the array is not in C order.
+    pub fn of(array: &Bound<'_, PyUntypedArray>) -> PyResult<Self> {
+        if !array.is_c_contiguous() {
+            return Err(PyValueError::new_err("the array must be in C order"));
+        }
+        // SAFETY: a field of the array's own structure.
+        let start = unsafe { (*array.as_array_ptr()).fields.data.cast::<u8>().cast_const() };
+        let length = array.len() * array.dtype().itemsize();
+        Ok(Self { _array: array.clone().unbind(), start, length })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        if self.length == 0 {
+            return &[];
+        }
+        // SAFETY: an array in C order has its voxels side by side, and is held; its bytes are
+        // initialised, as of every numpy array of numbers.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
+}
+
 /// The library's name of a numpy type, if it has one and the bytes are in this machine's order.
 pub fn known_dtype(descr: &Bound<'_, PyArrayDescr>) -> Option<Dtype> {
     Dtype::ALL.into_iter().find(|dtype| descriptor(descr.py(), *dtype).is_equiv_to(descr))

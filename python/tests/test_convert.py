@@ -123,3 +123,46 @@ def test_bars_are_drawn_on_request_and_erased(tmp_path, image, capfd):
     assert "a/b [" in shown and "100%" in shown and shown.endswith("\r")
     voxpatch.convert(image, tmp_path / "s", "a/c", threads=1)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float32", "float64", "int64"])
+def test_arrays_are_converted_as_they_are(tmp_path, dtype):
+    dense = scan(SHAPE, dtype)
+    affine = np.array([[0, -2, 0, 5], [3, 0, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1.0]])
+    arrays = {
+        "a/c": dense,
+        "a/f": np.asfortranarray(dense),
+        "a/view": np.repeat(dense, 2, axis=1)[:, ::2],
+        "a/channels": np.stack([dense, dense[::-1]]),
+    }
+    np.save(tmp_path / "a.npy", dense)
+    arrays["a/mapped"] = np.load(tmp_path / "a.npy", mmap_mode="r")
+    for name, array in arrays.items():
+        voxpatch.convert(array, tmp_path / "s", name, affine=affine, **LAYOUT)
+        volume = voxpatch.open(tmp_path / "s")[name]
+        np.testing.assert_array_equal(volume, array)
+        np.testing.assert_array_equal(volume.affine, affine)
+        assert volume.spacing == (4.0, 2.0, 3.0) and volume.dtype == dense.dtype
+    voxpatch.convert(dense, tmp_path / "s", "b/c", spacing=(5, 2, 1), **LAYOUT)
+    assert voxpatch.open(tmp_path / "s")["b/c"].spacing == (5.0, 2.0, 1.0)
+
+
+def test_arrays_that_are_no_volumes_are_refused(tmp_path):
+    store, dense = tmp_path / "s", scan((4, 5, 6))
+    for wrong in (dense[0], np.zeros((1, 1, 4, 5, 6)), dense[:0], dense.astype(">i2")):
+        with pytest.raises(ValueError, match="of scan"):
+            voxpatch.convert(wrong, store, "a/b")
+    for options in (
+        {"spacing": (1, 1, 1), "affine": np.eye(4)}, {"affine": np.eye(3)}, {"skip_same": True},
+        {"fourth_axis": "time"},
+    ):  # fmt: skip
+        with pytest.raises(TypeError):
+            voxpatch.convert(dense, store, "a/b", **options)
+    with pytest.raises(TypeError, match="needs a name"):
+        voxpatch.convert(dense, store)
+    with pytest.raises(TypeError, match="go with an array"):
+        voxpatch.convert("a.nii", store, spacing=(1, 1, 1))
+    for options in ({"spacing": (0, 1, 1)}, {"affine": np.full((4, 4), np.nan)}):
+        with pytest.raises(voxpatch.VoxpatchError):
+            voxpatch.convert(dense, store, "a/b", **options)
+    assert not store.exists()

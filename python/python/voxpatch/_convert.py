@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxpatch import _voxpatch
-from voxpatch._dataset import create
+from voxpatch._dataset import Dataset, create
 from voxpatch._progress import Progress, shown
 from voxpatch._voxpatch import Volume
 
@@ -15,8 +15,8 @@ Patches = Shape | Sequence[Shape] | Mapping[Sequence[int], float]
 
 
 def convert(
-    scan: Path | Sequence[Path],
-    store: Path,
+    scan: Any,
+    store: Path | Dataset,
     name: str | None = None,
     *,
     patch: Patches | None = None,
@@ -29,6 +29,8 @@ def convert(
     fourth_axis: str | None = None,
     narrow: bool = False,
     labels: Mapping[int, str] | None = None,
+    spacing: Sequence[float] | None = None,
+    affine: Any = None,
     overwrite: bool = False,
     skip_same: bool = False,
     threads: int | None = None,
@@ -40,7 +42,8 @@ def convert(
     by Ctrl-C. Triples are in ``z, y, x`` order.
 
     Args:
-        scan: The file, or several files that are the channels of one scan.
+        scan: The file; or several files that are the channels of one scan; or an array of axes
+            ``z, y, x`` or ``c, z, y, x``, such as one that `numpy.memmap` or `numpy.load` maps.
         store: The folder of the store.
         name: The volume's name, ``SUBJECT/IMAGE``; by default made from the file's name.
         patch: The shape of the patches that will be read, in voxels; or several; or shapes with
@@ -52,9 +55,12 @@ def convert(
         chunk: The shape of chunks, instead of a chosen one.
         shard: The shape of shards, files of many chunks.
         kind: ``"intensity"`` or ``"label"``; by default as the voxels and the file's name tell.
-        fourth_axis: ``"time"`` or ``"channels"``: the meaning of a fourth axis.
+        fourth_axis: ``"time"`` or ``"channels"``: the meaning of a file's fourth axis.
         narrow: Stores floats that are whole numbers as integers.
         labels: Names of labels.
+        spacing: Millimetres between the voxels of an array, 1 by default.
+        affine: The matrix that takes the indices ``(x, y, z, 1)`` of an array's voxel to RAS+
+            millimetres, instead of `spacing`.
         overwrite: Replaces an existing volume, which readers see until the new one is complete.
         skip_same: Keeps a volume that was converted from the same file with the same options, and
             returns None.
@@ -65,27 +71,56 @@ def convert(
     Returns:
         The report of ``voxpatch convert --json``.
     """
-    files = [scan] if isinstance(scan, str | os.PathLike) else list(scan)
+    layout = _layout(patch, patch_mm, overlap, codec, chunk, shard)
+    words = {
+        "kind": kind,
+        "fourth_axis": fourth_axis,
+        "narrow": narrow,
+        "labels": None if labels is None else list(labels.items()),
+        "overwrite": overwrite,
+        "skip_same": skip_same,
+        "threads": threads,
+    }
+    handle = (store if isinstance(store, Dataset) else create(store))._handle
     with shown(progress, name or "convert") as callback:
-        return _voxpatch._convert(
-            [os.fspath(file) for file in files],
-            create(store)._handle,
-            name,
-            patch=patch,
-            patch_mm=patch_mm,
-            overlap=overlap,
-            codec=codec,
-            chunk=chunk,
-            shard=shard,
-            kind=kind,
-            fourth_axis=fourth_axis,
-            narrow=narrow,
-            labels=None if labels is None else list(labels.items()),
-            overwrite=overwrite,
-            skip_same=skip_same,
-            threads=threads,
-            progress=callback,
-        )
+        if not hasattr(scan, "__array__"):
+            if spacing is not None or affine is not None:
+                raise TypeError("spacing and affine go with an array: a file says its own")
+            files = [scan] if isinstance(scan, str | os.PathLike) else list(scan)
+            files = [os.fspath(file) for file in files]
+            return _voxpatch._convert_files(files, handle, name, layout, words, callback)
+        if name is None or skip_same or fourth_axis is not None:
+            raise TypeError("an array needs a name, and takes neither skip_same nor fourth_axis")
+        import numpy as np
+
+        matrix = _matrix(spacing, affine)
+        array = np.require(scan, requirements="C")
+        return _voxpatch._convert_array(array, matrix, handle, name, layout, words, callback)
+
+
+def _matrix(spacing: Sequence[float] | None, affine: Any) -> list[list[float]]:
+    import numpy as np
+
+    if affine is None:
+        z, y, x = (1, 1, 1) if spacing is None else spacing
+        return np.diag([x, y, z, 1.0]).tolist()
+    if spacing is not None:
+        raise TypeError("give spacing or affine")
+    matrix = np.asarray(affine, "float64")
+    if matrix.shape != (4, 4):
+        raise TypeError(f"affine must have the shape (4, 4), not {matrix.shape}")
+    return matrix.tolist()
+
+
+def _layout(patch, patch_mm, overlap, codec, chunk, shard) -> dict[str, Any]:
+    return {
+        "patch": patch,
+        "patch_mm": patch_mm,
+        "overlap": overlap,
+        "codec": codec,
+        "chunk": chunk,
+        "shard": shard,
+    }
 
 
 def export(
@@ -148,17 +183,6 @@ def plan(
     Returns:
         The report of ``voxpatch plan --json``.
     """
-    return _voxpatch._plan(
-        None if scan is None else os.fspath(scan),
-        shape=shape,
-        spacing=spacing,
-        dtype=dtype,
-        times=times,
-        channels=channels,
-        patch=patch,
-        patch_mm=patch_mm,
-        overlap=overlap,
-        codec=codec,
-        chunk=chunk,
-        shard=shard,
-    )
+    layout = _layout(patch, patch_mm, overlap, codec, chunk, shard)
+    path = None if scan is None else os.fspath(scan)
+    return _voxpatch._plan(path, shape, spacing, dtype, times, channels, layout)
