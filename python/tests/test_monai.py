@@ -64,3 +64,22 @@ def test_inferers(pair, model):
     split = SlidingWindowSplitter((8, 16, 16), overlap=0.25, pad_mode="constant")
     inferer = PatchInferer(split, batch_size=2)
     check(pair, lambda image: inferer(image, model))
+
+
+def test_load_image_reads_volumes(store, dense):
+    from monai.transforms import LoadImage, LoadImaged
+    from voxpatch.monai import VoxpatchReader
+
+    image = LoadImage(reader=VoxpatchReader(), image_only=True, ensure_channel_first=True)
+    ct = image(store / "case01/ct")
+    real = (2.0 * dense - 1000.0).astype("f4")
+    assert ct.shape == (1, *dense.shape[::-1]) and torch.equal(ct[0], torch.from_numpy(real.T))
+    affine = voxpatch.open(store)["case01/ct"].affine
+    assert torch.allclose(ct.affine, torch.from_numpy(affine))
+    assert image(store / "case01/mr").shape == (3, *dense.shape[::-1])
+    both = LoadImaged(["ct", "label"], reader=VoxpatchReader())
+    loaded = both({"ct": store / "case01/ct", "label": store / "case01/label"})
+    assert loaded["label"].shape == dense.shape[::-1] and loaded["label"].max() == 2
+    assert not VoxpatchReader().verify_suffix(store / "case01/none")
+    with pytest.raises(voxpatch.errors.NotFoundError):
+        VoxpatchReader().read(store / "case01/none")

@@ -22,12 +22,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore:.*:Depr
 @pytest.fixture
 def subjects(store, dense):
     """The same subject, with lazy and with dense images."""
-    subject = voxpatch.open(store, axes="xyz")["case01"]
-    affine = subject["ct"].affine
-    lazy = tio.Subject(
-        ct=tio.ScalarImage(tensor=LazyTensor(subject["ct"], scaled=True), affine=affine),
-        label=tio.LabelMap(tensor=LazyTensor(subject["label"]), affine=affine),
-    )
+    from voxpatch.torchio import subject
+
+    affine = voxpatch.open(store)["case01/ct"].affine
+    lazy = subject(voxpatch.open(store)["case01"], ["ct", "label"])
     real = torch.from_numpy((2.0 * dense - 1000.0).astype("f4").T.copy())[None]
     whole = tio.Subject(
         ct=tio.ScalarImage(tensor=real, affine=affine),
@@ -106,3 +104,10 @@ def test_the_queue_feeds_on_patches(subjects, workers):
 def test_transforms_work_on_dense_copies(subjects):
     transform = tio.Compose([tio.Flip(axes=0), tio.Pad(2), tio.ZNormalization()])
     same(transform(subjects[0]), transform(subjects[1]))
+
+
+def test_kinds_and_names_are_kept(subjects):
+    lazy, whole = subjects
+    assert lazy["name"] == "case01" and isinstance(lazy["label"], tio.LabelMap)
+    assert isinstance(lazy["ct"], tio.ScalarImage) and isinstance(lazy["ct"].data, LazyTensor)
+    assert lazy.spatial_shape == whole.spatial_shape and lazy.spacing == whole.spacing
