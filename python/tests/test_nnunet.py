@@ -49,7 +49,7 @@ PATCH = (8, 16, 16)
 
 
 class LabelManager:
-    all_labels = (0, 1, 2)
+    all_labels = [0, 1, 2]
     has_ignore_label = False
 
 
