@@ -18,6 +18,13 @@ pub struct Dataset {
     axes: Axes,
 }
 
+impl Dataset {
+    /// The order of the spatial axes.
+    pub const fn order(&self) -> Axes {
+        self.axes
+    }
+}
+
 #[pymethods]
 impl Dataset {
     /// Opens the store at a path; with `create`, makes one if there is none.
@@ -85,6 +92,20 @@ impl Dataset {
     fn discard_unfinished(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         let name = arguments::parsed(py, name)?;
         py.detach(|| self.dataset.discard_aggregation(&name)).raise(py)
+    }
+
+    fn build_index<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        threads: Option<usize>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (pool, name) = (pools::pool(threads).raise(py)?, arguments::parsed(py, name)?);
+        let total = py.detach(|| self.dataset.open_volume(&name)).raise(py)?.raw_bytes();
+        let build = |report: work::Report<'_>| self.dataset.build_index(&name, &pool, report);
+        let built = work::run(py, total, progress, build)?;
+        arguments::report(py, &built)
     }
 
     #[pyo3(signature = (name, threads, progress))]

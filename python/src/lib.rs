@@ -16,6 +16,9 @@ mod normalise;
 mod packed;
 mod pools;
 mod reading;
+mod sample;
+mod sampler_of_caller;
+mod stream;
 mod volume;
 mod work;
 
@@ -32,6 +35,8 @@ mod _voxpatch {
         memory::Memory,
         normalise::Normalise,
         packed::{_packed_decode, _packed_encode},
+        sample::{_grid, Places, Sample, Sampler},
+        stream::PatchStream,
         volume::{_open_volume, Volume},
     };
 

@@ -12,13 +12,13 @@ from nifti import write_nifti
 torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader  # noqa: E402
-from voxpatch.torch import PatchDataset, collate  # noqa: E402
+from voxpatch.torch import PatchDataset, PatchLoader, collate  # noqa: E402
 
 PATCH = (5, 6, 7)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
 
 
@@ -139,10 +139,11 @@ def test_a_subject_that_is_converted_anew_is_read_anew(tmp_path):
         if seed == 1:
             sampler = voxpatch.UniformSampler(PATCH)
             patches = PatchDataset(voxpatch.open(tmp_path / "s"), sampler, "ct")
-            first = patches[0]
-    second = patches[0]
-    assert torch.equal(first["start"], second["start"])
-    assert not torch.equal(first["ct"], second["ct"])
+            # Opened, and no shard of it read: what was read stays readable.
+            patches._subject("a")
+    item = patches[0]
+    region = tuple(slice(s, s + p) for s, p in zip(item["start"].tolist(), PATCH, strict=True))
+    np.testing.assert_array_equal(item["ct"][0], scan(SHAPE, seed=2)[region])
 
 
 def test_arguments_that_make_no_sense_are_refused(many, tmp_path):
@@ -164,3 +165,59 @@ def test_it_pickles_without_open_volumes(patches):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert b"digest" not in pickle.dumps({k: v for k, v in patches.__getstate__().items() if k != "_epoch"})
+
+
+def loader(many, **options):
+    options = {"batch_size": 4, "patches_per_visit": 3, "seed": 5, **options}
+    images = {"ct": {"scaled": True}, "label": {}}
+    return PatchLoader(many, voxpatch.UniformSampler(PATCH), images, **options)
+
+
+def test_a_loader_gives_the_patches_of_a_stream(many):
+    found = list(loader(many, workers=2))
+    assert len(found) == len(loader(many)) == 4 and len(found[-1]["subject"]) == 3
+    assert len(list(loader(many, drop_last=True))) == len(loader(many, drop_last=True)) == 3
+    stream = voxpatch.PatchStream(
+        many, voxpatch.UniformSampler(PATCH), {"ct": {"scaled": True}}, patches_per_visit=3, seed=5
+    )
+    for batch, expected in zip(found, stream.batches(4), strict=True):
+        assert batch["ct"].shape[1:] == (1, *PATCH) and batch["subject"] == expected.subjects
+        np.testing.assert_array_equal(batch["ct"][:, 0], expected["ct"])
+        np.testing.assert_array_equal(batch["start"], expected.starts)
+        np.testing.assert_array_equal(batch["affine"], expected.affines)
+
+
+def test_each_pass_of_a_loader_is_the_next_epoch(many):
+    patches = loader(many)
+    first, second = list(patches), list(patches)
+    assert patches.epoch == 1 and not torch.equal(first[0]["start"], second[0]["start"])
+    patches.sampler.set_epoch(0)
+    same(list(patches), first)
+    next(iter(patches))
+    patches.set_epoch(1)
+    same(list(patches), second)
+
+
+def test_a_loader_is_resumed_in_the_middle(many):
+    expected = list(loader(many, epoch=2))
+    before = loader(many, epoch=2, workers=2)
+    batches = iter(before)
+    same([next(batches), next(batches)], expected[:2])
+    state = before.state_dict()
+    for workers in (0, 1, 3):
+        after = loader(many, workers=workers)
+        after.load_state_dict(state)
+        same(list(after), expected[2:])
+        assert after.epoch == 2 and len(list(after)) == 4 and after.epoch == 3
+    done = loader(many)
+    list(done)
+    again = loader(many)
+    again.load_state_dict(done.state_dict())
+    assert list(again) == [], "the epoch was over"
+    assert len(list(again)) == 4
+
+
+def test_lightning_and_torchdata_know_the_loader(many):
+    patches = loader(many)
+    assert callable(patches.state_dict) and callable(patches.sampler.set_epoch)
+    assert patches.batch_size == 4

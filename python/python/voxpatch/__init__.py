@@ -16,18 +16,50 @@ was opened with ``axes="xyz"``. Exceptions are in :mod:`voxpatch.errors`. The ad
 libraries, such as :mod:`voxpatch.torch`, are imported by themselves.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from voxpatch import errors
 from voxpatch._convert import convert, export, plan
 from voxpatch._dataset import Dataset, Subject, create, open
 from voxpatch._voxpatch import Normalise, Volume, __version__
 from voxpatch.errors import VoxpatchError
 
+if TYPE_CHECKING:
+    from voxpatch._sample import (
+        ForegroundSampler,
+        GridSampler,
+        LabelSampler,
+        UniformSampler,
+        WeightedSampler,
+    )
+    from voxpatch._stream import Batch, Patch, PatchStream
+
+# Imported when they are used, because they import numpy.
+_LATER = {
+    "ForegroundSampler": "_sample",
+    "GridSampler": "_sample",
+    "LabelSampler": "_sample",
+    "UniformSampler": "_sample",
+    "WeightedSampler": "_sample",
+    "Batch": "_stream",
+    "Patch": "_stream",
+    "PatchStream": "_stream",
+}
+
 __all__ = [
+    "Batch",
     "Dataset",
+    "ForegroundSampler",
+    "GridSampler",
+    "LabelSampler",
     "Normalise",
+    "Patch",
+    "PatchStream",
     "Subject",
+    "UniformSampler",
     "Volume",
     "VoxpatchError",
+    "WeightedSampler",
     "__version__",
     "convert",
     "create",
@@ -36,3 +68,15 @@ __all__ = [
     "open",
     "plan",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(f"voxpatch.{_LATER[name]}"), name)
+    raise AttributeError(f"module 'voxpatch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

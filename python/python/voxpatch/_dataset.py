@@ -86,6 +86,20 @@ class Dataset(Mapping[str, "Subject"]):
         """Discards the unfinished aggregation of an output; False if there is none."""
         return self._handle.discard_unfinished(name)
 
+    def build_index(
+        self,
+        name: str,
+        *,
+        threads: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> dict[str, Any]:
+        """Builds the index by which a label map or a map of weights is sampled.
+
+        Conversions build it; this is for volumes of earlier versions and for damaged indices.
+        """
+        with shown(progress, "index") as callback:
+            return self._handle.build_index(name, threads, callback)
+
     def verify(
         self,
         name: str | None = None,

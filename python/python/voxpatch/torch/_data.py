@@ -10,6 +10,8 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 import voxpatch
+from voxpatch._sample import made
+from voxpatch._stream import Images, named
 from voxpatch.errors import InvalidArgumentError, ReplacedError
 
 # Subjects whose volumes a process keeps open.
@@ -51,7 +53,7 @@ class PatchDataset(Dataset):
         self,
         dataset: voxpatch.Dataset,
         sampler: Any,
-        images: str | Sequence[str] | Mapping[str, Mapping[str, Any]],
+        images: Images,
         *,
         subjects: Sequence[str] | None = None,
         patches_per_subject: int = 1,
@@ -59,10 +61,7 @@ class PatchDataset(Dataset):
         seed: int = 0,
         jitter: int | Sequence[int] = 0,
     ) -> None:
-        if isinstance(images, str):
-            images = [images]
-        if not isinstance(images, Mapping):
-            images = {name: {} for name in images}
+        images = named(images)
         if not images or set(images) & set(KEYS):
             raise InvalidArgumentError(f"images {list(images)}: give names, none of them of {KEYS}")
         if patches_per_subject < 1:
@@ -183,7 +182,7 @@ class _Opened:
             probe = volume.read((0, 0, 0), (1, 1, 1), **options)
             channels = probe.shape[0] if probe.ndim == 4 else None
             self.images[image] = _Image(volume, channels, probe.dtype)
-        self.regions = of.sampler.prepare(sampled)
+        self.regions = made(of.sampler, sampled.axes).prepare(sampled)
 
 
 def collate(batch: Any) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""Batches of tensors that threads of the engine read ahead."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+import voxpatch
+from voxpatch._stream import Batch, Images, PatchStream
+
+
+class PatchLoader:
+    """Batches of patches for a training loop, in place of a ``DataLoader`` with worker processes.
+
+    Threads of the engine read ahead in this process, outside of the interpreter: no voxel is
+    copied between processes. Each pass over the loader is the next epoch. Under
+    ``torch.distributed`` the ranks share an epoch.
+
+    Args:
+        dataset: The store.
+        sampler: Where patches lie.
+        images: The images: a name, names, or ``{name: options}`` with options as of ``Volume.read``.
+        batch_size: Patches of a batch.
+        drop_last: Leaves out a last batch that is smaller.
+        pin_memory: Batches lie in pinned memory; by default where CUDA is available.
+        workers: Threads that read ahead.
+        options: As of :class:`voxpatch.PatchStream`. ``rank`` and ``world`` are by default those of
+            ``torch.distributed``.
+
+    A batch is a dictionary: for each image a tensor ``(n, c, *patch)``, and ``subject`` (a list),
+    ``start`` (int64, ``(n, 3)``), ``affine`` (float64, ``(n, 4, 4)``).
+    """
+
+    def __init__(
+        self,
+        dataset: voxpatch.Dataset,
+        sampler: Any,
+        images: Images,
+        batch_size: int,
+        *,
+        drop_last: bool = False,
+        pin_memory: bool | None = None,
+        workers: int = 2,
+        **options: Any,
+    ) -> None:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if distributed and "rank" not in options:
+            options["rank"] = torch.distributed.get_rank()
+            options["world"] = torch.distributed.get_world_size()
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.sampler = _Epochs(self)
+        self._stream = PatchStream(dataset, sampler, images, workers=workers, **options)
+        # The epoch that the next pass begins; None: it goes on with a loaded state.
+        self._next: int | None = self._stream.epoch
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(len(self._stream), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self._next is not None:
+            self._stream.set_epoch(self._next)
+        self._next = self._stream.epoch + 1
+        for batch in self._stream.batches(self.batch_size, drop_last=self.drop_last):
+            yield self._tensors(batch)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the present pass, or of the last one."""
+        return self._stream.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is this epoch."""
+        self._next = epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the present pass has come, counting the batches that were given."""
+        return self._stream.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The next pass goes on where the state was saved, with any number of workers and ranks."""
+        self._stream.load_state_dict(state)
+        self._next = None
+
+    def _tensors(self, batch: Batch) -> dict[str, Any]:
+        tensors: dict[str, Any] = {}
+        for name, array in batch.images.items():
+            tensor = torch.from_numpy(array)
+            tensors[name] = tensor if tensor.ndim == 5 else tensor.unsqueeze(1)
+        tensors["start"] = torch.from_numpy(batch.starts)
+        tensors["affine"] = torch.from_numpy(batch.affines)
+        if self.pin_memory:
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return {**tensors, "subject": batch.subjects}
+
+
+class _Epochs:
+    """What Lightning looks for: ``loader.sampler.set_epoch``."""
+
+    def __init__(self, loader: PatchLoader) -> None:
+        self._loader = loader
+
+    def set_epoch(self, epoch: int) -> None:
+        self._loader.set_epoch(epoch)

@@ -1,0 +1,219 @@
+"""Streams: every patch once, the same for any number of workers, and resumed anywhere."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+import voxpatch
+from conftest import LAYOUT, SHAPE, labels, scan
+from nifti import write_nifti
+
+PATCH = (5, 6, 7)
+IMAGES = {"ct": {"scaled": True}, "label": {}}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A store of six subjects with an image and a label map each."""
+    folder = tmp_path_factory.mktemp("many")
+    for n in range(6):
+        image = write_nifti(folder / "a.nii", scan(SHAPE, seed=n))
+        voxpatch.convert(image, folder / "s", f"case{n}/ct", **LAYOUT)
+        label = write_nifti(folder / "b.nii", labels())
+        voxpatch.convert(label, folder / "s", f"case{n}/label", kind="label", **LAYOUT)
+    return voxpatch.open(folder / "s")
+
+
+def stream(many, **options):
+    options = {"patches_per_visit": 3, "seed": 5, **options}
+    return voxpatch.PatchStream(many, voxpatch.UniformSampler(PATCH), IMAGES, **options)
+
+
+def same(found, expected):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert (a.subject, a.start, a.position) == (b.subject, b.start, b.position)
+        for image in IMAGES:
+            np.testing.assert_array_equal(a[image], b[image])
+
+
+def test_patches_are_those_of_their_subject_at_their_start(many):
+    patches = list(stream(many))
+    assert len(patches) == len(stream(many)) == 18
+    for patch in patches:
+        region = tuple(slice(s, s + n) for s, n in zip(patch.start, PATCH, strict=True))
+        dense = scan(SHAPE, seed=int(patch.subject[-1]))[region]
+        np.testing.assert_array_equal(patch["ct"], dense.astype("f4"))
+        np.testing.assert_array_equal(patch["label"], labels()[region])
+        assert patch["ct"].flags.writeable and patch["ct"].flags.c_contiguous
+        volume = many[patch.subject]["ct"]
+        expected = volume.affine @ np.array([*patch.start[::-1], 1.0])
+        np.testing.assert_allclose(patch.affine[:, 3], expected)
+        assert patch.shape == PATCH and patch.choice == "uniform"
+        assert patch.padding == ((0, 0),) * 3 and patch.spacing == pytest.approx((3.0, 0.7, 0.6))
+    subjects = [patch.subject for patch in patches]
+    assert all(subjects.count(name) == 3 for name in many)
+    assert subjects != sorted(subjects), "shuffled"
+
+
+def test_content_and_order_are_the_same_for_any_number_of_workers(many):
+    expected = list(stream(many, workers=0))
+    for workers in (1, 3):
+        same(list(stream(many, workers=workers)), expected)
+    same(list(stream(many, ahead_bytes=1, workers=2)), expected)
+
+
+def test_epochs_follow_each_other(many):
+    patches = stream(many)
+    first = list(patches)
+    assert next(patches, None) is None and patches.remaining == 0
+    patches.next_epoch()
+    assert patches.epoch == 1 and patches.remaining == 18
+    second = list(patches)
+    assert [p.start for p in first] != [p.start for p in second]
+    patches.set_epoch(0)
+    same(list(patches), first)
+    same(list(stream(many, epoch=1)), second)
+
+
+def test_a_stream_is_resumed_anywhere_with_any_number_of_workers(many):
+    expected = list(stream(many))
+    before = stream(many, workers=2)
+    for _ in range(7):
+        next(before)
+    state = before.state_dict()
+    for workers in (0, 1, 3):
+        after = stream(many, workers=workers)
+        after.load_state_dict(state)
+        assert after.remaining == 11
+        same(list(after), expected[7:])
+    with pytest.raises(voxpatch.errors.InvalidArgumentError):
+        stream(many, patches_per_visit=4).load_state_dict(state)
+    with pytest.raises(voxpatch.errors.InvalidArgumentError):
+        stream(many).load_state_dict({"epoch": 1})
+
+
+def test_ranks_share_an_epoch(many):
+    ranks = [list(stream(many, rank=rank, world=4)) for rank in range(4)]
+    positions = sorted(patch.position for rank in ranks for patch in rank)
+    assert positions == list(range(16)) and {len(rank) for rank in ranks} == {4}
+    repeated = [list(stream(many, rank=rank, world=4, remainder="repeat")) for rank in range(4)]
+    assert {patch.position for rank in repeated for patch in rank} == set(range(18))
+
+
+def test_batches_are_patches_put_together(many):
+    patches = list(stream(many))
+    batches = list(stream(many).batches(4))
+    assert [len(batch) for batch in batches] == [4, 4, 4, 4, 2]
+    assert [len(batch) for batch in stream(many).batches(4, drop_last=True)] == [4] * 4
+    flat = iter(patches)
+    for batch in batches:
+        for n in range(len(batch)):
+            patch = next(flat)
+            assert (batch.subjects[n], tuple(batch.starts[n])) == (patch.subject, patch.start)
+            np.testing.assert_array_equal(batch["ct"][n], patch["ct"])
+            np.testing.assert_array_equal(batch.affines[n], patch.affine)
+    with pytest.raises(voxpatch.errors.InvalidArgumentError):
+        next(stream(many).batches(0))
+
+
+def test_xyz_turns_patches_and_places(many):
+    xyz = voxpatch.open(many.store, axes="xyz")
+    turned = list(
+        voxpatch.PatchStream(
+            xyz, voxpatch.UniformSampler(PATCH[::-1]), IMAGES, patches_per_visit=3, seed=5
+        )
+    )
+    for a, b in zip(turned, stream(many), strict=True):
+        assert a.start == b.start[::-1] and a["ct"].shape == PATCH[::-1]
+        np.testing.assert_array_equal(a["ct"], b["ct"].T)
+
+
+def test_images_are_looked_at_as_they_are_asked_for(store):
+    dataset = voxpatch.open(store)
+    options = {"subjects": ["case01"], "patches_per_visit": 2}
+    images = {"mr": {"frames": "all", "dtype": "float32"}, "ct": {"normalise": "z_score"}}
+    for patch in voxpatch.PatchStream(dataset, voxpatch.UniformSampler(4), images, **options):
+        assert patch["mr"].shape == (3, 4, 4, 4) and patch["mr"].dtype == np.float32
+        expected = dataset["case01/ct"].read(patch.start, 4, normalise="z_score")
+        np.testing.assert_array_equal(patch["ct"], expected)
+    padded = {"ct": {"pad": -7}}
+    sampler = voxpatch.UniformSampler((30, 8, 8), pad_small_volumes=True)
+    patch = next(voxpatch.PatchStream(dataset, sampler, padded, subjects=["case01"]))
+    assert (patch["ct"][0] == -7).all() and patch.padding[0] == (4, 5)
+    with pytest.raises(TypeError, match="blur"):
+        voxpatch.PatchStream(dataset, sampler, {"ct": {"blur": 1}}, subjects=["case01"])
+
+
+class Corner:
+    """A sampler in Python."""
+
+    patch = PATCH
+
+    def __init__(self, wrong_at=None):
+        self.wrong_at = wrong_at
+
+    def draw(self, shape, index, seed, epoch):
+        if index == self.wrong_at:
+            raise LookupError("no such corner")
+        return [n - p - index for n, p in zip(shape, self.patch, strict=True)]
+
+
+def test_a_sampler_may_be_written_in_python(many):
+    patches = list(voxpatch.PatchStream(many, Corner(), IMAGES, patches_per_visit=3, workers=2))
+    corner = np.subtract(SHAPE, PATCH)
+    found = sorted(patch.start for patch in patches if patch.subject == "case0")
+    assert found == sorted(tuple(corner - n) for n in range(3))
+    with pytest.raises(TypeError, match="no sampler"):
+        voxpatch.PatchStream(many, object(), IMAGES)
+
+
+def test_an_exception_of_a_sampler_comes_out(many):
+    patches = voxpatch.PatchStream(many, Corner(1), IMAGES, patches_per_visit=3, workers=2)
+    with pytest.raises(voxpatch.errors.SubjectError, match="no such corner") as found:
+        list(patches)
+    assert isinstance(found.value.__cause__, LookupError) and found.value.subject
+
+
+def test_a_stream_that_is_dropped_in_the_middle_ends(many):
+    for _ in range(20):
+        patches = voxpatch.PatchStream(many, Corner(), IMAGES, patches_per_visit=3, workers=3)
+        next(patches)
+        del patches
+    assert threading.active_count() < 10
+
+
+def test_a_damaged_subject_is_named_or_left_out(many, tmp_path):
+    for n in range(3):
+        image = write_nifti(tmp_path / "a.nii", scan(SHAPE, seed=n))
+        voxpatch.convert(image, tmp_path / "s", f"case{n}/ct", **LAYOUT)
+    for shard in (tmp_path / "s/case1").rglob("c/*/*/*"):
+        content = bytearray(shard.read_bytes())
+        content[: len(content) // 2] = bytes(len(content) // 2)
+        shard.write_bytes(content)
+    dataset = voxpatch.open(tmp_path / "s")
+    with pytest.raises(voxpatch.errors.SubjectError, match="case1") as found:
+        list(voxpatch.PatchStream(dataset, voxpatch.UniformSampler(PATCH), "ct"))
+    assert found.value.subject == "case1" and "case1" in found.value.path
+    rest = voxpatch.PatchStream(dataset, voxpatch.UniformSampler(PATCH), "ct", on_error="skip")
+    assert {patch.subject for patch in rest} == {"case0", "case2"}
+    (skipped,) = rest.skipped
+    assert (skipped["subject"], skipped["patches"]) == ("case1", 8)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_children_go_on_with_the_stream(many):
+    expected = list(stream(many))
+    patches = stream(many, workers=2)
+    next(patches)
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                same([next(patches)], expected[1:2])
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - nothing may return into pytest
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    same(list(patches), expected[1:])
