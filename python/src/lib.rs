@@ -4,6 +4,7 @@
 //! `volume` and `reading` are the main path: arguments become a view and a region, [`memory`] the
 //! array that chunks are decoded into.
 
+mod aggregate;
 mod arguments;
 mod convert;
 mod dataset;
@@ -28,6 +29,7 @@ use pyo3::prelude::*;
 mod _voxpatch {
     #[pymodule_export]
     use super::{
+        aggregate::{_finalise, Aggregator},
         convert::{_convert_array, _convert_files},
         dataset::Dataset,
         export::_export,

@@ -83,3 +83,42 @@ def test_load_image_reads_volumes(store, dense):
     assert not VoxpatchReader().verify_suffix(store / "case01/none")
     with pytest.raises(voxpatch.errors.NotFoundError):
         VoxpatchReader().read(store / "case01/none")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"overlap": 0.5, "mode": "gaussian"}, {"overlap": (0.25, 0.5, 0.0)},
+        {"roi_size": (8, 40, 16), "padding_mode": "replicate"}, {"mode": "gaussian", "sigma_scale": 0.2},
+        {"roi_size": (30, 16, 16), "cval": -5.0}, {"roi_size": (7, 15, 17), "overlap": 0.6},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("axes", ["zyx", "xyz"])
+def test_inference_from_store_to_store_equals_monai(tmp_path, dense, model, options, axes):
+    from voxpatch import monai
+
+    voxpatch.convert(dense, tmp_path / "s", "a/ct", progress=False)
+    ct = voxpatch.open(tmp_path / "s", axes=axes)["a/ct"]
+    options = {"roi_size": (8, 16, 16), "sw_batch_size": 3, **options}
+    image = torch.from_numpy(ct[...].astype("f4"))[None, None]
+    with torch.no_grad():
+        expected = sliding_window_inference(image, predictor=model, **options)[0]
+    scores = monai.sliding_window_inference(ct, predictor=model, out="a/scores", **options)
+    found = torch.from_numpy(scores[...])
+    assert found.shape == expected.shape
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_inference_stores_classes_on_request(tmp_path, dense, model):
+    from voxpatch import monai
+
+    voxpatch.convert(dense, tmp_path / "s", "a/ct", progress=False)
+    ct = voxpatch.open(tmp_path / "s")["a/ct"]
+    outputs = [voxpatch.Output("a/classes", "argmax"), voxpatch.Output("a/scores")]
+    classes = monai.sliding_window_inference(ct, (8, 16, 16), 2, model, out=outputs)
+    assert classes.kind == "label"
+    scores = voxpatch.open(tmp_path / "s")["a/scores"]
+    assert (classes[...] == scores[...].argmax(0)).all()
+    for wrong in ({"mode": "linear"}, {"padding_mode": "mirror"}):
+        with pytest.raises(voxpatch.errors.InvalidArgumentError):
+            monai.sliding_window_inference(ct, 8, 2, model, out="a/b", **wrong)

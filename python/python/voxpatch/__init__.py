@@ -25,6 +25,7 @@ from voxpatch._voxpatch import Normalise, Volume, __version__
 from voxpatch.errors import VoxpatchError
 
 if TYPE_CHECKING:
+    from voxpatch._aggregate import Aggregator, Output, finalise, predict
     from voxpatch._sample import (
         ForegroundSampler,
         GridSampler,
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 # Imported when they are used, because they import numpy.
 _LATER = {
+    "Aggregator": "_aggregate",
+    "Output": "_aggregate",
+    "finalise": "_aggregate",
+    "predict": "_aggregate",
     "ForegroundSampler": "_sample",
     "GridSampler": "_sample",
     "LabelSampler": "_sample",
@@ -47,12 +52,14 @@ _LATER = {
 }
 
 __all__ = [
+    "Aggregator",
     "Batch",
     "Dataset",
     "ForegroundSampler",
     "GridSampler",
     "LabelSampler",
     "Normalise",
+    "Output",
     "Patch",
     "PatchStream",
     "Subject",
@@ -65,8 +72,10 @@ __all__ = [
     "create",
     "errors",
     "export",
+    "finalise",
     "open",
     "plan",
+    "predict",
 ]
 
 
