@@ -4,8 +4,14 @@
 //! `volume` and `reading` are the main path: arguments become a view and a region, [`memory`] the
 //! array that chunks are decoded into.
 
+#![allow(clippy::needless_pass_by_value, reason = "Python's arguments come by value")]
+#![allow(clippy::struct_field_names, reason = "a handle of a volume holds a volume")]
+#![allow(clippy::cast_possible_wrap, reason = "lengths of arrays are within isize")]
+#![allow(clippy::match_bool, reason = "two ways of the same weight")]
+
 mod aggregate;
 mod arguments;
+mod bench;
 mod convert;
 mod dataset;
 mod error;
@@ -30,6 +36,7 @@ mod _voxpatch {
     #[pymodule_export]
     use super::{
         aggregate::{_finalise, Aggregator},
+        bench::_bench,
         convert::{_convert_array, _convert_files},
         dataset::Dataset,
         export::_export,

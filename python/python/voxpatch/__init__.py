@@ -19,6 +19,7 @@ libraries, such as :mod:`voxpatch.torch`, are imported by themselves.
 from typing import TYPE_CHECKING, Any
 
 from voxpatch import errors
+from voxpatch._bench import bench
 from voxpatch._convert import convert, export, plan
 from voxpatch._dataset import Dataset, Subject, create, open
 from voxpatch._voxpatch import Normalise, Volume, __version__
@@ -68,6 +69,7 @@ __all__ = [
     "VoxpatchError",
     "WeightedSampler",
     "__version__",
+    "bench",
     "convert",
     "create",
     "errors",
