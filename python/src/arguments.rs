@@ -129,7 +129,7 @@ pub fn report<'py>(py: Python<'py>, report: &impl serde::Serialize) -> PyResult<
 }
 
 /// An array of four rows for an affine.
-pub fn matrix<'py>(py: Python<'py>, rows: [[f64; 4]; 4]) -> Bound<'py, PyAny> {
+pub fn matrix(py: Python<'_>, rows: [[f64; 4]; 4]) -> Bound<'_, PyAny> {
     let rows: Vec<Vec<f64>> = rows.iter().map(|row| row.to_vec()).collect();
     numpy::PyArray2::from_vec2(py, &rows).expect("rows of equal length").into_any()
 }

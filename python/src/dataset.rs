@@ -84,7 +84,7 @@ impl Dataset {
         arguments::report(py, &report)
     }
 
-    fn unfinished<'py>(&self, py: Python<'py>) -> PyResult<Vec<Vec<String>>> {
+    fn unfinished(&self, py: Python<'_>) -> PyResult<Vec<Vec<String>>> {
         let unfinished = py.detach(|| self.dataset.unfinished_aggregations()).raise(py)?;
         Ok(unfinished.into_iter().map(|aggregation| aggregation.outputs).collect())
     }

@@ -29,7 +29,7 @@ const ALIGNMENT: usize = 64;
 /// Zeroed bytes, from a multiple of [`ALIGNMENT`] on.
 #[pyclass(frozen, module = "voxpatch._voxpatch")]
 pub struct Memory {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     used: Range<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Memory {
     pub fn new(length: usize) -> Option<Self> {
         let whole = length.checked_add(ALIGNMENT).filter(|n| isize::try_from(*n).is_ok())?;
         let layout = Layout::array::<u8>(whole).ok()?;
-        // SAFETY: the layout is not empty; a vector of bytes takes memory of this very layout from
+        // SAFETY: the layout is not empty; a box of bytes takes memory of this very layout from
         // the same allocator, and its bytes are initialised. Not `vec!`, which would end the
         // interpreter where memory is refused.
         let bytes = unsafe {
@@ -46,7 +46,7 @@ impl Memory {
             if start.is_null() {
                 return None;
             }
-            Vec::from_raw_parts(start, whole, whole)
+            Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, whole))
         };
         let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         Some(Self { bytes, used: start..start + length })
@@ -82,7 +82,7 @@ impl Memory {
         let mut shape: Vec<npy_intp> = shape.iter().map(|n| *n as npy_intp).collect();
         let mut strides: Vec<npy_intp> = strides.iter().map(|n| *n as npy_intp).collect();
         // SAFETY: numpy is imported by then (`descriptor`); every voxel that shape and strides reach
-        // lies in the memory (checked above); the memory is owned by `owner`, whose vector is
+        // lies in the memory (checked above); the memory is owned by `owner`, whose box is
         // neither moved nor reachable from elsewhere, and which the array holds as its base. The
         // type object and the descriptor are of numpy; `NewFromDescr` takes over the reference to
         // the descriptor, and `SetBaseObject` that to the owner, both also if they fail.
@@ -91,7 +91,7 @@ impl Memory {
                 py,
                 npyffi::get_type_object(py, NpyTypes::PyArray_Type),
                 descriptor(py, of).into_dtype_ptr(),
-                shape.len() as c_int,
+                c_int::try_from(shape.len()).expect("few axes"),
                 shape.as_mut_ptr(),
                 strides.as_mut_ptr(),
                 data as *mut c_void,

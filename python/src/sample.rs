@@ -264,17 +264,17 @@ pub fn choice(py: Python<'_>, choice: Choice) -> PyResult<Bound<'_, PyAny>> {
     })
 }
 
-/// The places of a grid on a volume of this shape: starts, and the number of places along each axis.
+/// The starts of a grid's places on a volume of this shape.
 #[pyfunction]
 pub fn _grid<'py>(
     py: Python<'py>,
     sampler: &Bound<'py, Sampler>,
     shape: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyArray2<i64>>, (usize, usize, usize))> {
+) -> PyResult<Bound<'py, PyArray2<i64>>> {
     let sampler = sampler.get();
     let axes = sampler.axes;
     let shape = arguments::shape(shape, "shape", axes)?;
     let grid = sampler.grid.as_ref().expect("made of a GridSampler").grid(shape).raise(py)?;
     let starts: Vec<_> = grid.regions().map(|region| axes.flip(region.start)).collect();
-    Ok((rows(starts.into_iter()).into_pyarray(py), axes.flip(grid.shape()).into()))
+    Ok(rows(starts.into_iter()).into_pyarray(py))
 }

@@ -38,7 +38,7 @@ impl fmt::Debug for CallersSampler {
         f.debug_struct("CallersSampler")
             .field("name", &self.name)
             .field("patch", &self.patch)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -188,7 +188,7 @@ impl Volume {
     /// Numbers of voxels of each label, ``{label: voxels}``.
     ///
     /// Raises:
-    ///     InvalidArgumentError: For a volume of intensities.
+    ///     `InvalidArgumentError`: For a volume of intensities.
     fn label_counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = PyDict::new(py);
         let Statistics::Label(labels) = &self.volume.attributes().statistics else {
@@ -255,10 +255,10 @@ impl Volume {
     ///     ``axes="zyx"`` and the reverse of it for ``"xyz"``; or `out`.
     ///
     /// Raises:
-    ///     OutOfBoundsError: The patch leaves the volume and `pad` is not given.
-    ///     ReplacedError: The volume was replaced: open it again.
-    ///     CorruptStoreError: A chunk differs from the one that was written.
-    ///     InvalidArgumentError: An argument makes no sense; the message says which.
+    ///     `OutOfBoundsError`: The patch leaves the volume and `pad` is not given.
+    ///     `ReplacedError`: The volume was replaced: open it again.
+    ///     `CorruptStoreError`: A chunk differs from the one that was written.
+    ///     `InvalidArgumentError`: An argument makes no sense; the message says which.
     #[pyo3(signature = (start, shape, *, pad=None, dtype=None, scaled=false, normalise=None, flip=None, time=None, channel=None, frames=None, out=None))]
     #[allow(clippy::too_many_arguments, reason = "keywords")]
     fn read<'py>(
@@ -384,6 +384,7 @@ impl Volume {
         self.full_shape()[0]
     }
 
+    #[allow(clippy::unused_self, reason = "Python gives it")]
     fn __iter__(&self) -> PyResult<()> {
         let reason = "a volume is not read index by index: loop over slices, volume[a:b]";
         Err(PyTypeError::new_err(reason))
@@ -437,10 +438,8 @@ impl Volume {
             ),
         ];
         // Names of volumes have no characters that HTML would take for its own.
-        let rows: String = rows
-            .iter()
-            .map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>"))
-            .collect();
+        let rows = rows.map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>"));
+        let rows = rows.concat();
         format!("<table><caption>{}</caption>{rows}</table>", self.name())
     }
 

@@ -63,12 +63,11 @@ pub fn run<T: Send>(
             (result, stopped)
         })
     });
-    match stopped {
-        Some(exception) => Err(exception),
-        None => {
-            let result = result.raise(py)?;
-            tell(py)?;
-            Ok(result)
-        }
+    if let Some(exception) = stopped {
+        Err(exception)
+    } else {
+        let result = result.raise(py)?;
+        tell(py)?;
+        Ok(result)
     }
 }

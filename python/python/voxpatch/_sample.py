@@ -167,8 +167,8 @@ class GridSampler(Sampler):
             volume: A volume, or the three lengths of one.
         """
         if isinstance(volume, Volume):
-            return _voxpatch._grid(self._made(volume.axes), volume.spatial_shape)[0]
-        return _voxpatch._grid(self._made("zyx"), tuple(volume))[0]
+            return _voxpatch._grid(self._made(volume.axes), volume.spatial_shape)
+        return _voxpatch._grid(self._made("zyx"), tuple(volume))
 
 
 def made(sampler: Any, axes: str) -> _voxpatch.Sampler:
