@@ -17,7 +17,9 @@ def test_the_report_is_that_of_the_command(store, tmp_path):
 
 
 def test_measurements_that_make_no_sense_are_refused(store):
-    for wrong in ({"patch": 99}, {"starts": "here"}, {"seconds": -1.0}):
+    (failure,) = voxpatch.bench(store / "case01/ct", patch=99, baseline=False)["failed"]
+    assert failure["name"] == "case01/ct" and "99" in failure["error"]
+    for wrong in ({"starts": "here"}, {"seconds": -1.0}):
         with pytest.raises(voxpatch.VoxpatchError):
             voxpatch.bench(store / "case01/ct", **{"seconds": 0.01, **wrong})
     with pytest.raises(voxpatch.errors.NotFoundError):
