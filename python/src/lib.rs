@@ -12,6 +12,7 @@
 mod aggregate;
 mod arguments;
 mod bench;
+mod command;
 mod convert;
 mod dataset;
 mod error;
@@ -37,6 +38,7 @@ mod _voxpatch {
     use super::{
         aggregate::{_finalise, Aggregator},
         bench::_bench,
+        command::run_command,
         convert::{_convert_array, _convert_files},
         dataset::Dataset,
         export::_export,

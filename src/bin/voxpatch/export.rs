@@ -1,17 +1,17 @@
 //! `export`: a stored volume, to a NIfTI file.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use voxpatch::Place;
 use voxpatch::{ExportOptions, ExportReport, Pool};
 
 use crate::args::Export;
+use crate::code::{self, Code};
 use crate::convert::finding;
 use crate::interrupt::Interrupt;
 use crate::output;
 
-pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Export) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     let (volume, pool) = (Place::find(&args.volume)?.volume()?, Pool::new(args.threads)?);
     let options =
@@ -29,7 +29,7 @@ pub fn run(args: &Export) -> anyhow::Result<ExitCode> {
     } else {
         output::print(&text(&report))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }
 
 fn text(report: &ExportReport) -> String {

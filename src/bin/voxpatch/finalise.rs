@@ -1,17 +1,16 @@
 //! `finalise`: parts of a prediction become volumes.
 
-use std::process::ExitCode;
-
 use voxpatch::Place;
 use voxpatch::aggregate::finalise;
 use voxpatch::{Error, Pool};
 
 use crate::aggregate::volumes;
 use crate::args::Finalise;
+use crate::code::{self, Code};
 use crate::interrupt::{Interrupt, stopped};
 use crate::output;
 
-pub fn run(args: &Finalise) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Finalise) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     let (place, pool) = (Place::find(&args.volume)?, Pool::new(args.threads)?);
     let name = place.name()?;
@@ -28,5 +27,5 @@ pub fn run(args: &Finalise) -> anyhow::Result<ExitCode> {
         Err(Error::Cancelled) => return Ok(stopped("the same command goes on")),
         Err(error) => return Err(error.into()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }

@@ -1,12 +1,11 @@
 //! `index`: builds the index of volumes for sampling by label or by weight.
 
-use std::process::ExitCode;
-
 use serde::Serialize;
 use voxpatch::{Dataset, Error, Kind, Pool, VolumeName};
 use voxpatch::{IndexInfo, Place};
 
 use crate::args::Index;
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::output;
 
@@ -31,7 +30,7 @@ struct Failure {
     error: String,
 }
 
-pub fn run(args: &Index) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Index) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     let (place, pool) = (Place::find(&args.store)?, Pool::new(args.threads)?);
     let mut outcome = Outcome::default();
@@ -61,7 +60,7 @@ pub fn run(args: &Index) -> anyhow::Result<ExitCode> {
     } else if outcome.volumes.is_empty() && outcome.failed.is_empty() {
         output::print("no label maps and no maps of weights")?;
     }
-    Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
+    Ok(code::failed_if(!outcome.failed.is_empty()))
 }
 
 /// `None` for intensities, unless they were `asked` for by name.

@@ -1,10 +1,11 @@
 //! Signals. Ctrl-C: the first asks the command to clean up and end, the second ends it at once.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::code::{self, Code};
 
 /// Whether the user asked to stop (Ctrl-C, or a signal that asks the process to end).
 #[derive(Debug, Clone, Default)]
@@ -19,9 +20,9 @@ pub fn report_full_files() {
 }
 
 /// The exit code of an interrupted command, which is not a failure.
-pub fn stopped(next: &str) -> ExitCode {
+pub fn stopped(next: &str) -> Code {
     crate::complain(&anyhow::anyhow!("interrupted before all was published\nhint: {next}"));
-    ExitCode::from(crate::INTERRUPTED)
+    code::INTERRUPTED
 }
 
 impl Interrupt {
@@ -34,7 +35,7 @@ impl Interrupt {
                 continue;
             }
             // In this order: the first signal finds the flag unset, and sets it.
-            let code = crate::INTERRUPTED.into();
+            let code = code::INTERRUPTED.into();
             signal_hook::flag::register_conditional_shutdown(signal, code, flag())?;
             signal_hook::flag::register(signal, flag())?;
         }

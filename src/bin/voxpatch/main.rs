@@ -1,8 +1,12 @@
 //! The `voxpatch` command: reads arguments, makes one library call, shows the result.
+//!
+//! This file is the root of the program and, in `python/command`, of a library: Python starts the
+//! same command by [`run`].
 
 mod aggregate;
 mod args;
 mod bench;
+mod code;
 mod convert;
 mod demo;
 mod export;
@@ -19,49 +23,63 @@ mod remove;
 mod sweep;
 mod verify;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
+use code::Code;
 use voxpatch::Error;
 
-/// The exit code that shells expect after Ctrl-C: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
+/// The command `voxpatch` of the shell. Public, or the library would have it as dead code.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os()).into()
+}
 
-/// `EX_TEMPFAIL` of `sysexits.h`: another process is at work.
-const TRY_AGAIN: u8 = 75;
-
-fn main() -> ExitCode {
+/// Runs one command line, of which argument 0 is the program's name, and returns its exit code.
+/// Call it once in a process: it listens to signals, and reports to standard output and error.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     interrupt::report_full_files();
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Some(reason) = cli.command.conflict() {
-        refuse(matches.subcommand_name().unwrap_or_default(), reason);
-    }
-    match run(&cli.command) {
-        Ok(code) => code,
+    let cli = match parse(arguments) {
+        Ok(cli) => cli,
         Err(error) => {
-            complain(&error);
-            ExitCode::from(match error.downcast_ref() {
-                Some(Error::Cancelled) => INTERRUPTED,
-                Some(Error::Busy { .. }) => TRY_AGAIN,
-                _ => 1,
-            })
+            // Help and the version are such errors, too. If the stream is closed, only the exit
+            // code remains.
+            let _ = error.print();
+            return error.exit_code().try_into().unwrap_or(code::FAILED);
         }
+    };
+    dispatch(&cli.command).unwrap_or_else(|error| {
+        complain(&error);
+        match error.downcast_ref() {
+            Some(Error::Cancelled) => code::INTERRUPTED,
+            Some(Error::Busy { .. }) => code::TRY_AGAIN,
+            _ => code::FAILED,
+        }
+    })
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    match cli.command.conflict() {
+        Some(reason) => Err(refusal(matches.subcommand_name().unwrap_or_default(), reason)),
+        None => Ok(cli),
     }
 }
 
-/// Ends as the parser does, with the usage of the command.
-fn refuse(name: &str, reason: String) -> ! {
+/// An error as of the parser, with the usage of the command.
+fn refusal(name: &str, reason: String) -> clap::Error {
     let mut root = Cli::command();
     root.build();
     let command = root.find_subcommand_mut(name).map(|command| command.clone());
-    command.unwrap_or(root).error(ErrorKind::ArgumentConflict, reason).exit()
+    command.unwrap_or(root).error(ErrorKind::ArgumentConflict, reason)
 }
 
-fn run(command: &Command) -> anyhow::Result<ExitCode> {
+fn dispatch(command: &Command) -> anyhow::Result<Code> {
     match command {
         Command::Convert(args) => convert::run(args),
         Command::Read(args) => read::run(args),

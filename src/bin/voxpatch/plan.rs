@@ -1,14 +1,13 @@
 //! `plan`: the layout that a scan would get, explained.
 
-use std::process::ExitCode;
-
 use voxpatch::layout::{self, LayoutPlan, VolumeSpec, Workload};
 use voxpatch::scan;
 
 use crate::args::Plan;
+use crate::code::{self, Code};
 use crate::output;
 
-pub fn run(args: &Plan) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Plan) -> anyhow::Result<Code> {
     let volume = spec(args)?;
     let given = args.reads.workload()?;
     let origin = if given.is_none() { output::DEFAULT_WORKLOAD } else { "" };
@@ -19,7 +18,7 @@ pub fn run(args: &Plan) -> anyhow::Result<ExitCode> {
     } else {
         output::print(&text(&volume, &plan, &workload, origin))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }
 
 /// The volume, from the header of a scan or from the flags.

@@ -1,7 +1,6 @@
 //! `read`: one patch, to a file.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use ndarray::Ix4;
@@ -12,6 +11,7 @@ use voxpatch::{
 };
 
 use crate::args::Read;
+use crate::code::{self, Code};
 use crate::output;
 
 /// Of patches written as `.nii.gz`: the level that tools commonly use.
@@ -43,7 +43,7 @@ fn chosen(volume: &Volume, args: &Read) -> anyhow::Result<(View, Option<Frames>)
     }
 }
 
-pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Read) -> anyhow::Result<Code> {
     let (mut view, frames) = chosen(&Place::find(&args.volume)?.volume()?, args)?;
     if let Some(padding) = args.pad {
         view = view.padded(padding);
@@ -89,7 +89,7 @@ pub fn run(args: &Read) -> anyhow::Result<ExitCode> {
         output::count(cost.chunks, "chunk"),
         output::bytes(cost.stored_bytes)
     ))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }
 
 fn check_free(args: &Read) -> voxpatch::Result<()> {

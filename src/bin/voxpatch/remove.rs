@@ -1,14 +1,13 @@
 //! `remove`: volumes, or unfinished predictions, from their store.
 
-use std::process::ExitCode;
-
 use serde_json::json;
 use voxpatch::{Error, Place, Result, VolumeName};
 
 use crate::args::Remove;
+use crate::code::{self, Code};
 use crate::output;
 
-pub fn run(args: &Remove) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Remove) -> anyhow::Result<Code> {
     // All names are checked before the first volume is removed.
     let places = args.volumes.iter().map(|volume| {
         let place = Place::find(volume)?;
@@ -35,7 +34,7 @@ pub fn run(args: &Remove) -> anyhow::Result<ExitCode> {
     if args.json {
         output::print_json(&json!({ "removed": removed }))?;
     }
-    Ok(ExitCode::from(u8::from(failed)))
+    Ok(code::failed_if(failed))
 }
 
 fn remove(name: &VolumeName, place: &Place, unfinished: bool) -> Result<()> {

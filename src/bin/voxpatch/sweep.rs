@@ -1,13 +1,12 @@
 //! `sweep`: removes files that no volume of a store needs.
 
-use std::process::ExitCode;
-
 use voxpatch::{Place, SweepReport, Swept};
 
 use crate::args::Sweep;
+use crate::code::{self, Code};
 use crate::output;
 
-pub fn run(args: &Sweep) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Sweep) -> anyhow::Result<Code> {
     let place = Place::find(&args.store)?;
     anyhow::ensure!(place.is_store(), "{}: name the store, not a part of it", args.store.display());
     let report = place.dataset().sweep(args.older_than, args.dry_run)?;
@@ -16,7 +15,7 @@ pub fn run(args: &Sweep) -> anyhow::Result<ExitCode> {
     } else {
         output::print(&text(&report, args.dry_run))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }
 
 fn text(report: &SweepReport, dry_run: bool) -> String {

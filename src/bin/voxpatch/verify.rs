@@ -1,16 +1,15 @@
 //! `verify`: compares every byte with its checksums.
 
-use std::process::ExitCode;
-
 use serde::Serialize;
 use voxpatch::Pool;
 use voxpatch::{Damage, Error, Place, Remedy, VerifyReport, VolumeCheck};
 
 use crate::args::Verify;
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::output;
 
-pub fn run(args: &Verify) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Verify) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     let (place, pool) = (Place::find(&args.store)?, Pool::new(args.threads)?);
     let names = match place.volumes() {
@@ -34,7 +33,7 @@ pub fn run(args: &Verify) -> anyhow::Result<ExitCode> {
     } else {
         output::print(&text(&report))?;
     }
-    Ok(ExitCode::from(u8::from(!report.is_sound())))
+    Ok(code::failed_if(!report.is_sound()))
 }
 
 /// The JSON output.

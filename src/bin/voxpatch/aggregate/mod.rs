@@ -4,20 +4,19 @@ mod bars;
 mod parts;
 mod text;
 
-use std::process::ExitCode;
-
 use voxpatch::Place;
 use voxpatch::predict::{self, Model};
 use voxpatch::{Error, Pool};
 
 use crate::args::Aggregate;
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::output;
 use bars::Bars;
 
 pub use text::volumes;
 
-pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Aggregate) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     let place = Place::find(&args.volume)?;
     let mut view = place.volume()?.view();
@@ -50,5 +49,5 @@ pub fn run(args: &Aggregate) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }

@@ -1,12 +1,11 @@
 //! `--parts`: who would make what.
 
-use std::process::ExitCode;
-
 use voxpatch::View;
 use voxpatch::aggregate::Part;
 use voxpatch::predict::{self, Model, PredictOptions};
 
 use crate::args::Aggregate;
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::output;
 
@@ -17,7 +16,7 @@ pub fn show(
     parts: usize,
     args: &Aggregate,
     interrupt: &Interrupt,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Code> {
     let model = Model::start(&args.exec)?;
     let plan = predict::plan(view, model, options, &|_| !interrupt.is_set())?;
     let parts = plan.split(parts)?;
@@ -26,7 +25,7 @@ pub fn show(
     } else {
         output::print(&table(&parts, plan.grid().len()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code::DONE)
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -45,6 +45,8 @@ pub use verify::Verify;
 /// axes instead, in any order: z=32,y=128,x=128.
 #[derive(Debug, Parser)]
 #[command(
+    // Else that of the package, which is another where Python has the command.
+    name = "voxpatch",
     version,
     subcommand_required = true,
     arg_required_else_help = true,

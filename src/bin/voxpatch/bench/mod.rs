@@ -8,7 +8,6 @@ mod tables;
 
 pub use tables::speed;
 
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
@@ -17,10 +16,11 @@ use voxpatch::bench::{Step, measure};
 use voxpatch::{Error, StagedFile};
 
 use crate::args::Bench;
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::output;
 
-pub fn run(args: &Bench) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Bench) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     if cfg!(debug_assertions) {
         output::note("built without optimisation (cargo build --release): its times mean nothing");
@@ -45,7 +45,7 @@ pub fn run(args: &Bench) -> anyhow::Result<ExitCode> {
     } else if !report.volumes.is_empty() {
         output::print(&summary::notes(&report))?;
     }
-    Ok(ExitCode::from(u8::from(!report.failed.is_empty())))
+    Ok(code::failed_if(!report.failed.is_empty()))
 }
 
 /// The output while the benchmark runs: the tables of a volume as soon as it is measured.

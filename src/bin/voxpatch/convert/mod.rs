@@ -3,14 +3,13 @@
 mod scans;
 mod text;
 
-use std::process::ExitCode;
-
 use serde::Serialize;
 use voxpatch::layout::Codec;
 use voxpatch::scan::Found;
 use voxpatch::{ConvertOptions, ConvertReport, Dataset, Error, Pool, VolumeName};
 
 use crate::args::{Convert, IfExists};
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::{label_names, output};
 use scans::{names, scans};
@@ -34,7 +33,7 @@ struct Failure {
     error: String,
 }
 
-pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Convert) -> anyhow::Result<Code> {
     let scans = scans(args)?;
     let volumes = names(&scans, args)?;
     let tried = if args.layout.is_auto() { Codec::CANDIDATES.to_vec() } else { Vec::new() };
@@ -102,7 +101,7 @@ pub fn run(args: &Convert) -> anyhow::Result<ExitCode> {
         };
         output::print(&format!("{done} of {} converted{before}", output::count(of, "scan")))?;
     }
-    Ok(ExitCode::from(u8::from(!outcome.failed.is_empty())))
+    Ok(code::failed_if(!outcome.failed.is_empty()))
 }
 
 /// Nothing to report for an existing volume that should be kept.

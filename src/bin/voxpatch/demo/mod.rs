@@ -4,7 +4,6 @@
 mod model;
 mod summary;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +21,7 @@ use voxpatch::{
 use voxpatch::{Place, VerifyReport};
 
 use crate::args::Demo;
+use crate::code::{self, Code};
 use crate::interrupt::Interrupt;
 use crate::output;
 
@@ -36,7 +36,7 @@ struct Outcome {
     verify: VerifyReport,
 }
 
-pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Demo) -> anyhow::Result<Code> {
     let interrupt = Interrupt::listen()?;
     let going = |_bytes| !interrupt.is_set();
     let scratch = tempfile::Builder::new().prefix("voxpatch-demo-").tempdir();
@@ -84,7 +84,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
     ensure!(again.voxel_digest == convert.voxel_digest, "the exported voxels are not the scan's");
     let verify = dataset.verify(&pool, &going)?;
 
-    let code = ExitCode::from(u8::from(!verify.is_sound() || !bench.failed.is_empty()));
+    let code = code::failed_if(!verify.is_sound() || !bench.failed.is_empty());
     let outcome = Outcome { convert, bench, streamed, predict, export, verify };
     let text = || output::print(&summary::text(&outcome, args));
     if args.json { output::print_json(&outcome) } else { text() }?;

@@ -2,18 +2,17 @@
 
 mod text;
 
-use std::process::ExitCode;
-
 use serde::Serialize;
 use serde_json::json;
 use voxpatch::Result;
 use voxpatch::{Place, UnfinishedAggregation, VolumeInfo, VolumeName};
 
 use crate::args::Info;
+use crate::code::{self, Code};
 use crate::output;
 use text::{list, one};
 
-pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Info) -> anyhow::Result<Code> {
     let place = Place::find(&args.store)?;
     let names = place.volumes()?;
     let (mut volumes, mut unreadable) = (Vec::new(), false);
@@ -50,7 +49,7 @@ pub fn run(args: &Info) -> anyhow::Result<ExitCode> {
             ))?;
         }
     }
-    Ok(ExitCode::from(u8::from(unreadable)))
+    Ok(code::failed_if(unreadable))
 }
 
 /// A volume as JSON, with the unfinished predictions that would replace it.
