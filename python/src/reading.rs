@@ -203,6 +203,24 @@ pub fn array<'py>(
     memory.into_array(py, of, &shape, &strides)
 }
 
+/// `out` itself, or numpy's array over the memory of a tensor.
+fn array_of<'py>(out: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let array = match out.cast::<PyUntypedArray>() {
+        Ok(array) => return Ok(array.clone()),
+        // Of torch, which refuses tensors with gradients and on other devices.
+        Err(_) if out.hasattr("data_ptr")? => out.call_method0("numpy")?,
+        Err(_) if out.hasattr("__dlpack__")? => {
+            out.py().import("numpy")?.call_method1("from_dlpack", (out,))?
+        }
+        Err(_) => {
+            let kind = out.get_type();
+            let message = format!("out must be an array or a tensor, not {kind}");
+            return Err(PyTypeError::new_err(message));
+        }
+    };
+    Ok(array.cast_into()?)
+}
+
 /// Reads into `out`, which must have this type and shape (given in `z, y, x` order): `read` gets its
 /// bytes, and its strides in `z, y, x` order.
 fn into(
@@ -212,9 +230,7 @@ fn into(
     axes: Axes,
     read: impl FnOnce(&mut [u8], &[isize]) -> PyResult<()>,
 ) -> PyResult<()> {
-    let array = out.cast::<PyUntypedArray>().map_err(|_| {
-        PyTypeError::new_err(format!("out must be a numpy array, not {}", out.get_type()))
-    })?;
+    let array = &array_of(out)?;
     let mut expected = shape.to_vec();
     let spatial = expected.len() - 3;
     if axes == Axes::Xyz {

@@ -145,3 +145,15 @@ def test_it_pickles_as_a_path(pair):
         again = pickle.loads(pickled)
         assert isinstance(again, LazyTensor) and again.shape == tensor.shape
     same(again[0, :, 1:-1, 1:-1, 1:4], dense[..., 0:3])
+
+
+def test_tensors_are_read_into(store, dense):
+    volume = voxpatch.open(store)["case01/ct"]
+    for out in (torch.zeros(4, 5, 6).short(), torch.zeros(6, 5, 4).short().permute(2, 1, 0)):
+        assert volume.read((1, 2, 3), (4, 5, 6), out=out) is out
+        same(out.contiguous(), torch.from_numpy(dense[1:5, 2:7, 3:9].copy()))
+    with pytest.raises(RuntimeError, match="grad"):
+        volume.read((0, 0, 0), 4, dtype="f4", out=torch.zeros(4, 4, 4, requires_grad=True))
+    many = torch.zeros(2, 4, 5, 6).short()
+    volume.read_many([(1, 2, 3), (0, 0, 0)], (4, 5, 6), out=many)
+    same(many[1], torch.from_numpy(dense[:4, :5, :6].copy()))

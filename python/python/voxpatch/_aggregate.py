@@ -124,7 +124,7 @@ class Aggregator:
         """Numbers of the patches whose predictions are still to come, in the best order."""
         return self._aggregator.remaining()
 
-    def starts(self, numbers: Sequence[int]) -> np.ndarray:
+    def starts(self, numbers: Sequence[int] | np.ndarray) -> np.ndarray:
         """The first voxel of each of these patches, int64, ``(n, 3)``."""
         return self._aggregator.starts(np.atleast_1d(numbers).tolist())
 
@@ -135,7 +135,7 @@ class Aggregator:
         self.add_many([number], [_array(head)[None] for head in heads])
 
     def add_many(
-        self, numbers: Sequence[int], predictions: Any, *, threads: int | None = None
+        self, numbers: Sequence[int] | np.ndarray, predictions: Any, *, threads: int | None = None
     ) -> None:
         """Adds the predictions of several patches: an array or tensor ``(n, c, *spatial)``, or one
         for each head. If one of them is refused, none is added."""
