@@ -136,6 +136,24 @@ def test_channels_and_times(store):
         LazyTensor(dataset["case02/bold"])
 
 
+def test_nothing_is_written_to_it_and_nothing_is_lost(pair):
+    lazy, dense = pair
+    with pytest.raises(TypeError, match="not written"):
+        lazy[0, 0, 0, 0] = 1
+    for write in (
+        lambda t: t.add_(1), lambda t: t.fill_(0), lambda t: t.zero_(), lambda t: t.copy_(dense),
+        lambda t: torch.add(dense, 1, out=t), lambda t: torch.relu_(t),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="not written"):
+            write(lazy)
+    raised = lazy.clone()
+    raised += 1
+    same(raised, dense + 1)
+    target = torch.zeros_like(dense)
+    target.copy_(lazy)
+    same(target, dense)
+
+
 def test_it_pickles_as_a_path(pair):
     lazy, dense = pair
     padded = torch.nn.functional.pad(lazy[None], (1, 1, 1, 1, 1, 1))

@@ -129,6 +129,8 @@ class LazyTensor(torch.Tensor):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         lazy = args[0] if args and isinstance(args[0], cls) else None
+        if isinstance(kwargs.get("out"), cls) or (lazy is not None and _writes(name)):
+            raise TypeError(f"{name}: a volume on disk is not written to; take a dense copy, lazy + 0")
         if lazy is not None:
             if func is torch.Tensor.__getitem__:
                 return _get(lazy, args[1])
@@ -175,6 +177,12 @@ _ATTRIBUTES = {
 }  # fmt: skip
 # Operations that change nothing of a tensor in memory of the CPU that nobody can write to.
 _SAME = {"contiguous", "detach", "cpu", "clone", "requires_grad_", "alias"}
+
+
+def _writes(name: str) -> bool:
+    """Whether a method writes to its tensor. `+=` does not: it gives a dense tensor."""
+    in_place = name.endswith("_") and not name.endswith("__") and name not in _SAME
+    return in_place or name in ("__setitem__", "__set__")
 
 
 def _is_known(func: Any) -> bool:
