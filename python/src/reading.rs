@@ -349,5 +349,10 @@ fn read_each(
         let region = Region { start: *start, shape: patch };
         buffers.push(PatchBuffer { region, bytes: &mut own[..length], strides });
     }
-    py.detach(|| shown.read_many(&mut buffers, pool)).raise(py)
+    // A batch beyond this is read in parts; a chunk that patches of two parts share is decoded twice.
+    for some in buffers.chunks_mut((BETWEEN_LOOKS / length.max(1)).max(1)) {
+        py.check_signals()?;
+        py.detach(|| shown.read_many(some, pool)).raise(py)?;
+    }
+    Ok(())
 }

@@ -284,7 +284,7 @@ impl Volume {
     }
 
     /// Reads patches of one shape. A chunk that several of them need is decoded once, and threads
-    /// share the work.
+    /// share the work. After an exception `out` holds anything.
     ///
     /// Args:
     ///     starts: The first voxel of each patch: an array of shape ``(n, 3)``, or triples.

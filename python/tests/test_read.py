@@ -1,5 +1,7 @@
 """Patches equal those of a dense array, into new arrays and into those of a caller."""
 
+import signal
+
 import numpy as np
 import pytest
 import voxpatch
@@ -220,3 +222,32 @@ def test_memory_that_cannot_be_had_is_an_exception(ct):
         ct.read((0, 0, 0), (10**6, 10**6, 10**6), pad=0)
     with pytest.raises((MemoryError, ValueError)):
         ct.read((0, 0, 0), (10**5, 10**5, 10**5), pad=0)
+
+
+def test_large_reads_are_made_in_parts_and_end_at_ctrl_c(tmp_path):
+    dense = np.random.default_rng(0).integers(-99, 99, (80, 600, 900)).astype("int16")
+    options = {"chunk": (8, 64, 64), "shard": (80, 640, 960), "codec": "none", "progress": False}
+    voxpatch.convert(dense, tmp_path / "s", "a/b", **options)
+    volume = voxpatch.open(tmp_path / "s")["a/b"]
+    np.testing.assert_array_equal(volume, dense)
+    np.testing.assert_array_equal(volume[::-1], dense[::-1])
+    out = np.empty(dense.shape, "int16")[::-1, :, ::-1]
+    volume.read((0, 0, 0), dense.shape, out=out, flip=(0, 1))
+    np.testing.assert_array_equal(out, dense[::-1, ::-1])
+    starts = [(z, 0, 0) for z in (0, 20, 40, 60)]
+    found = volume.read_many(starts, (20, 600, 900), threads=2)
+    np.testing.assert_array_equal(found.reshape(dense.shape), dense)
+
+    def interrupted(signum, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupted)
+    try:
+        for read in (lambda: np.asarray(volume), lambda: volume.read_many(starts, (20, 600, 900))):
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
+                while True:
+                    read()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
