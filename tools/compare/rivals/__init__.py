@@ -33,6 +33,9 @@ RIVALS = {
 } | {
     f"voxpatch-{codec}": Entry("voxpatch_store", "voxpatch", f"voxpatch {codec}", rust=True)
     for codec in ("default", "blosc-zstd:5", "packed:8", "packed:1", "auto")
+} | {
+    f"python-{codec}": Entry("voxpatch_python", "python", f"voxpatch {codec}, from Python")
+    for codec in ("default", "packed:8", "packed:1")
 }
 
 TRAINERS = {
@@ -49,9 +52,12 @@ TRAINERS = {
 } | {
     f"voxpatch-{codec}": Entry("voxpatch_store", "voxpatch", f"voxpatch {codec}", rust=True)
     for codec in ("default", "packed:1")
+} | {
+    f"loader-{codec}": Entry(
+        "voxpatch_python", "python", f"voxpatch {codec}, PatchLoader", by_patch=False
+    )
+    for codec in ("default", "packed:1")
 }
-
-
 
 
 class Blender(NamedTuple):

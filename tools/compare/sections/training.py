@@ -1,7 +1,8 @@
 """Random patches of several subjects for a network: as float tensors, two threads or workers.
 
 TorchIO and MONAI read their NIfTI files on each visit, ten patches to a visit, or keep all of
-them in memory. voxpatch streams one long epoch from its store, patches of all subjects mixed.
+them in memory. voxpatch streams one long epoch from its store, patches of all subjects mixed: in Rust,
+and to tensors by `PatchLoader`.
 """
 
 import shutil
@@ -63,7 +64,7 @@ def with_library(name: str, entry: Entry, job: dict[str, Any]) -> dict[str, Any]
         result = worker.ask("train", **job) | {"version": version, "peak_mb": worker.peak_mb()}
     suffix = ".gz" if ".gz" in name else ""
     stored = sum(Path(path + suffix).stat().st_size for path in job["paths"])
-    return result | {"stored_mb": stored / 1e6}
+    return {"stored_mb": stored / 1e6} | result
 
 
 def run(
