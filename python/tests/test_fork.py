@@ -68,5 +68,6 @@ def read(volume, start):
 def test_workers_of_a_pool_open_pickled_volumes(ct, method):
     expected = ct.read_many(STARTS, 8, threads=2)
     with multiprocessing.get_context(method).Pool(2) as pool:
-        found = pool.starmap(read, [(ct, start) for start in STARTS])
+        # A pool whose workers cannot start makes new ones for ever.
+        found = pool.starmap_async(read, [(ct, start) for start in STARTS]).get(60)
     np.testing.assert_array_equal(np.stack(found), expected)
