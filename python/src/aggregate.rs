@@ -126,7 +126,7 @@ impl Aggregator {
         })?;
         match aggregator.as_mut() {
             Some(aggregator) => work(aggregator),
-            None => Err(PyRuntimeError::new_err("the aggregation is finished")),
+            None => Err(PyRuntimeError::new_err("the aggregation is finished or closed")),
         }
     }
 }
@@ -273,6 +273,12 @@ impl Aggregator {
         self.with(|aggregator| arguments::report(py, &aggregator.memory()))
     }
 
+    /// Lets go of an aggregation that is not finished: another may resume it.
+    fn close(&self, py: Python<'_>) {
+        let aggregator = self.aggregator.try_lock().ok().and_then(|mut held| held.take());
+        py.detach(|| drop(aggregator));
+    }
+
     /// Publishes the outputs.
     fn finish<'py>(
         &self,
@@ -285,7 +291,7 @@ impl Aggregator {
         self.check_complete(py)?;
         let aggregator = self.aggregator.try_lock().ok().and_then(|mut held| held.take());
         let Some(aggregator) = aggregator else {
-            return Err(PyRuntimeError::new_err("the aggregation is finished"));
+            return Err(PyRuntimeError::new_err("the aggregation is finished or closed"));
         };
         let finish = |report: work::Report<'_>| aggregator.finish(&pool, report);
         let report = work::run(py, 0, progress, finish)?;

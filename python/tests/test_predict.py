@@ -124,8 +124,10 @@ def test_a_model_that_raises_leaves_what_can_be_resumed(store):
 
     output = Output("a/scores", "uint8:0.02", CLASSES)
     options = {"overwrite": True, "batch_size": 2, "non_finite": 0}
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(RuntimeError, match="out of memory") as kept:
         predict(ct, failing, output, SAMPLER, **options)
+    # Its traceback keeps the aggregator, as in a notebook; the aggregation is let go all the same.
+    assert kept.value.__traceback__ and not hasattr(kept.value, "__notes__")
     assert store["a/scores"].digest == before, "the old volume stays"
     assert store.unfinished() == [["a/scores"]]
     with pytest.raises(voxpatch.errors.UnfinishedError, match='unfinished="resume"'):
@@ -146,9 +148,14 @@ def test_an_exception_within_the_aggregator_is_not_hidden(store):
     output = Output("a/scores", "float32", 1)
     with pytest.raises(ZeroDivisionError), Aggregator(store["a/ct"], SAMPLER, output) as aggregator:
         aggregator.add(0, np.ones((1, *PATCH)))
-        aggregator.checkpoint()
         raise ZeroDivisionError
-    del aggregator  # Its process holds the aggregation until then.
+    # Let go, though the aggregator is still there.
+    again = Aggregator(store["a/ct"], SAMPLER, output, unfinished="resume")
+    assert len(again.remaining) == len(again) - 1
+    again.close()
+    for closed in (aggregator, again):
+        with pytest.raises(RuntimeError, match="closed"):
+            closed.add(1, np.ones((1, *PATCH)))
     assert store.discard_unfinished("a/scores") and store.unfinished() == []
 
 

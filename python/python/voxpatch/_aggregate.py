@@ -13,6 +13,7 @@ from voxpatch._dataset import Dataset, open
 from voxpatch._progress import Progress, shown
 from voxpatch._sample import GridSampler, Shape
 from voxpatch._voxpatch import Volume
+from voxpatch.errors import VoxpatchError
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,18 @@ class Aggregator:
         self._finished = True
         return report
 
+    def close(self) -> None:
+        """Lets go of an aggregation that is not finished, so that it can be resumed."""
+        self._aggregator.close()
+
+    def _leave(self, exception: BaseException) -> None:
+        """Saves what is held and lets go, whatever else goes wrong: the exception counts."""
+        try:
+            self.checkpoint()
+        except (VoxpatchError, RuntimeError) as error:
+            exception.add_note(f"what was held of the predictions could not be saved: {error}")
+        self.close()
+
     def __enter__(self) -> "Aggregator":
         return self
 
@@ -191,7 +204,10 @@ class Aggregator:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None and not self._finished:
+        if value is not None:
+            if not self._finished:
+                self._leave(value)
+        elif not self._finished:
             self.finish()
 
 
@@ -263,11 +279,12 @@ def predict(
                 aggregator.checkpoint_if_due()
                 if callback:
                     callback(min(n + batch_size, len(remaining)), len(remaining))
-        except BaseException:
-            aggregator.checkpoint()
+        except BaseException as exception:
+            aggregator._leave(exception)
             raise
     if options.get("part") is not None:
         aggregator.check_complete()
+        aggregator.close()
         return {"part": list(options["part"])}
     return aggregator.finish(threads=threads, progress=False)
 
