@@ -18,7 +18,7 @@ PATCH = (16, 32, 32)
 class LabelManager:
     """What the loader asks of nnU-Net's own."""
 
-    all_labels = [1]  # noqa: RUF012 - as nnU-Net has it
+    all_labels = [1]
     has_ignore_label = False
 
 

@@ -185,17 +185,6 @@ impl Aggregator {
         self.plan.grid().len()
     }
 
-    /// The shape of the prediction of a head, `(c, *spatial)`.
-    fn prediction(&self, head: usize) -> Option<(usize, usize, usize, usize)> {
-        let [c, z, y, x] = self.plan.prediction(head)?;
-        let [a, b, d] = self.axes.flip([z, y, x]);
-        Some((c, a, b, d))
-    }
-
-    fn heads(&self) -> usize {
-        self.plan.heads()
-    }
-
     /// Numbers of the patches whose predictions are still to come, in the order of the plan.
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
         self.with(|aggregator| {

@@ -1,6 +1,5 @@
 //! Arguments, from Python's objects to the library's types.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use numpy::PyArrayDescr;
@@ -45,10 +44,7 @@ impl Axes {
 }
 
 /// Three whole numbers, of any sequence or array.
-fn numbers<T: for<'a> FromPyObjectOwned<'a>>(
-    object: &Bound<'_, PyAny>,
-    what: &'static str,
-) -> PyResult<[T; 3]> {
+fn numbers(object: &Bound<'_, PyAny>, what: &'static str) -> PyResult<[i64; 3]> {
     let refused = || {
         let kind = object.get_type();
         PyTypeError::new_err(format!("{what} must be three whole numbers, not {object} ({kind})"))
@@ -70,14 +66,11 @@ pub fn shape(object: &Bound<'_, PyAny>, what: &'static str, axes: Axes) -> PyRes
     if let Ok(side) = object.extract::<usize>() {
         return Ok([side; 3]);
     }
-    numbers::<i64>(object, what)?
-        .map(usize::try_from)
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_or_else(
-            |_| Err(invalid(object.py(), what, object, "no length may be negative")),
-            |shape| Ok(axes.flip([shape[0], shape[1], shape[2]])),
-        )
+    let [a, b, c] = numbers(object, what)?.map(usize::try_from);
+    match (a, b, c) {
+        (Ok(a), Ok(b), Ok(c)) => Ok(axes.flip([a, b, c])),
+        _ => Err(invalid(object.py(), what, object, "no length may be negative")),
+    }
 }
 
 /// A type of voxels, by any of numpy's names for it.
@@ -109,11 +102,6 @@ pub fn padding(object: &Bound<'_, PyAny>) -> PyResult<Padding> {
         PyTypeError::new_err(format!("pad must be a number or the name of a mode, not {object}"))
     })?;
     Padding::from_str(&name).raise(object.py())
-}
-
-/// A path: of `str`, `bytes` or `os.PathLike`.
-pub fn path(object: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    object.extract()
 }
 
 /// What the library parses from text, from the text of an object.

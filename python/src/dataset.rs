@@ -30,11 +30,10 @@ impl Dataset {
     /// Opens the store at a path; with `create`, makes one if there is none.
     #[new]
     #[pyo3(signature = (store, axes="zyx", create=false))]
-    fn new(py: Python<'_>, store: &Bound<'_, PyAny>, axes: &str, create: bool) -> PyResult<Self> {
+    fn new(py: Python<'_>, store: PathBuf, axes: &str, create: bool) -> PyResult<Self> {
         let axes = Axes::parse(py, axes)?;
-        let path = arguments::path(store)?;
         // Another process may have another working directory.
-        let store = std::path::absolute(&path).unwrap_or(path);
+        let store = std::path::absolute(&store).unwrap_or(store);
         let opened = py.detach(|| match create {
             true => voxpatch::Dataset::create(&store),
             false => voxpatch::Dataset::open(&store),

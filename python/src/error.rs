@@ -5,6 +5,8 @@ use std::path::Path;
 use pyo3::prelude::*;
 use voxpatch::{Error, Hint};
 
+use crate::sampler_of_caller::Raised;
+
 /// The class of the exception.
 fn class(error: &Error) -> &'static str {
     match error {
@@ -88,7 +90,20 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
     make(py, error).unwrap_or_else(|instead| instead)
 }
 
+/// The exception that code of the caller raised, a sampler for example.
+fn of_caller(error: &Error) -> Option<&PyErr> {
+    match error {
+        Error::Io { source, .. } => Some(&source.get_ref()?.downcast_ref::<Raised>()?.exception),
+        Error::Subject { source, .. } => of_caller(source),
+        _ => None,
+    }
+}
+
 fn make(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let cause = of_caller(error).map(|exception| exception.clone_ref(py));
+    if let (Some(exception), Error::Io { .. }) = (&cause, error) {
+        return Ok(exception.clone_ref(py));
+    }
     let class = py.import("voxpatch.errors")?.getattr(class(error))?;
     let hint = error.hint().and_then(argument);
     let message = match hint {
@@ -107,7 +122,11 @@ fn make(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     if let Error::Subject { subject, .. } = error {
         exception.setattr("subject", subject)?;
     }
-    Ok(PyErr::from_value(exception))
+    let exception = PyErr::from_value(exception);
+    if cause.is_some() {
+        exception.set_cause(py, cause);
+    }
+    Ok(exception)
 }
 
 /// Turns errors of the library into exceptions.

@@ -15,6 +15,7 @@ mod bench;
 mod command;
 mod convert;
 mod dataset;
+mod describe;
 mod error;
 mod export;
 mod index;
@@ -43,7 +44,6 @@ mod _voxpatch {
         dataset::Dataset,
         export::_export,
         layout::_plan,
-        memory::Memory,
         normalise::Normalise,
         packed::{_packed_decode, _packed_encode},
         sample::{_grid, Places, Sample, Sampler},

@@ -287,10 +287,12 @@ pub fn slabs(
     for from in (0..depth).step_by(step) {
         py.check_signals()?;
         let to = (from + step).min(depth);
-        let part = Region {
-            start: [region.start[0] + from.cast_signed() as i64, region.start[1], region.start[2]],
-            shape: [to - from, region.shape[1], region.shape[2]],
-        };
+        let [first, y, x] = region.start;
+        let start = first.checked_add(from.cast_signed() as i64);
+        let start =
+            start.ok_or_else(|| invalid(py, "start", first, "the patch ends beyond int64"))?;
+        let part =
+            Region { start: [start, y, x], shape: [to - from, region.shape[1], region.shape[2]] };
         // Planes of the array that these planes of the volume become.
         let (first, end) = if shown.is_reversed { (depth - to, depth - from) } else { (from, to) };
         let lowest = if z < 0 { depth - end } else { first } * z.unsigned_abs();

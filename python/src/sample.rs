@@ -2,6 +2,7 @@
 //! samplers; here they are made.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2};
@@ -22,6 +23,8 @@ pub struct Sampler {
     pub sampler: Arc<dyn voxpatch::sample::Sampler>,
     /// The sampler again, if it is a grid.
     pub grid: Option<GridSampler>,
+    /// Set by a `KeyboardInterrupt` within a sampler in Python.
+    pub interrupted: Arc<AtomicBool>,
     axes: Axes,
 }
 
@@ -35,7 +38,7 @@ fn border(py: Python<'_>, name: &str) -> PyResult<Border> {
 
 impl Sampler {
     fn new(axes: Axes, sampler: impl voxpatch::sample::Sampler + 'static) -> Self {
-        Self { sampler: Arc::new(sampler), grid: None, axes }
+        Self { sampler: Arc::new(sampler), grid: None, interrupted: Arc::default(), axes }
     }
 }
 
@@ -152,7 +155,9 @@ impl Sampler {
     fn of_caller(py: Python<'_>, axes: &str, object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let axes = Axes::parse(py, axes)?;
         let patch = arguments::shape(&object.getattr("patch")?, "patch", axes)?;
-        Ok(Self::new(axes, CallersSampler::new(object, patch, axes)))
+        let sampler = CallersSampler::new(object, patch, axes);
+        let interrupted = Arc::clone(&sampler.interrupted);
+        Ok(Self { interrupted, ..Self::new(axes, sampler) })
     }
 
     /// Prepares the draws from a volume.

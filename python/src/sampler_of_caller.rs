@@ -1,21 +1,31 @@
 //! A sampler that is written in Python.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fmt, io};
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use voxpatch::sample::{Choice, Draw, Field, Regions, Sample, Sampler};
 use voxpatch::{Error, Region, Result};
 
 use crate::arguments::{self, Axes};
 
-/// The last exception of a sampler: it becomes the cause of the library's error.
-static RAISED: Mutex<Option<PyErr>> = Mutex::new(None);
-
-/// The exception that a sampler in Python raised last, if any, which is forgotten.
-pub fn raised() -> Option<PyErr> {
-    RAISED.lock().unwrap_or_else(PoisonError::into_inner).take()
+/// An exception of the caller's code within an error of the library. Its text is made when it is
+/// raised, because errors are shown by threads that do not have the interpreter.
+#[derive(Debug)]
+pub struct Raised {
+    text: String,
+    pub exception: PyErr,
 }
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Raised {}
 
 /// Draws by calling `draw(shape, index, seed, epoch)` of an object, which gives a start.
 pub struct CallersSampler {
@@ -23,13 +33,16 @@ pub struct CallersSampler {
     patch: [usize; 3],
     axes: Axes,
     name: String,
+    /// Set by a `KeyboardInterrupt`, which a stream that passes over errors must not pass over.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 impl CallersSampler {
     pub fn new(object: &Bound<'_, PyAny>, patch: [usize; 3], axes: Axes) -> Self {
         // Not its `repr`, which may hold an address: a saved state names the sampler.
         let name = object.get_type().to_string();
-        Self { object: Arc::new(object.clone().unbind()), patch, axes, name }
+        let object = Arc::new(object.clone().unbind());
+        Self { object, patch, axes, name, interrupted: Arc::default() }
     }
 }
 
@@ -47,12 +60,18 @@ impl Sampler for CallersSampler {
         self.patch
     }
 
+    fn follows_voxels(&self) -> bool {
+        false
+    }
+
     fn prepare(&self, field: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
         Ok(Arc::new(CallersRegions {
             object: Arc::clone(&self.object),
             patch: self.patch,
             axes: self.axes,
             shape: field.shape(),
+            name: self.name.clone(),
+            interrupted: Arc::clone(&self.interrupted),
         }))
     }
 }
@@ -62,6 +81,8 @@ struct CallersRegions {
     patch: [usize; 3],
     axes: Axes,
     shape: [usize; 3],
+    name: String,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for CallersRegions {
@@ -78,14 +99,20 @@ impl Regions for CallersRegions {
     fn draw(&self, Draw { seed, epoch, index }: Draw) -> Result<Sample> {
         let drawn = Python::try_attach(|py| {
             let shape: (usize, usize, usize) = self.axes.flip(self.shape).into();
-            let start = self.object.call_method1(py, "draw", (shape, index, seed, epoch))?;
-            arguments::start(start.bind(py), self.axes)
+            let start = self.object.call_method1(py, "draw", (shape, index, seed, epoch));
+            let start = start.and_then(|start| arguments::start(start.bind(py), self.axes));
+            start.map_err(|exception| {
+                if exception.is_instance_of::<PyKeyboardInterrupt>(py) {
+                    self.interrupted.store(true, Ordering::Relaxed);
+                }
+                Raised { text: exception.to_string(), exception }
+            })
         });
-        let start = drawn.ok_or(Error::Cancelled)?.map_err(|error| {
-            let value = error.to_string();
-            *RAISED.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            let reason = "the sampler's draw(shape, index, seed, epoch) raised it".into();
-            Error::InvalidArgument { what: "sampler", value, reason, hint: None }
+        // There is no interpreter any more when the process ends.
+        let start = drawn.ok_or(Error::Cancelled)?.map_err(|raised| Error::Io {
+            action: "draw a patch by",
+            path: self.name.clone().into(),
+            source: io::Error::other(raised),
         })?;
         Ok(Sample { region: Region { start, shape: self.patch }, choice: Choice::Uniform })
     }

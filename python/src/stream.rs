@@ -1,20 +1,21 @@
 //! Streams of patches, read ahead by threads of the library.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::IntoPyArray;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use numpy::ndarray::Dimension;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use voxpatch::stream::{ImageRequest, OnError, Origin, Remainder, StreamOptions};
-use voxpatch::{Error, Frame, Frames, Voxels};
+use voxpatch::{Frame, Frames, Voxels};
 
 use crate::arguments::{self, Axes};
 use crate::dataset::Dataset;
-use crate::error::{Raise, invalid, raised};
+use crate::error::{Raise, invalid};
 use crate::normalise::Normalise;
 use crate::sample::{self, Sampler};
-use crate::sampler_of_caller;
 
 /// How an image is looked at: the words of `Volume.read`.
 #[derive(FromPyObject)]
@@ -94,6 +95,7 @@ struct Numbers {
 pub struct PatchStream {
     /// `None` only while it is dropped.
     stream: Mutex<Option<voxpatch::stream::PatchStream>>,
+    interrupted: Arc<AtomicBool>,
     axes: Axes,
 }
 
@@ -108,6 +110,26 @@ impl PatchStream {
             PyRuntimeError::new_err("another thread is reading from this stream: give each its own")
         })?;
         work(stream.as_mut().expect("there until it is dropped"))
+    }
+
+    /// Raises `KeyboardInterrupt` if Ctrl-C came meanwhile, also to a sampler.
+    fn check_signals(&self, py: Python<'_>) -> PyResult<()> {
+        if self.interrupted.swap(false, Ordering::Relaxed) {
+            return Err(PyKeyboardInterrupt::new_err(()));
+        }
+        py.check_signals()
+    }
+
+    /// Puts voxels into a dictionary, as arrays.
+    fn insert<D: Dimension + 'static>(
+        &self,
+        images: &Bound<'_, PyDict>,
+        named: Vec<(Arc<str>, Voxels<D>)>,
+    ) -> PyResult<()> {
+        for (name, voxels) in named {
+            images.set_item(&*name, array(images.py(), voxels, self.axes)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -158,11 +180,13 @@ impl PatchStream {
             .ahead_bytes(numbers.ahead_bytes)
             .open_subjects(numbers.open_subjects)
             .on_error(on_error);
+        let interrupted = Arc::clone(&sampler.get().interrupted);
         let (dataset, sampler) = (dataset.get(), Arc::clone(&sampler.get().sampler));
         let made = py.detach(|| {
             voxpatch::stream::PatchStream::new(&dataset.dataset, subjects, sampler, &options)
         });
-        Ok(Self { stream: Mutex::new(Some(made.raise(py)?)), axes: dataset.order() })
+        let stream = Mutex::new(Some(made.raise(py)?));
+        Ok(Self { stream, interrupted, axes: dataset.order() })
     }
 
     #[getter]
@@ -211,15 +235,12 @@ impl PatchStream {
         py: Python<'py>,
     ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
         let patch = self.with(|stream| Ok(py.detach(|| stream.next())))?;
+        self.check_signals(py)?;
         let Some(patch) = patch else { return Ok(None) };
-        let patch = patch.map_err(|error| caused(py, &error))?;
+        let patch = patch.raise(py)?;
         let images = PyDict::new(py);
-        for (name, voxels) in patch.images {
-            images.set_item(&*name, array(py, voxels, self.axes)?)?;
-        }
-        for (name, voxels) in patch.frames {
-            images.set_item(&*name, array(py, voxels, self.axes)?)?;
-        }
+        self.insert(&images, patch.images)?;
+        self.insert(&images, patch.frames)?;
         Ok(Some((images, origin(py, &patch.origin, self.axes)?)))
     }
 
@@ -232,34 +253,23 @@ impl PatchStream {
     ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyList>)>> {
         let batch = self
             .with(|stream| py.detach(|| Ok(stream.batches(size, drop_last)?.next())).raise(py))?;
+        self.check_signals(py)?;
         let Some(batch) = batch else { return Ok(None) };
-        let batch = batch.map_err(|error| caused(py, &error))?;
+        let batch = batch.raise(py)?;
         let images = PyDict::new(py);
-        for (name, voxels) in batch.images {
-            images.set_item(&*name, array(py, voxels, self.axes)?)?;
-        }
-        for (name, voxels) in batch.frames {
-            images.set_item(&*name, array(py, voxels, self.axes)?)?;
-        }
+        self.insert(&images, batch.images)?;
+        self.insert(&images, batch.frames)?;
         let origins = batch.origins.iter().map(|of| origin(py, of, self.axes));
         Ok(Some((images, PyList::new(py, origins.collect::<PyResult<Vec<_>>>()?)?)))
     }
 }
 
-/// The exception for an error; that of a sampler in Python is its cause.
-fn caused(py: Python<'_>, error: &Error) -> PyErr {
-    let exception = raised(py, error);
-    if let Some(cause) = sampler_of_caller::raised() {
-        exception.set_cause(py, Some(cause));
-    }
-    exception
-}
-
 /// Voxels as an array that takes over their memory, `(..., z, y, x)` turned to the order of axes.
-fn array<D>(py: Python<'_>, voxels: Voxels<D>, axes: Axes) -> PyResult<Bound<'_, PyAny>>
-where
-    D: numpy::ndarray::Dimension + 'static,
-{
+fn array<D: Dimension + 'static>(
+    py: Python<'_>,
+    voxels: Voxels<D>,
+    axes: Axes,
+) -> PyResult<Bound<'_, PyAny>> {
     let array = voxpatch::with_element!(voxels.dtype(), T => {
         voxels.into_array::<T>().expect("of its own type").into_pyarray(py).into_any()
     });

@@ -13,7 +13,7 @@ use crate::arguments::{self, Axes};
 use crate::error::{Raise, raised};
 use crate::normalise::Normalise;
 use crate::reading::{self, Options, Shown};
-use crate::{index, memory, pools};
+use crate::{describe, index, memory, pools};
 
 /// A stored volume. Reading takes the voxels of the chunks that a patch touches, and no more.
 ///
@@ -29,17 +29,9 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// The shape of numpy's view of the volume: time points and channels only where there are
-    /// several.
+    /// Lengths of all axes.
     fn full_shape(&self) -> Vec<usize> {
-        let several = [self.volume.times(), self.volume.channels()].into_iter().filter(|n| *n > 1);
-        several.chain(self.axes.flip(self.volume.shape())).collect()
-    }
-
-    fn axis_names(&self) -> String {
-        let several = [(self.volume.times(), 't'), (self.volume.channels(), 'c')];
-        let several = several.into_iter().filter(|(n, _)| *n > 1).map(|(_, name)| name);
-        several.chain(self.axes.name().chars()).collect()
+        describe::shape(&self.volume, self.axes)
     }
 }
 
@@ -403,44 +395,11 @@ impl Volume {
     }
 
     fn __repr__(&self) -> String {
-        let shape: Vec<String> = self.full_shape().iter().map(ToString::to_string).collect();
-        let spacing = self.axes.flip(self.volume.spacing().mm()).map(|mm| format!("{mm:.3}"));
-        format!(
-            "<voxpatch.Volume {}: {} {} ({}), {} mm, {}>",
-            self.name(),
-            self.volume.dtype(),
-            shape.join(" x "),
-            self.axis_names(),
-            spacing.join(" x "),
-            self.volume.kind(),
-        )
+        describe::text(&self.volume, self.axes)
     }
 
     fn _repr_html_(&self) -> String {
-        let shape: Vec<String> = self.full_shape().iter().map(ToString::to_string).collect();
-        let mm =
-            self.axes.flip(self.volume.spacing().mm()).map(|mm| format!("{mm:.3}")).join(" x ");
-        let triple = |t: [usize; 3]| self.axes.flip(t).map(|n| n.to_string()).join(" x ");
-        let layout = self.volume.layout();
-        let rows = [
-            ("shape", format!("{} ({})", shape.join(" x "), self.axis_names())),
-            ("type", format!("{}, {}", self.volume.dtype(), self.volume.kind())),
-            ("spacing", format!("{mm} mm")),
-            ("chunks", format!("{} in shards of {}", triple(layout.chunk), triple(layout.shard))),
-            ("codec", layout.codec.to_string()),
-            (
-                "bytes",
-                format!(
-                    "{} on disk, {} as voxels",
-                    self.volume.stored_bytes(),
-                    self.volume.raw_bytes()
-                ),
-            ),
-        ];
-        // Names of volumes have no characters that HTML would take for its own.
-        let rows = rows.map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>"));
-        let rows = rows.concat();
-        format!("<table><caption>{}</caption>{rows}</table>", self.name())
+        describe::html(&self.volume, self.axes)
     }
 
     /// Pickles as path, name, order of axes and digest: the volume is opened again where it is

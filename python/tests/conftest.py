@@ -1,4 +1,8 @@
-"""Volumes for the tests, each beside the dense array that it must equal."""
+"""Volumes for the tests, each beside the dense array that it must equal; forked children."""
+
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -52,3 +56,34 @@ def channels():
 @pytest.fixture(scope="session")
 def ct(store):
     return voxpatch.open(store)["case01/ct"]
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory):
+    """A store of five subjects with an image and a label map each."""
+    folder = tmp_path_factory.mktemp("many")
+    for n in range(5):
+        voxpatch.convert(scan(SHAPE, seed=n), folder / "s", f"case{n}/ct", **LAYOUT)
+        options = {"kind": "label", **LAYOUT}
+        voxpatch.convert(labels(), folder / "s", f"case{n}/label", **options)
+    return voxpatch.open(folder / "s")
+
+
+def child(work):
+    """Forks; the exit code of the child, which is killed after half a minute."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "hangs"

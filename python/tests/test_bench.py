@@ -13,6 +13,10 @@ def test_the_report_is_that_of_the_command(store, tmp_path):
         assert row["ratio"] > 0 and row["store"]["patches_per_second"] > 0 and row["compared"]
     alone = voxpatch.bench(store / "case01/ct", patch=6, baseline=False, **options)
     assert alone["volumes"][0]["rows"][0]["ratio"] is None
+    dataset = voxpatch.open(store)
+    for handle, count in ((dataset["case01/ct"], 1), (dataset, len(dataset.volumes()))):
+        found = voxpatch.bench(handle, patch=6, baseline=False, **options)
+        assert len(found["volumes"]) == count
     assert not list(tmp_path.iterdir())
 
 

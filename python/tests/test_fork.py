@@ -1,37 +1,15 @@
 """Processes that are made from one that has read: none hangs, and all read the same."""
 
 import multiprocessing
-import os
-import signal
-import time
 
 import numpy as np
 import pytest
 import voxpatch
+from conftest import child
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 STARTS = [(0, 0, 0), (5, 6, 7), (9, 10, 11), (2, 20, 30)]
-
-
-def child(work):
-    """Forks; the exit code of the child, which is killed after half a minute."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:  # noqa: BLE001 - nothing may return into pytest
-            os._exit(1)
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.001)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return "hangs"
 
 
 def test_two_hundred_forked_children_read_what_the_parent_reads(ct, dense):

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
         sliding_window_inference,
     )
 
-from voxpatch.torch import LazyTensor, materialising  # noqa: E402
+from voxpatch.torch import LazyTensor, materialising
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 

@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     )
     from voxpatch import nnunet
 
-from voxpatch.torch import LazyTensor, materialising  # noqa: E402
+from voxpatch.torch import LazyTensor, materialising
 
 
 def test_the_predictor_reads_windows(store, dense, monkeypatch):

@@ -185,7 +185,8 @@ def test_predictions_that_do_not_fit_are_refused_and_change_nothing(store):
         ([0, 1], right[:, :2], ValueError), ([0, 1], right[..., 1:], ValueError),
         ([0], right, ValueError), ([0, 0], right, ValueError), ([0, 10**6], right, ValueError),
         ([0, 1], right * np.nan, ValueError), ([0, 1], (right, right), ValueError),
-        ([0, 1], right[0], TypeError), ([0, 1], "scores", (TypeError, ValueError)),
+        ([0, 1], right[0], TypeError), ([0, 1], "scores", TypeError), ([0, 1], right * 1j, TypeError),
+        ([0, 1], right.astype(str), TypeError),
     ):  # fmt: skip
         with pytest.raises(error):
             aggregator.add_many(numbers, wrong)
@@ -202,6 +203,21 @@ def test_predictions_that_do_not_fit_are_refused_and_change_nothing(store):
     for wrong in ({"blend": "mean"}, {"unfinished": "go on"}, {"overwrite": "all"}, {"part": (3, 2)}):
         with pytest.raises(voxpatch.errors.InvalidArgumentError):
             Aggregator(ct, SAMPLER, Output("a/more", channels=1), **wrong)
+
+
+def test_the_model_is_asked_once_for_each_patch(store):
+    ct, calls = store["a/ct"], []
+
+    def counted(patches):
+        calls.append(len(patches))
+        return model(patches)
+
+    predict(ct, counted, Output("a/scores"), SAMPLER, batch_size=4)
+    assert sum(calls) == len(SAMPLER.starts(ct))
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="head 1"):
+        predict(ct, model, Output("a/more", head=1), SAMPLER)
+    one = predict(ct, model, Output("a/one"), SAMPLER, channel=0)
+    assert one["patches"] == sum(calls) and store["a/one"].digest == store["a/scores"].digest
 
 
 def test_a_ground_truth_is_not_replaced_by_the_way(store):

@@ -241,13 +241,26 @@ def test_large_reads_are_made_in_parts_and_end_at_ctrl_c(tmp_path):
     def interrupted(signum, frame):
         raise KeyboardInterrupt
 
+    # The signal comes during the first part; the last one is not read any more.
     before = signal.signal(signal.SIGALRM, interrupted)
     try:
-        for read in (lambda: np.asarray(volume), lambda: volume.read_many(starts, (20, 600, 900))):
+        for read, shape in (
+            (lambda out: volume.read((0, 0, 0), dense.shape, out=out), dense.shape),
+            (lambda out: volume.read_many(starts, (20, 600, 900), out=out), (4, 20, 600, 900)),
+        ):
+            out = np.full(shape, 9999, "int16")
             with pytest.raises(KeyboardInterrupt):
-                signal.setitimer(signal.ITIMER_REAL, 0.01)
-                while True:
-                    read()
+                signal.setitimer(signal.ITIMER_REAL, 0.0005)
+                read(out)
+            assert (out.reshape(dense.shape)[-1] == 9999).all()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_start_beyond_all_numbers_is_an_exception(ct):
+    for start in (2**63 - 1, 2**63 - 9):
+        with pytest.raises(voxpatch.VoxpatchError):
+            ct.read((start, 0, 0), (4000, 200, 100), pad=0)
+    with pytest.raises(TypeError, match="start"):
+        ct.read((2**63, 0, 0), 4, pad=0)

@@ -27,7 +27,7 @@ def test_the_readme_of_the_package(folder):
     for needs, code in blocks("python/README.md"):
         if needs and importlib.util.find_spec(needs) is None:
             continue
-        exec(compile(code, "README", "exec"), names)  # noqa: S102
+        exec(compile(code, "README", "exec"), names)
     volumes = ["case01/ct", "case01/organs"]
     if importlib.util.find_spec("torch"):
         volumes = ["case01/classes", "case01/ct", "case01/organs", "case01/scores"]
@@ -42,7 +42,7 @@ def test_the_readme_of_voxpatch(folder):
     voxpatch.convert(organs, "scans.zarr", "case01/organs", kind="label", **options)
     ((_, code),) = blocks("README.md")
     names = {}
-    exec(compile(code, "README", "exec"), names)  # noqa: S102
+    exec(compile(code, "README", "exec"), names)
     assert names["batch"].shape == (2, 32, 128, 128)
     found = np.asarray(voxpatch.open("scans.zarr")["case01/scores"])
     np.testing.assert_allclose(found.squeeze(), scan / 1000, atol=1e-5)

@@ -115,6 +115,14 @@ def test_samplers_are_values():
         voxpatch.ForegroundSampler((1, 2, 3), oversample=0.33), voxpatch.GridSampler(8, 0.5),
     ]  # fmt: skip
     assert samplers[0] == samplers[1] and len(set(samplers)) == len(samplers) - 1
+    weights = {2: 1.0, 1: 2.0}
+    label = voxpatch.LabelSampler(4, weights)
+    assert label == voxpatch.LabelSampler(4, {1: 2.0, 2: 1.0})
+    assert hash(label) == hash(voxpatch.LabelSampler(4, {1: 2.0, 2: 1.0}))
+    weights[3] = 1.0
+    assert label.weights == {1: 2.0, 2: 1.0}, "a copy"
+    grids = [voxpatch.GridSampler(4, overlap) for overlap in (2, (2, 2, 2), [2, 2, 2])]
+    assert len(set(grids)) == 1
     for sampler in samplers:
         assert pickle.loads(pickle.dumps(sampler)) == sampler
     assert repr(samplers[0]) == "UniformSampler(patch=(32, 32, 32), pad_small_volumes=False)"

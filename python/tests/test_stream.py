@@ -5,23 +5,11 @@ import os
 import numpy as np
 import pytest
 import voxpatch
-from conftest import LAYOUT, SHAPE, labels, scan
+from conftest import LAYOUT, SHAPE, child, labels, scan
 from nifti import write_nifti
 
 PATCH = (5, 6, 7)
 IMAGES = {"ct": {"scaled": True}, "label": {}}
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """A store of six subjects with an image and a label map each."""
-    folder = tmp_path_factory.mktemp("many")
-    for n in range(6):
-        image = write_nifti(folder / "a.nii", scan(SHAPE, seed=n))
-        voxpatch.convert(image, folder / "s", f"case{n}/ct", **LAYOUT)
-        label = write_nifti(folder / "b.nii", labels())
-        voxpatch.convert(label, folder / "s", f"case{n}/label", kind="label", **LAYOUT)
-    return voxpatch.open(folder / "s")
 
 
 def stream(many, **options):
@@ -39,7 +27,7 @@ def same(found, expected):
 
 def test_patches_are_those_of_their_subject_at_their_start(many):
     patches = list(stream(many))
-    assert len(patches) == len(stream(many)) == 18
+    assert len(patches) == len(stream(many)) == 15
     for patch in patches:
         region = tuple(slice(s, s + n) for s, n in zip(patch.start, PATCH, strict=True))
         dense = scan(SHAPE, seed=int(patch.subject[-1]))[region]
@@ -50,7 +38,7 @@ def test_patches_are_those_of_their_subject_at_their_start(many):
         expected = volume.affine @ np.array([*patch.start[::-1], 1.0])
         np.testing.assert_allclose(patch.affine[:, 3], expected)
         assert patch.shape == PATCH and patch.choice == "uniform"
-        assert patch.padding == ((0, 0),) * 3 and patch.spacing == pytest.approx((3.0, 0.7, 0.6))
+        assert patch.padding == ((0, 0),) * 3 and patch.spacing == (1.0, 1.0, 1.0)
     subjects = [patch.subject for patch in patches]
     assert all(subjects.count(name) == 3 for name in many)
     assert subjects != sorted(subjects), "shuffled"
@@ -68,7 +56,7 @@ def test_epochs_follow_each_other(many):
     first = list(patches)
     assert next(patches, None) is None and patches.remaining == 0
     patches.next_epoch()
-    assert patches.epoch == 1 and patches.remaining == 18
+    assert patches.epoch == 1 and patches.remaining == 15
     second = list(patches)
     assert [p.start for p in first] != [p.start for p in second]
     patches.set_epoch(0)
@@ -85,7 +73,7 @@ def test_a_stream_is_resumed_anywhere_with_any_number_of_workers(many):
     for workers in (0, 1, 3):
         after = stream(many, workers=workers)
         after.load_state_dict(state)
-        assert after.remaining == 11
+        assert after.remaining == 8
         same(list(after), expected[7:])
     with pytest.raises(voxpatch.errors.InvalidArgumentError):
         stream(many, patches_per_visit=4).load_state_dict(state)
@@ -96,16 +84,16 @@ def test_a_stream_is_resumed_anywhere_with_any_number_of_workers(many):
 def test_ranks_share_an_epoch(many):
     ranks = [list(stream(many, rank=rank, world=4)) for rank in range(4)]
     positions = sorted(patch.position for rank in ranks for patch in rank)
-    assert positions == list(range(16)) and {len(rank) for rank in ranks} == {4}
+    assert positions == list(range(12)) and {len(rank) for rank in ranks} == {3}
     repeated = [list(stream(many, rank=rank, world=4, remainder="repeat")) for rank in range(4)]
-    assert {patch.position for rank in repeated for patch in rank} == set(range(18))
+    assert {patch.position for rank in repeated for patch in rank} == set(range(15))
 
 
 def test_batches_are_patches_put_together(many):
     patches = list(stream(many))
     batches = list(stream(many).batches(4))
-    assert [len(batch) for batch in batches] == [4, 4, 4, 4, 2]
-    assert [len(batch) for batch in stream(many).batches(4, drop_last=True)] == [4] * 4
+    assert [len(batch) for batch in batches] == [4, 4, 4, 3]
+    assert [len(batch) for batch in stream(many).batches(4, drop_last=True)] == [4] * 3
     flat = iter(patches)
     for batch in batches:
         for n in range(len(batch)):
@@ -209,17 +197,45 @@ def test_a_damaged_subject_is_named_or_left_out(many, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_forked_children_go_on_with_the_stream(many):
-    expected = list(stream(many))
-    patches = stream(many, workers=2)
+@pytest.mark.parametrize("sampler", [voxpatch.UniformSampler(PATCH), Corner()])
+def test_forked_children_go_on_with_the_stream(many, sampler):
+    def begun():
+        options = {"patches_per_visit": 3, "workers": 2, "seed": 5}
+        return voxpatch.PatchStream(many, sampler, IMAGES, **options)
+
+    expected, patches = list(begun()), begun()
     next(patches)
     for _ in range(20):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                same([next(patches)], expected[1:2])
-                os._exit(0)
-            except BaseException:  # noqa: BLE001 - nothing may return into pytest
-                os._exit(1)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert child(lambda: same([next(patches)], expected[1:2])) == 0
     same(list(patches), expected[1:])
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_in_a_sampler_is_never_swallowed(many, on_error, workers):
+    class Interrupted(Corner):
+        def draw(self, shape, index, seed, epoch):
+            if index == 1:
+                raise KeyboardInterrupt
+            return super().draw(shape, index, seed, epoch)
+
+    options = {"patches_per_visit": 3, "workers": workers, "on_error": on_error}
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(3):
+            list(voxpatch.PatchStream(many, Interrupted(), IMAGES, **options))
+
+
+def test_an_exception_is_the_cause_of_its_own_error_alone(many, tmp_path):
+    # One that was passed over is not that of the next error, of another stream.
+    options = {"patches_per_visit": 3, "on_error": "skip"}
+    passed = voxpatch.PatchStream(many, Corner(1), IMAGES, **options)
+    assert len(list(passed)) == 10 and "no such corner" in passed.skipped[0]["error"]
+    voxpatch.convert(scan(SHAPE), tmp_path / "s", "a/ct", **LAYOUT)
+    for shard in (tmp_path / "s").rglob("c/*/*/*"):
+        shard.write_bytes(bytes(shard.stat().st_size))
+    damaged = voxpatch.PatchStream(
+        voxpatch.open(tmp_path / "s"), voxpatch.UniformSampler(PATCH), "ct"
+    )
+    with pytest.raises(voxpatch.errors.SubjectError) as found:
+        list(damaged)
+    assert found.value.__cause__ is None

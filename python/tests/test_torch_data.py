@@ -11,8 +11,8 @@ from nifti import write_nifti
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.data import DataLoader  # noqa: E402
-from voxpatch.torch import PatchDataset, PatchLoader, collate  # noqa: E402
+from torch.utils.data import DataLoader
+from voxpatch.torch import PatchDataset, PatchLoader, collate
 
 PATCH = (5, 6, 7)
 
@@ -20,18 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """A store of five subjects with an image and a label map each."""
-    folder = tmp_path_factory.mktemp("many")
-    for n in range(5):
-        image = write_nifti(folder / "a.nii", scan(SHAPE, seed=n))
-        voxpatch.convert(image, folder / "s", f"case{n}/ct", **LAYOUT)
-        label = write_nifti(folder / "b.nii", labels())
-        voxpatch.convert(label, folder / "s", f"case{n}/label", kind="label", **LAYOUT)
-    return voxpatch.open(folder / "s")
 
 
 @pytest.fixture
@@ -117,18 +105,16 @@ def test_items_are_put_together_like_batches(patches):
 
 def test_jitter_moves_patches_and_keeps_them_inside(many):
     sampler = voxpatch.LabelSampler(PATCH, {2: 1})
-    still = PatchDataset(many, sampler, ["ct", "label"], patches_per_subject=20)
-    moved = PatchDataset(many, sampler, ["ct", "label"], patches_per_subject=20, jitter=(2, 3, 40))
+    options = {"patches_per_subject": 20, "sample_by": "label"}
+    still = PatchDataset(many, sampler, ["ct", "label"], **options)
+    moved = PatchDataset(many, sampler, ["ct", "label"], jitter=(2, 3, 40), **options)
     centred = np.stack([still[n]["start"] for n in range(40)])
     starts = np.stack([moved[n]["start"] for n in range(40)])
     by = starts - centred
     assert (np.abs(by) <= (2, 3, 40)).all() and (by[:, :2].min(0) < 0).all()
     assert (by[:, :2].max(0) > 0).all()
     assert (starts >= 0).all() and (starts <= np.subtract(SHAPE, PATCH)).all()
-    padded = PatchDataset(
-        many, sampler, {"ct": {"pad": 0}}, sample_by="label", patches_per_subject=20,
-        jitter=(0, 0, 40),
-    )  # fmt: skip
+    padded = PatchDataset(many, sampler, {"ct": {"pad": 0}}, jitter=(0, 0, 40), **options)
     assert min(int(padded[n]["start"][2]) for n in range(40)) < 0
 
 
@@ -158,6 +144,22 @@ def test_arguments_that_make_no_sense_are_refused(many, tmp_path):
         voxpatch.convert(image, tmp_path / "s", name, **LAYOUT)
     with pytest.raises(voxpatch.errors.InvalidArgumentError, match="different grids"):
         PatchDataset(voxpatch.open(tmp_path / "s"), sampler, ["ct", "label"])[0]
+
+
+def test_a_sampler_in_python_draws_places_and_raises_its_own_exceptions(many):
+    class Corner:
+        patch = PATCH
+
+        def draw(self, shape, index, seed, epoch):
+            if index == 1:
+                raise LookupError("no such corner")
+            return [0, index, epoch]
+
+    patches = PatchDataset(many, Corner(), "ct", patches_per_subject=3)
+    patches.set_epoch(4)
+    assert patches[2]["start"].tolist() == [0, 2, 4]
+    with pytest.raises(LookupError, match="no such corner"):
+        patches[1]
 
 
 def test_it_pickles_without_open_volumes(patches):

@@ -10,7 +10,7 @@ from conftest import SHAPE, channels
 
 torch = pytest.importorskip("torch")
 
-from voxpatch.torch import LazyTensor, MaterialisedError, materialising  # noqa: E402
+from voxpatch.torch import LazyTensor, MaterialisedError, materialising
 
 INDICES = [
     (0, slice(3, 9)), (slice(None), slice(3, 9)), (..., slice(2, 11, 3)), (0, slice(1, 5), 3),

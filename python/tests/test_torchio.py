@@ -12,7 +12,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     tio = pytest.importorskip("torchio")
 
-from voxpatch.torch import LazyTensor, materialising  # noqa: E402
+from voxpatch.torch import LazyTensor, materialising
 
 PATCH = (8, 12, 4)
 

@@ -13,7 +13,7 @@ from voxpatch._dataset import Dataset, open
 from voxpatch._progress import Progress, shown
 from voxpatch._sample import GridSampler, Shape
 from voxpatch._voxpatch import Volume
-from voxpatch.errors import VoxpatchError
+from voxpatch.errors import InvalidArgumentError, VoxpatchError
 
 
 @dataclass(frozen=True)
@@ -132,16 +132,14 @@ class Aggregator:
     def add(self, number: int, prediction: Any) -> None:
         """Adds the prediction of one patch: an array or tensor ``(c, *spatial)``, or one for each
         head."""
-        heads = prediction if isinstance(prediction, tuple | list) else [prediction]
-        self.add_many([number], [_array(head)[None] for head in heads])
+        self.add_many([number], [_array(head)[None] for head in _heads(prediction)])
 
     def add_many(
         self, numbers: Sequence[int] | np.ndarray, predictions: Any, *, threads: int | None = None
     ) -> None:
         """Adds the predictions of several patches: an array or tensor ``(n, c, *spatial)``, or one
         for each head. If one of them is refused, none is added."""
-        heads = predictions if isinstance(predictions, tuple | list) else [predictions]
-        arrays = [_array(head) for head in heads]
+        arrays = [_array(head) for head in _heads(predictions)]
         for array in arrays:
             if array.ndim != 5:
                 raise TypeError(
@@ -223,6 +221,7 @@ def predict(
     scaled: bool = False,
     normalise: Any = None,
     time: int | None = None,
+    channel: int | None = None,
     frames: str | None = None,
     threads: int | None = None,
     progress: bool | Progress | None = None,
@@ -237,7 +236,7 @@ def predict(
         outputs: An :class:`Output`, or several.
         sampler: The grid of patches.
         batch_size: Patches in a call of the model.
-        pad, dtype, scaled, normalise, time, frames: As of ``Volume.read``. Without any of the
+        pad, dtype, scaled, normalise, time, channel, frames: As of ``Volume.read``. Without any of the
             values', voxels are converted to float32. A grid with ``pad_borders`` needs a ``pad``.
         threads: Number of threads; by default one for each processor.
         progress: As of :func:`voxpatch.convert`, in patches.
@@ -253,7 +252,7 @@ def predict(
         dtype = "float32"
     reading = {
         "pad": pad, "dtype": dtype, "scaled": scaled, "normalise": normalise, "time": time,
-        "frames": frames, "threads": threads,
+        "channel": channel, "frames": frames, "threads": threads,
     }  # fmt: skip
     outputs = [outputs] if isinstance(outputs, Output) else list(outputs)
 
@@ -261,18 +260,16 @@ def predict(
         patches = volume.read_many(starts, sampler.patch, **reading)
         return model(patches if patches.ndim == 5 else patches[:, None])
 
+    first = None
     if any(output.channels is None for output in outputs):
-        first = predicted(sampler.starts(volume)[:1])
-        heads = first if isinstance(first, tuple | list) else [first]
-        channels = [head.shape[1] for head in heads]
-        outputs = [
-            replace(output, channels=output.channels or channels[output.head])
-            for output in outputs
-        ]
+        first = _heads(predicted(sampler.starts(volume)[:1]))
+        outputs = [_with_channels(output, first) for output in outputs]
     aggregator = Aggregator(volume, sampler, outputs, **options)
     with shown(progress, "predict") as callback:
-        remaining = aggregator.remaining
         try:
+            if first is not None and 0 in aggregator.remaining:
+                aggregator.add_many([0], first)
+            remaining = aggregator.remaining
             for n in range(0, len(remaining), batch_size):
                 numbers = remaining[n : n + batch_size]
                 aggregator.add_many(numbers, predicted(aggregator.starts(numbers)), threads=threads)
@@ -310,5 +307,22 @@ def finalise(
         return _voxpatch._finalise(dataset._handle, name, overwrite, threads, callback)
 
 
+def _heads(predictions: Any) -> list[Any]:
+    """The prediction of each head of a model."""
+    return list(predictions) if isinstance(predictions, tuple | list) else [predictions]
+
+
+def _with_channels(output: Output, heads: Sequence[Any]) -> Output:
+    """The output with the channels that its head has, unless they are given."""
+    if not 0 <= output.head < len(heads):
+        raise InvalidArgumentError(
+            f"output {output.name}: head {output.head}: the model has {len(heads)}, counted from 0"
+        )
+    return replace(output, channels=output.channels or heads[output.head].shape[1])
+
+
 def _array(prediction: Any) -> np.ndarray:
-    return np.asarray(prediction, dtype="float32")
+    array = np.asarray(prediction)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"predictions are real numbers, not {array.dtype}")
+    return array.astype("float32", copy=False)

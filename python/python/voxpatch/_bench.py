@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from voxpatch import _voxpatch
+from voxpatch._dataset import Dataset
+from voxpatch._voxpatch import Volume
 
 Shape = int | Sequence[int]
 
 
 def bench(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Dataset | Volume,
     *,
     patch: Shape | Sequence[Shape] | None = None,
     starts: str = "as_converted",
@@ -28,7 +30,8 @@ def bench(
     Triples are in ``z, y, x`` order.
 
     Args:
-        path: A store, a subject or a volume: ``scans.zarr/case01/ct``.
+        path: The path of a store, a subject or a volume, ``scans.zarr/case01/ct``; or a dataset or
+            a volume.
         patch: The shape of patches, or several; by default those that the layout was chosen for.
         starts: ``"as_converted"``, ``"random"``, ``"grid"`` or ``"both"``.
         overlap: Voxels that neighbours on a grid share.
@@ -43,6 +46,10 @@ def bench(
     Returns:
         The report of ``voxpatch bench --json``.
     """
+    if isinstance(path, Volume):
+        path = f"{path.store}/{path.name}"
+    elif isinstance(path, Dataset):
+        path = path.store
     numbers = [threads] if isinstance(threads, int) else list(threads)
     if patch is None:
         patches = []

@@ -3,6 +3,7 @@
 from typing import Any
 
 from voxpatch._voxpatch import Volume
+from voxpatch.errors import MissingExtraError
 
 
 def to_dask(volume: Volume) -> Any:
@@ -10,9 +11,7 @@ def to_dask(volume: Volume) -> Any:
     try:
         import dask.array
     except ImportError as error:
-        from voxpatch.errors import MissingExtraError
-
-        raise MissingExtraError('to_dask needs dask: pip install "voxpatch[dask]"') from error
+        raise MissingExtraError("dask") from error
     leading = volume.shape[: volume.ndim - 3]
     chunks = (*(1 for _ in leading), *volume.shards)
     name = f"voxpatch-{volume.name}-{volume.axes}-{volume.digest}"

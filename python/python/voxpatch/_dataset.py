@@ -170,7 +170,7 @@ class Subject(Mapping[str, Volume]):
         return f"<voxpatch.Subject {self.name}: {', '.join(self)}>"
 
 
-def open(store: str | os.PathLike[str], axes: str = "zyx") -> Dataset:  # noqa: A001
+def open(store: str | os.PathLike[str], axes: str = "zyx") -> Dataset:
     """Opens a store.
 
     Args:

@@ -1,8 +1,9 @@
 """A bar for long work, on a terminal."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Progress = Callable[[int, int], object]
 
@@ -36,22 +37,20 @@ class Bar:
         self.drawn = len(line)
 
 
-class shown:  # noqa: N801 - used as a function
-    """The callback for a `progress` argument, for the length of a `with`.
+@contextlib.contextmanager
+def shown(progress: bool | Progress | None, what: str) -> Iterator[Progress | None]:
+    """The callback for a `progress` argument, for the length of a ``with``.
 
     None shows a bar if standard error is a terminal, True shows one anyway, False shows none, and a
     function is called with bytes done and bytes in all.
     """
-
-    def __init__(self, progress: bool | Progress | None, what: str) -> None:
-        if progress is None:
-            progress = sys.stderr is not None and sys.stderr.isatty()
-        self.bar = Bar(what) if progress is True else None
-        self.callback = progress if callable(progress) else self.bar
-
-    def __enter__(self) -> Progress | None:
-        return self.callback
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar:
-            self.bar.close()
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if progress is not True:
+        yield progress or None
+        return
+    bar = Bar(what)
+    try:
+        yield bar
+    finally:
+        bar.close()

@@ -6,6 +6,7 @@ for a cube.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class LabelSampler(Sampler):
         weights: ``{label: weight}``; by default all classes but 0 alike.
         by: ``"class"``: a class is chosen by weight, then one of its voxels. ``"voxel"``: a voxel is
             chosen by the weight of its class.
-        border: ``"clamp"``: a patch that would leave the volume is moved inside. ``"mask"``: only
+        border: ``"clamp"``, the default: a patch that would leave the volume is moved inside. ``"mask"``: only
             voxels around which the patch fits are chosen.
         pad_small_volumes: As of :class:`UniformSampler`.
     """
@@ -86,6 +87,12 @@ class LabelSampler(Sampler):
         weights = None if self.weights is None else list(self.weights.items())
         options = (self.by, self.border, self.pad_small_volumes)
         return _voxpatch.Sampler.label(axes, self.patch, weights, *options)
+
+    def __post_init__(self) -> None:
+        if self.weights is not None:
+            # A copy, which the caller's dictionary does not change.
+            object.__setattr__(self, "weights", dict(sorted(self.weights.items())))
+        super().__post_init__()
 
     def __hash__(self) -> int:
         weights = None if self.weights is None else tuple(self.weights.items())
@@ -159,6 +166,12 @@ class GridSampler(Sampler):
     def _made(self, axes: str) -> _voxpatch.Sampler:
         options = (self.overlap, self.pad_borders, self.pad_small_volumes, self.traversal)
         return _voxpatch.Sampler.grid(axes, self.patch, *options)
+
+    def __post_init__(self) -> None:
+        overlap = self.overlap
+        triple = (overlap,) * 3 if isinstance(overlap, Real) else tuple(overlap)
+        object.__setattr__(self, "overlap", triple)
+        super().__post_init__()
 
     def starts(self, volume: Volume | Sequence[int]) -> np.ndarray:
         """The first voxel of each place, int64, of shape ``(n, 3)``, in lexicographic order.

@@ -191,7 +191,10 @@ class PatchStream:
         ]
 
     def batches(self, size: int, *, drop_last: bool = False) -> Iterator[Batch]:
-        """The rest of the epoch in batches; the last may be smaller, or is left out."""
+        """The rest of the epoch in batches; the last may be smaller, or is left out.
+
+        Ctrl-C is seen when a batch is there.
+        """
         while (found := self._stream.next_batch(size, drop_last)) is not None:
             images, origins = found
             yield Batch(

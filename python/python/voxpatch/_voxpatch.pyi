@@ -17,7 +17,6 @@ __all__ = [
     "Dataset",
     "_export",
     "_plan",
-    "Memory",
     "Normalise",
     "_packed_decode",
     "_packed_encode",
@@ -36,9 +35,6 @@ __version__: str
 _Triple = Sequence[int] | NDArray[np.integer[Any]]
 _Shape = int | _Triple
 _Progress = Callable[[int, int], object] | None
-
-@final
-class Memory: ...
 
 @final
 class Normalise:
@@ -284,8 +280,6 @@ class Aggregator:
         words: dict[str, Any],
     ) -> Aggregator: ...
     def patches(self) -> int: ...
-    def heads(self) -> int: ...
-    def prediction(self, head: int) -> tuple[int, int, int, int] | None: ...
     def remaining(self) -> NDArray[np.uint64]: ...
     def starts(self, numbers: Sequence[int]) -> NDArray[np.int64]: ...
     def add(

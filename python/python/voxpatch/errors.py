@@ -118,4 +118,11 @@ class IOError(VoxpatchError, OSError):
 
 
 class MissingExtraError(VoxpatchError, ImportError):
-    """A library that an adapter needs is not installed: the message names the extra to install."""
+    """A library that an adapter needs is not installed: the message names the extra to install.
+
+    Args:
+        extra: The extra.
+    """
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(f'a library is missing: pip install "voxpatch[{extra}]"')

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 import voxpatch
+from voxpatch.errors import MissingExtraError
 
 try:
     import torch
     from monai.data import ImageReader
     from monai.utils import MetaKeys, SpaceKeys
 except ImportError as error:
-    from voxpatch.errors import MissingExtraError
-
-    raise MissingExtraError('voxpatch.monai needs MONAI: pip install "voxpatch[monai]"') from error
+    raise MissingExtraError("monai") from error
 
 
 def sliding_window_inference(

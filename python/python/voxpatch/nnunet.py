@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from voxpatch.errors import MissingExtraError
+
 try:
     from batchgenerators.utilities.file_and_folder_operations import load_pickle, write_pickle
     from nnunetv2.training.dataloading import nnunet_dataset
 except ImportError as error:
-    from voxpatch.errors import MissingExtraError
-
-    raise MissingExtraError(
-        'voxpatch.nnunet needs nnU-Net: pip install "voxpatch[nnunet]"'
-    ) from error
+    raise MissingExtraError("nnunet") from error
 
 import numpy as np
 

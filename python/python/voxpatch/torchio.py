@@ -9,16 +9,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import voxpatch
+from voxpatch.errors import MissingExtraError
 from voxpatch.torch import LazyTensor
 
 try:
     import torchio
 except ImportError as error:
-    from voxpatch.errors import MissingExtraError
-
-    raise MissingExtraError(
-        'voxpatch.torchio needs TorchIO: pip install "voxpatch[torchio]"'
-    ) from error
+    raise MissingExtraError("torchio") from error
 
 
 def image(volume: voxpatch.Volume, **options: Any) -> torchio.Image:

@@ -7,14 +7,14 @@ from the first voxel), and the affine as an attribute. Voxels are read when they
 import os
 from typing import Any
 
+from voxpatch.errors import MissingExtraError
+
 try:
     from xarray import Dataset, Variable
     from xarray.backends import BackendArray, BackendEntrypoint
     from xarray.core import indexing
 except ImportError as error:
-    from voxpatch.errors import MissingExtraError
-
-    raise MissingExtraError('voxpatch.xarray needs it: pip install "voxpatch[xarray]"') from error
+    raise MissingExtraError("xarray") from error
 
 import numpy as np
 

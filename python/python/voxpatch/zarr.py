@@ -8,13 +8,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from voxpatch.errors import MissingExtraError
+
 try:
     import zarr
     from zarr.abc.codec import ArrayBytesCodec
 except ImportError as error:
-    from voxpatch.errors import MissingExtraError
-
-    raise MissingExtraError('voxpatch.zarr needs zarr: pip install "voxpatch[zarr]"') from error
+    raise MissingExtraError("zarr") from error
 
 import numpy as np
 

@@ -5,12 +5,12 @@ are sliced out of it. :class:`PatchLoader` gives batches that threads of the eng
 :class:`PatchDataset` feeds torch's ``DataLoader``. Needs ``pip install "voxpatch[torch]"``.
 """
 
-try:
-    import torch as _torch  # noqa: F401
-except ImportError as error:
-    from voxpatch.errors import MissingExtraError
+from voxpatch.errors import MissingExtraError
 
-    raise MissingExtraError('voxpatch.torch needs PyTorch: pip install "voxpatch[torch]"') from error
+try:
+    import torch as _torch
+except ImportError as error:
+    raise MissingExtraError("torch") from error
 
 from voxpatch.torch._data import PatchDataset, collate
 from voxpatch.torch._loader import PatchLoader

@@ -39,7 +39,7 @@ class PatchDataset(Dataset):
             ``frames``). All images of a subject have one shape and affine.
         subjects: Names of subjects; by default all.
         patches_per_subject: Draws of a subject in an epoch.
-        sample_by: The image that the sampler looks at; by default the last of `images`.
+        sample_by: The image that the sampler looks at; by default the first of `images`.
         seed: The seed of all draws.
         jitter: Patches are moved by up to this many voxels along each axis, so that what was
             sampled for, a lesion for example, does not always stand in the middle. They stay inside
@@ -71,7 +71,7 @@ class PatchDataset(Dataset):
         self.images = {name: dict(options) for name, options in images.items()}
         self.subjects = list(dataset if subjects is None else subjects)
         self.patches_per_subject = patches_per_subject
-        self.sample_by = list(images)[-1] if sample_by is None else sample_by
+        self.sample_by = next(iter(images)) if sample_by is None else sample_by
         self.seed = seed
         self.jitter = np.broadcast_to(np.asarray(jitter, "int64"), (3,))
         self.patch = tuple(sampler.patch)
