@@ -164,7 +164,7 @@ fn dense(zyx: [Chosen; 3]) -> Region {
 }
 
 fn flips(zyx: [Chosen; 3]) -> [bool; 3] {
-    zyx.map(|c| c.step < 0 && c.count > 1)
+    zyx.map(|c| c.step < 0)
 }
 
 /// A frame of choices with gaps. Reads what lies in one row of chunks at a time, and copies the

@@ -144,6 +144,19 @@ def test_a_model_that_raises_leaves_what_can_be_resumed(store):
     assert store.unfinished() == [] and store.sweep(0)["removed"] == []
 
 
+def test_what_could_not_be_saved_is_noted_and_hides_nothing(store, monkeypatch):
+    def full(aggregator):
+        raise voxpatch.errors.IOError("no space left")
+
+    def failing(patches):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Aggregator, "checkpoint", full)
+    with pytest.raises(RuntimeError, match="out of memory") as found:
+        predict(store["a/ct"], failing, Output("a/scores", "float32", CLASSES), SAMPLER)
+    assert "no space left" in found.value.__notes__[0]
+
+
 def test_an_exception_within_the_aggregator_is_not_hidden(store):
     output = Output("a/scores", "float32", 1)
     with pytest.raises(ZeroDivisionError), Aggregator(store["a/ct"], SAMPLER, output) as aggregator:

@@ -161,6 +161,13 @@ def test_a_sampler_may_be_written_in_python(many):
         voxpatch.PatchStream(many, object(), IMAGES)
 
 
+def test_a_sampler_in_python_needs_no_chosen_frame(store):
+    options = {"subjects": ["case01"], "patches_per_visit": 2}
+    images = {"mr": {"frames": "all"}}
+    patches = list(voxpatch.PatchStream(voxpatch.open(store), Corner(), images, **options))
+    assert [patch["mr"].shape for patch in patches] == [(3, *PATCH)] * 2
+
+
 def test_an_exception_of_a_sampler_comes_out(many):
     patches = voxpatch.PatchStream(many, Corner(1), IMAGES, patches_per_visit=3, workers=2)
     with pytest.raises(voxpatch.errors.SubjectError, match="no such corner") as found:

@@ -72,9 +72,15 @@ def test_batches_are_the_same_for_any_number_of_workers(patches, method):
         same(found, expected)
 
 
+def shared(batch):
+    """Whether the tensors are shared before they are sent, which would copy others."""
+    return [batch[image].is_shared() for image in ("ct", "label")]
+
+
 def test_workers_read_into_memory_that_the_trainer_shares(patches):
-    for batch in batches(patches, num_workers=2):
-        assert batch["ct"].is_shared() and batch["label"].is_shared()
+    for workers in (0, 2):
+        loader = DataLoader(patches, batch_size=4, collate_fn=shared, num_workers=workers)
+        assert all(found == [workers > 0] * 2 for found in loader)
 
 
 def test_an_epoch_reaches_workers_that_go_on(patches):
@@ -114,6 +120,10 @@ def test_jitter_moves_patches_and_keeps_them_inside(many):
     assert (np.abs(by) <= (2, 3, 40)).all() and (by[:, :2].min(0) < 0).all()
     assert (by[:, :2].max(0) > 0).all()
     assert (starts >= 0).all() and (starts <= np.subtract(SHAPE, PATCH)).all()
+    moved.set_epoch(1)
+    later = np.stack([moved[n]["start"] for n in range(40)])
+    still.set_epoch(1)
+    assert (later - np.stack([still[n]["start"] for n in range(40)]) != by).any(axis=1).mean() > 0.8
     padded = PatchDataset(many, sampler, {"ct": {"pad": 0}}, jitter=(0, 0, 40), **options)
     assert min(int(padded[n]["start"][2]) for n in range(40)) < 0
 

@@ -104,7 +104,15 @@ def test_padding_is_virtual_and_that_of_torch(store, dense, mode):
             assert isinstance(padded, LazyTensor) and padded.shape == expected.shape
             same(padded[:, :, 0:9, 2:9, :], expected[:, :, 0:9, 2:9, :])
             same(padded[..., -5:], expected[..., -5:])
+            same(padded[..., ::7], expected[..., ::7])
+            assert padded[..., ::7].untyped_storage().nbytes() == 4 * padded[..., ::7].numel()
         same(padded + 0, expected)
+    by = (1, 1, 1, 1, 1, 1)
+
+    def twice(tensor):
+        return pad(pad(tensor[None], by, mode=mode), by, mode=mode)
+
+    same(twice(lazy) + 0, twice(whole))
     if mode == "constant":
         with materialising(False):
             twice = pad(pad(lazy, (1, 1), value=7.0), (2, 2), value=7.0)
