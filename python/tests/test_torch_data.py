@@ -229,6 +229,22 @@ def test_a_loader_is_resumed_in_the_middle(many):
     assert len(list(again)) == 4
 
 
+def test_ranks_of_a_process_group_share_an_epoch(many, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    places = []
+    for rank in range(2):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        patches = loader(many)
+        places.append({
+            (name, *start.tolist())
+            for batch in patches
+            for name, start in zip(batch["subject"], batch["start"], strict=True)
+        })
+        assert len(places[-1]) == 7 and len(patches) == 2
+    assert not places[0] & places[1]
+
+
 def test_lightning_and_torchdata_know_the_loader(many):
     patches = loader(many)
     assert callable(patches.state_dict) and callable(patches.sampler.set_epoch)
