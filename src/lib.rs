@@ -156,7 +156,7 @@ pub use kind::Kind;
 pub use normalise::Normalise;
 pub use padding::Padding;
 pub use query::stream;
-pub use query::{Aligned, PatchBuffer, ReadCost, Voxels};
+pub use query::{Aligned, Buffer, PatchBuffer, ReadCost, Voxels};
 pub use space::Space;
 pub use staged::StagedFile;
 pub use store::{

@@ -7,7 +7,7 @@ use super::read::shaped;
 use super::together;
 use super::voxels::Voxels;
 use crate::store::{Axes, Destination, View};
-use crate::{Element, Error, Pool, Region, Result, with_element};
+use crate::{Element, Error, Pool, Region, Result};
 
 impl<D: Axes> View<D> {
     /// Reads regions of one shape as a new array of patches, C-contiguous: `n, z, y, x`, or
@@ -29,10 +29,10 @@ impl<D: Axes> View<D> {
     ) -> Result<Array<T, D::Larger>> {
         check_type::<T>(self)?;
         let n = check_batch(self, regions)?;
-        let no_room = |()| no_room(self, regions);
-        let mut voxels = bytemuck::allocation::try_zeroed_vec(n).map_err(no_room)?;
-        self.fetch_many(regions, &mut voxels, pool)?;
         let patch = regions.first().map_or([0; 3], |region| region.shape);
+        let no_room = |()| no_room(self, regions.len(), patch);
+        let mut voxels = bytemuck::allocation::try_zeroed_vec(n).map_err(no_room)?;
+        self.read_many_checked(regions, bytemuck::cast_slice_mut(&mut voxels), pool)?;
         Ok(shaped(&axes(self, Some(regions.len()), patch), voxels))
     }
 
@@ -43,10 +43,13 @@ impl<D: Axes> View<D> {
     /// # Errors
     /// As [`View::read_many`].
     pub fn read_many_any(&self, regions: &[Region], pool: &Pool) -> Result<Voxels<D::Larger>> {
-        with_element!(
-            self.returned_dtype(),
-            T => self.read_many::<T>(regions, pool).map(Voxels::from)
-        )
+        check_batch(self, regions)?;
+        let patch = regions.first().map_or([0; 3], |region| region.shape);
+        let shape = axes(self, Some(regions.len()), patch);
+        let mut voxels = Voxels::new(self.returned_dtype(), &shape, None)
+            .ok_or_else(|| no_room(self, regions.len(), patch))?;
+        self.read_many_checked(regions, voxels.bytes_mut(), pool)?;
+        Ok(voxels)
     }
 
     /// As [`View::read_many`], into a buffer of exactly the batch's number of voxels, one patch
@@ -70,16 +73,17 @@ impl<D: Axes> View<D> {
             let reason = format!("the {} regions have {n} voxels{each}", regions.len());
             return Err(Error::invalid("buffer length", out.len(), reason));
         }
-        self.fetch_many(regions, out, pool)
+        self.read_many_checked(regions, bytemuck::cast_slice_mut(out), pool)
     }
 
-    fn fetch_many<T: Element>(&self, regions: &[Region], out: &mut [T], pool: &Pool) -> Result<()> {
-        let patch = out.len() / regions.len().max(1);
+    fn read_many_checked(&self, regions: &[Region], out: &mut [u8], pool: &Pool) -> Result<()> {
+        let (patch, item) = (out.len() / regions.len().max(1), self.returned_dtype().size());
         // Without regions there is nothing to cut.
-        let outs = out.chunks_exact_mut(patch.max(1)).map(bytemuck::cast_slice_mut);
-        let placed = regions.iter().zip(outs).map(|(region, bytes)| {
-            (*region, Destination::dense(bytes, region.shape, size_of::<T>()))
-        });
+        let outs = out.chunks_exact_mut(patch.max(1));
+        let placed = regions
+            .iter()
+            .zip(outs)
+            .map(|(region, bytes)| (*region, Destination::dense(bytes, region.shape, item)));
         together::read(self, placed.collect(), pool, together::HELD_BYTES)
     }
 }

@@ -58,16 +58,15 @@ pub(super) fn check_batch(view: &View<impl Axes>, regions: &[Region]) -> Result<
     let bytes = voxels.and_then(|n| n.checked_mul(view.returned_dtype().size()));
     match (voxels, bytes) {
         (Some(voxels), Some(bytes)) if isize::try_from(bytes).is_ok() => Ok(voxels),
-        _ => Err(no_room(view, regions)),
+        _ => Err(no_room(view, regions.len(), first.shape)),
     }
 }
 
 /// The refusal of a batch that no memory holds.
-pub(super) fn no_room(view: &View<impl Axes>, regions: &[Region]) -> Error {
-    let shape = regions.first().map_or([0; 3], |region| region.shape);
+pub(super) fn no_room(view: &View<impl Axes>, patches: usize, shape: [usize; 3]) -> Error {
     let frames = view.channels();
     let each = if frames > 1 { format!(", {frames} frames each") } else { String::new() };
-    let value = format!("{} patches of {}{each}", regions.len(), show(&shape));
+    let value = format!("{patches} patches of {}{each}", show(&shape));
     Error::invalid("batch", value, "more voxels than memory can hold; read fewer at a time")
 }
 

@@ -3,6 +3,7 @@
 mod aligned;
 mod batch;
 mod bounds;
+mod buffer;
 mod bytes;
 mod cost;
 mod fetch;
@@ -16,6 +17,7 @@ mod together;
 mod voxels;
 
 pub use aligned::Aligned;
+pub use buffer::Buffer;
 pub use bytes::PatchBuffer;
 pub use cost::ReadCost;
 pub use voxels::Voxels;

@@ -6,7 +6,7 @@ use super::bounds::{axes, check_region, check_type, too_large};
 use super::fetch;
 use super::voxels::Voxels;
 use crate::store::{Axes, Destination, View};
-use crate::{Element, Error, Region, Result, with_element};
+use crate::{Element, Error, Region, Result};
 
 impl<D: Axes> View<D> {
     /// Reads a region as a new array, C-contiguous: `z, y, x` of the region's shape, or
@@ -24,7 +24,7 @@ impl<D: Axes> View<D> {
         check_type::<T>(self)?;
         let n = check_region(self, region)?;
         let mut voxels = bytemuck::allocation::try_zeroed_vec(n).map_err(|()| too_large(region))?;
-        self.fetch_dense(region, &mut voxels)?;
+        self.read_checked(region, bytemuck::cast_slice_mut(&mut voxels))?;
         Ok(shaped(&axes(self, None, region.shape), voxels))
     }
 
@@ -35,7 +35,11 @@ impl<D: Axes> View<D> {
     /// # Errors
     /// As [`View::read`].
     pub fn read_any(&self, region: Region) -> Result<Voxels<D>> {
-        with_element!(self.returned_dtype(), T => Ok(self.read::<T>(region)?.into()))
+        check_region(self, region)?;
+        let (dtype, shape) = (self.returned_dtype(), axes(self, None, region.shape));
+        let mut voxels = Voxels::new(dtype, &shape, None).ok_or_else(|| too_large(region))?;
+        self.read_checked(region, voxels.bytes_mut())?;
+        Ok(voxels)
     }
 
     /// Reads a region into a buffer of exactly its number of voxels, C-contiguous in the axes that
@@ -57,12 +61,13 @@ impl<D: Axes> View<D> {
             let reason = format!("the region {region} has {n} voxels{frames}");
             return Err(Error::invalid("buffer length", out.len(), reason));
         }
-        self.fetch_dense(region, out)
+        self.read_checked(region, bytemuck::cast_slice_mut(out))
     }
 
-    fn fetch_dense<T: Element>(&self, region: Region, out: &mut [T]) -> Result<()> {
-        let bytes = bytemuck::cast_slice_mut(out);
-        fetch::patch(self, region, Destination::dense(bytes, region.shape, size_of::<T>()))
+    /// Reads a region that was checked into as many bytes as the voxels of a patch have.
+    pub(super) fn read_checked(&self, region: Region, out: &mut [u8]) -> Result<()> {
+        let item = self.returned_dtype().size();
+        fetch::patch(self, region, Destination::dense(out, region.shape, item))
     }
 }
 

@@ -277,8 +277,11 @@ fn aligned_volumes_are_read_at_one_place_each_in_its_type() {
         (patches[0].as_array::<i16>().unwrap(), patches[1].as_array::<u8>().unwrap());
     assert!(image.iter().zip(label).all(|(v, label)| u8::from(*v > 40) == *label));
     let mut batch = both.read_many(&regions, &Pool::new(2).unwrap()).unwrap();
-    let label = batch.pop().unwrap().into_array::<u8>().unwrap();
-    assert_eq!(label.index_axis(Axis(0), 1), patches[1].as_array::<u8>().unwrap());
+    let label = batch.pop().unwrap();
+    assert_eq!(
+        label.as_array::<u8>().unwrap().index_axis(Axis(0), 1),
+        patches[1].as_array::<u8>().unwrap()
+    );
     assert_eq!(batch[0].shape(), [2, 8, 9, 10]);
     assert!(both.read(Region::new([20, 0, 0], [2, 1, 1])).is_err());
     // Each is read as its view has it.

@@ -244,7 +244,7 @@ fn what_is_read_as_any_type_is_of_the_type_that_the_view_returns() {
     }
     let inside = Region::new([1, 2, 3], [2, 3, 4]);
     let any: Voxels = volume.read_any(inside).unwrap();
-    assert_eq!(any.into_array::<i16>().unwrap(), volume.read::<i16>(inside).unwrap());
+    assert_eq!(any.as_array::<i16>().unwrap(), volume.read::<i16>(inside).unwrap());
 }
 
 #[test]

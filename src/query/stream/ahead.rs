@@ -2,9 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::stop::Stop;
 use crate::Result;
 use crate::exec::{Workers, locked};
+
+/// Between two questions whether to wait any longer.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A result, and the bytes that it takes.
 pub(super) type Weighed<T> = (T, usize);
@@ -84,17 +89,28 @@ impl<T: Send + 'static> Ahead<T> {
         Ok(ahead)
     }
 
-    /// The next result, which the caller knows to be one of `0..count`.
-    pub(super) fn next(&self) -> T {
+    /// The next result, which the caller knows to be one of `0..count`; `None` if `stop` asks to
+    /// wait no longer. The next call then goes on with the same result.
+    pub(super) fn next(&self, stop: &Stop) -> Option<T> {
         let mut state = self.shared.lock();
         loop {
             if let Some((result, bytes)) = state.results.front_mut().and_then(Option::take) {
                 state.results.pop_front();
                 state.bytes -= bytes as u128;
                 self.shared.taken.notify_all();
-                return result;
+                return Some(result);
             }
-            state = self.shared.come.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.shared.come.wait_timeout(state, LOOK);
+            let (after, time) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            if time.timed_out() {
+                // Without the lock: workers go on while the caller is asked.
+                drop(state);
+                if stop.is_asked_for() {
+                    return None;
+                }
+                state = self.shared.lock();
+            }
         }
     }
 }
@@ -156,6 +172,10 @@ mod tests {
 
     use super::*;
 
+    fn next<T: Send + 'static>(ahead: &Ahead<T>) -> T {
+        ahead.next(&Stop::default()).unwrap()
+    }
+
     fn limits(workers: usize, bytes: usize) -> Limits {
         Limits { count: 300, workers, bytes, expected: 10 }
     }
@@ -168,7 +188,7 @@ mod tests {
                 (n, 10)
             });
             let ahead = ahead.unwrap();
-            assert!((0..300).map(|_| ahead.next()).eq(0..300));
+            assert!((0..300).map(|_| next(&ahead)).eq(0..300));
         }
     }
 
@@ -189,7 +209,7 @@ mod tests {
             let ahead = ahead.unwrap();
             for n in 0..300 {
                 (0..n % 50).for_each(|_| std::thread::yield_now());
-                assert_eq!(ahead.next(), n);
+                assert_eq!(next(&ahead), n);
                 given.store(n + 1, Ordering::SeqCst);
             }
             assert!(!over.load(Ordering::SeqCst), "{workers} workers, {bytes} bytes");
@@ -200,7 +220,7 @@ mod tests {
     fn larger_results_than_expected_are_allowed_for_from_then_on() {
         let ahead = Ahead::start(Limits { expected: 0, ..limits(2, 50) }, |n| (n, usize::MAX));
         let ahead = ahead.unwrap();
-        assert!((0..300).map(|_| ahead.next()).eq(0..300));
+        assert!((0..300).map(|_| next(&ahead)).eq(0..300));
         assert_eq!(ahead.shared.lock().bytes, 0);
     }
 
@@ -211,7 +231,7 @@ mod tests {
             let held = Arc::clone(&alive);
             let ahead = Ahead::start(limits(3, 40), move |n| (n, Arc::strong_count(&held)));
             let ahead = ahead.unwrap();
-            (0..taken).for_each(|n| assert_eq!(ahead.next(), n));
+            (0..taken).for_each(|n| assert_eq!(next(&ahead), n));
             drop(ahead);
             assert_eq!(Arc::strong_count(&alive), 1, "every worker has dropped its job");
         }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use ndarray::{Dimension, Ix4, Ix5, RemoveAxis};
+use ndarray::{Ix4, Ix5, RemoveAxis};
 
 use super::PatchStream;
-use super::patch::{Origin, Patch, named};
+use super::patch::{Named, Origin, Patch, named};
 use crate::query::Voxels;
 use crate::{Error, Result};
 
 /// Patches of one shape, one behind the other.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Batch {
     /// Where each patch comes from.
@@ -35,63 +35,29 @@ impl Batch {
         named(&self.frames, name)
     }
 
-    /// Puts patches together.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] if there are none, or two differ in shape, type or images.
-    pub fn stack(patches: Vec<Patch>) -> Result<Self> {
-        let images = stacked(&patches, |patch| &patch.images)?;
-        let frames = stacked(&patches, |patch| &patch.frames)?;
-        if images.is_empty() && frames.is_empty() {
-            return Err(Error::invalid("batch", patches.len(), "there is nothing to put together"));
-        }
-        let origins = patches.into_iter().map(|patch| patch.origin).collect();
-        Ok(Self { origins, images, frames })
+    /// Bytes that the batch takes.
+    pub(super) fn bytes(&self) -> usize {
+        let images = self.images.iter().map(|(_, voxels)| voxels.bytes().len());
+        let frames = self.frames.iter().map(|(_, voxels)| voxels.bytes().len());
+        images.chain(frames).sum::<usize>() + self.origins.len() * size_of::<Patch>()
     }
-}
 
-/// Images of a number of axes, by name.
-type Named<D> = Vec<(Arc<str>, Voxels<D>)>;
+    /// Leaves out the room for patches that did not come.
+    pub(super) fn without_room(mut self) -> Self {
+        let n = self.origins.len();
+        self.images.iter_mut().for_each(|(_, voxels)| voxels.truncate(n));
+        self.frames.iter_mut().for_each(|(_, voxels)| voxels.truncate(n));
+        self
+    }
 
-/// Each of the first patch's images, with those of the others behind it.
-fn stacked<D: Dimension<Larger: RemoveAxis> + 'static>(
-    patches: &[Patch],
-    images: impl Fn(&Patch) -> &Named<D>,
-) -> Result<Named<D::Larger>> {
-    let first = patches.first().map_or(&[][..], |patch| images(patch));
-    let stack = |(name, _): &(Arc<str>, _)| {
-        let voxels: Option<Vec<_>> =
-            patches.iter().map(|patch| named(images(patch), name)).collect();
-        let stacked = voxels.and_then(|voxels| Voxels::stack(voxels.into_iter()));
-        Ok((Arc::clone(name), stacked.ok_or_else(|| differing(name, patches, &images))?))
-    };
-    first.iter().map(stack).collect()
-}
-
-/// Names the first patch that is not like the one in front.
-fn differing<D: Dimension + 'static>(
-    image: &str,
-    patches: &[Patch],
-    images: impl Fn(&Patch) -> &Named<D>,
-) -> Error {
-    let like = |patch: &Patch| {
-        named(images(patch), image).map(|voxels| (voxels.dtype(), voxels.shape().to_owned()))
-    };
-    let show = |patch: &Patch| {
-        let subject = &patch.origin.subject;
-        match like(patch) {
-            Some((dtype, shape)) => format!("{dtype} {shape:?} of subject {subject}"),
-            None => format!("none of subject {subject}"),
+    /// The first patch, if there is one.
+    pub(super) fn into_first(mut self) -> Option<Patch> {
+        fn first<D: RemoveAxis>(images: Named<D>) -> Named<D::Smaller> {
+            images.into_iter().map(|(name, voxels)| (name, voxels.into_first())).collect()
         }
-    };
-    let first = &patches[0];
-    let other = patches.iter().find(|patch| like(patch) != like(first)).unwrap_or(first);
-    let reason = format!(
-        "{} and {} do not fit in one array; scaled views are all of one type",
-        show(first),
-        show(other)
-    );
-    Error::invalid("image", image, reason)
+        let origin = self.origins.drain(..).next()?;
+        Some(Patch { origin, images: first(self.images), frames: first(self.frames) })
+    }
 }
 
 /// The patches of a stream, some at a time: see [`PatchStream::batches`].
@@ -105,6 +71,10 @@ pub struct Batches<'a> {
 impl PatchStream {
     /// The rest of the epoch in batches of `size` patches; the last may have fewer, or is left
     /// out. After an error the batch that it was in is not counted as consumed.
+    ///
+    /// Each worker reads a batch of its own, patch after patch, straight into the batch's memory.
+    /// So batches read ahead are of no use to a caller that goes on with another size, or with
+    /// single patches: they are read again.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a size of 0.
@@ -127,18 +97,11 @@ impl Batches<'_> {
 impl Iterator for Batches<'_> {
     type Item = Result<Batch>;
 
+    /// The next batch. [`Error::InvalidArgument`] if two of its patches differ in shape or type.
     fn next(&mut self) -> Option<Self::Item> {
-        let before = self.stream.taken;
-        let patches: Result<Vec<_>> = self.stream.by_ref().take(self.size).collect();
-        let batch = match patches {
-            Ok(patches) if patches.is_empty() => return None,
-            Ok(patches) if patches.len() < self.size && self.drop_last => return None,
-            patches => patches.and_then(Batch::stack),
-        };
-        if batch.is_err() {
-            self.stream.end_at(before);
-        }
-        Some(batch)
+        let batch = self.stream.fetch(self.size)?;
+        let is_short = batch.as_ref().is_ok_and(|batch| batch.origins.len() < self.size);
+        (!(is_short && self.drop_last)).then_some(batch)
     }
 }
 

@@ -35,6 +35,7 @@
 mod ahead;
 mod batch;
 mod census;
+mod next;
 mod options;
 mod order;
 mod patch;
@@ -43,6 +44,7 @@ mod request;
 mod share;
 mod skipped;
 mod state;
+mod stop;
 mod subjects;
 
 use std::sync::Arc;
@@ -54,6 +56,7 @@ use order::Order;
 use reader::Reader;
 use share::Share;
 use skipped::note;
+use stop::Stop;
 
 use crate::sample::Sampler;
 use crate::store::Dataset;
@@ -75,7 +78,8 @@ pub use state::{Configuration, StreamState};
 /// grid), each of them once. Patches are then shuffled within windows.
 ///
 /// Workers are started by the first patch that is asked for, go on until the epoch ends, and are
-/// stopped and waited for when the stream is dropped.
+/// stopped and waited for when the stream is dropped. The memory of a patch or a batch goes back to
+/// the stream when it is dropped, for one to come: as many as the workers have, and two more.
 ///
 /// A volume may be replaced meanwhile ([`crate::ConvertOptions::overwrite`]). Each patch begins
 /// with a look at its subject: if one of the volumes was replaced, all are opened again, and the
@@ -105,7 +109,8 @@ pub struct PatchStream {
     taken: u64,
     /// After an error.
     ended: bool,
-    ahead: Option<Ahead<Result<Patch>>>,
+    ahead: Option<Running>,
+    stop: Stop,
     /// The process whose threads may hold locks of the reader.
     process: u32,
     skipped: Vec<Skipped>,
@@ -160,6 +165,7 @@ impl PatchStream {
             taken: 0,
             ended: false,
             ahead: None,
+            stop: Stop::default(),
             process: std::process::id(),
             skipped,
             options,
@@ -262,16 +268,66 @@ impl PatchStream {
         self.ended = true;
     }
 
-    /// The patch of the next position, read ahead or now.
-    fn fetch(&mut self) -> Result<Patch> {
+    /// Has `stop` asked some twenty times a second while a caller waits for a patch or a batch, and
+    /// before each patch that the caller's own thread reads. If true is returned, the caller gets
+    /// [`Error::Cancelled`], and the stream can go on from where it was.
+    pub fn stop_when(&mut self, stop: impl Fn() -> bool + Send + 'static) {
+        self.stop = Stop::when(stop);
+    }
+
+    /// The next patches, `size` or those that the epoch has left; `None` if there are none.
+    fn fetch(&mut self, size: usize) -> Option<Result<Batch>> {
         self.come_here();
-        if self.options.workers == 0 {
-            return self.reader.patch(&self.order, self.share.position(self.taken));
+        let (first, mut batch) = (self.taken, Batch::default());
+        while batch.origins.len() < size && self.remaining() > 0 {
+            let before = batch.origins.len();
+            let read = self.read_on(&mut batch, size);
+            self.taken += (batch.origins.len() - before) as u64;
+            match read {
+                Ok(()) => {}
+                Err(Error::Cancelled) => {
+                    self.taken = first;
+                    return Some(Err(Error::Cancelled));
+                }
+                Err(error) if self.options.on_error.skips(&error) => {
+                    self.taken += 1;
+                    note(&mut self.skipped, &error, 1);
+                }
+                Err(error) => {
+                    // What was skipped in front of a batch is done with.
+                    self.end_at(if batch.origins.is_empty() { self.taken } else { first });
+                    return Some(Err(error));
+                }
+            }
         }
-        if self.ahead.is_none() {
-            self.ahead = Some(self.start()?);
+        if batch.origins.is_empty() {
+            self.ahead = None;
+            return None;
         }
-        self.ahead.as_ref().expect("it was just started").next()
+        Some(Ok(batch.without_room()))
+    }
+
+    /// Goes on with a batch of `size` patches: all of it at once if it was read ahead, else by one
+    /// patch.
+    fn read_on(&mut self, batch: &mut Batch, size: usize) -> Result<()> {
+        if self.options.workers == 0 || !batch.origins.is_empty() {
+            if self.stop.is_asked_for() {
+                return Err(Error::Cancelled);
+            }
+            let position = self.share.position(self.taken);
+            return self.reader.fill(batch, size, &self.order, std::iter::once(position));
+        }
+        // After a patch that was skipped, what was read ahead begins at other places.
+        let is_of_use = |ahead: &Running| (ahead.size, ahead.next) == (size, self.taken);
+        if !self.ahead.as_ref().is_some_and(is_of_use) {
+            self.ahead = None;
+            self.ahead = Some(self.start(size)?);
+        }
+        let running = self.ahead.as_mut().expect("it was just started");
+        let Read { batch: read, error } = running.ahead.next(&self.stop).ok_or(Error::Cancelled)?;
+        running.next = self.share.count().min(running.next.saturating_add(size as u64));
+        *batch = read;
+        error.map_or(Ok(()), Err)
     }
 
     /// In a process that was forked off, leaves the threads and the locks of the other behind.
@@ -284,20 +340,47 @@ impl PatchStream {
         }
     }
 
-    /// Sets workers to what is left of the epoch.
-    fn start(&self) -> Result<Ahead<Result<Patch>>> {
+    /// Sets workers to what is left of the epoch, in batches of `size`.
+    fn start(&self, size: usize) -> Result<Running> {
         let StreamOptions { workers, ahead_bytes: bytes, .. } = self.options;
-        let (first, expected) = (self.taken, self.expected);
-        let limits = Limits { count: self.share.count() - first, workers, bytes, expected };
+        let (first, count, size) = (self.taken, self.share.count(), size as u64);
+        let one = usize::try_from(size.min(count - first)).unwrap_or(usize::MAX);
+        let expected = self.expected.saturating_mul(one);
+        let limits = Limits { count: (count - first).div_ceil(size), workers, bytes, expected };
         let (reader, order) = (Arc::clone(&self.reader), Arc::clone(&self.order));
         let share = self.share;
-        Ahead::start(limits, move |n| {
-            let patch = reader.patch(&order, share.position(first + n));
-            // An error keeps the room of the patch it stands for.
-            let bytes = patch.as_ref().map_or(expected, Patch::bytes);
-            (patch, bytes)
+        let ahead = Ahead::start(limits, move |n| {
+            let from = first + n * size;
+            let taken = from..count.min(from.saturating_add(size));
+            let room = usize::try_from(taken.end - from).unwrap_or(usize::MAX);
+            let mut batch = Batch::default();
+            let positions = taken.map(|taken| share.position(taken));
+            let error = reader.fill(&mut batch, room, &order, positions).err();
+            // An error keeps the room of the patches it stands for.
+            let bytes = if error.is_some() { expected } else { batch.bytes() };
+            (Read { batch, error }, bytes)
+        });
+        Ok(Running {
+            ahead: ahead?,
+            size: usize::try_from(size).unwrap_or(usize::MAX),
+            next: first,
         })
     }
+}
+
+/// A batch that a worker has read, up to the first patch that could not be.
+#[derive(Debug)]
+struct Read {
+    batch: Batch,
+    error: Option<Error>,
+}
+
+/// Workers that read batches of `size`, and where the next of them begins.
+#[derive(Debug)]
+struct Running {
+    ahead: Ahead<Read>,
+    size: usize,
+    next: u64,
 }
 
 impl Iterator for PatchStream {
@@ -305,24 +388,8 @@ impl Iterator for PatchStream {
 
     /// The next patch; `None` at the end of the epoch and after an error.
     fn next(&mut self) -> Option<Self::Item> {
-        while self.remaining() > 0 {
-            match self.fetch() {
-                Ok(patch) => {
-                    self.taken += 1;
-                    return Some(Ok(patch));
-                }
-                Err(error) if self.options.on_error.skips(&error) => {
-                    self.taken += 1;
-                    note(&mut self.skipped, &error, 1);
-                }
-                Err(error) => {
-                    self.end_at(self.taken);
-                    return Some(Err(error));
-                }
-            }
-        }
-        self.ahead = None;
-        None
+        let batch = self.fetch(1)?;
+        batch.map(Batch::into_first).transpose()
     }
 
     /// Skipped patches and an error may make it fewer.

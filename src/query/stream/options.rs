@@ -42,7 +42,7 @@ pub struct StreamOptions {
     /// on it.
     pub workers: usize,
     /// Bytes of voxels that may be read ahead, those being read included; 64 MiB by default. One
-    /// patch for each worker may be, whatever it takes.
+    /// patch, or one batch, for each worker may be, whatever it takes.
     pub ahead_bytes: usize,
     /// Subjects kept open between patches, those used last; 64 by default. With fewer than a
     /// window has, one is opened again for nearly every patch: that reads a few small files for

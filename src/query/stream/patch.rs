@@ -35,14 +35,10 @@ impl Patch {
     pub fn frames(&self, name: &str) -> Option<&Voxels<Ix4>> {
         named(&self.frames, name)
     }
-
-    /// Bytes that the patch takes.
-    pub(super) fn bytes(&self) -> usize {
-        let images = self.images.iter().map(|(_, voxels)| voxels.bytes());
-        let frames = self.frames.iter().map(|(_, voxels)| voxels.bytes());
-        images.chain(frames).sum::<usize>() + size_of::<Self>()
-    }
 }
+
+/// Images of a number of axes, by name.
+pub(super) type Named<D> = Vec<(Arc<str>, Voxels<D>)>;
 
 /// The one of this name.
 pub(super) fn named<'a, V>(images: &'a [(Arc<str>, V)], name: &str) -> Option<&'a V> {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use super::batch::Batch;
+use super::next::Next;
 use super::options::StreamOptions;
 use super::order::{Order, Place};
-use super::patch::{Origin, Patch, padding};
+use super::patch::{Origin, padding};
 use super::request::ImageRequest;
 use super::subjects::{OpenSubject, OpenSubjects, until_in_place};
 use crate::exec::caught;
+use crate::query::buffer::Spare;
 use crate::sample::{Draw, Sampler};
 use crate::store::{Dataset, Volume, VolumeName};
 use crate::{Error, Result};
@@ -25,6 +28,10 @@ pub(super) struct Reader {
     sampled: String,
     pub(super) sampler: Arc<dyn Sampler>,
     open: OpenSubjects,
+    /// Memory of patches and batches that were dropped.
+    spare: Arc<Spare>,
+    /// Pieces of memory that are kept.
+    kept: usize,
 }
 
 impl Reader {
@@ -35,6 +42,8 @@ impl Reader {
         options: &StreamOptions,
     ) -> Self {
         let images = options.images.clone();
+        // What each worker fills next, and what the caller drops meanwhile.
+        let kept = images.len() * (options.workers + 2);
         Self {
             dataset,
             seeds: subjects.iter().map(|subject| seed_of(options.seed, subject)).collect(),
@@ -44,6 +53,8 @@ impl Reader {
             sampled: options.sampled().to_owned(),
             sampler,
             open: OpenSubjects::new(options.open_subjects),
+            spare: Spare::new(kept),
+            kept,
         }
     }
 
@@ -58,19 +69,33 @@ impl Reader {
             sampled: self.sampled.clone(),
             sampler: Arc::clone(&self.sampler),
             open: self.open.anew(),
+            spare: Spare::new(self.kept),
+            kept: self.kept,
         }
     }
 
-    /// The patch at a position of an epoch.
+    /// Reads the patches at these positions of an epoch, behind those that a batch has. An empty
+    /// batch gets memory for `size` patches; one that is not has room for as many as come.
     ///
     /// # Errors
-    /// [`Error::Subject`].
-    pub(super) fn patch(&self, order: &Order, position: u64) -> Result<Patch> {
-        let place = order.at(position);
-        self.guarded(place.subject, || {
+    /// Of the first patch that cannot be read; those before it are in the batch. [`Error::Subject`],
+    /// or [`Error::InvalidArgument`] if the patch does not fit to those before it.
+    pub(super) fn fill(
+        &self,
+        batch: &mut Batch,
+        size: usize,
+        order: &Order,
+        positions: impl Iterator<Item = u64>,
+    ) -> Result<()> {
+        for position in positions {
+            let place = order.at(position);
             let count = order.draws(place.subject);
-            until_in_place(|| self.read(order.epoch(), place, count, position))
-        })
+            let read = self.guarded(place.subject, || {
+                until_in_place(|| self.read(batch, size, order.epoch(), place, count, position))
+            });
+            batch.origins.push(read??);
+        }
+        Ok(())
     }
 
     /// The subject of this number, kept open.
@@ -107,10 +132,20 @@ impl Reader {
         })
     }
 
-    /// The patch of one place, of images that are in their places when it is begun; or of those
-    /// that were, where all that is needed of them is open. `count` is the number of draws that the
-    /// order has of the subject.
-    fn read(&self, epoch: u64, place: Place, count: u64, position: u64) -> Result<Patch> {
+    /// Reads the patch of one place behind those of a batch, of images that are in their places
+    /// when it is begun; or of those that were, where all that is needed of them is open. `count`
+    /// is the number of draws that the order has of the subject.
+    ///
+    /// The inner error is of a patch that does not fit to those before it.
+    fn read(
+        &self,
+        batch: &mut Batch,
+        size: usize,
+        epoch: u64,
+        place: Place,
+        count: u64,
+        position: u64,
+    ) -> Result<Result<Origin>> {
         let Place { subject, draw: index } = place;
         let open = self.open(subject)?;
         if let Some(now) = open.regions.count().filter(|now| *now != count) {
@@ -122,14 +157,6 @@ impl Reader {
         }
         let draw = Draw { seed: self.seeds[subject], epoch, index };
         let sample = open.regions.draw(draw)?;
-        let (mut images, mut frames) = (Vec::new(), Vec::new());
-        for ((name, request), view) in self.names.iter().zip(&self.images).zip(&open.images) {
-            let (name, region) = (Arc::clone(name), sample.region);
-            match request.channels() {
-                None => images.push((name, view.read_any(region)?)),
-                Some(of) => frames.push((name, view.frames(of)?.read_any(region)?)),
-            }
-        }
         let first = open.images[0].volume();
         let origin = Origin {
             subject: self.subjects[subject].clone(),
@@ -141,7 +168,18 @@ impl Reader {
             draw,
             position,
         };
-        Ok(Patch { origin, images, frames })
+        let Batch { origins: before, images, frames } = batch;
+        let next = Next { before, origin: &origin, size, spare: &self.spare };
+        for ((name, request), view) in self.names.iter().zip(&self.images).zip(&open.images) {
+            let fits = match request.channels() {
+                None => next.read(name, view, images)?,
+                Some(of) => next.read(name, &view.frames(of)?, frames)?,
+            };
+            if let Err(error) = fits {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(origin))
     }
 }
 
