@@ -11,54 +11,34 @@
 //!   arrays of objects or of another type, are refused before.
 #![allow(unsafe_code)]
 
-use std::alloc::Layout;
 use std::ffi::{c_int, c_void};
-use std::ops::Range;
 
 use numpy::npyffi::{self, NPY_ARRAY_WRITEABLE, NpyTypes, PY_ARRAY_API, npy_intp};
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, dtype};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use voxpatch::{Dtype, Error, f16};
+use voxpatch::{Buffer, Dtype, Error, f16};
 
 use crate::error::{invalid, raised};
 
-/// Bytes to whose multiples arrays are aligned: a cache line, and the widest vector register.
-const ALIGNMENT: usize = 64;
-
-/// Zeroed bytes, from a multiple of [`ALIGNMENT`] on.
+/// Memory of an array, which the array keeps alive.
 #[pyclass(frozen, module = "voxpatch._voxpatch")]
-pub struct Memory {
-    bytes: Box<[u8]>,
-    used: Range<usize>,
+pub struct Memory(Buffer);
+
+impl From<Buffer> for Memory {
+    fn from(buffer: Buffer) -> Self {
+        Self(buffer)
+    }
 }
 
 impl Memory {
-    /// `None` if there is no such memory.
-    pub fn new(length: usize) -> Option<Self> {
-        let whole = length.checked_add(ALIGNMENT).filter(|n| isize::try_from(*n).is_ok())?;
-        let layout = Layout::array::<u8>(whole).ok()?;
-        // SAFETY: the layout is not empty; a box of bytes takes memory of this very layout from
-        // the same allocator, and its bytes are initialised. Not `vec!`, which would end the
-        // interpreter where memory is refused.
-        let bytes = unsafe {
-            let start = std::alloc::alloc_zeroed(layout);
-            if start.is_null() {
-                return None;
-            }
-            Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, whole))
-        };
-        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        Some(Self { bytes, used: start..start + length })
-    }
-
     pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.used.clone()]
+        self.0.bytes_mut()
     }
 
     /// The memory as an array of this type, shape, and strides in bytes, which must not be negative.
     pub fn into_array<'py>(
-        self,
+        mut self,
         py: Python<'py>,
         of: Dtype,
         shape: &[usize],
@@ -74,16 +54,16 @@ impl Memory {
         assert!(
             shape.len() == strides.len()
                 && strides.iter().all(|s| *s >= 0)
-                && reached <= self.used.len(),
+                && reached <= self.bytes().len(),
             "an array within its memory"
         );
-        let data = self.bytes[self.used.clone()].as_ptr();
+        let data = self.bytes().as_mut_ptr();
         let owner = Bound::new(py, self)?;
         let mut shape: Vec<npy_intp> = shape.iter().map(|n| *n as npy_intp).collect();
         let mut strides: Vec<npy_intp> = strides.iter().map(|n| *n as npy_intp).collect();
         // SAFETY: numpy is imported by then (`descriptor`); every voxel that shape and strides reach
-        // lies in the memory (checked above); the memory is owned by `owner`, whose box is
-        // neither moved nor reachable from elsewhere, and which the array holds as its base. The
+        // lies in the memory (checked above); the memory is owned by `owner`, whose buffer
+        // stays where it is on the heap and is not reachable from elsewhere, and which the array holds as its base. The
         // type object and the descriptor are of numpy; `NewFromDescr` takes over the reference to
         // the descriptor, and `SetBaseObject` that to the owner, both also if they fail.
         unsafe {
@@ -94,7 +74,7 @@ impl Memory {
                 c_int::try_from(shape.len()).expect("few axes"),
                 shape.as_mut_ptr(),
                 strides.as_mut_ptr(),
-                data as *mut c_void,
+                data.cast::<c_void>(),
                 NPY_ARRAY_WRITEABLE,
                 std::ptr::null_mut(),
             );

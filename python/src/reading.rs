@@ -5,7 +5,7 @@ use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use voxpatch::{Dtype, Frame, Frames, PatchBuffer, Pool, Region, View, Volume};
+use voxpatch::{Buffer, Dtype, Frame, Frames, PatchBuffer, Pool, Region, View, Volume};
 
 use crate::arguments::{self, Axes};
 use crate::error::{Raise, invalid};
@@ -182,7 +182,8 @@ pub fn strides(shape: &[usize], item: usize) -> Vec<isize> {
 pub fn memory(shape: &[usize], item: usize) -> PyResult<Memory> {
     let bytes = shape.iter().try_fold(item, |bytes, n| bytes.checked_mul(*n));
     bytes
-        .and_then(Memory::new)
+        .and_then(Buffer::zeroed)
+        .map(Memory::from)
         .ok_or_else(|| PyMemoryError::new_err(format!("no memory for an array of shape {shape:?}")))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numpy::IntoPyArray;
+use numpy::PyUntypedArray;
 use numpy::ndarray::Dimension;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -15,6 +15,7 @@ use crate::arguments::{self, Axes};
 use crate::dataset::Dataset;
 use crate::error::{Raise, invalid};
 use crate::normalise::Normalise;
+use crate::reading;
 use crate::sample::{self, Sampler};
 
 /// How an image is looked at: the words of `Volume.read`.
@@ -95,7 +96,10 @@ struct Numbers {
 pub struct PatchStream {
     /// `None` only while it is dropped.
     stream: Mutex<Option<voxpatch::stream::PatchStream>>,
+    /// Set by a `KeyboardInterrupt` of a sampler.
     interrupted: Arc<AtomicBool>,
+    /// What a signal's handler has raised while the stream was waited for.
+    raised: Arc<Mutex<Option<PyErr>>>,
     axes: Axes,
 }
 
@@ -112,8 +116,12 @@ impl PatchStream {
         work(stream.as_mut().expect("there until it is dropped"))
     }
 
-    /// Raises `KeyboardInterrupt` if Ctrl-C came meanwhile, also to a sampler.
+    /// Raises what a signal's handler has raised meanwhile: `KeyboardInterrupt`, also in a sampler.
     fn check_signals(&self, py: Python<'_>) -> PyResult<()> {
+        let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(raised) = raised {
+            return Err(raised);
+        }
         if self.interrupted.swap(false, Ordering::Relaxed) {
             return Err(PyKeyboardInterrupt::new_err(()));
         }
@@ -121,7 +129,7 @@ impl PatchStream {
     }
 
     /// Puts voxels into a dictionary, as arrays.
-    fn insert<D: Dimension + 'static>(
+    fn insert<D: Dimension>(
         &self,
         images: &Bound<'_, PyDict>,
         named: Vec<(Arc<str>, Voxels<D>)>,
@@ -185,8 +193,18 @@ impl PatchStream {
         let made = py.detach(|| {
             voxpatch::stream::PatchStream::new(&dataset.dataset, subjects, sampler, &options)
         });
-        let stream = Mutex::new(Some(made.raise(py)?));
-        Ok(Self { stream, interrupted, axes: dataset.order() })
+        let mut stream = made.raise(py)?;
+        let raised = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&raised);
+        stream.stop_when(move || match Python::try_attach(|py| py.check_signals()) {
+            Some(Err(error)) => {
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                true
+            }
+            _ => false,
+        });
+        let stream = Mutex::new(Some(stream));
+        Ok(Self { stream, interrupted, raised, axes: dataset.order() })
     }
 
     #[getter]
@@ -264,19 +282,14 @@ impl PatchStream {
     }
 }
 
-/// Voxels as an array that takes over their memory, `(..., z, y, x)` turned to the order of axes.
-fn array<D: Dimension + 'static>(
+/// Voxels as an array over their memory, `(..., z, y, x)` turned to the order of axes.
+fn array<D: Dimension>(
     py: Python<'_>,
     voxels: Voxels<D>,
     axes: Axes,
-) -> PyResult<Bound<'_, PyAny>> {
-    let array = voxpatch::with_element!(voxels.dtype(), T => {
-        voxels.into_array::<T>().expect("of its own type").into_pyarray(py).into_any()
-    });
-    if axes == Axes::Zyx {
-        return Ok(array);
-    }
-    array.call_method1("swapaxes", (-1, -3))
+) -> PyResult<Bound<'_, PyUntypedArray>> {
+    let (of, shape) = (voxels.dtype(), voxels.shape().to_vec());
+    reading::array(py, voxels.into_buffer().into(), of, &shape, axes)
 }
 
 fn origin<'py>(py: Python<'py>, origin: &Origin, axes: Axes) -> PyResult<Bound<'py, PyDict>> {

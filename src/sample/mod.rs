@@ -11,6 +11,7 @@
 //! | [`LabelSampler`] | around voxels, by weights of classes or of their voxels |
 //! | [`ForegroundSampler`] | around foreground and background in a ratio, or a share of foreground |
 //! | [`GridSampler`] | nothing at random: places that cover the volume |
+//! | [`JitterSampler`] | the draws of another sampler, moved at random |
 //!
 //! Samplers that draw around voxels give exactly the distribution that a pass over all voxels would
 //! give: the index gives a block in proportion to its content, and the decoded block gives the
@@ -29,6 +30,7 @@ mod foreground;
 mod grid;
 mod grid_sampler;
 mod index;
+mod jitter;
 mod label;
 mod permutation;
 mod pick;
@@ -49,6 +51,7 @@ pub use grid::{Grid, Traversal};
 pub use grid_sampler::{GridSampler, Overlap};
 pub(crate) use index::DRAWS;
 pub use index::{BLOCK, BlockCount, BlockIndex, BlockSum, ClassBlocks, Contents};
+pub use jitter::JitterSampler;
 pub use label::LabelSampler;
 pub use permutation::permuted;
 pub use random::Random;

@@ -16,6 +16,7 @@ const ROUNDS: u32 = 10;
 pub(super) enum Purpose {
     Draws = 1,
     Permutation = 2,
+    Jitter = 3,
 }
 
 /// The random numbers of one [`Draw`], the same on every machine.
@@ -36,7 +37,11 @@ impl Random {
     /// The numbers of this draw, from the first.
     #[must_use]
     pub fn of(draw: Draw) -> Self {
-        let key = key(draw.seed, draw.epoch, Purpose::Draws);
+        Self::of_purpose(draw, Purpose::Draws)
+    }
+
+    pub(super) fn of_purpose(draw: Draw, purpose: Purpose) -> Self {
+        let key = key(draw.seed, draw.epoch, purpose);
         Self { key, index: draw.index, position: 0, rest: None }
     }
 

@@ -51,6 +51,7 @@ mod scan_order;
 mod scan_planes;
 mod statistics;
 mod stream;
+mod stream_batches;
 mod stream_errors;
 mod stream_frames;
 mod stream_replaced;

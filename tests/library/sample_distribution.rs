@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use crate::sample_common::{Dense, anatomy, contains, draw, heat, prepare, voxels};
 use voxpatch::sample::{
-    Absent, Border, Choice, Draw, ForegroundSampler, LabelSampler, Regions, Sample, Sampler,
-    UniformSampler, WeightedSampler,
+    Absent, Border, Choice, Draw, Field, ForegroundSampler, JitterSampler, LabelSampler, Regions,
+    Sample, Sampler, UniformSampler, WeightedSampler,
 };
+use voxpatch::{Region, Result};
 
 const SHAPE: [usize; 3] = [7, 9, 8];
 const CHUNK: [usize; 3] = [3, 4, 5];
@@ -364,4 +365,84 @@ fn a_draw_depends_on_its_name_alone() {
             assert!(differ, "{sampler:?} {other:?}");
         }
     }
+}
+
+/// Always the same place.
+#[derive(Debug)]
+struct At([i64; 3], [usize; 3]);
+
+impl Sampler for At {
+    fn patch(&self) -> [usize; 3] {
+        self.1
+    }
+
+    fn prepare(&self, _: Arc<dyn Field>) -> Result<Arc<dyn Regions>> {
+        Ok(Arc::new(At(self.0, self.1)))
+    }
+}
+
+impl Regions for At {
+    fn count(&self) -> Option<u64> {
+        Some(77)
+    }
+
+    fn absent(&self) -> &[Absent] {
+        &[Absent::Foreground]
+    }
+
+    fn draw(&self, _: Draw) -> Result<Sample> {
+        Ok(Sample { region: Region::new(self.0, self.1), choice: Choice::Class(3) })
+    }
+}
+
+#[test]
+fn patches_are_moved_evenly_within_the_volume_and_never_further_out() {
+    let patch = [3, 5, 7];
+    // Inside, at both borders, beyond them, and along an axis where the patch is too large.
+    for start in [[2, 2, 0], [0, 0, 1], [4, 4, 0], [-1, 3, -2], [5, -2, 3], [3, 6, 9]] {
+        for by in [[1, 2, 3], [0, 1, 0], [0; 3]] {
+            let sampler = JitterSampler::new(Arc::new(At(start, patch)), by).unwrap();
+            assert!(sampler.follows_voxels() && sampler.patch() == patch);
+            let field = Dense::labelled(SHAPE, CHUNK, |_| 0);
+            let regions = sampler.prepare(Arc::new(field)).unwrap();
+            assert_eq!((regions.count(), regions.absent()), (Some(77), &[Absent::Foreground][..]));
+            let allowed = |axis: usize| -> Vec<i64> {
+                let last = SHAPE[axis] as i64 - patch[axis] as i64;
+                let moved = |by: &i64| start[axis] + by;
+                let is_no_further_out =
+                    |at: &i64| *at >= start[axis].min(0) && *at <= start[axis].max(last);
+                let by = by[axis] as i64;
+                (-by..=by).map(|by| moved(&by)).filter(is_no_further_out).collect()
+            };
+            let [z, y, x] = [allowed(0), allowed(1), allowed(2)];
+            let p = 1.0 / (z.len() * y.len() * x.len()) as f64;
+            let mut expected = Probabilities::new();
+            for z in &z {
+                for y in &y {
+                    expected.extend(x.iter().map(|x| (([*z, *y, *x], 3), p)));
+                }
+            }
+            fits(&*regions, patch, &expected, &format!("{start:?} by {by:?}"));
+        }
+    }
+    for by in [[2, 0, 0], [0, 3, 0], [0, 0, usize::MAX]] {
+        let refused = JitterSampler::new(Arc::new(At([0; 3], patch)), by).unwrap_err();
+        assert!(refused.to_string().contains("1x2x3"), "{refused}");
+    }
+}
+
+#[test]
+fn moves_do_not_follow_from_the_place_that_was_drawn() {
+    let sampler = UniformSampler::new([3, 3, 3]).unwrap();
+    let field = || Arc::new(Dense::labelled([40, 40, 40], [8; 3], |_| 0));
+    let regions = sampler.prepare(field()).unwrap();
+    let moved = JitterSampler::new(Arc::new(sampler), [1, 1, 1]).unwrap().prepare(field()).unwrap();
+    let mut seen = BTreeMap::<_, u32>::new();
+    for index in 0..2000 {
+        let [still, moved] = [&regions, &moved].map(|of| draw(&**of, 11, index).region.start);
+        let half = (still[0] > 18, moved[0] - still[0]);
+        *seen.entry(half).or_default() += 1;
+    }
+    assert_eq!(seen.len(), 6);
+    assert!(seen.values().all(|n| (240..430).contains(n)), "{seen:?}");
 }

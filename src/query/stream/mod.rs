@@ -271,7 +271,7 @@ impl PatchStream {
     /// Has `stop` asked some twenty times a second while a caller waits for a patch or a batch, and
     /// before each patch that the caller's own thread reads. If true is returned, the caller gets
     /// [`Error::Cancelled`], and the stream can go on from where it was.
-    pub fn stop_when(&mut self, stop: impl Fn() -> bool + Send + 'static) {
+    pub fn stop_when(&mut self, stop: impl Fn() -> bool + Send + Sync + 'static) {
         self.stop = Stop::when(stop);
     }
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-type Ask = Box<dyn Fn() -> bool + Send>;
+type Ask = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// Asks a caller, if the caller wants to be asked, whether to stop waiting.
 #[derive(Default)]
 pub(super) struct Stop(Option<Ask>);
 
 impl Stop {
-    pub(super) fn when(ask: impl Fn() -> bool + Send + 'static) -> Self {
+    pub(super) fn when(ask: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Some(Box::new(ask)))
     }
 
