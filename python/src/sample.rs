@@ -8,8 +8,8 @@ use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 use voxpatch::sample::{
-    Border, Choice, Draw, ForegroundSampler, GridSampler, LabelSampler, Overlap, Regions,
-    Traversal, UniformSampler, WeightedSampler,
+    Border, Choice, Draw, ForegroundSampler, GridSampler, JitterSampler, LabelSampler, Overlap,
+    Regions, Traversal, UniformSampler, WeightedSampler,
 };
 
 use crate::arguments::{self, Axes};
@@ -158,6 +158,14 @@ impl Sampler {
         let sampler = CallersSampler::new(object, patch, axes);
         let interrupted = Arc::clone(&sampler.interrupted);
         Ok(Self { interrupted, ..Self::new(axes, sampler) })
+    }
+
+    /// The draws of this sampler, moved by up to so many voxels.
+    fn jittered(&self, py: Python<'_>, by: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let by = arguments::shape(by, "jitter", self.axes)?;
+        let sampler = JitterSampler::new(Arc::clone(&self.sampler), by).raise(py)?;
+        let interrupted = Arc::clone(&self.interrupted);
+        Ok(Self { interrupted, ..Self::new(self.axes, sampler) })
     }
 
     /// Prepares the draws from a volume.

@@ -184,13 +184,18 @@ class GridSampler(Sampler):
         return _voxpatch._grid(self._made("zyx"), tuple(volume))
 
 
-def made(sampler: Any, axes: str) -> _voxpatch.Sampler:
+def made(sampler: Any, axes: str, jitter: int | Sequence[int] = 0) -> _voxpatch.Sampler:
     """The library's sampler for one of these, or for a sampler in Python."""
     if isinstance(sampler, Sampler):
-        return sampler._made(axes)
-    if hasattr(sampler, "draw") and hasattr(sampler, "patch"):
-        return _voxpatch.Sampler.of_caller(axes, sampler)
-    raise TypeError(
-        f"{sampler!r} is no sampler: give one of voxpatch's, or an object with `patch` and "
-        "`draw(shape, index, seed, epoch)`, which returns a start"
-    )
+        found = sampler._made(axes)
+    elif hasattr(sampler, "draw") and hasattr(sampler, "patch"):
+        found = _voxpatch.Sampler.of_caller(axes, sampler)
+    else:
+        raise TypeError(_NO_SAMPLER.format(sampler))
+    return found.jittered(jitter) if np.any(jitter) else found
+
+
+_NO_SAMPLER = (
+    "{!r} is no sampler: give one of voxpatch's, or an object with `patch` and "
+    "`draw(shape, index, seed, epoch)`, which returns a start"
+)

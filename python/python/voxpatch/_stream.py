@@ -87,6 +87,9 @@ class PatchStream:
         images: The images: a name, names, or ``{name: options}`` with options as of ``Volume.read``.
         subjects: Names of subjects; by default all.
         sample_by: The image that the sampler looks at; by default the first.
+        jitter: Patches are moved by up to this many voxels along each axis, so that what was
+            sampled for, a lesion for example, does not always stand in the middle. At most half a
+            patch; a move takes no patch out of the volume.
         seed: What order and draws follow from, together with the epoch.
         epoch: The epoch to begin with.
         patches_per_visit: Patches of each subject in an epoch.
@@ -115,6 +118,7 @@ class PatchStream:
         *,
         subjects: Sequence[str] | None = None,
         sample_by: str | None = None,
+        jitter: int | Sequence[int] = 0,
         seed: int = 0,
         epoch: int = 0,
         patches_per_visit: int = 8,
@@ -144,7 +148,7 @@ class PatchStream:
         self._stream = _voxpatch.PatchStream(
             dataset._handle,
             names,
-            made(sampler, dataset.axes),
+            made(sampler, dataset.axes, jitter),
             [_request(name, options) for name, options in named(images).items()],
             sample_by,
             numbers,
@@ -193,7 +197,8 @@ class PatchStream:
     def batches(self, size: int, *, drop_last: bool = False) -> Iterator[Batch]:
         """The rest of the epoch in batches; the last may be smaller, or is left out.
 
-        Ctrl-C is seen when a batch is there.
+        Each of the `workers` reads a batch, patch after patch, straight into its arrays. Their
+        memory goes back to the stream when the arrays are gone, for batches to come.
         """
         while (found := self._stream.next_batch(size, drop_last)) is not None:
             images, origins = found

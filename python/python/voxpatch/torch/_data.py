@@ -42,8 +42,8 @@ class PatchDataset(Dataset):
         sample_by: The image that the sampler looks at; by default the first of `images`.
         seed: The seed of all draws.
         jitter: Patches are moved by up to this many voxels along each axis, so that what was
-            sampled for, a lesion for example, does not always stand in the middle. They stay inside
-            the volume unless every image has a ``pad``.
+            sampled for, a lesion for example, does not always stand in the middle. At most half a
+            patch; a move takes no patch out of the volume.
 
     An item is a dictionary: for each image a tensor ``(c, *patch)``, and ``subject``, ``start``
     (int64, in the order of the store's axes), ``affine`` (float64, 4 x 4, of the patch).
@@ -73,7 +73,8 @@ class PatchDataset(Dataset):
         self.patches_per_subject = patches_per_subject
         self.sample_by = next(iter(images)) if sample_by is None else sample_by
         self.seed = seed
-        self.jitter = np.broadcast_to(np.asarray(jitter, "int64"), (3,))
+        self.jitter = jitter
+        made(sampler, dataset.axes, jitter)  # Refuses what makes no sense before anything is read.
         self.patch = tuple(sampler.patch)
         # Shared with workers, those that go on over epochs too.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -119,7 +120,7 @@ class PatchDataset(Dataset):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Reads patch `n` of a batch into the tensors, which the first patch makes."""
         opened = self._subject(name)
-        start = self._start(opened, index)
+        start = np.array(opened.regions.draw(index, seed=self.seed, epoch=self.epoch).start)
         for image, read in opened.images.items():
             if image not in batch:
                 shape = (count, read.channels or 1, *self.patch)
@@ -129,17 +130,6 @@ class PatchDataset(Dataset):
                 into = into[0]
             read.volume.read(start, self.patch, out=into, **self.images[image])
         return start, _shifted(read.volume, start)
-
-    def _start(self, opened: "_Opened", index: int) -> np.ndarray:
-        draw = opened.regions.draw(index, seed=self.seed, epoch=self.epoch)
-        start = np.array(draw.start, "int64")
-        if self.jitter.any():
-            key = np.random.Philox(key=self.seed, counter=[0, 0, self.epoch, index])
-            random = np.random.Generator(key)
-            start += random.integers(-self.jitter, self.jitter, endpoint=True)
-            if not all(options.get("pad") is not None for options in self.images.values()):
-                start = np.clip(start, 0, np.maximum(np.subtract(opened.shape, self.patch), 0))
-        return start
 
     def _subject(self, name: str) -> "_Opened":
         found = self._open.get(name)
@@ -182,7 +172,7 @@ class _Opened:
             probe = volume.read((0, 0, 0), (1, 1, 1), **options)
             channels = probe.shape[0] if probe.ndim == 4 else None
             self.images[image] = _Image(volume, channels, probe.dtype)
-        self.regions = made(of.sampler, sampled.axes).prepare(sampled)
+        self.regions = made(of.sampler, sampled.axes, of.jitter).prepare(sampled)
 
 
 def collate(batch: Any) -> dict[str, Any]:
