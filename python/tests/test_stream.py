@@ -1,6 +1,8 @@
 """Streams: every patch once, the same for any number of workers, and resumed anywhere."""
 
 import os
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -246,3 +248,96 @@ def test_an_exception_is_the_cause_of_its_own_error_alone(many, tmp_path):
     with pytest.raises(voxpatch.errors.SubjectError) as found:
         list(damaged)
     assert found.value.__cause__ is None
+
+
+def test_arrays_are_aligned_and_their_memory_is_used_again_when_they_are_gone(many):
+    def addresses(batch):
+        return {batch[name].ctypes.data for name in IMAGES}
+
+    patches = voxpatch.PatchStream(many, voxpatch.UniformSampler(PATCH), IMAGES, workers=2)
+    held = list(patches.batches(4))
+    kept = [{name: batch[name].copy() for name in IMAGES} for batch in held]
+    places = set().union(*map(addresses, held))
+    assert all(place % 64 == 0 for place in places) and len(places) == 2 * len(held)
+    for name in IMAGES:
+        flags = held[0][name].flags
+        assert flags.c_contiguous and flags.writeable
+    # A view keeps the memory of its array.
+    view = held[-1]["ct"][0, 1:]
+    seen = view.copy()
+    for batch, copy in zip(held, kept, strict=True):
+        assert all((batch[name] == copy[name]).all() for name in IMAGES)
+    del held, batch
+    for _ in range(3):
+        patches.next_epoch()
+        for batch in patches.batches(4):
+            places |= addresses(batch)
+            for name in IMAGES:
+                batch[name][...] = 0
+    assert (view == seen).all()
+    # Three epochs later: no more memory than the workers have and a few batches, of two images.
+    assert len(places) <= 20 + 2 * (2 + 2 + 2)
+
+
+def test_ctrl_c_ends_the_wait_for_a_batch_and_takes_nothing(many):
+    opened = threading.Event()
+
+    class Late(Corner):
+        def draw(self, shape, index, seed, epoch):
+            assert index == 0 or opened.wait(20), "Ctrl-C was not seen"
+            return super().draw(shape, index, seed, epoch)
+
+    options = {"patches_per_visit": 8, "workers": 1, "seed": 2}
+    patches = voxpatch.PatchStream(many, Late(), IMAGES, **options)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(patches.batches(40))
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+    assert patches.remaining == 40
+    opened.set()
+    expected = list(voxpatch.PatchStream(many, Corner(), IMAGES, **options))
+    same(list(patches), expected)
+
+
+def test_a_handler_of_a_signal_may_raise_what_it_likes(many):
+    def late(signum, frame):
+        raise TimeoutError("too late")
+
+    before = signal.signal(signal.SIGALRM, late)
+    opened = threading.Event()
+
+    class Late(Corner):
+        def draw(self, shape, index, seed, epoch):
+            opened.wait(20)
+            return super().draw(shape, index, seed, epoch)
+
+    patches = voxpatch.PatchStream(many, Late(), IMAGES, workers=1)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(TimeoutError, match="too late"):
+            next(patches)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        opened.set()
+    assert next(patches).position == 0
+
+
+def test_jitter_moves_patches_as_a_dataset_of_patches_does(many):
+    sampler = voxpatch.LabelSampler(PATCH, {2: 1})
+    options = {"sample_by": "label", "patches_per_visit": 40, "seed": 1}
+    still = list(voxpatch.PatchStream(many, sampler, IMAGES, **options))
+    moved = list(voxpatch.PatchStream(many, sampler, IMAGES, jitter=(1, 2, 0), **options))
+    by = np.subtract([patch.start for patch in moved], [patch.start for patch in still])
+    assert (by.min(0) == (-1, -2, 0)).all() and (by.max(0) == (1, 2, 0)).all()
+    for patch in moved:
+        z, y, x = (slice(a, a + n) for a, n in zip(patch.start, PATCH, strict=True))
+        assert (patch["label"] == labels()[z, y, x]).all() and (patch["label"] == 2).any()
+    xyz = voxpatch.open(many.store, axes="xyz")
+    sampler = voxpatch.LabelSampler(PATCH[::-1], {2: 1})
+    turned = voxpatch.PatchStream(xyz, sampler, IMAGES, jitter=(0, 2, 1), **options)
+    assert [patch.start[::-1] for patch in turned] == [patch.start for patch in moved]
