@@ -93,12 +93,13 @@ impl Spare {
         Some(buffer)
     }
 
-    /// Memory that is large enough, and of which less than half would lie idle.
+    /// Memory that is large enough, and of which less than half would lie idle: the piece that came
+    /// back last, which the processor's caches may still hold.
     fn take(&self, length: usize) -> Option<Vec<u8>> {
         let least = length + ALIGNMENT;
         let mut free = self.free.try_lock().ok()?;
-        let found = free.iter().position(|memory| (least..2 * least).contains(&memory.len()))?;
-        Some(free.swap_remove(found))
+        let found = free.iter().rposition(|memory| (least..2 * least).contains(&memory.len()))?;
+        Some(free.remove(found))
     }
 
     /// Keeps memory in place of the piece that has waited longest, if there are enough.

@@ -57,6 +57,15 @@ TRAINERS = {
         "voxpatch_python", "python", f"voxpatch {codec}, PatchLoader", by_patch=False
     )
     for codec in ("default", "packed:1")
+} | {
+    f"queue-{codec}-{workers}": Entry(
+        "voxpatch_python",
+        "python",
+        f"TorchIO Queue, voxpatch {codec}, {workers} workers",
+        by_patch=False,
+    )
+    for codec in ("default", "packed:1")
+    for workers in (0, 2)
 }
 
 

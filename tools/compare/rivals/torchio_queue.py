@@ -19,6 +19,31 @@ def count_wrong(batch: dict[str, Any], volumes: list[np.ndarray]) -> int:
     return found
 
 
+def through_queue(
+    subjects: list[tio.Subject], workers: int, job: dict[str, Any]
+) -> dict[str, Any]:
+    """Patches of subjects, each with its `number`, through TorchIO's queue."""
+    torch.set_num_threads(job["threads"])
+    queue = tio.Queue(
+        tio.SubjectsDataset(subjects),
+        max_length=job["per_visit"] * len(subjects),
+        samples_per_volume=job["per_visit"],
+        sampler=tio.UniformSampler(job["patch"][::-1]),
+        num_workers=workers,
+    )
+    loader = tio.SubjectsLoader(queue, batch_size=job["batch"])
+    volumes = [np.load(path, mmap_mode="r") for path in job["arrays"]]
+    wrong = sum(count_wrong(batch, volumes) for batch in loader)
+    begun, patches = time.perf_counter(), 0
+    for _ in range(job["epochs"]):
+        for batch in loader:
+            patches += len(batch["image"]["data"].float())
+    seconds = time.perf_counter() - begun
+    del loader, queue
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+    return {"seconds": seconds, "patches": patches, "wrong": wrong, "child_peak_mb": child}
+
+
 class QueueTrainer:
     version = f"{tio.__version__}, torch {torch.__version__}"
 
@@ -26,29 +51,11 @@ class QueueTrainer:
         self.suffix, self.workers = suffix, workers
 
     def train(self, job: dict[str, Any]) -> dict[str, Any]:
-        torch.set_num_threads(job["threads"])
-        paths = [path + self.suffix for path in job["paths"]]
         subjects = [
-            tio.Subject(image=tio.ScalarImage(path), number=n) for n, path in enumerate(paths)
+            tio.Subject(image=tio.ScalarImage(path + self.suffix), number=n)
+            for n, path in enumerate(job["paths"])
         ]
-        queue = tio.Queue(
-            tio.SubjectsDataset(subjects),
-            max_length=job["per_visit"] * len(paths),
-            samples_per_volume=job["per_visit"],
-            sampler=tio.UniformSampler(job["patch"][::-1]),
-            num_workers=self.workers,
-        )
-        loader = tio.SubjectsLoader(queue, batch_size=job["per_visit"])
-        volumes = [np.load(path, mmap_mode="r") for path in job["arrays"]]
-        wrong = sum(count_wrong(batch, volumes) for batch in loader)
-        begun, patches = time.perf_counter(), 0
-        for _ in range(job["epochs"]):
-            for batch in loader:
-                patches += len(batch["image"]["data"].float())
-        seconds = time.perf_counter() - begun
-        del loader, queue
-        child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
-        return {"seconds": seconds, "patches": patches, "wrong": wrong, "child_peak_mb": child}
+        return through_queue(subjects, self.workers, job)
 
 
 RIVALS = {

@@ -2,7 +2,8 @@
 
 TorchIO and MONAI read their NIfTI files on each visit, ten patches to a visit, or keep all of
 them in memory. voxpatch streams one long epoch from its store, patches of all subjects mixed: in Rust,
-and to tensors by `PatchLoader`.
+and to tensors by `PatchLoader`; and TorchIO's queue reads from the store. A batch has two patches, of
+MONAI's crops the ten of a visit.
 """
 
 import shutil
@@ -20,6 +21,7 @@ from workers import Worker
 THREADS = 2
 SUBJECTS = 4
 PER_VISIT = 10
+BATCH = 2
 # A pass must take a while: the reader takes as many times more patches.
 FASTER = 10
 
@@ -81,6 +83,7 @@ def run(
         "arrays": [str(path.with_suffix(".npy")) for path in paths],
         "patch": patch,
         "per_visit": PER_VISIT,
+        "batch": BATCH,
         "epochs": epochs,
         "threads": THREADS,
     }
