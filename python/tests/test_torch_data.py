@@ -12,7 +12,7 @@ from nifti import write_nifti
 torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader
-from voxpatch.torch import PatchDataset, PatchLoader, collate
+from voxpatch.torch import PatchDataset, PatchIterable, PatchLoader, collate
 
 PATCH = (5, 6, 7)
 
@@ -242,6 +242,27 @@ def test_ranks_of_a_process_group_share_an_epoch(many, monkeypatch):
         })
         assert len(places[-1]) == 7 and len(patches) == 2
     assert not places[0] & places[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_patches_one_by_one_are_those_of_the_batches(many):
+    images = {"ct": {"scaled": True}, "label": {}}
+    options = {"patches_per_visit": 3, "seed": 5}
+    patches = PatchIterable(many, voxpatch.UniformSampler(PATCH), images, **options)
+    expected = [list(loader(many)), list(loader(many, epoch=1))]
+    assert len(patches) == 15 and isinstance(patches, torch.utils.data.IterableDataset)
+    for epoch in expected:
+        same(list(DataLoader(patches, batch_size=4)), epoch)
+    assert next(iter(patches))["ct"].shape == (1, *PATCH) and patches.epoch == 2
+    patches.sampler.set_epoch(0)
+    passing = iter(patches)
+    for _ in range(4):
+        next(passing)
+    resumed = PatchIterable(many, voxpatch.UniformSampler(PATCH), images, **options)
+    resumed.load_state_dict(patches.state_dict())
+    same(list(DataLoader(resumed, batch_size=4)), expected[0][1:])
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="num_workers"):
+        list(DataLoader(patches, num_workers=1, multiprocessing_context="fork"))
 
 
 def test_lightning_and_torchdata_know_the_loader(many):

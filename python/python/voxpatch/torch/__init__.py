@@ -13,7 +13,15 @@ except ImportError as error:
     raise MissingExtraError("torch") from error
 
 from voxpatch.torch._data import PatchDataset, collate
-from voxpatch.torch._loader import PatchLoader
+from voxpatch.torch._loader import PatchIterable, PatchLoader
 from voxpatch.torch._lazy import LazyTensor, MaterialisedError, materialising
 
-__all__ = ["LazyTensor", "MaterialisedError", "PatchDataset", "PatchLoader", "collate", "materialising"]
+__all__ = [
+    "LazyTensor",
+    "MaterialisedError",
+    "PatchDataset",
+    "PatchIterable",
+    "PatchLoader",
+    "collate",
+    "materialising",
+]
