@@ -21,8 +21,15 @@ impl Aggregator {
     /// the patches that have arrived.
     ///
     /// # Errors
-    /// Those of writing shards.
-    pub fn fill_missing(&mut self, fill: f32, pool: &Pool) -> Result<u64> {
+    /// Those of writing shards. [`Error::Cancelled`] if `go_on`, which is asked before each chunk,
+    /// returns false: the aggregation then takes no more predictions, and goes on from its last
+    /// checkpoint when it is resumed.
+    pub fn fill_missing(
+        &mut self,
+        fill: f32,
+        pool: &Pool,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<u64> {
         self.check_sound()?;
         let missing: Vec<u64> = self.remaining().collect();
         let mut chunks = BTreeSet::new();
@@ -34,6 +41,9 @@ impl Aggregator {
             }
         }
         let fill = |(n, at): &(usize, [usize; 3])| {
+            if !go_on() {
+                return Err(Error::Cancelled);
+            }
             self.with_scratch(|s| self.groups[*n].fill(&self.context(), *at, fill, s))
         };
         let filled =

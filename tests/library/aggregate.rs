@@ -204,7 +204,7 @@ proptest! {
             }
             complete => prop_assert!(complete.is_ok() && needed.is_empty()),
         }
-        prop_assert_eq!(aggregator.fill_missing(-7.0, &pool).unwrap(), needed.len() as u64);
+        prop_assert_eq!(aggregator.fill_missing(-7.0, &pool, &|| true).unwrap(), needed.len() as u64);
         aggregator.finish(&pool, &|_| true).unwrap();
         let found = read(&dataset.volume("a/scores").unwrap());
         let expected = blended(&plan, 0, case.padded, arrives).mapv(|v| v.unwrap_or(-7.0));

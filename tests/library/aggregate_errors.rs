@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::faulty::{Fault, faulty, litter};
@@ -508,10 +509,33 @@ fn after_held_sums_are_lost_nothing_is_taken_for_complete() {
     for error in [
         add(&aggregator, 1_u64).unwrap_err(),
         aggregator.check_complete().unwrap_err(),
-        aggregator.fill_missing(0.0, &Pool::new(1).unwrap()).map(drop).unwrap_err(),
+        aggregator.fill_missing(0.0, &Pool::new(1).unwrap(), &|| true).map(drop).unwrap_err(),
     ] {
         assert!(error.to_string().contains("resume"), "{error}");
     }
+}
+
+#[test]
+fn filling_up_can_be_stopped_and_is_resumed_from_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dataset, volume) = source(folder.path(), [8, 8, 8]);
+    let plan = plan_of(&volume, Values::Float32);
+    let options = AggregateOptions::default().unfinished(Unfinished::Resume);
+    let pool = Pool::new(2).unwrap();
+    let mut aggregator = Aggregator::begin(&dataset, Arc::clone(&plan), &options).unwrap();
+    add_some(&aggregator);
+    assert!(aggregator.checkpoint().unwrap());
+    let left = aggregator.remaining().count();
+    let asked = AtomicUsize::new(0);
+    let go_on = || asked.fetch_add(1, Ordering::SeqCst) < 2;
+    let stopped = aggregator.fill_missing(3.0, &pool, &go_on);
+    assert!(matches!(stopped, Err(Error::Cancelled)));
+    assert!(aggregator.check_complete().unwrap_err().to_string().contains("resume"));
+    drop(aggregator);
+    let mut aggregator = Aggregator::begin(&dataset, plan, &options).unwrap();
+    assert_eq!(aggregator.remaining().count(), left);
+    assert_eq!(aggregator.fill_missing(3.0, &pool, &|| true).unwrap(), left as u64);
+    aggregator.finish(&pool, &|_| true).unwrap();
 }
 
 #[test]

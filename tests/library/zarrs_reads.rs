@@ -108,7 +108,7 @@ fn beyond_the_border_of_predictions_there_are_zeros_whatever_patches_hold_there(
                 aggregator.add(number, &[Array4::from_elem(shape, 7.0).view()]).unwrap();
             }
             if missing {
-                assert!(aggregator.fill_missing(7.0, &pool).unwrap() > 0);
+                assert!(aggregator.fill_missing(7.0, &pool, &|| true).unwrap() > 0);
             }
             aggregator.finish(&pool, &|_| true).unwrap();
             let found = whole_shards(&dataset.path(), "a/p");

@@ -138,7 +138,7 @@ class Aggregator:
         self, numbers: Sequence[int] | np.ndarray, predictions: Any, *, threads: int | None = None
     ) -> None:
         """Adds the predictions of several patches: an array or tensor ``(n, c, *spatial)``, or one
-        for each head. If one of them is refused, none is added."""
+        for each head. If one of them is refused, none is added. Ctrl-C is seen when all are."""
         arrays = [_array(head) for head in _heads(predictions)]
         for array in arrays:
             if array.ndim != 5:
@@ -161,7 +161,7 @@ class Aggregator:
 
     def fill_missing(self, value: float, *, threads: int | None = None) -> int:
         """Finishes without the predictions that are missing, and gives their number. Voxels that no
-        patch has covered become `value`."""
+        patch has covered become `value`. After Ctrl-C the aggregation has to be resumed."""
         return self._aggregator.fill_missing(value, threads)
 
     def memory(self) -> dict[str, int]:
