@@ -51,6 +51,7 @@ def bench(
     elif isinstance(path, Dataset):
         path = path.store
     numbers = [threads] if isinstance(threads, int) else list(threads)
+    patches: list[Any]
     if patch is None:
         patches = []
     elif isinstance(patch, int) or all(isinstance(n, int) for n in patch):

@@ -86,8 +86,8 @@ def convert(
         if not hasattr(scan, "__array__"):
             if spacing is not None or affine is not None:
                 raise TypeError("spacing and affine go with an array: a file says its own")
-            files = [scan] if isinstance(scan, str | os.PathLike) else list(scan)
-            files = [os.fspath(file) for file in files]
+            scans = [scan] if isinstance(scan, str | os.PathLike) else list(scan)
+            files: list[str] = [os.fspath(file) for file in scans]
             return _voxpatch._convert_files(files, handle, name, layout, words, callback)
         if name is None or skip_same or fourth_axis is not None:
             raise TypeError("an array needs a name, and takes neither skip_same nor fourth_axis")

@@ -41,7 +41,7 @@ def _layer(volume: voxpatch.Volume) -> tuple[Any, dict[str, Any], str]:
     leading = volume.ndim - 3
     affine = np.eye(volume.ndim + 1)
     affine[leading:, leading:] = turned
-    meta = {"name": volume.name, "affine": affine, "metadata": {"spacing": volume.spacing}}
+    meta: dict[str, Any] = {"name": volume.name, "affine": affine, "metadata": {"spacing": volume.spacing}}
     if volume.channels > 1:
         meta["channel_axis"] = leading - 1
         meta["name"] = [f"{volume.name} {n}" for n in range(volume.channels)]

@@ -44,9 +44,9 @@ class Channels:
         if Ellipsis in index:
             at = index.index(Ellipsis)
             index = (*index[:at], *[slice(None)] * (5 - len(index)), *index[at + 1 :])
-        channel, *spatial = (*index, *[slice(None)] * (4 - len(index)))
+        index = (*index, *[slice(None)] * (4 - len(index)))
         # An axis of length 1, indexed by numpy's rules.
-        return self.volume[tuple(spatial)][None][channel]
+        return self.volume[index[1:]][None][index[0]]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)

@@ -306,7 +306,9 @@ def _get(lazy: LazyTensor, index: Any) -> torch.Tensor:
     if all(_is_all(item) for item in given[-3:]):
         return _dense(lazy, "indexing without spatial axes")[index]
     # The region that holds all chosen voxels, and the same index within it.
-    start, size, within = [], [], []
+    start: list[int] = []
+    size: list[int] = []
+    within: list[Any] = []
     for item, length in zip(given[-3:], shape[-3:], strict=True):
         if isinstance(item, slice):
             first, stop, step = item.indices(length)
@@ -326,17 +328,17 @@ def _get(lazy: LazyTensor, index: Any) -> torch.Tensor:
     dense = _read(lazy, start, size)
     dense = dense.reshape(*shape[: lazy._lead], *dense.shape)
     # Axes that None makes are put where they were asked for.
-    within = iter([*given[:-3], *within])
+    rest = iter([*given[:-3], *within])
     index = []
     for item in items:
         if item is None:
             index.append(None)
         elif item is Ellipsis:
             count = len(shape) - sum(i is not None and i is not Ellipsis for i in items)
-            index += [next(within) for _ in range(count)]
+            index += [next(rest) for _ in range(count)]
         else:
-            index.append(next(within))
-    result = dense[(*index, *within)]
+            index.append(next(rest))
+    result = dense[(*index, *rest)]
     # A copy where the region holds more than was chosen, so that nothing else is kept.
     return result if result.numel() == dense.numel() else result.clone()
 
