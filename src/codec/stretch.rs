@@ -1,9 +1,12 @@
 //! From a stretch of a chunk's voxels to the rows of a patch.
 
 use super::interleave::interleave;
-use super::rows::Rows;
+use super::rows::{Rows, Steps};
 use super::scratch::room;
 use super::target::{Part, Target};
+
+/// Bytes of stored rows that are put together before they are converted: less than a cache holds.
+const CONVERTED_BYTES: usize = 8 << 10;
 
 /// Some consecutive voxels of a chunk, decompressed.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +162,19 @@ impl<'p> Walk<'p> {
             return;
         }
         let width = rows.width;
+        if let (Some(to), false) = (target.upwards(), matches!(target.rows, Rows::Copy)) {
+            let (kind, from) = (target.rows, width * item);
+            let most = (CONVERTED_BYTES / from).max(1);
+            for first in (0..rows.count).step_by(most) {
+                let count = most.min(rows.count - first);
+                let some = Block { from: rows.from + first * rows.stride, count, ..rows };
+                let stored = room(row_buffer, count * from);
+                stretch.copy(some, item, stored, from);
+                let steps = Steps { rows: count, width, from, to };
+                kind.convert(stored, target.rest_mut([z, y + first, x]), steps);
+            }
+            return;
+        }
         for i in 0..rows.count {
             let row = Block { from: rows.from + i * rows.stride, count: 1, ..rows };
             let at = [z, y + i, x];
@@ -199,9 +215,14 @@ pub(super) fn put_rows(
     item: usize,
     target: &mut Target<'_>,
 ) {
-    if let Some(step) = target.straight() {
-        let rows = Block { from: 0, width, stride, count: rows };
-        copy_rows([bytes], rows, target.rest_mut([z, y, x]), step);
+    if let Some(to) = target.upwards() {
+        let kind = target.rows;
+        let out = target.rest_mut([z, y, x]);
+        if matches!(kind, Rows::Copy) {
+            copy_rows([bytes], Block { from: 0, width, stride, count: rows }, out, to);
+        } else {
+            kind.convert(bytes, out, Steps { rows, width: width / item, from: stride, to });
+        }
         return;
     }
     for n in 0..rows {

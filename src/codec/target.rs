@@ -1,6 +1,6 @@
 //! Where decoded voxels go: a strided box in the caller's buffer, by rows.
 
-use super::rows::Rows;
+use super::rows::{Rows, Steps};
 
 /// The box of a chunk that is wanted; shapes and start in voxels, `z, y, x`. The box lies inside
 /// the chunk and no axis of it is empty.
@@ -48,8 +48,14 @@ impl Target<'_> {
     /// of them may be written from [`Self::rest_mut`] on.
     #[inline]
     pub(super) fn straight(&self) -> Option<usize> {
+        if matches!(self.rows, Rows::Copy) { self.upwards() } else { None }
+    }
+
+    /// From one row to the next, if rows go upwards and are not mirrored.
+    #[inline]
+    pub(super) fn upwards(&self) -> Option<usize> {
         let [_, row, voxel] = self.strides;
-        (matches!(self.rows, Rows::Copy) && voxel > 0).then(|| row.try_into().ok()).flatten()
+        (voxel > 0).then(|| row.try_into().ok()).flatten()
     }
 
     /// The buffer from voxel `at` of the part on.
@@ -88,7 +94,7 @@ impl Target<'_> {
     pub(super) fn put(&mut self, at: [usize; 3], stored: &[u8], width: usize) {
         let (rows, strides) = (self.rows, self.strides);
         let out = self.row_mut(at, width);
-        rows.convert(stored, out);
+        rows.convert(stored, out, Steps { rows: 1, width, from: 0, to: 0 });
         Self::turn(strides, out);
     }
 
