@@ -256,9 +256,7 @@ impl Aggregator {
     fn fill_missing(&self, py: Python<'_>, fill: f32, threads: Option<usize>) -> PyResult<u64> {
         let pool = pools::pool(threads).raise(py)?;
         self.with(|aggregator| {
-            work::run(py, 0, None, |report| {
-                aggregator.fill_missing(fill, &pool, &|| report(0))
-            })
+            work::run(py, 0, None, |report| aggregator.fill_missing(fill, &pool, &|| report(0)))
         })
     }
 

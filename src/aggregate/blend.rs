@@ -29,6 +29,10 @@ pub enum Blend {
         /// Standard deviation divided by the length of the patch; MONAI takes 0.125.
         sigma_scale: f64,
     },
+    /// `w(n) = exp(-(n - P / 2)^2 / (2 (P / 8)^2))`, the middle `P / 2` rounded down: nnU-Net's
+    /// Gaussian. nnU-Net stores ten times the product of the three axes in 16 bits, and raises what
+    /// becomes 0 there to the least number that does not: the floor is a tenth of `2^-24`.
+    NnUNet,
 }
 
 impl Blend {
@@ -54,6 +58,10 @@ impl Blend {
                 let step = std::f64::consts::PI / (length as f64 + 1.0);
                 Box::new(move |n| (step * (n + 1.0)).sin().powi(2))
             }
+            Self::NnUNet => {
+                let (sigma, middle) = (length as f64 / 8.0, (length / 2) as f64);
+                Box::new(move |n| (-(n - middle).powi(2) / (2.0 * sigma * sigma)).exp())
+            }
             Self::Gaussian { sigma_scale } => {
                 let (sigma, middle) = (sigma_scale * length as f64, (length as f64 - 1.0) / 2.0);
                 Box::new(move |n| (-(n - middle).powi(2) / (2.0 * sigma * sigma)).exp())
@@ -66,6 +74,7 @@ impl Blend {
     pub(super) fn floor(self, least: [f64; 3]) -> f64 {
         match self {
             Self::Gaussian { .. } => least.into_iter().product::<f64>().max(1e-3),
+            Self::NnUNet => 0.1 / f64::from(1 << 24),
             _ => 0.0,
         }
     }
@@ -78,6 +87,7 @@ impl fmt::Display for Blend {
             Self::Average => f.pad("average"),
             Self::Hann => f.pad("hann"),
             Self::Gaussian { sigma_scale } => write!(f, "gaussian:{sigma_scale}"),
+            Self::NnUNet => f.pad("nnunet"),
         }
     }
 }
@@ -85,8 +95,8 @@ impl fmt::Display for Blend {
 impl FromStr for Blend {
     type Err = Error;
 
-    /// `crop`, `average` (or `constant`, MONAI's word for it), `hann`, `gaussian` or
-    /// `gaussian:SCALE`.
+    /// `crop`, `average` (or `constant`, MONAI's word for it), `hann`, `gaussian`,
+    /// `gaussian:SCALE` or `nnunet`.
     fn from_str(s: &str) -> Result<Self> {
         let gaussian = |sigma_scale| Self::Gaussian { sigma_scale };
         let blend = match s.split_once(':') {
@@ -95,13 +105,14 @@ impl FromStr for Blend {
                 "average" | "constant" => Some(Self::Average),
                 "hann" => Some(Self::Hann),
                 "gaussian" => Some(gaussian(Self::SIGMA_SCALE)),
+                "nnunet" => Some(Self::NnUNet),
                 _ => None,
             },
             Some(("gaussian", scale)) => scale.parse().ok().map(gaussian),
             Some(_) => None,
         };
         let Some(blend) = blend else {
-            let reason = "use crop, average, constant, hann, gaussian or gaussian:SCALE";
+            let reason = "use crop, average, constant, hann, gaussian, gaussian:SCALE or nnunet";
             return Err(Error::invalid("mode", s, reason));
         };
         blend.check().map(|()| blend)
@@ -114,7 +125,7 @@ mod tests {
 
     #[test]
     fn modes_parse_back_and_wrong_ones_are_refused() {
-        for text in ["crop", "average", "hann", "gaussian:0.125", "gaussian:0.5"] {
+        for text in ["crop", "average", "hann", "gaussian:0.125", "gaussian:0.5", "nnunet"] {
             assert_eq!(text.parse::<Blend>().unwrap().to_string(), text);
         }
         assert_eq!("constant".parse::<Blend>().unwrap(), Blend::Average);
@@ -140,6 +151,14 @@ mod tests {
         close(&gaussian.window(4).unwrap(), &[far, near, near, far]);
         close(&[gaussian.floor([far; 3])], &[1e-3]);
         close(&[gaussian.floor([0.5; 3])], &[0.125]);
+        // sigma = 0.5 and 0.625, the middle at 2.
+        let far = (-8.0_f64).exp();
+        close(&Blend::NnUNet.window(4).unwrap(), &[far, (-2_f64).exp(), 1.0, (-2_f64).exp()]);
+        let (far, near) = ((-5.12_f64).exp(), (-1.28_f64).exp());
+        close(&Blend::NnUNet.window(5).unwrap(), &[far, near, 1.0, near, far]);
+        // Ten times the floor is the least positive number of 16 bits.
+        let least = f64::from(crate::f16::from_bits(1));
+        close(&[Blend::NnUNet.floor([1e-9; 3]) * 10.0 / least], &[1.0]);
         assert!(Blend::Crop.window(4).is_none() && Blend::Average.window(4).is_none());
     }
 }

@@ -80,12 +80,7 @@ impl Real {
     }
 }
 
-fn real_rows<T: Element, const N: usize>(
-    real: Real,
-    stored: &[u8],
-    out: &mut [u8],
-    steps: Steps,
-) {
+fn real_rows<T: Element, const N: usize>(real: Real, stored: &[u8], out: &mut [u8], steps: Steps) {
     let Real { scaling: Scaling { slope, intercept }, normalise } = real;
     // What is the same for all voxels is asked here, so that many are computed at once.
     #[allow(clippy::float_cmp)]

@@ -24,7 +24,8 @@ pub enum Traversal {
 ///
 /// Along an axis, patches start at `-B, -B + D, -B + 2 D, ...` with the step `D = P - O` (patch
 /// minus overlap) as long as they fit. A last patch ends at the end of the axis, so its overlap may
-/// exceed `O`. `B` is 0, or the padding before the volume.
+/// exceed `O`. `B` is 0, or the padding before the volume. With [`super::Overlap::TileStep`], `n`
+/// patches start at `i (S - P) / (n - 1)` instead, rounded to the nearest voxel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     volume: [usize; 3],
@@ -32,28 +33,77 @@ pub struct Grid {
     axes: [AxisStarts; 3],
 }
 
-/// Starts along one axis: `first + min(n * step, last)` for `n` below `places`.
+/// Starts along one axis, from `first` to `first + last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AxisStarts {
     pub first: i64,
-    pub step: usize,
     pub last: usize,
+    pub between: Between,
+}
+
+/// How the starts between the first and the last are laid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Between {
+    /// `min(n * step, last)`.
+    Step(usize),
+    /// `n * last / (places - 1)`, rounded to the nearest, of two to the even one: no two the same.
+    Spread { places: usize },
 }
 
 impl AxisStarts {
     fn places(&self) -> usize {
-        self.last.div_ceil(self.step) + 1
+        match self.between {
+            Between::Step(step) => self.last.div_ceil(step) + 1,
+            Between::Spread { places } => places,
+        }
     }
 
     fn start(&self, n: usize) -> i64 {
-        self.first.saturating_add(signed(n.saturating_mul(self.step).min(self.last)))
+        let by = match self.between {
+            Between::Step(step) => n.saturating_mul(step).min(self.last),
+            Between::Spread { places } => spread(n, self.last, places),
+        };
+        self.first.saturating_add(signed(by))
     }
 
     fn place_at(&self, start: i64) -> Option<usize> {
         let after = usize::try_from(start.checked_sub(self.first)?).ok()?;
-        let n = after.div_ceil(self.step);
+        let n = match self.between {
+            Between::Step(step) => after.div_ceil(step),
+            // As the starts ascend, the first that is not before this one.
+            Between::Spread { places } => {
+                let (mut low, mut high) = (0, places);
+                while low < high {
+                    let middle = usize::midpoint(low, high);
+                    if self.start(middle) < start { low = middle + 1 } else { high = middle }
+                }
+                low
+            }
+        };
         (n < self.places() && self.start(n) == start).then_some(n)
     }
+
+    /// The most voxels from one start to the next.
+    fn step(&self) -> usize {
+        match self.between {
+            Between::Step(step) => step,
+            Between::Spread { places } => {
+                let step = |n: usize| self.start(n).abs_diff(self.start(n - 1));
+                let most = (1..places).map(step).max().unwrap_or(0);
+                usize::try_from(most).unwrap_or(usize::MAX)
+            }
+        }
+    }
+}
+
+/// In the arithmetic of nnU-Net, so that the starts are the same.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn spread(n: usize, last: usize, places: usize) -> usize {
+    if places < 2 {
+        return 0;
+    }
+    let step = last as f64 / (places - 1) as f64;
+    ((step * n as f64).round_ties_even() as usize).min(last)
 }
 
 impl Grid {
@@ -83,10 +133,15 @@ impl Grid {
         self.patch
     }
 
-    /// Voxels that neighbours share, `z, y, x`; the last two patches along an axis may share more.
+    /// Voxels that neighbours share at least, `z, y, x`; the last two patches along an axis may
+    /// share more, and of evenly spread patches some share one more than others. 0 along an axis
+    /// of one evenly spread patch.
     #[must_use]
     pub fn overlap(&self) -> [usize; 3] {
-        std::array::from_fn(|axis| self.patch[axis] - self.axes[axis].step)
+        std::array::from_fn(|axis| match self.axes[axis].step() {
+            0 => 0,
+            step => self.patch[axis] - step,
+        })
     }
 
     /// How far patches leave the volume, before and after it on each axis, `z, y, x`.

@@ -96,6 +96,10 @@ fn window(blend: Blend, at: usize, length: usize) -> f64 {
             let distance = at - (length - 1.0) / 2.0;
             (-distance * distance / (2.0 * (sigma_scale * length).powi(2))).exp()
         }
+        Blend::NnUNet => {
+            let distance = at - (length / 2.0).floor();
+            (-distance * distance / (2.0 * (length / 8.0).powi(2))).exp()
+        }
         Blend::Crop | Blend::Average => 1.0,
     }
 }
@@ -126,7 +130,11 @@ pub fn blended(
     let least: f64 = (0..3)
         .map(|a| (0..patch[a]).map(|n| window(blend, n, patch[a])).fold(f64::INFINITY, f64::min))
         .product();
-    let floor = if matches!(blend, Blend::Gaussian { .. }) { least.max(1e-3) } else { 0.0 };
+    let floor = match blend {
+        Blend::Gaussian { .. } => least.max(1e-3),
+        Blend::NnUNet => 2_f64.powi(-24) / 10.0,
+        _ => 0.0,
+    };
     let shape: [usize; 3] = std::array::from_fn(|a| lines[a].volume / factor[a]);
     Array4::from_shape_fn([channels, shape[0], shape[1], shape[2]], |(c, z, y, x)| {
         let voxel = [z, y, x];

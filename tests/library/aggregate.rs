@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::float_cmp,
+    clippy::cast_precision_loss,
     reason = "a test may fail, and its numbers are exact"
 )]
 
@@ -90,15 +91,23 @@ struct Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let blend = prop::sample::select(vec![Blend::Crop, Blend::Average, Blend::Hann, GAUSSIAN]);
+    let blends = vec![Blend::Crop, Blend::Average, Blend::Hann, GAUSSIAN, Blend::NnUNet];
     let axis = || (3_usize..14, 1_usize..6, 0_usize..6, 1_usize..3);
-    (axis(), axis(), axis(), blend, any::<bool>(), 1_usize..4).prop_map(
-        |(z, y, x, blend, padded, channels)| {
+    let spread = prop::option::weighted(0.3, 0.2..1.0);
+    let blend = prop::sample::select(blends);
+    (axis(), axis(), axis(), blend, any::<bool>(), 1_usize..4, spread).prop_map(
+        |(z, y, x, blend, padded, channels, spread)| {
             let axes = [z, y, x];
             let (volume, factor) = (axes.map(|a| a.0), axes.map(|a| a.3));
             let patch = axes.map(|a| a.1 * a.3);
             let overlap = axes.map(|a| a.2.min(a.1 * a.3 - 1));
-            let sampler = GridSampler::new(patch, Overlap::Voxels(overlap)).unwrap();
+            let overlap = match spread {
+                // At least a voxel.
+                Some(share) => Overlap::TileStep(patch.map(|n| f64::max(share, 1.0 / n as f64))),
+                None => Overlap::Voxels(overlap),
+            };
+            let padded = padded && spread.is_none();
+            let sampler = GridSampler::new(patch, overlap).unwrap();
             let sampler = sampler.pad_small_volumes(true).pad_borders(padded);
             Case { volume, sampler, padded, blend, factor, channels }
         },

@@ -56,6 +56,39 @@ fn fractions_are_truncated_as_in_monai() {
 }
 
 #[test]
+fn evenly_spread_starts_are_those_of_nnunet() {
+    // What its `compute_steps_for_sliding_window` gives.
+    let cases: [(usize, usize, f64, &[i64]); 8] = [
+        (110, 64, 0.5, &[0, 23, 46]),
+        (275, 96, 0.5, &[0, 45, 90, 134, 179]),
+        (512, 160, 0.5, &[0, 70, 141, 211, 282, 352]),
+        (33, 16, 0.3, &[0, 4, 8, 13, 17]),
+        (20, 20, 0.5, &[0]),
+        (100, 7, 1.0, &[0, 7, 13, 20, 27, 33, 40, 46, 53, 60, 66, 73, 80, 86, 93]),
+        (31, 8, 0.7, &[0, 5, 9, 14, 18, 23]),
+        (45, 10, 0.35, &[0, 4, 7, 10, 14, 18, 21, 24, 28, 32, 35]),
+    ];
+    for (volume, patch, share, expected) in cases {
+        let sampler = GridSampler::new([patch; 3], Overlap::TileStep([share; 3])).unwrap();
+        assert_eq!(along(&sampler, [volume; 3]), [(); 3].map(|()| expected.to_vec()));
+        let most = expected.windows(2).map(|pair| pair[1] - pair[0]).max();
+        let shared = most.map_or(0, |most| patch - most as usize);
+        assert_eq!(sampler.grid([volume; 3]).unwrap().overlap(), [shared; 3]);
+    }
+    // A smaller volume lies in the middle of its patch, as nnU-Net pads it.
+    let sampler = GridSampler::new([8; 3], Overlap::TileStep([0.5; 3])).unwrap();
+    assert!(sampler.grid([5; 3]).is_err());
+    let small = sampler.clone().pad_small_volumes(true);
+    assert_eq!(along(&small, [5, 8, 12]), [vec![-1], vec![0], vec![0, 4]]);
+    let padded = sampler.pad_borders(true).grid([20; 3]).unwrap_err().to_string();
+    assert!(padded.contains("evenly spread"), "{padded}");
+    for wrong in [[0.0, 0.5, 0.5], [0.5, 1.1, 0.5], [0.5, 0.5, f64::NAN], [0.1, 0.5, 0.5]] {
+        let refused = GridSampler::new([8; 3], Overlap::TileStep(wrong)).unwrap_err();
+        assert!(refused.to_string().contains("tile step"), "{refused}");
+    }
+}
+
+#[test]
 fn a_patch_as_large_as_the_volume_has_one_place_and_a_larger_one_is_centred_or_refused() {
     for (volume, patch) in [(8, 8), (9, 9), (8, 11), (9, 11), (1, 4)] {
         let sampler = GridSampler::new([patch; 3], Overlap::Fraction([0.5; 3])).unwrap();
@@ -153,6 +186,30 @@ fn a_morton_traversal_refetches_less_than_a_lexicographic_one() {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn evenly_spread_places_ascend_from_border_to_border_and_are_found_by_their_start(
+        patch in 1_usize..40,
+        more in 0_usize..200,
+        share in 0.0_f64..1.0,
+    ) {
+        let share = share.max(1.0 / patch as f64);
+        let sampler = GridSampler::new([1, 1, patch], Overlap::TileStep([1.0, 1.0, share]));
+        let grid = sampler.unwrap().grid([1, 1, patch + more]).unwrap();
+        let starts: Vec<i64> = grid.starts(2).collect();
+        let (last, most) = (more as f64, patch as f64 * share);
+        prop_assert_eq!((starts[0], *starts.last().unwrap()), (0, more as i64));
+        prop_assert_eq!(starts.len(), (last / most).ceil() as usize + 1);
+        for (n, start) in starts.iter().enumerate().skip(1) {
+            let even = last * n as f64 / (starts.len() - 1) as f64;
+            prop_assert!((*start as f64 - even).abs() < 0.5 + 1e-9 && *start > starts[n - 1]);
+            prop_assert!(grid.overlap()[2] as i64 <= patch as i64 - (start - starts[n - 1]));
+        }
+        for x in -3..more as i64 + 3 {
+            let place = starts.iter().position(|start| *start == x);
+            prop_assert_eq!(grid.place_at([0, 0, x]), place.map(|place| place as u64));
+        }
+    }
 
     #[test]
     fn a_grid_is_the_product_of_its_axes_and_covers_the_volume(

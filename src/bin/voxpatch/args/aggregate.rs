@@ -57,9 +57,15 @@ pub struct Aggregate {
     /// The overlap of neighbouring patches: voxels (16x32x32), or a fraction of the patch (0.5, or
     /// 0.5x0.25x0.25), from which the step is computed as in MONAI.
     #[arg(long, value_name = "ZxYxX|F|FxFxF", value_parser = values::shared)]
-    pub overlap: Overlap,
-    /// How overlapping predictions are blended: crop, average (also: constant), hann, gaussian, or
-    /// gaussian:SCALE.
+    #[arg(required_unless_present = "tile_step_size")]
+    pub overlap: Option<Overlap>,
+    /// In place of an overlap, the most that patches start apart, as a share of the patch: patches
+    /// are then spread evenly, as by nnU-Net (0.5 there).
+    #[arg(long, value_name = "F", value_parser = values::tile_step, conflicts_with = "overlap")]
+    #[arg(conflicts_with = "pad_borders")]
+    pub tile_step_size: Option<Overlap>,
+    /// How overlapping predictions are blended: crop, average (also: constant), hann, gaussian,
+    /// gaussian:SCALE, or nnunet (its Gaussian).
     #[arg(long, value_name = "MODE")]
     pub mode: Blend,
     /// The program with its arguments, as for sh -c.
@@ -161,7 +167,8 @@ impl Aggregate {
     }
 
     fn sampler(&self) -> voxpatch::Result<GridSampler> {
-        let sampler = GridSampler::new(self.patch, self.overlap)?;
+        let overlap = self.overlap.or(self.tile_step_size).expect("clap asks for one of them");
+        let sampler = GridSampler::new(self.patch, overlap)?;
         Ok(sampler.pad_small_volumes(self.pad.is_some()).pad_borders(self.pad_borders))
     }
 

@@ -89,6 +89,13 @@ pub(super) fn shared(text: &str) -> Result<Overlap, String> {
         })
 }
 
+/// A share of the patch, the most that patches start apart.
+pub(super) fn tile_step(text: &str) -> Result<Overlap, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    let share = share.ok_or("expected a share of the patch above 0 and up to 1, such as 0.5")?;
+    Ok(Overlap::TileStep([share; 3]))
+}
+
 /// A time span in seconds, minutes, hours or days.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
