@@ -122,14 +122,20 @@ impl Sampler {
         axes: &str,
         patch: &Bound<'_, PyAny>,
         overlap: &Bound<'_, PyAny>,
+        tile_step_size: Option<f64>,
         pad_borders: bool,
         pad_small_volumes: bool,
         traversal: &str,
     ) -> PyResult<Self> {
         let axes = Axes::parse(py, axes)?;
-        let overlap = match arguments::shape(overlap, "overlap", axes) {
-            Ok(voxels) => Overlap::Voxels(voxels),
-            Err(error) => match (overlap.extract::<f64>(), overlap.extract::<[f64; 3]>()) {
+        let overlap = match (tile_step_size, arguments::shape(overlap, "overlap", axes)) {
+            (Some(share), Ok([0, 0, 0])) => Overlap::TileStep([share; 3]),
+            (Some(share), _) => {
+                let reason = "give no overlap beside it: patches are spread evenly";
+                return Err(invalid(py, "tile_step_size", share, reason));
+            }
+            (None, Ok(voxels)) => Overlap::Voxels(voxels),
+            (None, Err(error)) => match (overlap.extract(), overlap.extract::<[f64; 3]>()) {
                 (Ok(share), _) => Overlap::Fraction([share; 3]),
                 (_, Ok(shares)) => Overlap::Fraction(axes.flip(shares)),
                 _ => return Err(error),

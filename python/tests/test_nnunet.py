@@ -1,5 +1,6 @@
 """nnU-Net's predictor over a lazy tensor."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -12,6 +13,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("nnunetv2")
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.inference.sliding_window_prediction import (
+        compute_gaussian,
+        compute_steps_for_sliding_window,
+    )
     from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
     from nnunetv2.training.dataloading.nnunet_dataset import (
         infer_dataset_class,
@@ -22,27 +27,104 @@ with warnings.catch_warnings():
 from voxpatch.torch import LazyTensor, materialising
 
 
-def test_the_predictor_reads_windows(store, dense, monkeypatch):
-    torch.manual_seed(0)
+def predictor_of(network, patch, tile_step_size=0.5):
     predictor = nnUNetPredictor(
-        tile_step_size=0.5, use_gaussian=True, use_mirroring=False, perform_everything_on_device=False,
-        device=torch.device("cpu"), verbose=False, allow_tqdm=False,
+        tile_step_size=tile_step_size, use_gaussian=True, use_mirroring=False,
+        perform_everything_on_device=False, device=torch.device("cpu"), verbose=False,
+        allow_tqdm=False,
     )  # fmt: skip
-    predictor.network = torch.nn.Conv3d(1, 2, 3, padding=1).eval()
+    predictor.network = network.eval()
 
     class Configuration:
-        patch_size = (8, 16, 16)
+        patch_size = patch
 
     class Labels:
         num_segmentation_heads = 2
 
     predictor.configuration_manager = Configuration
     predictor.label_manager = Labels
+    return predictor
+
+
+def test_the_predictor_reads_windows(store, dense):
+    torch.manual_seed(0)
+    predictor = predictor_of(torch.nn.Conv3d(1, 2, 3, padding=1), (8, 16, 16))
     lazy = LazyTensor(voxpatch.open(store)["case01/ct"], dtype="float32")
     with materialising(False):
         found = predictor.predict_sliding_window_return_logits(lazy)
     expected = predictor.predict_sliding_window_return_logits(torch.from_numpy(dense.astype("f4"))[None])
     assert torch.equal(found, expected)
+
+
+def test_evenly_spread_grids_are_those_of_nnunet():
+    random = np.random.default_rng(3)
+    for _ in range(300):
+        patch = tuple(map(int, random.integers(2, 70, 3)))
+        shape = tuple(int(p + random.integers(0, 300)) for p in patch)
+        step = float(random.choice([0.5, 1.0, 0.75, 0.51, random.uniform(0.5, 1)]))
+        expected = compute_steps_for_sliding_window(shape, patch, step)
+        starts = voxpatch.GridSampler(patch, tile_step_size=step).starts(shape)
+        assert [sorted(set(starts[:, axis].tolist())) for axis in range(3)] == expected
+        assert len(starts) == np.prod([len(steps) for steps in expected])
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="overlap"):
+        voxpatch.GridSampler(16, 4, tile_step_size=0.5)
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="tile step"):
+        voxpatch.GridSampler(16, tile_step_size=1.5)
+
+
+def test_weights_are_those_of_nnunets_gaussian(tmp_path, dense):
+    # A model that answers 1 for one patch and 0 for the others stores that patch's share of weight.
+    voxpatch.convert(dense, tmp_path / "s", "a/ct", progress=False)
+    patch = (21, 34, 24)
+    ct = voxpatch.open(tmp_path / "s")["a/ct"]
+    grid = voxpatch.GridSampler(patch, tile_step_size=0.5)
+    assert grid.starts(ct).tolist() == [[0, 0, 0], [0, 0, 10], [0, 0, 21]]
+
+    first = iter([1.0, 0.0, 0.0])
+
+    def model(patches):
+        return np.full((1, 1, *patch), next(first), "float32")
+
+    voxpatch.predict(ct, model, voxpatch.Output("a/w", channels=1), grid, blend="nnunet")
+    found = voxpatch.open(tmp_path / "s")["a/w"][...]
+    gaussian = compute_gaussian(patch, 1 / 8, 10, torch.float64, "cpu").numpy()
+    gaussian = np.maximum(gaussian, np.finfo("float16").smallest_subnormal)
+    weights = np.zeros((3, *SHAPE))
+    for n, x in enumerate((0, 10, 21)):
+        weights[n, ..., x : x + 24] = gaussian
+    np.testing.assert_allclose(found, weights[0] / weights.sum(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("step", [0.5, 0.7])
+def test_predictions_are_those_of_nnunet(tmp_path, dense, step):
+    torch.manual_seed(0)
+    patch, network = (8, 16, 16), torch.nn.Conv3d(1, 2, 3, padding=1)
+    voxpatch.convert(dense, tmp_path / "s", "a/ct", progress=False)
+    ct = voxpatch.open(tmp_path / "s")["a/ct"]
+    normalise = voxpatch.Normalise(0.0, 500.0)
+
+    def model(patches):
+        with torch.no_grad():
+            return network(torch.from_numpy(patches)).numpy()
+
+    grid = voxpatch.GridSampler(patch, tile_step_size=step)
+    options = {"blend": "nnunet", "normalise": normalise, "batch_size": 3}
+    voxpatch.predict(ct, model, voxpatch.Output("a/logits"), grid, **options)
+    found = voxpatch.open(tmp_path / "s")["a/logits"][...]
+    image = torch.from_numpy(ct.read((0, 0, 0), SHAPE, normalise=normalise))[None]
+    # By its steps and its Gaussian, added in 64 bits.
+    gaussian = compute_gaussian(patch, 1 / 8, 10, torch.float64, "cpu").numpy()
+    gaussian = np.maximum(gaussian, np.finfo("float16").smallest_subnormal)
+    total, weights = np.zeros((2, *SHAPE)), np.zeros(SHAPE)
+    for start in itertools.product(*compute_steps_for_sliding_window(SHAPE, patch, step)):
+        tile = tuple(slice(s, s + p) for s, p in zip(start, patch, strict=True))
+        total[:, *tile] += model(image[None, :, *tile].numpy())[0] * gaussian
+        weights[tile] += gaussian
+    np.testing.assert_allclose(found, total / weights, atol=1e-5)
+    # nnU-Net's predictor adds in 16 bits, which leaves nothing of a product with a tiny weight.
+    logits = predictor_of(network, patch, step).predict_sliding_window_return_logits(image)
+    there = weights > 0.01
+    np.testing.assert_allclose(found[:, there], logits.numpy()[:, there], atol=1e-2)
 
 
 PATCH = (8, 16, 16)
@@ -76,6 +158,26 @@ def batches(folder, count=6):
     loader = nnUNetDataLoader(dataset, 2, larger, PATCH, LabelManager, 0.5, None, None)
     np.random.seed(5)
     return [loader.generate_train_batch() for _ in range(count)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_cascade_reads_patches_of_the_stage_before(folders, tmp_path):
+    found = []
+    for folder, dataset in zip(folders, (nnUNetDatasetBlosc2, nnunet.VoxpatchDataset), strict=True):
+        before = tmp_path / f"before of {folder.name}"
+        before.mkdir()
+        for n in range(3):
+            seg = (labels() + n) % 3
+            dataset.save_seg(seg, str(before / f"case{n}"))
+        cases = dataset(str(folder), folder_with_segs_from_previous_stage=str(before))
+        loader = nnUNetDataLoader(cases, 2, (10, 20, 20), PATCH, LabelManager, 0.5, None, None)
+        np.random.seed(7)
+        found.append([loader.generate_train_batch() for _ in range(4)])
+    previous = cases.load_case("case0")[2]
+    assert isinstance(previous, voxpatch.Volume) and previous.shape == SHAPE
+    for blosc2, ours in zip(*found, strict=True):
+        assert ours["target"].shape[1] == 2 and torch.equal(ours["target"], blosc2["target"])
+        assert torch.equal(ours["data"], blosc2["data"])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

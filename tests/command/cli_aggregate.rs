@@ -80,8 +80,13 @@ fn hidden(folder: &Path) -> Vec<String> {
 fn the_identity_comes_back_in_every_mode_and_is_told_of() {
     let folder = folder();
     let at = folder.path();
-    for mode in ["crop", "average", "hann", "gaussian", "gaussian:0.25"] {
-        let line = format!("{GRID} --mode {mode} --overwrite");
+    let spread = "aggregate s.zarr/a/image --patch 8x16x16 --tile-step-size 0.7 --scaled";
+    for (grid, mode) in ["crop", "average", "hann", "gaussian", "gaussian:0.25", "nnunet"]
+        .map(|mode| (GRID, mode))
+        .into_iter()
+        .chain([(spread, "crop"), (spread, "nnunet")])
+    {
+        let line = format!("{grid} --mode {mode} --overwrite");
         let text = run(at, 0, &line, "cat");
         assert!(text.contains("a/prediction") && text.contains("patches"), "{text}");
         is_identity(at, "a/prediction");
@@ -126,6 +131,13 @@ fn what_is_not_understood_exits_2_and_what_fails_says_what_helps() {
     for overlap in ["8x16x16", "1.0", "16", "0.5x0.5"] {
         run(at, 2, &format!("{grid} --patch 8x16x16 --overlap {overlap}"), "cat");
     }
+    for steps in
+        ["", "--tile-step-size 0", "--tile-step-size 1.5", "--tile-step-size 0.5 --overlap 0"]
+    {
+        run(at, 2, &format!("{grid} --patch 8x16x16 {steps}"), "cat");
+    }
+    let text = run(at, 2, &format!("{grid} --patch 8x16x16 --tile-step-size 0.01"), "cat");
+    assert!(text.contains("tile step"), "{text}");
     let text = run(at, 1, &format!("{grid} --patch 64x16x16 --overlap 0"), "cat");
     assert!(text.contains("--pad edge"), "{text}");
     let text = run(at, 1, &format!("{GRID} --mode crop"), "echo hello");

@@ -58,7 +58,8 @@ class Aggregator:
         outputs: An :class:`Output`, or several.
         dataset: The store of the outputs; by default that of the volume.
         blend: ``"gaussian"`` or ``"gaussian:0.125"`` (deviation over patch length), ``"average"``,
-            ``"hann"``, or ``"crop"``: half an overlap is cut off each patch.
+            ``"hann"``, ``"nnunet"`` (nnU-Net's Gaussian), or ``"crop"``: half an overlap is cut off
+            each patch.
         overwrite: True replaces predictions, ``"anything"`` other volumes too; they stay until the
             new ones are complete.
         unfinished: What becomes of an aggregation of the same outputs that was begun before:

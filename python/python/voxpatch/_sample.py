@@ -146,11 +146,13 @@ class ForegroundSampler(Sampler):
 
 @dataclass(frozen=True)
 class GridSampler(Sampler):
-    """Nothing at random: places that cover the volume, as TorchIO's.
+    """Nothing at random: places that cover the volume, as TorchIO's, MONAI's or nnU-Net's.
 
     Args:
         patch: The shape of patches.
         overlap: Voxels that neighbours share; or a fraction of the patch, below 1.
+        tile_step_size: In place of an overlap, the most that patches start apart, as a share of the
+            patch: patches are then spread evenly, as by nnU-Net (0.5 there).
         pad_borders: The grid begins half an overlap outside of the volume; images then need a
             ``pad``.
         pad_small_volumes: As of :class:`UniformSampler`.
@@ -159,13 +161,15 @@ class GridSampler(Sampler):
 
     patch: Shape
     overlap: Any = 0
+    tile_step_size: float | None = field(default=None, kw_only=True)
     pad_borders: bool = field(default=False, kw_only=True)
     pad_small_volumes: bool = field(default=False, kw_only=True)
     traversal: str = field(default="lexicographic", kw_only=True)
 
     def _made(self, axes: str) -> _voxpatch.Sampler:
-        options = (self.overlap, self.pad_borders, self.pad_small_volumes, self.traversal)
-        return _voxpatch.Sampler.grid(axes, self.patch, *options)
+        steps = (self.overlap, self.tile_step_size)
+        options = (self.pad_borders, self.pad_small_volumes, self.traversal)
+        return _voxpatch.Sampler.grid(axes, self.patch, *steps, *options)
 
     def __post_init__(self) -> None:
         overlap = self.overlap

@@ -64,7 +64,7 @@ class VoxpatchDataset(nnunet_dataset.nnUNetBaseDataset):
         previous = None
         if self.folder_with_segs_from_previous_stage is not None:
             store = Path(self.folder_with_segs_from_previous_stage) / STORE
-            previous = Channels(voxpatch.open(store)[f"{identifier}/seg"])[0]
+            previous = voxpatch.open(store)[f"{identifier}/seg"]
         properties = load_pickle(str(folder / f"{identifier}.pkl"))
         return Channels(subject["data"]), Channels(subject["seg"]), previous, properties
 
@@ -85,7 +85,8 @@ class VoxpatchDataset(nnunet_dataset.nnUNetBaseDataset):
 
     @staticmethod
     def save_seg(seg: np.ndarray, output_filename_truncated: str, **options: Any) -> None:
-        """Converts a segmentation."""
+        """Converts a segmentation ``(z, y, x)`` or ``(1, z, y, x)``, such as that of the stage before
+        in a cascade: the loader reads patches of it."""
         _store(seg, Path(output_filename_truncated), "seg", "label", options)
 
     @staticmethod
@@ -98,7 +99,7 @@ class VoxpatchDataset(nnunet_dataset.nnUNetBaseDataset):
 def _store(array: Any, target: Path, image: str, kind: str, options: dict[str, Any]) -> None:
     # A single channel makes a volume without such an axis.
     array = np.asarray(array[:])
-    array = array[0] if array.shape[0] == 1 else array
+    array = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
     name, store = f"{target.name}/{image}", target.parent / STORE
     options = {"overwrite": True, "progress": False, **options}
     voxpatch.convert(array, store, name, kind=kind, **options)
