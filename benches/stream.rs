@@ -85,7 +85,7 @@ fn reads(c: &mut Criterion) {
 
     let volume = dataset.volume("s0/image").expect("stored");
     let regions: Vec<_> =
-        (0..16).map(|n| Region::new([20 + 6 * n, 100 + 12 * n, 150], PATCH)).collect();
+        (0..16).map(|n| Region::new([20 + 5 * n, 100 + 12 * n, 150], PATCH)).collect();
     let mut out = vec![0_i16; 16 * PATCH.iter().product::<usize>()];
     let mut group = c.benchmark_group("batch");
     group.throughput(Throughput::Bytes(16 * bytes)).sample_size(20);

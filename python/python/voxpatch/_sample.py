@@ -167,9 +167,10 @@ class GridSampler(Sampler):
     traversal: str = field(default="lexicographic", kw_only=True)
 
     def _made(self, axes: str) -> _voxpatch.Sampler:
-        steps = (self.overlap, self.tile_step_size)
         options = (self.pad_borders, self.pad_small_volumes, self.traversal)
-        return _voxpatch.Sampler.grid(axes, self.patch, *steps, *options)
+        return _voxpatch.Sampler.grid(
+            axes, self.patch, self.overlap, self.tile_step_size, *options
+        )
 
     def __post_init__(self) -> None:
         overlap = self.overlap

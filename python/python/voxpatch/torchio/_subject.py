@@ -1,21 +1,12 @@
-"""voxpatch beside TorchIO: subjects whose images stay on disk.
-
-Stock samplers, ``Queue`` and ``GridSampler`` of TorchIO take them and read patches. What needs all
-voxels of an image (a transform of the whole subject, ``LabelSampler`` for its label map) reads that
-image as a whole.
-"""
+"""Subjects and images of TorchIO over a store."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import voxpatch
-from voxpatch.errors import MissingExtraError
-from voxpatch.torch import LazyTensor
+import torchio
 
-try:
-    import torchio
-except ImportError as error:
-    raise MissingExtraError("torchio") from error
+import voxpatch
+from voxpatch.torch import LazyTensor
 
 
 def image(volume: voxpatch.Volume, **options: Any) -> torchio.Image:
@@ -25,10 +16,12 @@ def image(volume: voxpatch.Volume, **options: Any) -> torchio.Image:
         volume: The volume.
         options: As of :class:`voxpatch.torch.LazyTensor`: ``scaled=True`` for real values.
     """
-    if volume.axes != "xyz":
-        volume = voxpatch.open(volume.store, axes="xyz")[volume.name]
-    kind = torchio.LabelMap if volume.kind == "label" else torchio.ScalarImage
-    return kind(tensor=LazyTensor(volume, **options), affine=volume.affine)
+    volume = in_xyz(volume)
+    tensor = LazyTensor(volume, **options)
+    # By position: the first argument of TorchIO 1 is a path, of TorchIO 2 anything.
+    is_first = int(torchio.__version__.split(".")[0]) < 2
+    given = {"tensor": tensor} if is_first else {"source": tensor}
+    return kind_of(volume)(**given, affine=volume.affine)
 
 
 def subject(
@@ -49,3 +42,15 @@ def subject(
             for name, volume in volumes.items()
         },
     )
+
+
+def kind_of(volume: voxpatch.Volume) -> type[torchio.Image]:
+    """TorchIO's class for a volume."""
+    return torchio.LabelMap if volume.kind == "label" else torchio.ScalarImage
+
+
+def in_xyz(volume: voxpatch.Volume) -> voxpatch.Volume:
+    """The volume in TorchIO's order of axes."""
+    if volume.axes == "xyz":
+        return volume
+    return voxpatch.open(volume.store, axes="xyz")[volume.name]
