@@ -122,14 +122,17 @@ impl Sampler {
         axes: &str,
         patch: &Bound<'_, PyAny>,
         overlap: &Bound<'_, PyAny>,
-        tile_step_size: Option<f64>,
+        tile_step_size: Option<&Bound<'_, PyAny>>,
         pad_borders: bool,
         pad_small_volumes: bool,
         traversal: &str,
     ) -> PyResult<Self> {
         let axes = Axes::parse(py, axes)?;
         let overlap = match (tile_step_size, arguments::shape(overlap, "overlap", axes)) {
-            (Some(share), Ok([0, 0, 0])) => Overlap::TileStep([share; 3]),
+            (Some(share), Ok([0, 0, 0])) => match share.extract() {
+                Ok(share) => Overlap::TileStep([share; 3]),
+                Err(_) => Overlap::TileStep(axes.flip(share.extract()?)),
+            },
             (Some(share), _) => {
                 let reason = "give no overlap beside it: patches are spread evenly";
                 return Err(invalid(py, "tile_step_size", share, reason));

@@ -62,10 +62,16 @@ def test_evenly_spread_grids_are_those_of_nnunet():
         patch = tuple(map(int, random.integers(2, 70, 3)))
         shape = tuple(int(p + random.integers(0, 300)) for p in patch)
         step = float(random.choice([0.5, 1.0, 0.75, 0.51, random.uniform(0.5, 1)]))
+        step = max(step * random.choice([1, 1, 0.3]), 1 / min(patch))
         expected = compute_steps_for_sliding_window(shape, patch, step)
         starts = voxpatch.GridSampler(patch, tile_step_size=step).starts(shape)
         assert [sorted(set(starts[:, axis].tolist())) for axis in range(3)] == expected
         assert len(starts) == np.prod([len(steps) for steps in expected])
+    slices = voxpatch.GridSampler((1, 16, 16), tile_step_size=(1.0, 0.5, 0.7))
+    y = compute_steps_for_sliding_window((50, 60), (16, 16), 0.5)[0]
+    x = compute_steps_for_sliding_window((50, 60), (16, 16), 0.7)[1]
+    expected = [list(start) for start in itertools.product(range(4), y, x)]
+    assert slices.starts((4, 50, 60)).tolist() == expected
     with pytest.raises(voxpatch.errors.InvalidArgumentError, match="overlap"):
         voxpatch.GridSampler(16, 4, tile_step_size=0.5)
     with pytest.raises(voxpatch.errors.InvalidArgumentError, match="tile step"):

@@ -87,11 +87,8 @@ impl AxisStarts {
     fn step(&self) -> usize {
         match self.between {
             Between::Step(step) => step,
-            Between::Spread { places } => {
-                let step = |n: usize| self.start(n).abs_diff(self.start(n - 1));
-                let most = (1..places).map(step).max().unwrap_or(0);
-                usize::try_from(most).unwrap_or(usize::MAX)
-            }
+            Between::Spread { places: 1 } => 0,
+            Between::Spread { places } => self.last.div_ceil(places - 1),
         }
     }
 }

@@ -16,15 +16,16 @@ pub enum Overlap {
     /// This share `o` of the patch, from 0 to below 1: as in MONAI, patches start `max(1, int(P *
     /// (1 - o)))` voxels apart.
     Fraction([f64; 3]),
-    /// Patches start at most this share `t` of the patch apart, above 0 and at most 1, and are
-    /// spread evenly: nnU-Net's `tile_step_size`. Along an axis there are
-    /// `ceil((S - P) / (P t)) + 1` of them.
+    /// Patches start at most this share `t` of the patch apart, above 0 and at most 1, but at least
+    /// a voxel, and are spread evenly: nnU-Net's `tile_step_size`. Along an axis there are
+    /// `ceil((S - P) / max(1, P t)) + 1` of them. Patches of one plane are those of every plane.
     TileStep([f64; 3]),
 }
 
 /// Patches that cover the volume in a [`Grid`]: `TorchIO`'s `GridSampler`, MONAI's
-/// `sliding_window_inference`, nnU-Net's sliding window. Draw `i` is the `i`-th place of the [`Traversal`] (lexicographic by
-/// default), whatever the seed and the epoch; [`Choice::Grid`] gives its number in the grid.
+/// `sliding_window_inference`, nnU-Net's sliding window. Draw `i` is the `i`-th place of the
+/// [`Traversal`] (lexicographic by default), whatever the seed and the epoch; [`Choice::Grid`] gives
+/// its number in the grid.
 #[derive(Debug, Clone)]
 pub struct GridSampler {
     patch: [usize; 3],
@@ -48,8 +49,7 @@ impl GridSampler {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if an axis of the patch is 0, an overlap is not smaller than the
-    /// patch, a fraction is not from 0 to below 1, or a step not above 0 and at most 1 and at least a
-    /// voxel.
+    /// patch, a fraction is not from 0 to below 1, or a step not above 0 and at most 1.
     pub fn new(patch: [usize; 3], overlap: Overlap) -> Result<Self> {
         border::check(patch)?;
         let steps = match overlap {
@@ -69,13 +69,12 @@ impl GridSampler {
                 Steps::Voxels(std::array::from_fn(|axis| step(patch[axis], fractions[axis])))
             }
             Overlap::TileStep(shares) => {
-                let most = std::array::from_fn(|axis| most_step(patch[axis], shares[axis]));
-                if !(0..3).all(|axis| shares[axis] <= 1.0 && most[axis] >= 1.0) {
+                if !shares.iter().all(|share| *share > 0.0 && *share <= 1.0) {
                     let value = format!("{}x{}x{}", shares[0], shares[1], shares[2]);
-                    let reason = "as a share of the patch must be at most 1, and at least a voxel";
+                    let reason = "as a share of the patch must be above 0 and at most 1";
                     return Err(Error::invalid("tile step", value, reason));
                 }
-                Steps::Most(most)
+                Steps::Most(std::array::from_fn(|axis| most_step(patch[axis], shares[axis])))
             }
         };
         let traversal = Traversal::Lexicographic;
@@ -110,8 +109,8 @@ impl GridSampler {
     /// The grid of a volume of this shape, `z, y, x`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the volume has no voxels, the patch does not fit, or borders of
-    /// evenly spread patches are to be padded.
+    /// [`Error::InvalidArgument`] if the volume has no voxels, the patch does not fit, or borders
+    /// of evenly spread patches are to be padded.
     pub fn grid(&self, volume: [usize; 3]) -> Result<Grid> {
         self.named_grid(volume, "the volume")
     }
@@ -152,7 +151,7 @@ impl GridSampler {
 /// As in nnU-Net.
 #[allow(clippy::cast_precision_loss)]
 fn most_step(patch: usize, share: f64) -> f64 {
-    patch as f64 * share
+    (patch as f64 * share).max(1.0)
 }
 
 /// Number of evenly spread patches, the last of which starts at `last`, as in nnU-Net.

@@ -80,7 +80,7 @@ fn hidden(folder: &Path) -> Vec<String> {
 fn the_identity_comes_back_in_every_mode_and_is_told_of() {
     let folder = folder();
     let at = folder.path();
-    let spread = "aggregate s.zarr/a/image --patch 8x16x16 --tile-step-size 0.7 --scaled";
+    let spread = "aggregate s.zarr/a/image --patch 8x16x16 --tile-step-size 0.7x0.5x1 --scaled";
     for (grid, mode) in ["crop", "average", "hann", "gaussian", "gaussian:0.25", "nnunet"]
         .map(|mode| (GRID, mode))
         .into_iter()
@@ -136,8 +136,6 @@ fn what_is_not_understood_exits_2_and_what_fails_says_what_helps() {
     {
         run(at, 2, &format!("{grid} --patch 8x16x16 {steps}"), "cat");
     }
-    let text = run(at, 2, &format!("{grid} --patch 8x16x16 --tile-step-size 0.01"), "cat");
-    assert!(text.contains("tile step"), "{text}");
     let text = run(at, 1, &format!("{grid} --patch 64x16x16 --overlap 0"), "cat");
     assert!(text.contains("--pad edge"), "{text}");
     let text = run(at, 1, &format!("{GRID} --mode crop"), "echo hello");

@@ -3,7 +3,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::float_cmp,
-    clippy::cast_precision_loss,
     reason = "a test may fail, and its numbers are exact"
 )]
 
@@ -102,8 +101,7 @@ fn cases() -> impl Strategy<Value = Case> {
             let patch = axes.map(|a| a.1 * a.3);
             let overlap = axes.map(|a| a.2.min(a.1 * a.3 - 1));
             let overlap = match spread {
-                // At least a voxel.
-                Some(share) => Overlap::TileStep(patch.map(|n| f64::max(share, 1.0 / n as f64))),
+                Some(share) => Overlap::TileStep([share; 3]),
                 None => Overlap::Voxels(overlap),
             };
             let padded = padded && spread.is_none();

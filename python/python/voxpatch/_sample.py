@@ -161,7 +161,7 @@ class GridSampler(Sampler):
 
     patch: Shape
     overlap: Any = 0
-    tile_step_size: float | None = field(default=None, kw_only=True)
+    tile_step_size: float | Sequence[float] | None = field(default=None, kw_only=True)
     pad_borders: bool = field(default=False, kw_only=True)
     pad_small_volumes: bool = field(default=False, kw_only=True)
     traversal: str = field(default="lexicographic", kw_only=True)

@@ -235,7 +235,7 @@ class Sampler:
         axes: str,
         patch: _Shape,
         overlap: Any,
-        tile_step_size: float | None,
+        tile_step_size: float | Sequence[float] | None,
         pad_borders: bool,
         pad_small_volumes: bool,
         traversal: str,

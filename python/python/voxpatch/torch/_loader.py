@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 import voxpatch
-from voxpatch._stream import Images, PatchStream
+from voxpatch._stream import Batch, Images, PatchStream
 from voxpatch.errors import InvalidArgumentError
 
 
@@ -99,12 +99,15 @@ class PatchLoader(_Passes):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._begin().batches(self.batch_size, drop_last=self.drop_last):
-            tensors = {name: _tensor(array, 5) for name, array in batch.images.items()}
-            tensors["start"] = torch.from_numpy(batch.starts)
-            tensors["affine"] = torch.from_numpy(batch.affines)
-            if self.pin_memory:
-                tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
-            yield {**tensors, "subject": batch.subjects}
+            yield self._made(batch)
+
+    def _made(self, batch: Batch) -> dict[str, Any]:
+        tensors = {name: _tensor(array, 5) for name, array in batch.images.items()}
+        tensors["start"] = torch.from_numpy(batch.starts)
+        tensors["affine"] = torch.from_numpy(batch.affines)
+        if self.pin_memory:
+            tensors = {name: tensor.pin_memory() for name, tensor in tensors.items()}
+        return {**tensors, "subject": batch.subjects}
 
 
 class PatchIterable(_Passes, IterableDataset):

@@ -61,7 +61,7 @@ pub struct Aggregate {
     pub overlap: Option<Overlap>,
     /// In place of an overlap, the most that patches start apart, as a share of the patch: patches
     /// are then spread evenly, as by nnU-Net (0.5 there).
-    #[arg(long, value_name = "F", value_parser = values::tile_step, conflicts_with = "overlap")]
+    #[arg(long, value_name = "F|FxFxF", value_parser = values::tile_step, conflicts_with = "overlap")]
     #[arg(conflicts_with = "pad_borders")]
     pub tile_step_size: Option<Overlap>,
     /// How overlapping predictions are blended: crop, average (also: constant), hann, gaussian,

@@ -91,9 +91,11 @@ pub(super) fn shared(text: &str) -> Result<Overlap, String> {
 
 /// A share of the patch, the most that patches start apart.
 pub(super) fn tile_step(text: &str) -> Result<Overlap, String> {
-    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-    let share = share.ok_or("expected a share of the patch above 0 and up to 1, such as 0.5")?;
-    Ok(Overlap::TileStep([share; 3]))
+    let shares = text.parse().ok().map(|share| [share; 3]).or_else(|| axes(text, 'x'));
+    shares
+        .filter(|shares| shares.iter().all(|share: &f64| *share > 0.0 && *share <= 1.0))
+        .map(Overlap::TileStep)
+        .ok_or_else(|| "expected a share of the patch above 0 and up to 1, such as 0.5".to_owned())
 }
 
 /// A time span in seconds, minutes, hours or days.
