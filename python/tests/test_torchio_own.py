@@ -77,6 +77,9 @@ def test_loaders_of_torchio_take_the_queue(many):
     batch = next(iter(loader))
     assert batch[tio.LOCATION].shape == (4, 6) and set(batch) >= {"ct", "name"}
     assert "label" not in batch
+    workers = tio.SubjectsLoader(queue, batch_size=4, num_workers=1, multiprocessing_context="fork")
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="num_workers"):
+        next(iter(workers))
 
 
 def test_label_samplers_look_for_labels(many):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -69,8 +69,7 @@ class Merger(MonaiMerger):
         self._fill, self._threads = fill, threads
         self._options = {"unfinished": "restart", **options}
         # Made when the channels are known.
-        self._window: Window | None = None
-        self._aggregator: voxpatch.Aggregator | None = None
+        self._begun: _Begun | None = None
         self._merged: voxpatch.Volume | None = None
 
     def aggregate(self, values: torch.Tensor, location: Sequence[int]) -> None:
@@ -81,46 +80,47 @@ class Merger(MonaiMerger):
             raise InvalidArgumentError(f"{len(values)} patches at one location: give one")
         patch = values.detach().to("cpu", torch.float32).numpy()[0]
         start = [int(at) for at in location]
-        if self._window is None:
-            self._begin(len(patch))
+        if self._begun is None:
+            self._begun = self._begin(len(patch))
+        window = self._begun.window
         first = max(start[0], 0)
-        if first < self._window.first:
+        if first < window.first:
             raise InvalidArgumentError(
-                f"a patch at {tuple(start)} after planes up to {self._window.first} were stored: give "
+                f"a patch at {tuple(start)} after planes up to {window.first} were stored: give "
                 "patches in ascending order of the first axis"
             )
-        self._store(min(first, self.volume.spatial_shape[0]))
-        self._window.add(patch, start)
+        self._store(self._begun, min(first, self.volume.spatial_shape[0]))
+        window.add(patch, start)
 
     def finalize(self) -> voxpatch.Volume:
         """Publishes the scores and gives their volume."""
         if self._merged is None:
-            if self._window is None:
+            if self._begun is None:
                 raise IncompleteError(f"{self.output.name}: there was no patch")
-            self._store(self.volume.spatial_shape[0])
-            self._aggregator.finish(threads=self._threads, progress=False)
+            self._store(self._begun, self.volume.spatial_shape[0])
+            self._begun.aggregator.finish(threads=self._threads, progress=False)
             self.is_finalized = True
             store = self._options.get("dataset") or voxpatch.open(self.volume.store)
             merged = voxpatch.open(store.store, axes=self.volume.axes)
             self._merged = merged[self.output.name]
         return self._merged
 
-    def _begin(self, channels: int) -> None:
+    def _begin(self, channels: int) -> "_Begun":
         shape = self.volume.spatial_shape
-        self._window = Window(channels, shape)
         # Planes are stored, but patches will be read: chunks are those of the scan.
         chunk = self.output.chunk or self.volume.chunks
         output = replace(self.output, channels=channels, chunk=chunk)
         planes = voxpatch.GridSampler((1, *shape[1:]))
         options = {**self._options, "blend": "average"}
-        self._aggregator = voxpatch.Aggregator(self.volume, planes, output, **options)
+        aggregator = voxpatch.Aggregator(self.volume, planes, output, **options)
+        return _Begun(Window(channels, shape), aggregator)
 
-    def _store(self, stop: int) -> None:
+    def _store(self, begun: "_Begun", stop: int) -> None:
         """Stores the planes before `stop`."""
-        first = self._window.first
+        first = begun.window.first
         if stop == first:
             return
-        averages, uncovered = self._window.take(stop)
+        averages, uncovered = begun.window.take(stop)
         if uncovered.any():
             if self._fill is None:
                 raise IncompleteError(
@@ -129,10 +129,17 @@ class Merger(MonaiMerger):
                 )
             averages[:, uncovered] = self._fill
         planes = np.moveaxis(averages, 1, 0)[:, :, None]
-        self._aggregator.add_many(range(first, stop), planes, threads=self._threads)
+        begun.aggregator.add_many(range(first, stop), planes, threads=self._threads)
 
 
-def _output(out: str | voxpatch.Output | Iterator[str | voxpatch.Output]) -> voxpatch.Output:
+class _Begun(NamedTuple):
+    """Sums of planes, and where they are stored."""
+
+    window: Window
+    aggregator: voxpatch.Aggregator
+
+
+def _output(out: Any) -> voxpatch.Output:
     if isinstance(out, Iterator):
         out = next(out, None)
         if out is None:

@@ -60,8 +60,8 @@ def _find(path: Any) -> voxpatch.Volume | None:
 
 
 def _array(volume: voxpatch.Volume) -> np.ndarray:
-    options = {"scaled": True} if volume.kind != "label" else {}
-    array = volume.read((0, 0, 0), volume.spatial_shape, **options)
+    is_scaled = volume.kind != "label"
+    array = volume.read((0, 0, 0), volume.spatial_shape, scaled=is_scaled)
     return np.moveaxis(array, 0, -1) if array.ndim == 4 else array
 
 

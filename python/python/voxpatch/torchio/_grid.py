@@ -90,7 +90,8 @@ class GridAggregator:
         downsampling_factor: As of TorchIO.
         options: As of :class:`voxpatch.Aggregator`: ``overwrite``, ``unfinished``, ``budget``, ...
 
-    The values of overlaps are TorchIO's; sums are made in 64 bits. A patch that is given twice is an
+    The values of overlaps are TorchIO's; sums are made in 64 bits, and stored as `out` says, by
+    default in float32. A patch that is given twice is an
     error, where TorchIO counts it twice.
     """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 import torchio
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 import voxpatch
 from voxpatch._stream import Patch
@@ -103,6 +103,11 @@ class Queue(Dataset):
 
     def __getitem__(self, index: int) -> torchio.Subject:
         """The next patch, whatever the index, as of TorchIO's queue."""
+        if get_worker_info() is not None:
+            raise InvalidArgumentError(
+                "num_workers above 0: threads of the engine read ahead; give the loader num_workers=0 "
+                "and the queue num_workers="
+            )
         if self._stream.remaining == 0:
             self._stream.next_epoch()
         return self._subject(next(self._stream))
