@@ -21,7 +21,9 @@ class Merger(MonaiMerger):
 
     Patches come in ascending order of their first spatial axis, as those of MONAI's splitters and of
     :class:`GridSplitter` do. Planes that no later patch reaches are stored; memory holds the sums of
-    as many planes as a patch is long. What leaves the volume, the padding of a splitter, is cut off.
+    as many planes as a patch is long, in float32: it does not grow with the number of planes, but with
+    their size and the channels. :func:`voxpatch.monai.sliding_window_inference` holds less. What leaves
+    the volume, the padding of a splitter, is cut off.
 
     Args:
         merged_shape, cropped_shape, device: As ``PatchInferer`` gives them. The batch is a single
@@ -78,6 +80,14 @@ class Merger(MonaiMerger):
             raise InvalidArgumentError(f"{self.output.name} is finalized: make another Merger")
         if len(values) != 1:
             raise InvalidArgumentError(f"{len(values)} patches at one location: give one")
+        try:
+            self._add(values, location)
+        except BaseException:
+            # So that the name is free for another run.
+            self.close()
+            raise
+
+    def _add(self, values: torch.Tensor, location: Sequence[int]) -> None:
         patch = values.detach().to("cpu", torch.float32).numpy()[0]
         start = [int(at) for at in location]
         if self._begun is None:
@@ -97,13 +107,23 @@ class Merger(MonaiMerger):
         if self._merged is None:
             if self._begun is None:
                 raise IncompleteError(f"{self.output.name}: there was no patch")
-            self._store(self._begun, self.volume.spatial_shape[0])
-            self._begun.aggregator.finish(threads=self._threads, progress=False)
+            try:
+                self._store(self._begun, self.volume.spatial_shape[0])
+                self._begun.aggregator.finish(threads=self._threads, progress=False)
+            except BaseException:
+                self.close()
+                raise
             self.is_finalized = True
             store = self._options.get("dataset") or voxpatch.open(self.volume.store)
             merged = voxpatch.open(store.store, axes=self.volume.axes)
             self._merged = merged[self.output.name]
         return self._merged
+
+    def close(self) -> None:
+        """Lets go of scores that are not finalized, so that another merger can make the volume. After
+        an exception of the network, the merger is closed when the traceback is gone."""
+        if self._begun is not None:
+            self._begun.aggregator.close()
 
     def _begin(self, channels: int) -> "_Begun":
         shape = self.volume.spatial_shape

@@ -24,7 +24,9 @@ class Window:
     def add(self, patch: np.ndarray, location: list[int]) -> None:
         """Adds a patch ``(c, *spatial)`` that begins at a voxel; what leaves the volume is cut off."""
         lengths = zip(location, patch.shape[1:], self.shape, strict=True)
-        cut = [(max(at, 0), max(min(at + length, end), 0)) for at, length, end in lengths]
+        cut = [
+            (min(max(at, 0), end), min(max(at + length, 0), end)) for at, length, end in lengths
+        ]
         inside = tuple(slice(a - at, b - at) for (a, b), at in zip(cut, location, strict=True))
         planes, *others = cut
         self._reach(planes[1])
