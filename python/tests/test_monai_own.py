@@ -26,10 +26,10 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture
-def ct(tmp_path, dense):
-    voxpatch.convert(dense, tmp_path / "s", "a/ct", progress=False)
-    return voxpatch.open(tmp_path / "s")["a/ct"]
+@pytest.fixture(params=["zyx", "xyz"])
+def ct(request, tmp_path, dense):
+    voxpatch.convert(dense, tmp_path / "s", "a/ct", chunk=(8, 16, 24), progress=False)
+    return voxpatch.open(tmp_path / "s", axes=request.param)["a/ct"]
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def merged(ct, net, splitter, lazy=True, **options):
         return inferer(LazyTensor(ct, dtype="float32")[None] if lazy else ct, net)
 
 
-def averaged(dense, net, splitter):
+def averaged(ct, net, splitter):
     inferer = PatchInferer(splitter, merger_cls=AvgMerger)
     with torch.no_grad():
-        return inferer(torch.from_numpy(dense.astype("f4"))[None, None], net)
+        return inferer(torch.from_numpy(ct[...].astype("f4"))[None, None], net)
 
 
 def close(found, expected):
@@ -65,23 +65,24 @@ def close(found, expected):
         {"overlap": 0.25, "pad_mode": "constant", "offset": (0, 3, 2)},
     ],
 )
-def test_a_merger_stores_what_monai_averages(ct, dense, net, options, batch_size):
+def test_a_merger_stores_what_monai_averages(ct, net, options, batch_size):
     splitter = SlidingWindowSplitter((8, 16, 16), **options)
-    expected = averaged(dense, net, splitter)
+    expected = averaged(ct, net, splitter)
     if np.isnan(expected.numpy()).any():
         # MONAI divides by 0 where the offset leaves voxels out.
         found = merged(ct, net, splitter, batch_size=batch_size, out="a/scores", fill=np.nan, non_finite="keep")
     else:
         found = merged(ct, net, splitter, batch_size=batch_size, out="a/scores")
     assert isinstance(found, voxpatch.Volume) and found.name == "a/scores"
-    assert found.shape == (2, *SHAPE) and found.chunks == ct.chunks
+    assert found.shape == (2, *ct.shape) and found.chunks == ct.chunks and found.axes == ct.axes
     close(found[...], expected)
 
 
-def test_patches_of_a_grid_go_from_store_to_store(ct, dense, net):
+def test_patches_of_a_grid_go_from_store_to_store(ct, net):
+    dense, shape = ct[...], ct.shape
     grid = voxpatch.GridSampler((8, 16, 16), (2, 4, 6))
     found = merged(ct, net, own.GridSplitter(grid), lazy=False, batch_size=2, out="a/scores")
-    total, count = np.zeros((2, *SHAPE)), np.zeros(SHAPE)
+    total, count = np.zeros((2, *shape)), np.zeros(shape)
     for start in grid.starts(ct).tolist():
         box = tuple(slice(s, s + n) for s, n in zip(start, (8, 16, 16), strict=True))
         with torch.no_grad():
@@ -90,10 +91,10 @@ def test_patches_of_a_grid_go_from_store_to_store(ct, dense, net):
     close(found[...], torch.from_numpy(total / count)[None])
     borders = voxpatch.GridSampler((8, 16, 16), (2, 4, 6), pad_borders=True)
     splitter = own.GridSplitter(borders, pad="edge", normalise=voxpatch.Normalise(0.0, 100.0))
-    assert merged(ct, net, splitter, lazy=False, out="a/more").shape == (2, *SHAPE)
+    assert merged(ct, net, splitter, lazy=False, out="a/more").shape == (2, *shape)
 
 
-def test_several_outputs_become_several_volumes(ct, dense, net):
+def test_several_outputs_become_several_volumes(ct, net):
     class Two(torch.nn.Module):
         def forward(self, patches):
             scores = net(patches)
@@ -104,7 +105,7 @@ def test_several_outputs_become_several_volumes(ct, dense, net):
     inferer = PatchInferer(splitter, merger_cls=own.Merger, volume=ct, out=names)
     with torch.no_grad():
         scores, lower = inferer(LazyTensor(ct, dtype="float32")[None], Two())
-    close(scores[...], averaged(dense, net, splitter))
+    close(scores[...], averaged(ct, net, splitter))
     assert lower.name == "a/lower"
     np.testing.assert_allclose(lower[...], scores[0] - 1, rtol=1e-5, atol=1e-4)
     with pytest.raises(voxpatch.errors.InvalidArgumentError, match="more outputs"):
@@ -118,32 +119,58 @@ def test_classes_are_those_of_the_averages(ct, net):
     assert classes.kind == "label" and (classes[...] == scores[...].argmax(0)).all()
 
 
+def test_after_an_exception_of_the_network_the_volume_can_be_made(ct, net):
+    grid = own.GridSplitter(voxpatch.GridSampler((8, 16, 16), 4))
+
+    def failing(patches):
+        failing.calls += 1
+        if failing.calls > 5:
+            raise KeyError("no memory")
+        return net(patches)
+
+    failing.calls = 0
+    with pytest.raises(KeyError):
+        merged(ct, failing, grid, lazy=False, out="a/scores")
+    assert "a/scores" not in voxpatch.open(ct.store)
+    ones = merged(ct, torch.ones_like, grid, lazy=False, out="a/scores")
+    assert (ones[...] == 1).all()
+    with pytest.raises(voxpatch.errors.AlreadyExistsError):
+        merged(ct, torch.ones_like, grid, lazy=False, out="a/scores")
+    zeros = merged(ct, torch.zeros_like, grid, lazy=False, out="a/scores", overwrite=True)
+    assert (zeros[...] == 0).all()
+
+
 def test_what_a_merger_cannot_do_is_refused(ct):
-    shape = (1, 1, *SHAPE)
+    voxels = ct.shape
+    shape = (1, 1, *voxels)
     refused = voxpatch.errors.InvalidArgumentError
     with pytest.raises(refused, match="batch of 2"):
-        own.Merger((2, 1, *SHAPE), volume=ct, out="a/b")
+        own.Merger((2, 1, *voxels), volume=ct, out="a/b")
     with pytest.raises(refused, match="output must be as large"):
         own.Merger((1, 1, 10, 17, 22), volume=ct, out="a/b")
     with pytest.raises(refused, match="out"):
         own.Merger(shape, volume=ct, out=3)
     patch = torch.ones(1, 1, *PATCH)
     late = own.Merger(shape, volume=ct, out="a/b")
-    late.aggregate(torch.ones(1, 1, 8, *SHAPE[1:]), (0, 0, 0))
+    late.aggregate(torch.ones(1, 1, 8, *voxels[1:]), (0, 0, 0))
     late.aggregate(patch, (6, 0, 0))
     with pytest.raises(refused, match="ascending"):
         late.aggregate(patch, (2, 0, 0))
+    holes = own.Merger(shape, volume=ct, out="a/b")
+    holes.aggregate(patch, (0, 0, 0))
     with pytest.raises(voxpatch.errors.IncompleteError, match="no patch covers"):
-        late.finalize()
+        holes.finalize()
     with pytest.raises(voxpatch.errors.IncompleteError, match="no patch"):
         own.Merger(shape, volume=ct, out="a/c").finalize()
-    del late  # Lets go of the name.
     assert "a/b" not in voxpatch.open(ct.store)
     filled = own.Merger(shape, volume=ct, out="a/b", fill=-2.0)
     filled.aggregate(patch, (6, 30, -2))
+    # Wholly outside, before and behind.
+    filled.aggregate(patch, (8, -9, 3))
+    filled.aggregate(patch, (9, 4, 60))
     volume = filled.finalize()
-    expected = np.full(SHAPE, -2.0, "f4")
-    expected[6:11, 30:34, :5] = 1
+    expected = np.full(voxels, -2.0, "f4")
+    expected[6:11, 30 : min(36, voxels[1]), :5] = 1
     np.testing.assert_array_equal(volume[...], expected)
     assert filled.finalize() is volume
     with pytest.raises(refused, match="finalized"):

@@ -84,12 +84,13 @@ class LazyQueueTrainer(Trainer):
         self.workers = workers
 
     def train_from(self, dataset: voxpatch.Dataset, job: dict[str, Any]) -> dict[str, Any]:
+        import torchio as tio
         from rivals.torchio_queue import through_queue
         from voxpatch.torchio import subject
 
-        subjects = [subject(dataset[name]) for name in dataset]
-        for n, one in enumerate(subjects):
-            one["number"] = n
+        subjects = [
+            tio.Subject({**subject(dataset[name]), "number": n}) for n, name in enumerate(dataset)
+        ]
         return through_queue(subjects, self.workers, job)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from monai.inferers import Splitter
 
@@ -41,7 +42,9 @@ class GridSplitter(Splitter):
 
     def __call__(self, inputs: voxpatch.Volume) -> Iterator[tuple[torch.Tensor, tuple[int, ...]]]:
         """The patches and their places."""
-        for start in self.sampler.starts(inputs):
+        starts = self.sampler.starts(inputs)
+        # Ascending from the first axis on, whatever the order of the volume's axes.
+        for start in starts[np.lexsort(starts.T[::-1])]:
             patch = torch.from_numpy(inputs.read(start, self.sampler.patch, **self.options))
             patch = patch if patch.ndim == 4 else patch[None]
             yield patch[None], tuple(start.tolist())
