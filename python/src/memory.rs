@@ -62,10 +62,11 @@ impl Memory {
         let mut shape: Vec<npy_intp> = shape.iter().map(|n| *n as npy_intp).collect();
         let mut strides: Vec<npy_intp> = strides.iter().map(|n| *n as npy_intp).collect();
         // SAFETY: numpy is imported by then (`descriptor`); every voxel that shape and strides reach
-        // lies in the memory (checked above); the memory is owned by `owner`, whose buffer
-        // stays where it is on the heap and is not reachable from elsewhere, and which the array holds as its base. The
-        // type object and the descriptor are of numpy; `NewFromDescr` takes over the reference to
-        // the descriptor, and `SetBaseObject` that to the owner, both also if they fail.
+        // lies in the memory (checked above); the memory is owned by `owner`, whose buffer stays
+        // where it is on the heap and is not reachable from elsewhere, and which the array holds as
+        // its base. The type object and the descriptor are of numpy; `NewFromDescr` takes over the
+        // reference to the descriptor, and `SetBaseObject` that to the owner, both also if they
+        // fail.
         unsafe {
             let array = PY_ARRAY_API.PyArray_NewFromDescr(
                 py,

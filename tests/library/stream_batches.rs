@@ -102,6 +102,18 @@ fn memory_is_aligned_used_again_and_never_while_a_batch_is_there() {
     assert_eq!(batches.next(), batches.next(), "the memory that was dropped is the next");
 }
 
+#[test]
+fn a_batch_takes_no_more_memory_than_the_patches_that_are_left() {
+    let cohort = Cohort::new(3);
+    let whole = patches(&mut cohort.stream(Scattered::default(), &options().workers(0)));
+    for workers in [0, 2] {
+        let mut stream = cohort.stream(Scattered::default(), &options().workers(workers));
+        let batch = stream.batches(usize::MAX, false).unwrap().next().unwrap().unwrap();
+        check(&batch, &whole);
+        assert!(stream.batches(usize::MAX, true).unwrap().next().is_none());
+    }
+}
+
 /// Draws as [`Scattered`] does, once it may.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<bool>, Condvar)>);

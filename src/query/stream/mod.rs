@@ -315,7 +315,8 @@ impl PatchStream {
                 return Err(Error::Cancelled);
             }
             let position = self.share.position(self.taken);
-            return self.reader.fill(batch, size, &self.order, std::iter::once(position));
+            let room = usize::try_from(self.remaining()).map_or(size, |left| size.min(left));
+            return self.reader.fill(batch, room, &self.order, std::iter::once(position));
         }
         // After a patch that was skipped, what was read ahead begins at other places.
         let is_of_use = |ahead: &Running| (ahead.size, ahead.next) == (size, self.taken);
