@@ -178,6 +178,23 @@ def test_it_pickles_without_open_volumes(patches):
         assert b"digest" not in pickle.dumps({k: v for k, v in patches.__getstate__().items() if k != "_epoch"})
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_worker_that_is_killed_is_an_error_and_nothing_else_breaks(patches):
+    expected = batches(patches)
+    dying = iter(DataLoader(
+        patches, batch_size=4, collate_fn=collate, num_workers=2, multiprocessing_context="fork"
+    ))  # fmt: skip
+    same([next(dying)], expected[:1])
+    for worker in dying._workers:
+        worker.kill()
+    with pytest.raises(RuntimeError, match="worker"):
+        list(dying)
+    again = DataLoader(
+        patches, batch_size=4, collate_fn=collate, num_workers=2, multiprocessing_context="fork"
+    )
+    same(list(again), expected)
+
+
 def loader(many, **options):
     options = {"batch_size": 4, "patches_per_visit": 3, "seed": 5, **options}
     images = {"ct": {"scaled": True}, "label": {}}

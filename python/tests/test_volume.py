@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -124,3 +125,27 @@ def test_stores_that_are_none_are_told_apart(tmp_path):
     with pytest.raises(ValueError, match="zyx"):
         voxpatch.open(tmp_path, axes="xzy")
     assert len(voxpatch.create(tmp_path / "new")) == 0
+
+
+@pytest.mark.parametrize("fate", ["moved", "deleted"])
+def test_a_store_that_has_gone_gives_sound_voxels_or_an_error(tmp_path, dense, fate):
+    path = tmp_path / "s"
+    voxpatch.convert(dense, path, "a/ct", chunk=(4, 8, 8), shard=(8, 16, 24), progress=False)
+    dataset = voxpatch.open(path)
+    ct = dataset["a/ct"]
+    first = ct.read((0, 0, 0), (4, 8, 8))
+    path.rename(tmp_path / "elsewhere")
+    if fate == "deleted":
+        shutil.rmtree(tmp_path / "elsewhere")
+    # What was read once is still mapped; the rest is not there.
+    np.testing.assert_array_equal(ct.read((0, 0, 0), (4, 8, 8)), first)
+    with pytest.raises(voxpatch.errors.ReplacedError, match="open it again"):
+        ct[...]
+    with pytest.raises(voxpatch.errors.NotFoundError):
+        dataset["a/ct"]
+    stream = voxpatch.PatchStream
+    with pytest.raises(voxpatch.errors.NotFoundError):
+        stream(dataset, voxpatch.UniformSampler(4), "ct", subjects=["a"])
+    if fate == "moved":
+        again = voxpatch.open(tmp_path / "elsewhere")["a/ct"]
+        np.testing.assert_array_equal(again[...], dense)
