@@ -196,12 +196,13 @@ impl PatchStream {
         let mut stream = made.raise(py)?;
         let raised = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&raised);
-        stream.stop_when(move || match Python::try_attach(|py| py.check_signals()) {
-            Some(Err(error)) => {
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                true
+        stream.stop_when(move || {
+            let raised = Python::try_attach(|py| py.check_signals().err()).flatten();
+            let is_raised = raised.is_some();
+            if is_raised {
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = raised;
             }
-            _ => false,
+            is_raised
         });
         let stream = Mutex::new(Some(stream));
         Ok(Self { stream, interrupted, raised, axes: dataset.order() })
