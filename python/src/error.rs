@@ -65,7 +65,10 @@ fn argument(hint: Hint) -> Option<&'static str> {
     Some(match hint {
         Hint::Overwrite => "pass overwrite=True",
         Hint::OverwriteSource => "choose another name, or pass overwrite=\"anything\"",
-        Hint::Pad => "pass pad=, such as pad=0 or pad=\"edge\"",
+        Hint::Pad => {
+            "pass pad=, such as pad=0 or pad=\"edge\"; of volumes smaller than a patch, also \
+             pad_small_volumes=True to the sampler"
+        }
         Hint::ReturnedType => "pass dtype=, such as dtype=\"float32\"",
         Hint::Resume => "pass unfinished=\"resume\"",
         Hint::ResumeOrRestart => "pass unfinished=\"resume\" or unfinished=\"restart\"",

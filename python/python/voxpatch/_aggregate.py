@@ -10,6 +10,7 @@ import numpy as np
 
 from voxpatch import _voxpatch
 from voxpatch._dataset import Dataset, open
+from voxpatch._expect import expect
 from voxpatch._progress import Progress, shown
 from voxpatch._sample import GridSampler, Shape
 from voxpatch._voxpatch import Volume
@@ -89,9 +90,7 @@ class Aggregator:
         made_by: str = "",
         part: tuple[int, int] | None = None,
     ) -> None:
-        if not isinstance(sampler, GridSampler):
-            raise TypeError(f"predictions are made on a GridSampler, not on {sampler!r}")
-        outputs = [outputs] if isinstance(outputs, Output) else list(outputs)
+        outputs = _checked(volume, sampler, outputs)
         for output in outputs:
             if output.channels is None:
                 raise TypeError(f"output {output.name}: channels are not given")
@@ -233,7 +232,8 @@ def predict(
     Args:
         volume: The volume to predict from.
         model: A function of an array ``(n, c, *patch)``, float32 unless `dtype` is given, that
-            returns an array or tensor ``(n, classes, *patch)``, or one for each of its heads.
+            returns an array or tensor ``(n, classes, *patch)``, or one for each of its heads. Without
+            ``Output.channels`` the first patch is given by itself, to learn them.
         outputs: An :class:`Output`, or several.
         sampler: The grid of patches.
         batch_size: Patches in a call of the model.
@@ -255,7 +255,7 @@ def predict(
         "pad": pad, "dtype": dtype, "scaled": scaled, "normalise": normalise, "time": time,
         "channel": channel, "frames": frames, "threads": threads,
     }  # fmt: skip
-    outputs = [outputs] if isinstance(outputs, Output) else list(outputs)
+    outputs = _checked(volume, sampler, outputs)
 
     def predicted(starts: np.ndarray) -> Any:
         patches = volume.read_many(starts, sampler.patch, **reading)
@@ -306,6 +306,17 @@ def finalise(
     """
     with shown(progress, "publish") as callback:
         return _voxpatch._finalise(dataset._handle, name, overwrite, threads, callback)
+
+
+def _checked(volume: Any, sampler: Any, outputs: Any) -> list[Output]:
+    """The outputs, if these are a volume, a grid and outputs."""
+    expect(volume, Volume, "volume", 'a volume of a store, such as store["case01/ct"]')
+    expect(sampler, GridSampler, "sampler", "a GridSampler: predictions are made on a grid")
+    expect(outputs, (Output, Sequence), "outputs", 'voxpatch.Output("case01/scores"), or several')
+    outputs = [outputs] if isinstance(outputs, str | Output) else list(outputs)
+    for output in outputs:
+        expect(output, Output, "outputs", 'voxpatch.Output("case01/scores"), or several')
+    return outputs
 
 
 def _heads(predictions: Any) -> list[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from voxpatch import _voxpatch
 from voxpatch._dataset import Dataset
+from voxpatch._expect import expect
 from voxpatch._sample import made
 
 Images = str | Sequence[str] | Mapping[str, Mapping[str, Any]]
@@ -86,7 +87,8 @@ class PatchStream:
             ``draw(shape, index, seed, epoch)``, which returns a start.
         images: The images: a name, names, or ``{name: options}`` with options as of ``Volume.read``.
         subjects: Names of subjects; by default all.
-        sample_by: The image that the sampler looks at; by default the first.
+        sample_by: The image that the sampler looks at; by default the first. Samplers by label need
+            that of a label map.
         jitter: Patches are moved by up to this many voxels along each axis, so that what was
             sampled for, a lesion for example, does not always stand in the middle. At most half a
             patch; a move takes no patch out of the volume.
@@ -131,6 +133,7 @@ class PatchStream:
         remainder: str = "drop",
         on_error: str = "raise",
     ) -> None:
+        expect(dataset, Dataset, "dataset", 'a store, such as voxpatch.open("scans.zarr")')
         numbers = {
             "patches_per_visit": patches_per_visit,
             "shuffle_window": shuffle_window,
@@ -231,6 +234,8 @@ def named(images: Images) -> dict[str, Mapping[str, Any]]:
     if isinstance(images, str):
         return {images: {}}
     if isinstance(images, Mapping):
+        for name, options in images.items():
+            expect(options, Mapping, f"image {name}", 'options, such as {"scaled": True}')
         return dict(images)
     return {name: {} for name in images}
 

@@ -9,6 +9,7 @@ import torch
 from monai.inferers import Merger as MonaiMerger
 
 import voxpatch
+from voxpatch._expect import expect
 from voxpatch.errors import IncompleteError, InvalidArgumentError
 from voxpatch.monai._window import Window
 
@@ -55,6 +56,7 @@ class Merger(MonaiMerger):
         threads: int | None = None,
         **options: Any,
     ) -> None:
+        expect(volume, voxpatch.Volume, "volume", 'a volume of a store, such as store["case01/ct"]')
         super().__init__(merged_shape, cropped_shape, device)
         if self.merged_shape[0] != 1:
             raise InvalidArgumentError(

@@ -8,6 +8,7 @@ import torch
 from monai.inferers import Splitter
 
 import voxpatch
+from voxpatch._expect import expect
 
 
 class GridSplitter(Splitter):
@@ -27,6 +28,7 @@ class GridSplitter(Splitter):
     """
 
     def __init__(self, sampler: voxpatch.GridSampler, **options: Any) -> None:
+        expect(sampler, voxpatch.GridSampler, "sampler", "voxpatch.GridSampler(patch, overlap)")
         super().__init__(sampler.patch)
         self.sampler = sampler
         values = ("scaled", "normalise", "dtype")
@@ -42,6 +44,7 @@ class GridSplitter(Splitter):
 
     def __call__(self, inputs: voxpatch.Volume) -> Iterator[tuple[torch.Tensor, tuple[int, ...]]]:
         """The patches and their places."""
+        expect(inputs, voxpatch.Volume, "inputs", 'the volume itself, such as store["case01/ct"]')
         starts = self.sampler.starts(inputs)
         # Ascending from the first axis on, whatever the order of the volume's axes.
         for start in starts[np.lexsort(starts.T[::-1])]:

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 import voxpatch
+from voxpatch._expect import expect
 from voxpatch._sample import made
 from voxpatch._stream import Images, named
 from voxpatch.errors import InvalidArgumentError, ReplacedError
@@ -61,6 +62,7 @@ class PatchDataset(Dataset):
         seed: int = 0,
         jitter: int | Sequence[int] = 0,
     ) -> None:
+        expect(dataset, voxpatch.Dataset, "dataset", 'a store, such as voxpatch.open("scans.zarr")')
         images = named(images)
         if not images or set(images) & set(KEYS):
             raise InvalidArgumentError(f"images {list(images)}: give names, none of them of {KEYS}")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
+from voxpatch._expect import expect
 from voxpatch._voxpatch import Volume
 from voxpatch.errors import VoxpatchError
 
@@ -82,6 +83,7 @@ class LazyTensor(torch.Tensor):
         normalise: Any = None,
         time: int | None = None,
     ) -> "LazyTensor":
+        expect(volume, Volume, "volume", 'a volume of a store, such as store["case01/ct"]')
         if not (scaled or normalise is not None or dtype is not None):
             dtype = WIDER.get(volume.dtype.name)
         if isinstance(dtype, torch.dtype):

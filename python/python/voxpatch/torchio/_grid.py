@@ -8,6 +8,7 @@ import torch
 import torchio
 
 import voxpatch
+from voxpatch._expect import expect
 from voxpatch.errors import InvalidArgumentError
 from voxpatch.torch import LazyTensor
 from voxpatch.torchio._subject import in_xyz, subject
@@ -40,6 +41,7 @@ class GridSampler(torchio.GridSampler):
         images: Iterable[str] | None = None,
         scaled: bool = True,
     ) -> None:
+        expect(of, voxpatch.Subject, "of", 'a subject of a store, such as store["case01"]')
         names = list(of if images is None else images)
         if not (padding_mode is None or padding_mode in MODES or _is_number(padding_mode)):
             raise InvalidArgumentError(

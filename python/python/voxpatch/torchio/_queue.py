@@ -8,6 +8,7 @@ import torchio
 from torch.utils.data import Dataset, get_worker_info
 
 import voxpatch
+from voxpatch._expect import expect
 from voxpatch._stream import Patch
 from voxpatch.errors import InvalidArgumentError
 from voxpatch.torchio._subject import kind_of
@@ -54,6 +55,7 @@ class Queue(Dataset):
         transform: Callable[[torchio.Subject], torchio.Subject] | None = None,
         **options: Any,
     ) -> None:
+        expect(dataset, voxpatch.Dataset, "dataset", 'a store, such as voxpatch.open("scans.zarr")')
         if dataset.axes != "xyz":
             dataset = voxpatch.open(dataset.store, axes="xyz")
         sampler, options = _sampler_of(sampler, options)
