@@ -94,7 +94,7 @@ struct Numbers {
 /// A stream of patches; `voxpatch.PatchStream` puts Python's iterators on top.
 #[pyclass(frozen, module = "voxpatch._voxpatch", name = "PatchStream")]
 pub struct PatchStream {
-    /// `None` only while it is dropped.
+    /// `None` when it is closed.
     stream: Mutex<Option<voxpatch::stream::PatchStream>>,
     /// Set by a `KeyboardInterrupt` of a sampler.
     interrupted: Arc<AtomicBool>,
@@ -113,7 +113,10 @@ impl PatchStream {
         let mut stream = self.stream.try_lock().map_err(|_| {
             PyRuntimeError::new_err("another thread is reading from this stream: give each its own")
         })?;
-        work(stream.as_mut().expect("there until it is dropped"))
+        match stream.as_mut() {
+            Some(stream) => work(stream),
+            None => Err(PyRuntimeError::new_err("the stream is closed")),
+        }
     }
 
     /// Raises what a signal's handler has raised meanwhile: `KeyboardInterrupt`, also in a sampler.
@@ -223,6 +226,12 @@ impl PatchStream {
         self.with(|stream| Ok(stream.remaining()))
     }
 
+    /// Ends the threads, which may be calling a sampler in Python, while there is an interpreter.
+    fn close(&self, py: Python<'_>) {
+        let stream = self.stream.try_lock().ok().and_then(|mut held| held.take());
+        py.detach(|| drop(stream));
+    }
+
     fn set_epoch(&self, py: Python<'_>, epoch: u64) -> PyResult<()> {
         self.with(|stream| {
             py.detach(|| stream.set_epoch(epoch));
@@ -253,10 +262,14 @@ impl PatchStream {
         &self,
         py: Python<'py>,
     ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
-        let patch = self.with(|stream| Ok(py.detach(|| stream.next())))?;
+        // Not behind a patch, which would be lost.
         self.check_signals(py)?;
-        let Some(patch) = patch else { return Ok(None) };
-        let patch = patch.raise(py)?;
+        let patch = self.with(|stream| Ok(py.detach(|| stream.next())))?;
+        let Some(Ok(patch)) = patch else {
+            self.check_signals(py)?;
+            patch.transpose().raise(py)?;
+            return Ok(None);
+        };
         let images = PyDict::new(py);
         self.insert(&images, patch.images)?;
         self.insert(&images, patch.frames)?;
@@ -270,11 +283,14 @@ impl PatchStream {
         size: usize,
         drop_last: bool,
     ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyList>)>> {
+        self.check_signals(py)?;
         let batch = self
             .with(|stream| py.detach(|| Ok(stream.batches(size, drop_last)?.next())).raise(py))?;
-        self.check_signals(py)?;
-        let Some(batch) = batch else { return Ok(None) };
-        let batch = batch.raise(py)?;
+        let Some(Ok(batch)) = batch else {
+            self.check_signals(py)?;
+            batch.transpose().raise(py)?;
+            return Ok(None);
+        };
         let images = PyDict::new(py);
         self.insert(&images, batch.images)?;
         self.insert(&images, batch.frames)?;

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -341,3 +343,57 @@ def test_jitter_moves_patches_as_a_dataset_of_patches_does(many):
     sampler = voxpatch.LabelSampler(PATCH[::-1], {2: 1})
     turned = voxpatch.PatchStream(xyz, sampler, IMAGES, jitter=(0, 2, 1), **options)
     assert [patch.start[::-1] for patch in turned] == [patch.start for patch in moved]
+
+
+def test_signals_lose_no_patch(many):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(signum, frame):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    options = {"patches_per_visit": 200, "workers": 2, "seed": 3}
+    patches = voxpatch.PatchStream(many, voxpatch.UniformSampler(PATCH), IMAGES, **options)
+    # The handler may run in Python code behind the call too: the engine's own count is compared.
+    given = []
+    handle = patches._stream
+    try:
+        while True:
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+            try:
+                while (found := handle.next()) is not None:
+                    given.append(found[1]["position"])
+                break
+            except Interrupted:
+                assert handle.remaining in (1000 - len(given), 999 - len(given))
+                given = list(range(1000 - handle.remaining))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert given == list(range(1000))
+
+
+def test_a_process_ends_while_threads_call_a_sampler_in_python(many):
+    script = f"""
+import voxpatch
+class Corner:
+    patch = (5, 6, 7)
+    def draw(self, shape, index, seed, epoch):
+        return [n - p - index % 9 for n, p in zip(shape, self.patch)]
+stream = voxpatch.PatchStream(
+    voxpatch.open({many.store!r}), Corner(), "ct", workers=3, patches_per_visit=1000,
+    ahead_bytes=1 << 30,
+)
+next(stream)
+"""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_stream_that_is_closed_says_so(many):
+    patches = stream(many)
+    patches._stream.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        next(patches)

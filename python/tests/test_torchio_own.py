@@ -93,7 +93,8 @@ def test_label_samplers_look_for_labels(many):
         reached.add(tuple(patch["location"].tolist()))
     found = {tuple(patch["location"].tolist()) for patch in patches}
     assert found == reached
-    everywhere = tio.LabelSampler(PATCH, label_name="label")
+    # The first label map, as of TorchIO.
+    everywhere = tio.LabelSampler(PATCH)
     queue = own.Queue(many, 10, 5, everywhere, seed=3)
     middle = tuple(length // 2 for length in PATCH)
     assert all(queue[0]["label"].data[0][middle] > 0 for _ in range(25))
@@ -109,6 +110,9 @@ def test_transforms_and_states_go_along(many):
     resumed.load_state_dict(plain.state_dict())
     for _ in range(13):
         same(resumed[0], plain[0])
+    assert own.Queue(many, 10, 3, tio.UniformSampler(PATCH), images="ct")[0].get_images_names() == ["ct"]
+    with pytest.raises(voxpatch.errors.InvalidArgumentError, match="max_length"):
+        own.Queue(many, -1, 3, tio.UniformSampler(PATCH))
     with pytest.raises(voxpatch.errors.InvalidArgumentError, match="WeightedSampler"):
         own.Queue(many, 10, 3, tio.WeightedSampler(PATCH, "label"))
 

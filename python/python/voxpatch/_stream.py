@@ -1,6 +1,8 @@
 """Streams of patches of many subjects, read ahead by threads of the engine."""
 
+import atexit
 import json
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,6 +158,7 @@ class PatchStream:
             sample_by,
             numbers,
         )
+        _started.add(self)
 
     def __iter__(self) -> "PatchStream":
         return self
@@ -228,6 +231,16 @@ class PatchStream:
             InvalidArgumentError: The state is of other subjects, images, labels or samplers.
         """
         self._stream.resume(json.dumps(dict(state)))
+
+
+# Threads that call a sampler in Python must have ended before the interpreter does.
+_started: "weakref.WeakSet[PatchStream]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for stream in list(_started):
+        stream._stream.close()
 
 
 def named(images: Images) -> dict[str, Mapping[str, Any]]:

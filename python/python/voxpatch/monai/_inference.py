@@ -49,6 +49,10 @@ def sliding_window_inference(
     Returns:
         The volume of the (first) output.
     """
+    if isinstance(sigma_scale, Sequence):
+        raise voxpatch.errors.InvalidArgumentError(
+            f"sigma_scale {sigma_scale}: give one number, for all axes"
+        )
     blends = {"constant": "average", "gaussian": f"gaussian:{sigma_scale}"}
     if str(mode) not in blends:
         raise voxpatch.errors.InvalidArgumentError(f"mode {mode}: give constant or gaussian")
@@ -60,6 +64,8 @@ def sliding_window_inference(
     def model(patches: np.ndarray) -> Any:
         with torch.no_grad():
             scores = predictor(torch.from_numpy(patches).to(sw_device), *args, **kwargs)
+        if isinstance(scores, dict):
+            raise TypeError("predictor: give a tensor or a tuple of them, not a dict")
         if isinstance(scores, tuple | list):
             return [head.detach().cpu().numpy() for head in scores]
         return scores.detach().cpu().numpy()

@@ -109,7 +109,7 @@ class PatchDataset(Dataset):
                 place = self._read(batch, n, len(indices), name, index)
             except ReplacedError:
                 # Opened again, once: somebody has converted the subject anew.
-                del self._open[name]
+                self._open.pop(name, None)
                 place = self._read(batch, n, len(indices), name, index)
             starts[n], affines[n] = place
         batch["subject"] = names

@@ -8,8 +8,9 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 import voxpatch
-from voxpatch._stream import Batch, Images, PatchStream
+from voxpatch._stream import Batch, Images, PatchStream, named
 from voxpatch.errors import InvalidArgumentError
+from voxpatch.torch._data import KEYS
 
 
 class _Passes:
@@ -18,6 +19,8 @@ class _Passes:
     def __init__(
         self, dataset: voxpatch.Dataset, sampler: Any, images: Images, options: dict[str, Any]
     ) -> None:
+        if set(named(images)) & set(KEYS):
+            raise InvalidArgumentError(f"images {list(named(images))}: none may be called {KEYS}")
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         if distributed and "rank" not in options:
             options["rank"] = torch.distributed.get_rank()
@@ -39,8 +42,9 @@ class _Passes:
         return self._stream.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """The next pass is this epoch."""
-        self._next = epoch
+        """The next pass is this epoch; of an epoch whose state was loaded, the rest."""
+        if self._next is not None or epoch != self._stream.epoch:
+            self._next = epoch
 
     def state_dict(self) -> dict[str, Any]:
         """How far the present pass has come, counting what was given."""
@@ -87,6 +91,8 @@ class PatchLoader(_Passes):
         workers: int = 2,
         **options: Any,
     ) -> None:
+        if batch_size < 1:
+            raise InvalidArgumentError(f"batch_size {batch_size}: give 1 or more")
         super().__init__(dataset, sampler, images, {"workers": workers, **options})
         self.batch_size = batch_size
         self.drop_last = drop_last

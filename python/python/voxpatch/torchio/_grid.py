@@ -11,7 +11,7 @@ import voxpatch
 from voxpatch._expect import expect
 from voxpatch.errors import InvalidArgumentError
 from voxpatch.torch import LazyTensor
-from voxpatch.torchio._subject import in_xyz, subject
+from voxpatch.torchio._subject import in_xyz, names_of, subject
 
 # TorchIO's modes of padding that look no further than an image's border, in torch's words.
 MODES = {"edge": "replicate", "reflect": "reflect"}
@@ -20,7 +20,7 @@ MODES = {"edge": "replicate", "reflect": "reflect"}
 class GridSampler(torchio.GridSampler):
     """TorchIO's class of this name over a subject of a store: patches alone are read.
 
-    Places, locations and voxels are TorchIO's. Borders are padded as patches are read, where TorchIO
+    Places, locations and voxels are TorchIO's, but label maps are padded with 0. Borders are padded as patches are read, where TorchIO
     makes a padded copy of the subject.
 
     Args:
@@ -38,11 +38,11 @@ class GridSampler(torchio.GridSampler):
         patch_overlap: int | Sequence[int] = (0, 0, 0),
         padding_mode: str | float | None = None,
         *,
-        images: Iterable[str] | None = None,
+        images: str | Iterable[str] | None = None,
         scaled: bool = True,
     ) -> None:
         expect(of, voxpatch.Subject, "of", 'a subject of a store, such as store["case01"]')
-        names = list(of if images is None else images)
+        names = names_of(of, images)
         if not (padding_mode is None or padding_mode in MODES or _is_number(padding_mode)):
             raise InvalidArgumentError(
                 f"padding_mode {padding_mode!r}: give a number, or one of {', '.join(MODES)}"
@@ -89,11 +89,12 @@ class GridAggregator:
         out: The name of the volume to make, ``"case01/scores"``, or a :class:`voxpatch.Output`, to
             store classes (``"argmax"``) or probabilities.
         overlap_mode: ``"crop"``, ``"average"`` or ``"hann"``; or another blend of voxpatch.
-        downsampling_factor: As of TorchIO.
+        downsampling_factor: The patch's length divided by the prediction's. Overlaps are divided
+            too, where TorchIO 1 forgets to.
         options: As of :class:`voxpatch.Aggregator`: ``overwrite``, ``unfinished``, ``budget``, ...
 
-    The values of overlaps are TorchIO's; sums are made in 64 bits, and stored as `out` says, by
-    default in float32. A patch that is given twice is an
+    The values of overlaps are TorchIO's. Predictions are taken as float32, summed in 64 bits, and
+    stored as `out` says, by default in float32. A patch that is given twice is an
     error, where TorchIO counts it twice.
     """
 

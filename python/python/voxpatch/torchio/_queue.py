@@ -11,15 +11,16 @@ import voxpatch
 from voxpatch._expect import expect
 from voxpatch._stream import Patch
 from voxpatch.errors import InvalidArgumentError
-from voxpatch.torchio._subject import kind_of
+from voxpatch.torchio._subject import kind_of, names_of
 
 
 class Queue(Dataset):
     """Patches of a store's subjects, each a TorchIO ``Subject``, as of ``torchio.Queue``.
 
     Threads of the engine read patches ahead; no subject is ever loaded as a whole. Give the queue to
-    ``torchio.SubjectsLoader(queue, batch_size=...)`` with ``num_workers=0``. Each pass is the next
-    epoch, in which every subject is visited once. Patches follow from the seed and the epoch alone.
+    ``torchio.SubjectsLoader(queue, batch_size=...)`` with ``num_workers=0``. An epoch visits every
+    subject once, and has ``len(queue)`` patches; a pass that ends early leaves the rest to the next
+    one, as of TorchIO's queue. Patches follow from the seed and the epoch alone.
 
     Args:
         dataset: The store.
@@ -50,7 +51,7 @@ class Queue(Dataset):
         *,
         num_workers: int = 2,
         shuffle_patches: bool = True,
-        images: Iterable[str] | None = None,
+        images: str | Iterable[str] | None = None,
         scaled: bool = True,
         transform: Callable[[torchio.Subject], torchio.Subject] | None = None,
         **options: Any,
@@ -58,9 +59,13 @@ class Queue(Dataset):
         expect(dataset, voxpatch.Dataset, "dataset", 'a store, such as voxpatch.open("scans.zarr")')
         if dataset.axes != "xyz":
             dataset = voxpatch.open(dataset.store, axes="xyz")
-        sampler, options = _sampler_of(sampler, options)
+        if max_length < 1 or samples_per_volume < 1:
+            raise InvalidArgumentError(
+                f"max_length {max_length}, samples_per_volume {samples_per_volume}: give 1 or more"
+            )
         first = dataset[next(iter(options.get("subjects") or dataset))]
-        self._kinds = {name: kind_of(first[name]) for name in (first if images is None else images)}
+        self._kinds = {name: kind_of(first[name]) for name in names_of(first, images)}
+        sampler, options = _sampler_of(sampler, options, self._kinds)
         self.max_length = max_length
         self.samples_per_volume = samples_per_volume
         self.transform = transform
@@ -110,9 +115,11 @@ class Queue(Dataset):
                 "num_workers above 0: threads of the engine read ahead; give the loader num_workers=0 "
                 "and the queue num_workers="
             )
-        if self._stream.remaining == 0:
+        patch = next(self._stream, None)
+        if patch is None:
             self._stream.next_epoch()
-        return self._subject(next(self._stream))
+            patch = next(self._stream)
+        return self._subject(patch)
 
     def _subject(self, patch: Patch) -> torchio.Subject:
         images = {}
@@ -128,7 +135,9 @@ class Queue(Dataset):
         return subject if self.transform is None else self.transform(subject)
 
 
-def _sampler_of(sampler: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _sampler_of(
+    sampler: Any, options: dict[str, Any], kinds: dict[str, type]
+) -> tuple[Any, dict[str, Any]]:
     """voxpatch's sampler of the same distribution, and the image that it looks at."""
     if not isinstance(sampler, torchio.data.PatchSampler):
         return sampler, options
@@ -136,7 +145,10 @@ def _sampler_of(sampler: Any, options: dict[str, Any]) -> tuple[Any, dict[str, A
     if type(sampler) is torchio.UniformSampler:
         return voxpatch.UniformSampler(patch), options
     if type(sampler) is torchio.LabelSampler:
-        options = {"sample_by": sampler.probability_map_name, **options}
+        # Without a name, TorchIO takes the first label map.
+        maps = [name for name, kind in kinds.items() if kind is torchio.LabelMap]
+        name = sampler.probability_map_name or next(iter(maps), None)
+        options = {"sample_by": name, **options}
         weights = sampler.label_probabilities_dict
         by = "voxel" if weights is None else "class"
         return voxpatch.LabelSampler(patch, weights, by=by, border="mask"), options

@@ -25,7 +25,7 @@ def image(volume: voxpatch.Volume, **options: Any) -> torchio.Image:
 
 
 def subject(
-    of: voxpatch.Subject, images: Iterable[str] | None = None, *, scaled: bool = True
+    of: voxpatch.Subject, images: str | Iterable[str] | None = None, *, scaled: bool = True
 ) -> torchio.Subject:
     """A subject of a store as a TorchIO subject.
 
@@ -34,7 +34,7 @@ def subject(
         images: The images to take; by default all.
         scaled: Intensities as real values in float32, as TorchIO reads files; otherwise as stored.
     """
-    volumes = {name: of[name] for name in (of if images is None else images)}
+    volumes = {name: of[name] for name in names_of(of, images)}
     return torchio.Subject(
         name=of.name,
         **{
@@ -42,6 +42,13 @@ def subject(
             for name, volume in volumes.items()
         },
     )
+
+
+def names_of(of: voxpatch.Subject, images: str | Iterable[str] | None) -> list[str]:
+    """The images of a subject that are asked for."""
+    if isinstance(images, str):
+        return [images]
+    return list(of if images is None else images)
 
 
 def kind_of(volume: voxpatch.Volume) -> type[torchio.Image]:
