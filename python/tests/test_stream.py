@@ -376,10 +376,11 @@ def test_signals_lose_no_patch(many):
 
 def test_a_process_ends_while_threads_call_a_sampler_in_python(many):
     script = f"""
-import voxpatch
+import time, voxpatch
 class Corner:
     patch = (5, 6, 7)
     def draw(self, shape, index, seed, epoch):
+        time.sleep(0.01)
         return [n - p - index % 9 for n, p in zip(shape, self.patch)]
 stream = voxpatch.PatchStream(
     voxpatch.open({many.store!r}), Corner(), "ct", workers=3, patches_per_visit=1000,
