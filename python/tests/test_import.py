@@ -50,6 +50,18 @@ def test_an_adapter_without_its_library_names_the_extra(module, needs):
         importlib.import_module(f"voxpatch.{module}")
 
 
+def test_a_free_threaded_build_is_refused():
+    code = """
+import sys
+sys.abiflags = "t"
+try:
+    import voxpatch
+except ImportError as error:
+    print(error)
+"""
+    assert "free-threaded" in python(code)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="no module for subinterpreters")
 def test_a_subinterpreter_is_refused_and_not_crashed():
     code = """

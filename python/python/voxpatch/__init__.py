@@ -16,7 +16,11 @@ was opened with ``axes="xyz"``. Exceptions are in :mod:`voxpatch.errors`. The ad
 libraries, such as :mod:`voxpatch.torch`, are imported by themselves.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+if "t" in sys.abiflags:
+    raise ImportError("voxpatch is not for free-threaded builds of Python yet: use a standard one")
 
 from voxpatch import errors
 from voxpatch._bench import bench
