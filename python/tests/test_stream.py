@@ -252,7 +252,7 @@ def test_an_exception_is_the_cause_of_its_own_error_alone(many, tmp_path):
     assert found.value.__cause__ is None
 
 
-def test_arrays_are_aligned_and_their_memory_is_used_again_when_they_are_gone(many):
+def test_arrays_are_aligned_and_never_written_to_while_they_are_there(many):
     def addresses(batch):
         return {batch[name].ctypes.data for name in IMAGES}
 
@@ -275,12 +275,9 @@ def test_arrays_are_aligned_and_their_memory_is_used_again_when_they_are_gone(ma
     for _ in range(3):
         patches.next_epoch()
         for batch in patches.batches(4):
-            places |= addresses(batch)
             for name in IMAGES:
                 batch[name][...] = 0
     assert (view == seen).all()
-    # Three epochs later: hardly more memory than in the first, and not that of thirty batches.
-    assert len(places) < 40
 
 
 def test_ctrl_c_ends_the_wait_for_a_batch_and_takes_nothing(many):

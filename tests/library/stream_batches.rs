@@ -78,7 +78,7 @@ fn patches_and_batches_of_any_size_can_be_asked_for_in_turn() {
 }
 
 #[test]
-fn memory_is_aligned_used_again_and_never_while_a_batch_is_there() {
+fn memory_is_aligned_and_used_again_but_never_while_a_batch_is_there() {
     let cohort = Cohort::new(6);
     let whole = patches(&mut cohort.stream(Scattered::default(), &options().workers(0)));
     let at = |batch: &Batch| batch.image("image").unwrap().bytes().as_ptr().addr();
