@@ -82,6 +82,11 @@ impl Spare {
         Arc::new(Self { most, free: Mutex::new(Vec::new()) })
     }
 
+    /// The same without any memory.
+    pub(super) fn anew(&self) -> Arc<Self> {
+        Self::new(self.most)
+    }
+
     /// Memory of this many bytes, which may hold anything; `None` if there is no such memory.
     pub(super) fn buffer(self: &Arc<Self>, length: usize) -> Option<Buffer> {
         let home = Arc::downgrade(self);

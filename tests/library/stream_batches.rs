@@ -184,3 +184,23 @@ fn a_caller_that_reads_by_itself_is_asked_before_each_patch() {
     rest.iter().zip(whole[4..].chunks(4)).for_each(|(batch, some)| check(batch, some));
     assert_eq!(rest.len(), 3);
 }
+
+#[test]
+fn patches_that_are_left_out_are_counted_once_however_often_a_batch_is_begun() {
+    let cohort = Cohort::new(5);
+    cohort.damage("s2/image");
+    let skip = options().on_error(OnError::Skip).workers(0);
+    let rest = patches(&mut cohort.stream(Scattered::default(), &skip));
+    for stopped in 0..20 {
+        let mut stream = cohort.stream(Scattered::default(), &skip);
+        let asked = AtomicUsize::new(0);
+        stream.stop_when(move || asked.fetch_add(1, Ordering::SeqCst) == stopped);
+        let batches = stream.batches(6, false).unwrap();
+        let given = batches.filter(|batch| !matches!(batch, Err(Error::Cancelled)));
+        let given: Vec<_> = given.map(Result::unwrap).collect();
+        given.iter().zip(rest.chunks(6)).for_each(|(batch, some)| check(batch, some));
+        assert_eq!(given.len(), rest.len().div_ceil(6));
+        let skipped: u64 = stream.skipped().iter().map(|skipped| skipped.patches).sum();
+        assert_eq!(skipped, 4, "stopped before patch {stopped}");
+    }
+}

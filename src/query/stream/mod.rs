@@ -41,6 +41,7 @@ mod order;
 mod patch;
 mod reader;
 mod request;
+mod running;
 mod share;
 mod skipped;
 mod state;
@@ -49,11 +50,11 @@ mod subjects;
 
 use std::sync::Arc;
 
-use ahead::{Ahead, Limits};
 use arc_swap::ArcSwapOption;
 use census::{Census, census, check_names};
 use order::Order;
 use reader::Reader;
+use running::{Running, Start};
 use share::Share;
 use skipped::note;
 use stop::Stop;
@@ -79,7 +80,7 @@ pub use state::{Configuration, StreamState};
 ///
 /// Workers are started by the first patch that is asked for, go on until the epoch ends, and are
 /// stopped and waited for when the stream is dropped. The memory of a patch or a batch goes back to
-/// the stream when it is dropped, for one to come: as many as the workers have, and two more.
+/// the stream when it is dropped, for one to come: of each image as many as there are workers, and two more.
 ///
 /// A volume may be replaced meanwhile ([`crate::ConvertOptions::overwrite`]). Each patch begins
 /// with a look at its subject: if one of the volumes was replaced, all are opened again, and the
@@ -279,6 +280,8 @@ impl PatchStream {
     fn fetch(&mut self, size: usize) -> Option<Result<Batch>> {
         self.come_here();
         let (first, mut batch) = (self.taken, Batch::default());
+        // Noted when the batch is given: one that is not is read once more.
+        let mut left_out = Vec::new();
         while batch.origins.len() < size && self.remaining() > 0 {
             let before = batch.origins.len();
             let read = self.read_on(&mut batch, size);
@@ -291,20 +294,30 @@ impl PatchStream {
                 }
                 Err(error) if self.options.on_error.skips(&error) => {
                     self.taken += 1;
-                    note(&mut self.skipped, &error, 1);
+                    left_out.push(error);
+                }
+                // What was left out in front of a batch is done with.
+                Err(error) if batch.origins.is_empty() => {
+                    self.note(&left_out);
+                    self.end_at(self.taken);
+                    return Some(Err(error));
                 }
                 Err(error) => {
-                    // What was skipped in front of a batch is done with.
-                    self.end_at(if batch.origins.is_empty() { self.taken } else { first });
+                    self.end_at(first);
                     return Some(Err(error));
                 }
             }
         }
+        self.note(&left_out);
         if batch.origins.is_empty() {
             self.ahead = None;
             return None;
         }
         Some(Ok(batch.without_room()))
+    }
+
+    fn note(&mut self, left_out: &[Error]) {
+        left_out.iter().for_each(|error| note(&mut self.skipped, error, 1));
     }
 
     /// Goes on with a batch of `size` patches: all of it at once if it was read ahead, else by one
@@ -318,17 +331,19 @@ impl PatchStream {
             let room = usize::try_from(self.remaining()).map_or(size, |left| size.min(left));
             return self.reader.fill(batch, room, &self.order, std::iter::once(position));
         }
-        // After a patch that was skipped, what was read ahead begins at other places.
-        let is_of_use = |ahead: &Running| (ahead.size, ahead.next) == (size, self.taken);
-        if !self.ahead.as_ref().is_some_and(is_of_use) {
+        // After a patch that was left out, what was read ahead begins at other places.
+        if !self.ahead.as_ref().is_some_and(|ahead| ahead.is_at(self.taken, size)) {
             self.ahead = None;
-            self.ahead = Some(self.start(size)?);
+            let StreamOptions { workers, ahead_bytes: bytes, .. } = self.options;
+            let (first, patch_bytes) = (self.taken, self.expected);
+            let start = Start { first, size, workers, bytes, patch_bytes };
+            let (reader, order) = (Arc::clone(&self.reader), Arc::clone(&self.order));
+            self.ahead = Some(Running::start(reader, order, self.share, start)?);
         }
         let running = self.ahead.as_mut().expect("it was just started");
-        let Read { batch: read, error } = running.ahead.next(&self.stop).ok_or(Error::Cancelled)?;
-        running.next = self.share.count().min(running.next.saturating_add(size as u64));
-        *batch = read;
-        error.map_or(Ok(()), Err)
+        let read = running.next(&self.stop).ok_or(Error::Cancelled)?;
+        *batch = read.batch;
+        read.error.map_or(Ok(()), Err)
     }
 
     /// In a process that was forked off, leaves the threads and the locks of the other behind.
@@ -340,48 +355,6 @@ impl PatchStream {
             self.process = process;
         }
     }
-
-    /// Sets workers to what is left of the epoch, in batches of `size`.
-    fn start(&self, size: usize) -> Result<Running> {
-        let StreamOptions { workers, ahead_bytes: bytes, .. } = self.options;
-        let (first, count, size) = (self.taken, self.share.count(), size as u64);
-        let one = usize::try_from(size.min(count - first)).unwrap_or(usize::MAX);
-        let expected = self.expected.saturating_mul(one);
-        let limits = Limits { count: (count - first).div_ceil(size), workers, bytes, expected };
-        let (reader, order) = (Arc::clone(&self.reader), Arc::clone(&self.order));
-        let share = self.share;
-        let ahead = Ahead::start(limits, move |n| {
-            let from = first + n * size;
-            let taken = from..count.min(from.saturating_add(size));
-            let room = usize::try_from(taken.end - from).unwrap_or(usize::MAX);
-            let mut batch = Batch::default();
-            let positions = taken.map(|taken| share.position(taken));
-            let error = reader.fill(&mut batch, room, &order, positions).err();
-            // An error keeps the room of the patches it stands for.
-            let bytes = if error.is_some() { expected } else { batch.bytes() };
-            (Read { batch, error }, bytes)
-        });
-        Ok(Running {
-            ahead: ahead?,
-            size: usize::try_from(size).unwrap_or(usize::MAX),
-            next: first,
-        })
-    }
-}
-
-/// A batch that a worker has read, up to the first patch that could not be.
-#[derive(Debug)]
-struct Read {
-    batch: Batch,
-    error: Option<Error>,
-}
-
-/// Workers that read batches of `size`, and where the next of them begins.
-#[derive(Debug)]
-struct Running {
-    ahead: Ahead<Read>,
-    size: usize,
-    next: u64,
 }
 
 impl Iterator for PatchStream {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::patch::{Named, Origin};
 use crate::query::bounds::{axes, check_region, no_room};
 use crate::query::buffer::Spare;
-use crate::query::stream::patch::{Named, Origin};
 use crate::query::voxels::Voxels;
 use crate::store::{Axes, View};
 use crate::{Dtype, Error, Result};

@@ -30,8 +30,6 @@ pub(super) struct Reader {
     open: OpenSubjects,
     /// Memory of patches and batches that were dropped.
     spare: Arc<Spare>,
-    /// Pieces of memory that are kept.
-    kept: usize,
 }
 
 impl Reader {
@@ -42,8 +40,8 @@ impl Reader {
         options: &StreamOptions,
     ) -> Self {
         let images = options.images.clone();
-        // What each worker fills next, and what the caller drops meanwhile.
-        let kept = images.len() * (options.workers + 2);
+        // Of each image what each worker fills next, and what the caller drops meanwhile.
+        let spare = Spare::new(images.len() * (options.workers + 2));
         Self {
             dataset,
             seeds: subjects.iter().map(|subject| seed_of(options.seed, subject)).collect(),
@@ -53,8 +51,7 @@ impl Reader {
             sampled: options.sampled().to_owned(),
             sampler,
             open: OpenSubjects::new(options.open_subjects),
-            spare: Spare::new(kept),
-            kept,
+            spare,
         }
     }
 
@@ -69,8 +66,7 @@ impl Reader {
             sampled: self.sampled.clone(),
             sampler: Arc::clone(&self.sampler),
             open: self.open.anew(),
-            spare: Spare::new(self.kept),
-            kept: self.kept,
+            spare: self.spare.anew(),
         }
     }
 
