@@ -262,7 +262,7 @@ impl PatchStream {
         &self,
         py: Python<'py>,
     ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
-        // Not behind a patch, which would be lost.
+        // Before a patch is taken: an exception raised behind one would lose it.
         self.check_signals(py)?;
         let patch = self.with(|stream| Ok(py.detach(|| stream.next())))?;
         let Some(Ok(patch)) = patch else {

@@ -252,6 +252,13 @@ def test_each_pass_of_a_loader_is_the_next_epoch(many):
     same(list(patches), second)
 
 
+def test_two_passes_at_a_time_are_an_error_and_not_a_mixture(many):
+    patches = loader(many)
+    with pytest.raises(RuntimeError, match="another pass"):
+        list(zip(patches, patches, strict=True))
+    assert [len(list(patches)) for _ in range(2)] == [4, 4]
+
+
 def test_a_loader_is_resumed_in_the_middle(many):
     expected = list(loader(many, epoch=2))
     before = loader(many, epoch=2, workers=2)
@@ -293,6 +300,8 @@ def test_ranks_of_a_process_group_share_an_epoch(many, monkeypatch):
         })
         assert len(places[-1]) == 7 and len(patches) == 2
     assert not places[0] & places[1]
+    given = loader(many, rank=0, world=3)
+    assert sum(len(batch["subject"]) for batch in given) == 5, "what is given counts"
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -8,7 +8,7 @@ from typing import Any
 from voxpatch import _voxpatch
 from voxpatch._progress import Progress, shown
 from voxpatch._voxpatch import Volume
-from voxpatch.errors import NotFoundError
+from voxpatch.errors import NotFoundError, NotVoxpatchError
 
 
 class Dataset(Mapping[str, "Subject"]):
@@ -184,6 +184,20 @@ def open(store: str | os.PathLike[str], axes: str = "zyx") -> Dataset:
         NotVoxpatchError: There is something else.
     """
     return Dataset(_voxpatch.Dataset(store, axes, False))
+
+
+def volume_at(path: str | os.PathLike[str], axes: str = "zyx") -> Volume:
+    """The volume of a path, ``scans.zarr/case01/ct``.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    above, image = os.path.split(os.path.abspath(path))
+    store, subject = os.path.split(above)
+    try:
+        return open(store, axes)[f"{subject}/{image}"]
+    except NotVoxpatchError as error:
+        raise NotFoundError(f"volume not found: {path}") from error
 
 
 def create(store: str | os.PathLike[str], axes: str = "zyx") -> Dataset:

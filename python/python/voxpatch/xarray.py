@@ -4,7 +4,6 @@ The variable has the name of the image, coordinates in millimetres along each sp
 from the first voxel), and the affine as an attribute. Voxels are read when they are used.
 """
 
-import os
 from typing import Any
 
 from voxpatch.errors import MissingExtraError
@@ -19,6 +18,7 @@ except ImportError as error:
 import numpy as np
 
 import voxpatch
+from voxpatch._dataset import volume_at
 
 NAMES = {"t": "time", "c": "channel", "z": "z", "y": "y", "x": "x"}
 
@@ -42,9 +42,8 @@ class VoxpatchBackend(BackendEntrypoint):
     def open_dataset(
         self, filename_or_obj: Any, *, drop_variables: Any = None
     ) -> Dataset:
-        path = os.path.abspath(filename_or_obj)
-        store, subject, image = path.rsplit(os.sep, 2)
-        volume = voxpatch.open(store)[f"{subject}/{image}"]
+        volume = volume_at(filename_or_obj)
+        image = volume.name.split("/")[-1]
         axes = ("t" if volume.times > 1 else "") + ("c" if volume.channels > 1 else "") + "zyx"
         dims = [NAMES[axis] for axis in axes]
         attributes = {
@@ -66,8 +65,7 @@ class VoxpatchBackend(BackendEntrypoint):
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         try:
-            path = os.path.abspath(filename_or_obj)
-            store, subject, image = path.rsplit(os.sep, 2)
-            return f"{subject}/{image}" in voxpatch.open(store)
+            volume_at(filename_or_obj)
         except (TypeError, ValueError, OSError, voxpatch.VoxpatchError):
             return False
+        return True

@@ -317,7 +317,9 @@ impl PatchStream {
     }
 
     fn note(&mut self, left_out: &[Error]) {
-        left_out.iter().for_each(|error| note(&mut self.skipped, error, 1));
+        for error in left_out {
+            note(&mut self.skipped, error, 1);
+        }
     }
 
     /// Goes on with a batch of `size` patches: all of it at once if it was read ahead, else by one

@@ -9,6 +9,7 @@ from monai.data import ImageReader
 from monai.utils import MetaKeys, SpaceKeys
 
 import voxpatch
+from voxpatch._dataset import volume_at
 
 
 class VoxpatchReader(ImageReader):
@@ -50,12 +51,8 @@ def _paths(data: Any) -> list[Any]:
 def _find(path: Any) -> voxpatch.Volume | None:
     """The volume of a path, or None if there is no store."""
     try:
-        above, image = os.path.split(os.path.abspath(path))
-        store, subject = os.path.split(above)
-        return voxpatch.open(store, axes="xyz")[f"{subject}/{image}"]
-    except (voxpatch.errors.NotFoundError, voxpatch.errors.NotVoxpatchError):
-        return None
-    except voxpatch.errors.InvalidArgumentError:
+        return volume_at(path, "xyz")
+    except (voxpatch.errors.NotFoundError, voxpatch.errors.InvalidArgumentError):
         return None
 
 

@@ -63,9 +63,7 @@ class PatchDataset(Dataset):
         jitter: int | Sequence[int] = 0,
     ) -> None:
         expect(dataset, voxpatch.Dataset, "dataset", 'a store, such as voxpatch.open("scans.zarr")')
-        images = named(images)
-        if not images or set(images) & set(KEYS):
-            raise InvalidArgumentError(f"images {list(images)}: give names, none of them of {KEYS}")
+        images = checked(images)
         if patches_per_subject < 1:
             raise InvalidArgumentError(f"patches_per_subject {patches_per_subject}: give 1 or more")
         self.dataset = dataset
@@ -145,6 +143,14 @@ class PatchDataset(Dataset):
     def __getstate__(self) -> dict[str, Any]:
         # Volumes are opened again in another process.
         return {**self.__dict__, "_open": OrderedDict()}
+
+
+def checked(images: Images) -> dict[str, Mapping[str, Any]]:
+    """The images by name, none of which is another key of a batch."""
+    found = named(images)
+    if not found or set(found) & set(KEYS):
+        raise InvalidArgumentError(f"images {list(found)}: give names, none of them of {KEYS}")
+    return found
 
 
 class _Image(NamedTuple):

@@ -1,16 +1,18 @@
 """Patches and batches of tensors that threads of the engine read ahead."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 import voxpatch
-from voxpatch._stream import Batch, Images, PatchStream, named
+from voxpatch._stream import Batch, Images, Patch, PatchStream
 from voxpatch.errors import InvalidArgumentError
-from voxpatch.torch._data import KEYS
+from voxpatch.torch._data import checked
+
+T = TypeVar("T")
 
 
 class _Passes:
@@ -19,22 +21,26 @@ class _Passes:
     def __init__(
         self, dataset: voxpatch.Dataset, sampler: Any, images: Images, options: dict[str, Any]
     ) -> None:
-        if set(named(images)) & set(KEYS):
-            raise InvalidArgumentError(f"images {list(named(images))}: none may be called {KEYS}")
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if distributed and "rank" not in options:
-            options["rank"] = torch.distributed.get_rank()
-            options["world"] = torch.distributed.get_world_size()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+            options = {"rank": rank, "world": world, **options}
         self.sampler = _Epochs(self)
-        self._stream = PatchStream(dataset, sampler, images, **options)
+        self._stream = PatchStream(dataset, sampler, checked(images), **options)
         # The epoch that the next pass begins; None: it goes on with a loaded state.
         self._next: int | None = self._stream.epoch
+        self._passes = 0
 
-    def _begin(self) -> PatchStream:
+    def _pass(self, given: Callable[[PatchStream], Iterator[T]]) -> Iterator[T]:
+        """What a stream gives in the next pass."""
         if self._next is not None:
             self._stream.set_epoch(self._next)
         self._next = self._stream.epoch + 1
-        return self._stream
+        self._passes += 1
+        this = self._passes
+        for item in given(self._stream):
+            yield item
+            if self._passes != this:
+                raise RuntimeError("another pass over this loader has begun: make a loader for each")
 
     @property
     def epoch(self) -> int:
@@ -104,8 +110,10 @@ class PatchLoader(_Passes):
         return whole + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._begin().batches(self.batch_size, drop_last=self.drop_last):
-            yield self._made(batch)
+        def batches(stream: PatchStream) -> Iterator[Batch]:
+            return stream.batches(self.batch_size, drop_last=self.drop_last)
+
+        return map(self._made, self._pass(batches))
 
     def _made(self, batch: Batch) -> dict[str, Any]:
         tensors = {name: _tensor(array, 5) for name, array in batch.images.items()}
@@ -154,13 +162,15 @@ class PatchIterable(_Passes, IterableDataset):
                 "num_workers above 0: threads of the engine read ahead; give num_workers=0 and "
                 "PatchIterable(..., workers=), or use a PatchDataset"
             )
-        for patch in self._begin():
-            yield {
-                **{name: _tensor(array, 4) for name, array in patch.images.items()},
-                "subject": patch.subject,
-                "start": torch.from_numpy(np.array(patch.start, "int64")),
-                "affine": torch.from_numpy(patch.affine),
-            }
+        return map(self._made, self._pass(iter))
+
+    def _made(self, patch: Patch) -> dict[str, Any]:
+        return {
+            **{name: _tensor(array, 4) for name, array in patch.images.items()},
+            "subject": patch.subject,
+            "start": torch.from_numpy(np.array(patch.start, "int64")),
+            "affine": torch.from_numpy(patch.affine),
+        }
 
 
 def _tensor(array: np.ndarray, axes: int) -> torch.Tensor:

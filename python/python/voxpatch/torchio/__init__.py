@@ -13,15 +13,15 @@ releases of TorchIO 2 too.
 from voxpatch.errors import MissingExtraError
 
 try:
-    import torchio as _torchio
+    import torchio as _torchio  # noqa: F401 - looked for first, for the sake of the message
 except ImportError as error:
     raise MissingExtraError("torchio") from error
 
-from voxpatch.torchio._subject import image, subject
+from voxpatch.torchio._subject import IS_FIRST, image, subject
 
 __all__ = ["image", "subject"]
 
-if int(_torchio.__version__.split(".")[0]) < 2:
+if IS_FIRST:
     from voxpatch.torchio._grid import GridAggregator, GridSampler
     from voxpatch.torchio._queue import Queue
 

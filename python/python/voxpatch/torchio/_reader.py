@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 import voxpatch
-from voxpatch.errors import NotFoundError
+from voxpatch._dataset import volume_at
 from voxpatch.torch import LazyTensor
 
 
@@ -30,12 +30,7 @@ class Reader:
         return self._backend(request.path)
 
     def _backend(self, path: str | os.PathLike[str]) -> "Backend":
-        above, image = os.path.split(os.path.abspath(path))
-        store, subject = os.path.split(above)
-        try:
-            volume = voxpatch.open(store, axes="xyz")[f"{subject}/{image}"]
-        except voxpatch.errors.NotVoxpatchError as error:
-            raise NotFoundError(f"volume not found: {path}") from error
+        volume = volume_at(path, "xyz")
         return Backend(LazyTensor(volume, scaled=self.scaled and volume.kind != "label"), volume)
 
 

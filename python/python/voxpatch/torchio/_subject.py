@@ -9,6 +9,10 @@ import voxpatch
 from voxpatch.torch import LazyTensor
 
 
+# TorchIO 2 has other classes, and other arguments.
+IS_FIRST = int(torchio.__version__.split(".")[0]) < 2
+
+
 def image(volume: voxpatch.Volume, **options: Any) -> torchio.Image:
     """A volume as a ``ScalarImage``, or as a ``LabelMap`` if it holds labels.
 
@@ -18,9 +22,7 @@ def image(volume: voxpatch.Volume, **options: Any) -> torchio.Image:
     """
     volume = in_xyz(volume)
     tensor = LazyTensor(volume, **options)
-    # By position: the first argument of TorchIO 1 is a path, of TorchIO 2 anything.
-    is_first = int(torchio.__version__.split(".")[0]) < 2
-    given = {"tensor": tensor} if is_first else {"source": tensor}
+    given = {"tensor": tensor} if IS_FIRST else {"source": tensor}
     return kind_of(volume)(**given, affine=volume.affine)
 
 
