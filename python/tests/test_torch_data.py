@@ -191,9 +191,11 @@ def test_it_pickles_without_open_volumes(patches):
 
 
 def test_a_worker_that_is_killed_is_an_error_and_nothing_else_breaks(many):
-    # In a process of its own: torch raises the error in whatever runs when it notices.
+    # In a process of its own: torch raises the error in whatever runs when it notices. That may be
+    # its own first use of tempfile, which then stays locked, so that is used before.
     script = f"""
-import torch, voxpatch
+import tempfile, torch, voxpatch
+tempfile.NamedTemporaryFile().close()
 from torch.utils.data import DataLoader
 from voxpatch.torch import PatchDataset, collate
 patches = PatchDataset(
