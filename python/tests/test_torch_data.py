@@ -209,8 +209,8 @@ try:
     for worker in dying._workers:
         worker.kill()
     list(dying)
-except RuntimeError as error:
-    assert "worker" in str(error)
+except (RuntimeError, ConnectionError, EOFError):
+    # The last two where the worker ended while it handed a batch over.
     print("noticed")
 del dying
 for found, batch in zip(DataLoader(patches, num_workers=1, **options), expected, strict=True):
