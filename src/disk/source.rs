@@ -31,6 +31,12 @@ pub trait Source: Send + Sync + fmt::Debug {
         each: &mut dyn FnMut(usize, Vec<u8>),
     ) -> Result<(), FetchError>;
 
+    /// The length of an object, in bytes.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn length(&self, key: &str) -> io::Result<u64>;
+
     /// A view of a whole object without a copy of its bytes; `None` if this disk has no views, so
     /// that objects must be fetched.
     ///

@@ -1,12 +1,38 @@
 //! Digests of files, and of voxels independent of their layout.
 
+use std::io;
+
 use serde_json::Value;
 
+use crate::disk::{Disk, FetchError, Span};
 use crate::{Dtype, Frame};
 
 /// BLAKE3, in hexadecimal, as the manifest records it for each file.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
+}
+
+/// Bytes that are fetched together to be digested.
+const PIECE: u64 = 1 << 20;
+
+/// The digest of an object and its length. An object without a view is fetched in pieces, so that
+/// memory does not depend on its length.
+pub(super) fn of_object(disk: &Disk, key: &str) -> io::Result<(String, u64)> {
+    if let Some(view) = disk.view(key)? {
+        return Ok((of_bytes(&view), view.len() as u64));
+    }
+    let length = disk.length(key)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut start = 0;
+    while start < length {
+        let range = start..length.min(start + PIECE);
+        start = range.end;
+        let fetched = disk.fetch(&[Span { key, range }], &mut |_, bytes| {
+            hasher.update(&bytes);
+        });
+        fetched.map_err(|FetchError { source, .. }| source)?;
+    }
+    Ok((hasher.finalize().to_hex().to_string(), length))
 }
 
 /// The digest of a JSON value, written with ascending keys and without spaces.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::array::ArrayShape;
+use super::digest;
 use super::label_name::LabelName;
 use super::source::{SourceInfo, upgraded};
 use crate::codec::chain_of;
@@ -110,6 +111,12 @@ pub(super) struct Extent {
     pub(super) blake3: String,
 }
 
+impl Extent {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, blake3: digest::of_bytes(bytes) }
+    }
+}
+
 /// The document of a group without content of its own: the dataset, or a subject.
 pub(super) fn plain_group(role: &str) -> Vec<u8> {
     pretty(&json!({
@@ -128,12 +135,12 @@ pub(super) fn check_group(document: &[u8]) -> Result<(), String> {
     Err("it is not the document of a Zarr v3 group".into())
 }
 
-/// The document of a generation's group.
-pub(super) fn generation_group(attributes: &Attributes) -> Vec<u8> {
+/// The document of a generation's group, with its own attribute, which describes the voxels.
+pub(super) fn generation_group(attribute: &Value) -> Vec<u8> {
     pretty(&json!({
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {"voxpatch": attributes},
+        "attributes": {"voxpatch": attribute},
     }))
 }
 

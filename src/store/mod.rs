@@ -14,6 +14,7 @@
 //!                                 {version, generation, manifest: {bytes, blake3}}
 //!       g-5f3a91c20b7d4e68/       a generation: files that were written once
 //!         zarr.json               group; attributes.voxpatch = Attributes
+//!         label-counts            of maps of thousands of labels: the voxels of each label
 //!         0/
 //!           zarr.json             array (t,) (c,) z, y, x
 //!           c/0/0/0 ...           shards
@@ -39,7 +40,8 @@
 //!   free text, names, dates or paths of the source are kept; names of labels exist if given to the
 //!   conversion. `original_dtype` exists if the array's type is narrower than the source's, to
 //!   which every voxel is then converted; `predicted_from` exists if the voxels are predictions,
-//!   made from that volume.
+//!   made from that volume. The counts of more than some 2,000 labels are a file of their own,
+//!   `label-counts`, whose length and digest stand in their place as `counts_in`.
 //! - **Manifest.** Digests (BLAKE3) of the group's and the array's documents, of the pointer's OME
 //!   metadata (as JSON with sorted keys and without spaces) and of every shard; a digest of the
 //!   decoded voxels, in the array's type, which re-encoding does not change; and its own digest. A
@@ -100,6 +102,7 @@ mod hostile;
 mod hostile_pointer;
 mod info;
 mod job;
+mod label_counts;
 mod label_name;
 mod layer;
 mod lock;

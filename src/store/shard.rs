@@ -16,10 +16,11 @@
 //! tag, so other Zarr readers ignore it. The first stores of format version 1 have shards without a
 //! tag.
 
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::disk::Blob;
+use crate::disk::{Blob, Disk, FetchError, Span};
 
 const EMPTY: u64 = u64::MAX;
 const CRC_BYTES: usize = 4;
@@ -132,6 +133,25 @@ impl Shard {
         blob.will_need(end.clone());
         let shard = Self::of_end(&blob[end.clone()], end, chunks)?;
         Ok(Self { blob: Some(blob), ..shard })
+    }
+
+    /// Opens a shard that no manifest lists, by its index alone; gives its length, too. The outer
+    /// error is that of the disk.
+    pub(super) fn find(
+        disk: &Disk,
+        key: &str,
+        chunks: usize,
+    ) -> io::Result<Result<(Self, u64), String>> {
+        let bytes = disk.length(key)?;
+        let range = match end_of(bytes, chunks) {
+            Ok(range) => range,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut end = Vec::new();
+        let span = Span { key, range: range.start as u64..range.end as u64 };
+        let fetched = disk.fetch(&[span], &mut |_, bytes| end = bytes);
+        fetched.map_err(|FetchError { source, .. }| source)?;
+        Ok(Self::of_end(&end, range, chunks).map(|shard| (shard, bytes)))
     }
 
     /// Opens a shard whose chunks are fetched, from the bytes at [`end_of`]. Checks the index.

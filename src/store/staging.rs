@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::array::ArrayShape;
 use super::documents::{self, Attributes, Extent, PointerTarget, VERSION};
@@ -13,7 +13,7 @@ use super::name::VolumeName;
 use super::ome::Image;
 use super::pointer::{self, Meaning, Pointer};
 use super::sampling::{self, SamplingIndex};
-use super::{DOCUMENT, digest};
+use super::{DOCUMENT, digest, label_counts};
 use crate::disk::{Disk, Swap, Version};
 use crate::layout::ChunkLayout;
 use crate::{Error, Kind, Result};
@@ -69,7 +69,11 @@ impl Staging {
     ) -> Result<Complete> {
         let image = self.image(shape, attributes);
         let ome = image.attribute();
-        let group = documents::generation_group(attributes);
+        let mut attribute = json!(attributes);
+        if let Some(counts) = label_counts::take_out(&mut attribute) {
+            self.write(label_counts::KEY, &[&counts])?;
+        }
+        let group = documents::generation_group(&attribute);
         let array = documents::array(shape, &attributes.layout, &image.dimension_names());
         self.write(DOCUMENT, &[&group])?;
         self.write(&format!("0/{DOCUMENT}"), &[&array])?;
@@ -89,7 +93,7 @@ impl Staging {
             source: e.into(),
         })?;
         self.write(manifest::KEY, &[&bytes])?;
-        let manifest = Extent { bytes: bytes.len() as u64, blake3: digest::of_bytes(&bytes) };
+        let manifest = Extent::of(&bytes);
         Ok(Complete { ome, manifest })
     }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 use serde_json::Value;
 
 use super::array::ArrayShape;
-use super::documents::{self, ArrayDocument, Attributes, ParsedArray};
+use super::documents::{self, ArrayDocument, Attributes, Extent, ParsedArray};
 use super::gather::Gathered;
 use super::generation::Generation;
 use super::grid::ShardGrid;
@@ -20,7 +20,7 @@ use super::name::VolumeName;
 use super::open_shards::{OpenShards, OpenedShard};
 use super::pointer::{self, Meaning, Pointer};
 use super::shard::{self, Shard};
-use super::{DOCUMENT, digest};
+use super::{DOCUMENT, digest, label_counts};
 use crate::codec::{ChunkDecoder, Part, Scratch, Target, decoder_of};
 use crate::disk::{Disk, FetchError, Span, is_absent};
 use crate::layout::ChunkLayout;
@@ -267,9 +267,8 @@ impl Stored {
 
     /// The digest of a shard's whole file.
     pub(super) fn shard_digest(&self, n: usize) -> Result<String> {
-        let read = self.disk.whole(&self.shard_key(n));
-        let bytes = read.map_err(Error::io("read", self.shard_path(n)))?;
-        Ok(digest::of_bytes(&bytes))
+        let digest = digest::of_object(&self.disk, &self.shard_key(n));
+        digest.map(|(digest, _)| digest).map_err(Error::io("read", self.shard_path(n)))
     }
 
     /// The open shards, with their numbers.
@@ -327,8 +326,11 @@ impl Files {
             Meaning::Generation(target, ome) => {
                 let generation = pointer::generation_of(&target, name, path)?;
                 let (path, group) = read_document(disk, &generation.key(DOCUMENT))?;
-                let attribute = documents::attribute_of(&group)
+                let mut attribute = documents::attribute_of(&group)
                     .map_err(|reason| Error::corrupt_store(&path, reason))?;
+                label_counts::put_back(&mut attribute, || {
+                    read_document(disk, &generation.key(label_counts::KEY))
+                })?;
                 (generation, Some((target.manifest, ome)), (path, group, attribute))
             }
         };
@@ -336,7 +338,7 @@ impl Files {
         let damaged = |reason: String| Error::corrupt_store(&manifest_path, reason);
         let manifest = Manifest::from_bytes(&bytes).map_err(damaged)?;
         if let Some((extent, ome)) = target {
-            if extent.bytes != bytes.len() as u64 || extent.blake3 != digest::of_bytes(&bytes) {
+            if extent != Extent::of(&bytes) {
                 return Err(damaged(
                     "the manifest is not the one that the volume's document names".into(),
                 ));

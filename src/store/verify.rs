@@ -289,11 +289,10 @@ fn is_harmless(stored: &Stored, key: &str) -> bool {
         let shards = &stored.manifest.shards;
         let chunks = stored.grid.chunks();
         shards.iter().any(|shard| shard.key == key)
-            && stored.disk.whole(&stored.generation.key(format!("0/{key}"))).is_ok_and(|blob| {
-                let bytes = blob.len() as u64;
-                Shard::open(blob, chunks, bytes)
-                    .is_ok_and(|shard| (0..chunks).all(|n| shard.range(n).is_none()))
-            })
+            && Shard::find(&stored.disk, &stored.generation.key(format!("0/{key}")), chunks)
+                .is_ok_and(|found| {
+                    found.is_ok_and(|(shard, _)| (0..chunks).all(|n| shard.range(n).is_none()))
+                })
     };
     is_in_the_making(name) || is_empty()
 }

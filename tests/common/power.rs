@@ -270,6 +270,10 @@ impl Source for PowerDisk {
         Ok(())
     }
 
+    fn length(&self, key: &str) -> io::Result<u64> {
+        self.get(key).map(|(bytes, _)| bytes.len() as u64)
+    }
+
     fn view(&self, key: &str) -> io::Result<Option<Blob>> {
         self.get(key).map(|(bytes, _)| Some(bytes.into()))
     }

@@ -81,6 +81,9 @@ impl<T: Tap> Source for Tapped<T> {
         passed.map_err(|source| FetchError { span: 0, source })?;
         failed.map_or(Ok(()), Err)
     }
+    fn length(&self, key: &str) -> io::Result<u64> {
+        self.pass("length", key, || self.disk.length(key))
+    }
     fn view(&self, key: &str) -> io::Result<Option<Blob>> {
         self.pass("view", key, || self.disk.view(key))
     }

@@ -32,8 +32,8 @@ pub fn watched_reading(root: impl AsRef<Path>) -> Arc<WatchedDisk> {
 }
 
 impl WatchedDisk {
-    /// From now on `operation` fails for keys with this ending: "read", "list"; "written" and
-    /// "streamed" fail after the write was done.
+    /// From now on `operation` fails for keys with this ending: "read", "list"; "whole", reading
+    /// all of an object at once; "written" and "streamed" fail after the write was done.
     pub fn refuse(&self, operation: &'static str, key: &str, kind: io::ErrorKind) {
         *self.tap.refused.lock().unwrap() = Some((operation, key.to_owned(), kind));
     }
@@ -66,6 +66,9 @@ impl Tap for Watch {
         match name {
             "get" | "fetch" | "view" => {
                 self.check("read", key)?;
+                if name == "get" {
+                    self.check("whole", key)?;
+                }
                 self.read.lock().unwrap().push(key.to_owned());
                 operation()
             }

@@ -23,6 +23,8 @@ fn what_is_put_is_read(disk: &dyn Sink) {
     assert_eq!(disk.get("a/b/one").unwrap().0, b"two");
     assert_eq!(disk.get("a/empty").unwrap().0, b"");
     assert_eq!(disk.get("a/streamed").unwrap().0, many);
+    let length = |key| disk.length(key).unwrap();
+    assert_eq!([length("a/b/one"), length("a/empty"), length("a/many")], [3, 0, 15_000]);
     if let Some(view) = disk.view("a/many").unwrap() {
         assert_eq!(&view[..], many);
     }
@@ -48,6 +50,7 @@ fn what_is_missing_is_told(disk: &dyn Sink) {
     let absent = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
     for key in ["c", "a/c", "a/b/c"] {
         assert!(absent(disk.get(key).unwrap_err().kind()), "{key}");
+        assert!(absent(disk.length(key).unwrap_err().kind()), "{key}");
         assert!(disk.view(key).map_or_else(|e| absent(e.kind()), |view| view.is_none()), "{key}");
         assert_eq!(disk.stamp(key).unwrap(), None);
         assert_eq!(disk.usage(key).unwrap(), None);

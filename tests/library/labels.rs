@@ -10,13 +10,14 @@
 use std::sync::Arc;
 
 use crate::common::dense::{DenseScan, store};
+use crate::common::place::generation;
 use ndarray::{Array3, Array5};
 use voxpatch::IndexInfo;
 use voxpatch::layout::PlanOptions;
 use voxpatch::sample::{Border, Choice, Draw, Field, ForegroundSampler, LabelSampler, Sampler};
 use voxpatch::{
-    ConvertOptions, ConvertReport, Dataset, Dtype, Element, Error, ExportOptions, Kind, Pool,
-    Region, Result, Scaling, Volume, export, scan,
+    ConvertOptions, ConvertReport, Dataset, Distribution, Dtype, Element, Error, ExportOptions,
+    Kind, Pool, Region, Result, Scaling, Volume, export, scan,
 };
 
 fn options() -> ConvertOptions {
@@ -151,6 +152,8 @@ fn an_instance_map_of_262144_labels_is_indexed_and_drawn_from() {
     let report = stored(&folder, &map, None, &options()).unwrap();
     assert_eq!(report.index, Some(IndexInfo::Labels { labels: 262_144, blocks: 8 }));
     let volume = open(&folder);
+    let Distribution::Label { labels } = volume.info().distribution else { panic!("labels") };
+    assert_eq!((labels.len(), labels[77].label, labels[77].voxels), (262_144, 77, 1));
     let map = map.into_shape_with_order([64, 64, 64]).unwrap();
     let samplers: [Box<dyn Sampler>; 2] = [
         Box::new(ForegroundSampler::pos_neg([1; 3], 1.0, 0.0).unwrap()),
@@ -164,6 +167,31 @@ fn an_instance_map_of_262144_labels_is_indexed_and_drawn_from() {
             assert_eq!(drawn.choice, Choice::Class(i64::from(map[at])));
         }
     }
+}
+
+/// Some 4,000 labels take 16 kB of text.
+#[test]
+fn the_documents_of_a_map_of_many_labels_stay_small_and_its_counts_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let map =
+        Array5::from_shape_fn([1, 1, 20, 20, 25], |(_, _, z, y, x)| ((x * 20 + z) * 20 + y) as u32);
+    stored(&folder, &map, None, &options()).unwrap();
+    let generation = generation(&folder.path().join("s.zarr"), "a/organs");
+    let length = |key: &str| std::fs::metadata(generation.join(key)).unwrap().len();
+    assert!(length("zarr.json") < 16_384 && length("0/zarr.json") < 16_384);
+    let counts = generation.join("label-counts");
+    let intact = std::fs::read(&counts).unwrap();
+    let reopened = || Dataset::open(folder.path().join("s.zarr")).unwrap().volume("a/organs");
+    for at in (0..intact.len()).step_by(997) {
+        let mut damaged = intact.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&counts, &damaged).unwrap();
+        let error = reopened().unwrap_err();
+        assert!(matches!(&error, Error::CorruptStore { path, .. } if *path == counts), "{error}");
+    }
+    std::fs::remove_file(&counts).unwrap();
+    let error = reopened().unwrap_err();
+    assert!(matches!(&error, Error::CorruptStore { path, .. } if *path == counts), "{error}");
 }
 
 #[test]

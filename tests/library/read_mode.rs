@@ -110,6 +110,27 @@ fn verify_finds_in_read_mode_what_it_finds_in_maps() {
 }
 
 #[test]
+fn shards_are_digested_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = voxels::<i16>([1, 1, 24, 256, 257], 3);
+    let plan = PlanOptions::default().codec("none".parse().unwrap());
+    let options = ConvertOptions::default().plan(plan.chunk(Some([24, 256, 257])));
+    store(DenseScan::new(&dense), &Dataset::create(folder.path()).unwrap(), "a/b", &options)
+        .unwrap();
+    let disk = watched_reading(folder.path());
+    disk.refuse("whole", "c/0/0/0", ErrorKind::OutOfMemory);
+    let dataset = Dataset::open_on(disk.handle()).unwrap();
+    let verify = || dataset.verify(&Pool::new(1).unwrap(), &|_| true).unwrap();
+    assert!(verify().is_sound());
+    let shard = generation(folder.path(), "a/b").join("0/c/0/0/0");
+    let intact = std::fs::read(&shard).unwrap();
+    assert!(intact.len() > 3 << 20, "several pieces");
+    std::fs::write(&shard, [&*intact, b"more"].concat()).unwrap();
+    let told = verify().volumes[0].damage[0].reason.clone();
+    assert!(told.contains("digest"), "{told}");
+}
+
+#[test]
 fn a_file_that_is_cut_short_while_it_is_used_is_an_error_and_no_signal() {
     let folder = tempfile::tempdir().unwrap();
     stored(folder.path(), "none");

@@ -105,6 +105,10 @@ impl Source for LocalDisk {
         Ok(())
     }
 
+    fn length(&self, key: &str) -> io::Result<u64> {
+        fs::metadata(self.file(key)).map(|found| found.len())
+    }
+
     fn view(&self, key: &str) -> io::Result<Option<Blob>> {
         if !self.maps {
             return Ok(None);

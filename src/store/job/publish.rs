@@ -111,14 +111,13 @@ impl<'a> StagedOutput<'a> {
     fn record(&self, key: &str) -> Result<Option<ShardRecord>> {
         let disk = &self.staging.disk;
         let full = self.staging.generation.key(format!("0/{key}"));
-        let blob = match disk.whole(&full) {
-            Err(e) if is_absent(&e) => return Ok(None),
-            blob => blob.map_err(Error::io("read", disk.path(&full)))?,
-        };
-        let bytes = blob.len() as u64;
         let chunks = self.output.attributes.layout.chunks_per_shard().iter().product();
-        let shard = Shard::open(blob, chunks, bytes)
-            .map_err(|reason| Error::corrupt_store(disk.path(&full), reason))?;
+        let found = match Shard::find(disk, &full, chunks) {
+            Err(e) if is_absent(&e) => return Ok(None),
+            found => found.map_err(Error::io("read", disk.path(&full)))?,
+        };
+        let (shard, bytes) =
+            found.map_err(|reason| Error::corrupt_store(disk.path(&full), reason))?;
         let file = (0..chunks).any(|n| shard.range(n).is_some());
         // The digest is taken when the voxels are read.
         let file = file.then(|| ShardFile { bytes, blake3: String::new(), tag: None });
@@ -143,9 +142,9 @@ impl<'a> StagedOutput<'a> {
             |shards| {
                 let file = |(n, shard): &(usize, Arc<Shard>)| {
                     let key = volume.stored.shard_key(*n);
-                    let bytes = disk.whole(&key).map_err(Error::io("read", disk.path(&key)))?;
-                    let (blake3, tag) = (digest::of_bytes(&bytes), Some(shard.tag().to_owned()));
-                    Ok((*n, ShardFile { bytes: bytes.len() as u64, blake3, tag }))
+                    let digest = digest::of_object(disk, &key);
+                    let (blake3, bytes) = digest.map_err(Error::io("read", disk.path(&key)))?;
+                    Ok((*n, ShardFile { bytes, blake3, tag: Some(shard.tag().to_owned()) }))
                 };
                 let files: Vec<_> = shards.par_iter().map(file).collect::<Result<_>>()?;
                 for (n, file) in files {
